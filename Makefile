@@ -1,0 +1,59 @@
+# Everything runs in .venv, made by a pinned uv that lives in .tools. Only python3.11 and make are assumed.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+BIN := .venv/bin
+export UV_PYTHON ?= $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help sync lock format check typing test demo bench conformance clean
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.tools/uv-$(UV_VERSION):
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+# The stamp keeps a second `make test` from asking uv again.
+.venv/.synced: pyproject.toml uv.lock .tools/uv-$(UV_VERSION)
+	$(UV) sync --quiet --locked
+	touch $@
+
+.venv/.synced-demo: .venv/.synced
+	$(UV) sync --quiet --locked --group demo
+	touch $@
+
+sync: .venv/.synced  ## Make the virtual environment.
+
+lock: .tools/uv-$(UV_VERSION)  ## Write uv.lock anew from pyproject.toml.
+	$(UV) lock
+
+format: .venv/.synced  ## Format and repair what ruff can.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+check: .venv/.synced  ## Run every static check.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy src tests
+	$(BIN)/lint-imports --cache-dir .cache/importlinter
+
+test: check  ## Run every static check and every test.
+	mkdir -p .cache
+	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
+
+demo: .venv/.synced-demo  ## Run the year of flights on the embedded log, and verify its results.
+	$(BIN)/python demo/run.py
+
+bench: .venv/.synced  ## Run the benchmarks.
+	$(BIN)/python -m benchmarks
+
+conformance: .venv/.synced  ## Replay the cases that Kafka Streams has judged.
+	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
+
+clean:  ## Remove what the targets made.
+	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist
