@@ -1,0 +1,82 @@
+"""Records as columns: what the log hands over (`Chunk`) and what it takes (`Columns`)."""
+
+from collections.abc import Sequence
+
+from headrace.base.records import Headers
+
+__all__ = ["Chunk", "Columns"]
+
+
+class Chunk:
+    """A run of records of one topic-partition, in offset order, as the log stored them.
+
+    Attributes:
+        topic, partition: where it was read.
+        offsets: ascending; a `range` where no offset is missing, else a list (compaction, aborted data, markers).
+        timestamps: epoch ms.
+        keys, values: raw bytes; None is a null.
+        headers: one tuple a record, or None when no record of the chunk has a header.
+        size_bytes: roughly what it weighs in memory; used for back-pressure.
+
+    Columns are shared with the log's cache: nobody changes them.
+    """
+
+    __slots__ = ("headers", "keys", "offsets", "partition", "size_bytes", "timestamps", "topic", "values")
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None,
+        size_bytes: int,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.offsets = offsets
+        self.timestamps = timestamps
+        self.keys = keys
+        self.values = values
+        self.headers = headers
+        self.size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class Columns:
+    """Records on their way into one topic-partition.
+
+    Whoever fills it keeps the object and may keep its lists' bound `append`: `clear` empties the lists in place.
+    A writer that takes columns therefore encodes or copies them before it returns.
+
+    # Invariant: the four lists have equal lengths (every record appends to all of them).
+    """
+
+    __slots__ = ("headers", "keys", "timestamps", "values")
+
+    def __init__(self) -> None:
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.timestamps: list[int] = []
+        self.headers: list[Headers] = []
+
+    def append(self, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
+        """Add one record."""
+        self.keys.append(key)
+        self.values.append(value)
+        self.timestamps.append(timestamp)
+        self.headers.append(headers)
+
+    def clear(self) -> None:
+        """Forget all records; the list objects stay the same."""
+        self.keys.clear()
+        self.values.clear()
+        self.timestamps.clear()
+        self.headers.clear()
+
+    def __len__(self) -> int:
+        return len(self.keys)

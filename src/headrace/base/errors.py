@@ -1,0 +1,93 @@
+"""The tree of errors. Each class answers one question: what happens next?"""
+
+__all__ = [
+    "AlreadyRunningError",
+    "ConfigError",
+    "HeadraceError",
+    "LogError",
+    "ProcessingError",
+    "ProductionError",
+    "RetryRequested",
+    "SerializationError",
+    "StateCorruptionError",
+    "StateError",
+    "StoreUnavailableError",
+    "TopologyError",
+    "UnknownTopicError",
+]
+
+
+class HeadraceError(Exception):
+    """Every error that headrace raises on purpose."""
+
+
+class TopologyError(HeadraceError, ValueError):
+    """The topology is wrong: fix your code. Raised while it is described or built, never while it runs."""
+
+
+class ConfigError(HeadraceError, ValueError):
+    """A property is unknown, has an impossible value, or is given in the wrong place: fix the configuration."""
+
+
+class SerializationError(HeadraceError):
+    """A key or value cannot be turned into bytes or back. The handler of that stage decides about the record."""
+
+
+class ProcessingError(HeadraceError):
+    """The application stops because of one record. `__cause__` is the user's own exception, with its traceback.
+
+    Nothing of the record's transaction was committed: a restart reads it again.
+
+    Attributes:
+        node: the node that failed, with the place where it was declared.
+        task_id, topic, partition, offset: the record; topic is None for a punctuation.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str = "",
+        task_id: str = "",
+        topic: str | None = None,
+        partition: int = -1,
+        offset: int = -1,
+    ) -> None:
+        super().__init__(message)
+        self.node = node
+        self.task_id = task_id
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+
+
+class ProductionError(ProcessingError):
+    """A record cannot be written: the log refused it, or its partitioner gave an impossible partition."""
+
+
+class RetryRequested(HeadraceError):  # noqa: N818 - a request, not an error of anyone
+    """A handler answered *retry*: the worker aborts to the last commit and reads the records again."""
+
+
+class LogError(HeadraceError):
+    """The log cannot be read or written (full disk, no permission, damaged file). Nothing committed is lost: stop, mend, start again."""
+
+
+class UnknownTopicError(LogError):
+    """A topic does not exist."""
+
+
+class StateError(HeadraceError):
+    """An operation was called in a state of the application that does not allow it."""
+
+
+class StateCorruptionError(HeadraceError):
+    """A local store cannot be trusted. The runtime deletes it and rebuilds it from its changelog."""
+
+
+class StoreUnavailableError(HeadraceError):
+    """A store cannot be read now (not started, restoring, or it lives elsewhere): retry later."""
+
+
+class AlreadyRunningError(HeadraceError):
+    """Another process runs this application on this state directory: stop it, or use another application id."""

@@ -1,0 +1,146 @@
+"""The log port: what the engine needs of a log, whichever log it is.
+
+Drivers: `log.memory` (test driver), `log.embedded` (one SQLite file), and later `kafka`. Everything here speaks in
+chunks, columns and *positions*: a position is the next offset to read, and moves past transaction markers, aborted
+and compacted-away data without a record being seen. Commit, lag and restore use positions, never the last record.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from headrace.base.columns import Chunk, Columns
+from headrace.base.ids import TopicPartition
+
+__all__ = ["CommittedOffset", "Log", "Reader", "TopicInfo", "TopicSpec", "Writer"]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic to create. `config` holds Kafka's topic properties by their own names, as text."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """A topic as it exists. `id` changes when a topic is deleted and made again: stores compare it."""
+
+    name: str
+    partitions: int
+    id: str
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedOffset:
+    """A group's place in a partition: the next offset to process, and Kafka Streams' metadata text beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+class Reader(Protocol):
+    """Reads assigned partitions from given positions. Belongs to one thread."""
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Start reading partitions at these positions, beside those already assigned; one assigned before is moved."""
+
+    def unassign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop reading partitions and forget what was fetched of them; unknown ones are ignored."""
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Return nothing of these partitions until `resume`; their positions stay."""
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+
+    def poll(self, timeout_ms: int) -> list[Chunk]:
+        """Return what is there, at most a few MiB, waiting up to `timeout_ms` if nothing is.
+
+        Fair to all partitions that are not paused. Only committed data. A chunk never starts before its partition's
+        position. Positions may move without a chunk.
+
+        Raises:
+            LogError: the log cannot be read; also when a position lies before the first or after the last offset.
+        """
+
+    def position(self, partition: TopicPartition) -> int:
+        """Next offset that `poll` will return, or look at, for this partition."""
+
+    def close(self) -> None:
+        """Release everything. Twice is fine."""
+
+
+class Writer(Protocol):
+    """Writes one transaction after another. Belongs to one thread."""
+
+    def append(self, topic: str, partition: int, columns: Columns) -> None:
+        """Add records to the open transaction (opened by the first). Encodes or copies: the caller clears `columns`.
+
+        Raises:
+            UnknownTopicError: no such topic or partition.
+        """
+
+    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+        """Make all appended records and the group's offsets durable, together or not at all.
+
+        Returns, for each topic-partition appended to, the position just behind this transaction's last record there.
+        With no records, it commits the offsets alone.
+
+        Raises:
+            LogError: not committed, or not known to be; the caller aborts and rebuilds its tasks.
+        """
+
+    def abort(self) -> None:
+        """Forget the open transaction."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Roughly what the open transaction weighs."""
+
+    def close(self) -> None:
+        """Abort what is open and release everything. Twice is fine."""
+
+
+class Log(Protocol):
+    """Topics, offsets, and the makers of readers and writers. Safe to use from several threads."""
+
+    def topics(self) -> Mapping[str, TopicInfo]:
+        """All topics by name."""
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """Create those that do not exist. One that exists with another partition count is an error.
+
+        Raises:
+            LogError: a topic exists with another partition count (says both counts and what to do).
+        """
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """Delete topics and their records; unknown names are ignored."""
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """First offset that still exists (the end, where nothing does)."""
+
+    def end_offsets(self, partitions: Iterable[TopicPartition], *, committed: bool = True) -> Mapping[TopicPartition, int]:
+        """Position behind the last record; with `committed=False` also behind open transactions of others."""
+
+    def committed(self, group: str, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, CommittedOffset]:
+        """The group's stable committed offsets; partitions without one are left out."""
+
+    def reader(self) -> Reader:
+        """Make a reader for the calling thread."""
+
+    def writer(self, group: str, transactional_id: str | None = None) -> Writer:
+        """Make a writer for the calling thread, committing offsets for `group`."""
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """Drop records below these offsets, where the log wants to: a hint for repartition topics."""
+
+    def maintain(self, budget_ms: int) -> None:
+        """Apply retention and compaction for about `budget_ms`; called between stretches. Does nothing on Kafka."""
+
+    def close(self) -> None:
+        """Release everything. Twice is fine."""

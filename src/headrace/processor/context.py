@@ -1,0 +1,131 @@
+"""The task's place in its input, and what else a node may ask of its task while a record is processed."""
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from headrace.base.columns import Chunk
+from headrace.base.ids import TaskId
+from headrace.base.records import NO_HEADERS, Headers, RecordMetadata
+
+__all__ = ["Cancellable", "Scheduler", "SourcePosition", "TaskContext"]
+
+
+class Cancellable(Protocol):
+    """A scheduled punctuation."""
+
+    def cancel(self) -> None:
+        """Never fire again. Twice is fine."""
+
+
+class SourcePosition:
+    """A record's context, kept after its chunk has gone: cached entries and buffered rows carry one.
+
+    Raw key and value are not kept, as in Kafka Streams.
+    """
+
+    __slots__ = ("headers", "offset", "timestamp", "topic")
+
+    def __init__(self, topic: str | None, offset: int, timestamp: int, headers: Headers) -> None:
+        self.topic = topic
+        self.offset = offset
+        self.timestamp = timestamp
+        self.headers = headers
+
+
+class Scheduler(Protocol):
+    """What a context forwards `schedule` to."""
+
+    def __call__(
+        self, interval_ms: int, do: Callable[[int], object], on: Literal["stream", "wall"], start_ms: int | None
+    ) -> Cancellable: ...
+
+
+class TaskContext:
+    """What is being processed now. One a task; written by the task, read on demand by everyone else.
+
+    The task sets `chunk` and `index` for each record and nothing more: topic, offset, raw bytes and headers are looked
+    up only when asked for. While an entry that was kept is flushed, `kept` holds its own position instead. While a
+    punctuation runs both are None: there is no record.
+
+    `timestamp` and `headers` are those of the record at the processor that runs (user code may have changed them on
+    the way); plain stores stamp their changelog records with `timestamp`.
+    """
+
+    __slots__ = (
+        "application_id",
+        "chunk",
+        "commit_requested",
+        "headers",
+        "index",
+        "kept",
+        "now_ms",
+        "partition",
+        "scheduler",
+        "stream_time",
+        "task_id",
+        "timestamp",
+    )
+
+    def __init__(self, application_id: str, task_id: TaskId, now_ms: Callable[[], int]) -> None:
+        self.application_id = application_id
+        self.task_id = task_id
+        self.partition = task_id.partition
+        self.now_ms = now_ms
+        self.chunk: Chunk | None = None
+        self.index = 0
+        self.kept: SourcePosition | None = None
+        self.timestamp = -1
+        self.headers: Headers = NO_HEADERS
+        self.stream_time = -1
+        self.commit_requested = False
+        self.scheduler: Scheduler | None = None
+
+    @property
+    def topic(self) -> str | None:
+        """Topic of the record being processed; None in a punctuation."""
+        if self.kept is not None:
+            return self.kept.topic
+        return None if self.chunk is None else self.chunk.topic
+
+    @property
+    def offset(self) -> int:
+        """Offset of the record being processed; -1 in a punctuation."""
+        if self.kept is not None:
+            return self.kept.offset
+        return -1 if self.chunk is None else self.chunk.offsets[self.index]
+
+    @property
+    def metadata(self) -> RecordMetadata | None:
+        """Topic, partition and offset of the record being processed; None in a punctuation."""
+        topic = self.topic
+        return None if topic is None else RecordMetadata(topic, self.partition, self.offset)
+
+    @property
+    def raw_key(self) -> bytes | None:
+        """Key bytes as read; None when null, in a punctuation, or for a record that was kept in a cache."""
+        return None if self.chunk is None or self.kept is not None else self.chunk.keys[self.index]
+
+    @property
+    def raw_value(self) -> bytes | None:
+        """Value bytes as read; None as for `raw_key`."""
+        return None if self.chunk is None or self.kept is not None else self.chunk.values[self.index]
+
+    @property
+    def source_headers(self) -> Headers:
+        """Headers as read, or as kept."""
+        if self.kept is not None:
+            return self.kept.headers
+        if self.chunk is None or self.chunk.headers is None:
+            return NO_HEADERS
+        return self.chunk.headers[self.index]
+
+    @property
+    def source_timestamp(self) -> int:
+        """Timestamp as read (before any extractor), or as kept; -1 in a punctuation."""
+        if self.kept is not None:
+            return self.kept.timestamp
+        return -1 if self.chunk is None else self.chunk.timestamps[self.index]
+
+    def keep(self, timestamp: int, headers: Headers) -> SourcePosition:
+        """Make a copy of the present position that outlives the chunk."""
+        return SourcePosition(self.topic, self.offset, timestamp, headers)

@@ -1,0 +1,66 @@
+"""The nodes of a topology: plain values that say what is connected to what, and who declared it where."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from headrace.base.ids import Location
+from headrace.serde.serde import Serde
+from headrace.topology.wiring import Operator
+
+__all__ = ["Node", "ProcessorNode", "RepartitionTopic", "SinkNode", "SourceNode"]
+
+#: (topic, key, value, partition count) -> one partition, several (multicast), or None for the default partitioner.
+Partitioner: TypeAlias = Callable[[str, Any, Any, int], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceNode:
+    """Reads topics. `topics` are names without the application id for internal topics (see `Topology.internal`).
+
+    `timestamp` is `(record, partition time) -> epoch ms`, or None for the record's own, which must not be negative.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    key: Serde[Any]
+    value: Serde[Any]
+    where: Location
+    timestamp: Callable[[Any, int], int] | None = None
+    offset_reset: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProcessorNode:
+    """Does something to each record. `stores` are the names of the stores that it is connected to."""
+
+    name: str
+    operator: Operator
+    where: Location
+    stores: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SinkNode:
+    """Writes to a topic: a name, or a function `(key, value, RecordMetadata) -> name` asked for each record."""
+
+    name: str
+    topic: str | Callable[[Any, Any, Any], str]
+    key: Serde[Any]
+    value: Serde[Any]
+    where: Location
+    partitioner: Partitioner | None = None
+    #: Declared partition count of the topic (`Topic(partitions=)`), for logs that create topics themselves.
+    partitions: int | None = None
+
+
+Node: TypeAlias = SourceNode | ProcessorNode | SinkNode
+
+
+@dataclass(frozen=True, slots=True)
+class RepartitionTopic:
+    """An internal topic between two sub-topologies; its full name is `<application id>-<name>`."""
+
+    name: str
+    partitions: int | None = None  # enforced if given
+    config: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""How a node becomes code: the contract between the operators, which compile, and the task, which wires.
+
+Before a task runs, its sub-topology is compiled, children first, into closures
+`(key, value, timestamp, headers) -> None`. What can be decided once is decided here, not per record.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from headrace.base.ids import Location
+from headrace.base.records import Headers
+from headrace.processor.context import TaskContext
+
+__all__ = ["Change", "Failed", "Forward", "Operator", "Wiring"]
+
+#: One record on its way to the next node. Headers are an immutable tuple. Never called with a negative timestamp.
+Forward: TypeAlias = Callable[[Any, Any, int, Headers], None]
+
+#: What flows as *value* between table nodes: (new value, old value, is the latest version). A plain tuple, since one
+#: is made for each update. A value of None is absence; the old value is None where nobody asked for old values.
+Change: TypeAlias = tuple[Any, Any, bool]
+
+#: Hands a failure of a node's own work to the processing handler. Returns when the handler resumes (the record is
+#: dropped at this node, and its caller goes on with the other children), raises otherwise.
+Failed: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
+
+
+class Wiring(Protocol):
+    """What a task offers to one node while it compiles it. The attributes may be bound in closures."""
+
+    #: The node's own name, and where it was declared.
+    name: str
+    where: Location
+    context: TaskContext
+    #: Sends to all children in the order in which they were added.
+    forward: Forward
+    failed: Failed
+
+    def child(self, name: str) -> Forward:
+        """Forward to one child only. Raises TopologyError for a name that is not a child."""
+
+    def store(self, name: str) -> Any:
+        """The state behind a store connected to this node: a `KeyValueState` or `WindowState` by its kind."""
+
+    def drop(self, reason: str) -> None:
+        """Count a record as dropped, and warn (rate limited) with node, topic, partition, offset and reason."""
+
+    def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
+        """Wrap a punctuation's function: no record context while it runs, failures to the processing handler."""
+
+    def on_close(self, do: Callable[[], object]) -> None:
+        """Run `do` when the task is closed or built again."""
+
+    def on_start(self, do: Callable[[], object]) -> None:
+        """Run `do` once when the task's stores are restored and it starts to process (processors' `init`)."""
+
+
+class Operator(Protocol):
+    """What a node does to a record."""
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make this node's closure for one task. Called once a task (and again after an abort)."""
