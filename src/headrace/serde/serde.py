@@ -1,0 +1,155 @@
+"""What a serde is: the extension point between bytes and values, and the shape that all built-in ones have."""
+
+import builtins
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeAlias, final
+
+from typing_extensions import TypeVar
+
+from headrace.base.errors import SerializationError
+from headrace.base.records import Headers
+
+__all__ = ["CodecSerde", "Serde", "SerdeLike", "SerdeOf"]
+
+T = TypeVar("T")
+
+
+class Serde(Generic[T]):
+    """Turn values of one type into bytes and back. Subclass it for a format of your own.
+
+    Override `serialize` and `deserialize`; whatever they raise goes to the handler of that stage. None never reaches a
+    serde: it is a null key or a tombstone, and stays one. One serde serves many tasks and threads, so it keeps no state
+    between calls. Give a subclass `__eq__` and `__hash__` if equal instances should count as the same serde (a `merge`
+    keeps a serde only if both sides have the same one).
+
+    Attributes:
+        uses_headers: whether the methods want the record's headers. If not, the runtime takes the quicker callables of
+            `serializer` and `deserializer` instead.
+        immutable: whether a value can be kept as an object in place of its bytes: nobody can change it, and bytes made
+            of it come back as an equal value that makes the same bytes. This speaks of values whose class *is* `type`;
+            an instance of a subclass, or an int where a float is declared, is to be serialised.
+        type: the class of the values, or None if there is not exactly one.
+    """
+
+    uses_headers: bool = False
+    immutable: bool = False
+    type: "builtins.type[Any] | None" = None
+
+    def serialize(self, topic: str, value: T, headers: Headers = ()) -> bytes:
+        """Return the bytes of a value."""
+        raise NotImplementedError(f"{type(self).__name__} does not override serialize()")
+
+    def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> T:
+        """Return the value of bytes."""
+        raise NotImplementedError(f"{type(self).__name__} does not override deserialize()")
+
+    def serializer(self, topic: str) -> Callable[[T], bytes]:
+        """Return `serialize` for one topic, without headers, as cheap as it can be.
+
+        Calls no more Python than it must, so what it raises is raw (TypeError, struct.error, ...): any exception means
+        that the value is refused, and `serialize` of the same value raises the error with words.
+        """
+        serialize = self.serialize
+
+        def bound(value: T) -> bytes:
+            return serialize(topic, value)
+
+        return bound
+
+    def deserializer(self, topic: str) -> Callable[[bytes], T]:
+        """Return `deserialize` for one topic, without headers, as cheap as it can be; raises as `serializer` does."""
+        deserialize = self.deserialize
+
+        def bound(data: bytes) -> T:
+            return deserialize(topic, data)
+
+        return bound
+
+
+#: A class stands for its serde: str, int and float (64 bit), bytes, bool, UUID; dataclass, Struct, pydantic: JSON.
+SerdeLike: TypeAlias = Serde[T] | type[T]
+
+#: As an optional argument. Never a type form here: a checker then puts None into T.
+SerdeOf: TypeAlias = Serde[T] | type[T] | None
+
+
+@final
+class CodecSerde(Serde[T]):
+    """A built-in serde: two functions, the same for every topic, and what is known of their values.
+
+    Two are equal if their names and identities are: the functions of `json(Order)` are made anew each time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encode: Callable[[T], bytes],
+        decode: Callable[[bytes], T],
+        *,
+        expects: str,
+        type: "builtins.type[Any] | None",
+        immutable: bool,
+        identity: Hashable = None,
+    ) -> None:
+        self.name = name
+        self.encode = encode
+        self.decode = decode
+        self.expects = expects
+        self.type = type
+        self.immutable = immutable
+        self.identity = identity
+
+    def serialize(self, topic: str, value: T, headers: Headers = ()) -> bytes:
+        """Return the bytes of a value.
+
+        Raises:
+            SerializationError: the value is of another type or out of range. `__cause__` has the detail.
+        """
+        try:
+            return self.encode(value)
+        except Exception as error:
+            raise SerializationError(
+                f"cannot serialize for topic {topic!r}: {self.name} expects {self.expects}, "
+                f"found {_found(value)}: {error}"
+            ) from error
+
+    def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> T:
+        """Return the value of bytes.
+
+        Raises:
+            SerializationError: the bytes are no value of this serde. `__cause__` has the detail.
+        """
+        try:
+            return self.decode(data)
+        except Exception as error:
+            raise SerializationError(
+                f"cannot deserialize from topic {topic!r}: {self.name} expects {self.expects}, "
+                f"found {_found(data)}: {error}"
+            ) from error
+
+    def serializer(self, topic: str) -> Callable[[T], bytes]:
+        """Return the encoding function itself."""
+        return self.encode
+
+    def deserializer(self, topic: str) -> Callable[[bytes], T]:
+        """Return the decoding function itself."""
+        return self.decode
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CodecSerde):
+            return NotImplemented
+        return self.name == other.name and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        # The identity of a type form may hold metadata that cannot be hashed; the name tells nearly all apart.
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _found(value: object) -> str:
+    """Name a value by type, and by size where that tells something. Its content may be confidential."""
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value)} bytes"
+    return f"a {type(value).__qualname__}"
