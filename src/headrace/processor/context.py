@@ -47,6 +47,7 @@ class TaskContext:
     up only when asked for. While an entry that was kept is flushed, `kept` holds its own position instead. While a
     punctuation runs both are None: there is no record.
 
+    `interrupted` asks the task to end its stretch after this record (a commit was requested, a punctuation scheduled).
     `timestamp` and `headers` are those of the record at the processor that runs (user code may have changed them on
     the way); plain stores stamp their changelog records with `timestamp`.
     """
@@ -57,6 +58,7 @@ class TaskContext:
         "commit_requested",
         "headers",
         "index",
+        "interrupted",
         "kept",
         "now_ms",
         "partition",
@@ -78,6 +80,7 @@ class TaskContext:
         self.headers: Headers = NO_HEADERS
         self.stream_time = -1
         self.commit_requested = False
+        self.interrupted = False
         self.scheduler: Scheduler | None = None
 
     @property
@@ -125,6 +128,11 @@ class TaskContext:
         if self.kept is not None:
             return self.kept.timestamp
         return -1 if self.chunk is None else self.chunk.timestamps[self.index]
+
+    def request_commit(self) -> None:
+        """Ask for a commit soon: after this record, at the end of the stretch."""
+        self.commit_requested = True
+        self.interrupted = True
 
     def keep(self, timestamp: int, headers: Headers) -> SourcePosition:
         """Make a copy of the present position that outlives the chunk."""

@@ -1,0 +1,96 @@
+"""Makes tasks: finds the topics they need, opens their state, gives them their columns."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from headrace.base.errors import UnknownTopicError
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.clock import Clock
+from headrace.engine.collector import RecordCollector
+from headrace.engine.options import EngineOptions
+from headrace.engine.task import Task
+from headrace.log.port import Log, TopicSpec
+from headrace.processor.context import TaskContext
+from headrace.state.cache import CacheBudget
+from headrace.state.task_state import TaskState
+from headrace.topology.topology import SubTopology, Topology
+
+__all__ = ["TaskFactory"]
+
+
+class TaskFactory:
+    """Makes the tasks of one worker, which share a record cache and the memory of RocksDB."""
+
+    def __init__(
+        self,
+        *,
+        topology: Topology,
+        log: Log,
+        options: EngineOptions,
+        application_id: str,
+        state_dir: Path,
+        clock: Clock,
+        cache: CacheBudget,
+    ) -> None:
+        self._topology = topology
+        self._log = log
+        self._options = options
+        self._application_id = application_id
+        self._state_dir = state_dir
+        self._clock = clock
+        self._cache = cache
+        self._partition_counts: dict[str, int] = {}
+
+    def partition_count(self, topic: str) -> int:
+        """Return how many partitions a topic has; one that a function chose is made, with a single partition.
+
+        Raises:
+            UnknownTopicError: the log cannot make it.
+        """
+        count = self._partition_counts.get(topic)
+        if count is None:
+            topics = self._log.topics()
+            if topic not in topics:
+                self._log.create_topics([TopicSpec(topic, 1)])
+                topics = self._log.topics()
+            if topic not in topics:
+                raise UnknownTopicError(f"there is no topic '{topic}', and the log does not make topics; create it")
+            count = self._partition_counts[topic] = topics[topic].partitions
+        return count
+
+    def changelog_name(self, store: str) -> str:
+        """Full name of a store's changelog topic."""
+        return f"{self._application_id}-{store}-changelog"
+
+    def make(self, task_id: TaskId, times: Mapping[TopicPartition, int]) -> Task:
+        """Make a task; `times` are its inputs' committed partition times."""
+        subtopology = self._topology.subtopologies[task_id.subtopology]
+
+        def open_state(
+            context: TaskContext, collector: RecordCollector, dropped: Callable[[], None]
+        ) -> TaskState:
+            return self._open_state(subtopology, context, collector, dropped)
+
+        return Task(
+            task_id,
+            topology=self._topology,
+            subtopology=subtopology,
+            application_id=self._application_id,
+            options=self._options,
+            now_ms=self._clock.wall_ms,
+            partition_count=self.partition_count,
+            open_state=open_state,
+            committed=times,
+        )
+
+    def _open_state(
+        self,
+        subtopology: SubTopology,
+        context: TaskContext,
+        collector: RecordCollector,
+        dropped: Callable[[], None],
+    ) -> TaskState:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release what tasks share."""

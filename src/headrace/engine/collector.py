@@ -1,0 +1,98 @@
+"""What a task has to write: columns for each topic-partition, drained into the worker's transaction."""
+
+from collections.abc import Callable
+
+from headrace.base.columns import Columns
+from headrace.base.errors import ProductionError
+from headrace.base.ids import TopicPartition
+from headrace.base.murmur2 import partition_for
+from headrace.base.records import Headers
+from headrace.log.port import Writer
+
+__all__ = ["RecordCollector"]
+
+#: Keys whose partition is remembered, for each topic. Hashing takes some microseconds in Python, a look-up 0.05.
+_REMEMBERED_KEYS_MAX = 20_000
+
+#: Rows that wait in a column before they are encoded into the writer's transaction.
+_DRAIN_RECORDS = 5_000
+
+
+class RecordCollector:
+    """Output of one task since the last drain.
+
+    # Invariant: the `Columns` of a topic-partition is one object for the task's life; sinks bind its lists' methods.
+    """
+
+    def __init__(self, partition_count: Callable[[str], int]) -> None:
+        self._partition_count = partition_count
+        self._columns: dict[TopicPartition, Columns] = {}
+        self._remembered: dict[str, dict[bytes, int]] = {}
+        self._null_keys: dict[str, int] = {}
+
+    def columns(self, topic: str, partition: int) -> Columns:
+        """Return the columns for a topic-partition, the same object each time."""
+        name = TopicPartition(topic, partition)
+        columns = self._columns.get(name)
+        if columns is None:
+            columns = self._columns[name] = Columns()
+        return columns
+
+    def partition_count(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            UnknownTopicError: there is no such topic, and none can be made.
+        """
+        return self._partition_count(topic)
+
+    def partition_of(self, topic: str, key: bytes | None, count: int) -> int:
+        """Choose a partition as Kafka's producer does: murmur2 of the key; without a key, the partitions take turns."""
+        if key is None:
+            # A turn lasts until the next drain, so that batches stay large (Kafka's sticky partitioner).
+            return self._null_keys.setdefault(topic, 0) % count
+        remembered = self._remembered.setdefault(topic, {})
+        partition = remembered.get(key)
+        if partition is None:
+            if len(remembered) >= _REMEMBERED_KEYS_MAX:
+                remembered.clear()
+            partition = remembered[key] = partition_for(key, count)
+        return partition
+
+    def add(self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
+        """Add one record, its partition chosen by its key."""
+        partition = self.partition_of(topic, key, self.partition_count(topic))
+        self.columns(topic, partition).append(key, value, timestamp, headers)
+
+    def drain(self, writer: Writer, *, everything: bool) -> None:
+        """Hand records to the writer: all, or only what is long enough to make a good batch."""
+        for name, columns in self._columns.items():
+            if columns.keys and (everything or len(columns.keys) >= _DRAIN_RECORDS):
+                writer.append(name.topic, name.partition, columns)
+                columns.clear()
+        for topic in self._null_keys:
+            self._null_keys[topic] += 1
+
+    @property
+    def written_partitions(self) -> frozenset[TopicPartition]:
+        """Every topic-partition that this task has written to, or may write to."""
+        return frozenset(self._columns)
+
+    def discard(self) -> None:
+        """Forget everything that was not drained (abort)."""
+        for columns in self._columns.values():
+            columns.clear()
+
+
+def check_partition(topic: str, partition: object, count: int) -> int:
+    """Return a partition that a user's partitioner chose.
+
+    Raises:
+        ProductionError: it is not a partition of the topic.
+    """
+    if isinstance(partition, int) and not isinstance(partition, bool) and 0 <= partition < count:
+        return partition
+    raise ProductionError(
+        f"the partitioner for topic '{topic}' returned {partition!r}, but the topic has partitions 0 to {count - 1}; "
+        "return one of them, several, or None for the default"
+    )

@@ -1,0 +1,101 @@
+"""The commit: outputs, changelogs and input offsets first, together; the stores on disk after them.
+
+What is durable when:
+
+1. Caches are flushed: every change is now a record in some column.
+2. `Writer.commit` makes outputs, changelog records and input offsets durable in one transaction. A crash before it
+   loses all of them: the inputs are read again, and the stores on disk are as they were.
+3. The buffers and the stores' positions go to the database. A crash before or within it leaves a store behind its
+   changelog: the restore reads the gap from the store's position.
+
+# Invariant: a store on disk is always a prefix of its changelog, up to its position. Nothing may write to a database
+# between two commits, and no position may be written before the transaction that it points behind is durable.
+# Guarded by the tests that stop the process at each of these steps.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from headrace.base.ids import TopicPartition
+from headrace.engine.task import Task
+from headrace.log.port import CommittedOffset, Log, Reader, Writer
+from headrace.state.port import Position
+
+__all__ = ["Committer"]
+
+
+class Committer:
+    """Commits tasks together, in one transaction.
+
+    `reached` is called with the name of each step as it begins; tests stop the process there.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        writer: Writer,
+        reader: Reader,
+        changelog_name: Callable[[str], str],
+        now_ms: Callable[[], int],
+        reached: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self._log = log
+        self._writer = writer
+        self._reader = reader
+        self._changelog_name = changelog_name
+        self._now_ms = now_ms
+        self._reached = reached
+        self._topic_ids: dict[str, str] = {}
+
+    def commit(self, tasks: Sequence[Task]) -> None:
+        """Commit tasks that have progress.
+
+        Raises:
+            LogError: the transaction is not known to be durable; the caller gives up all buffers.
+        """
+        self._reached("flush")
+        for task in tasks:
+            task.flush()
+        self._reached("drain")
+        offsets: dict[TopicPartition, CommittedOffset] = {}
+        for task in tasks:
+            task.drain(self._writer, everything=True)
+            offsets.update(task.offsets(self._reader.position))
+        self._reached("transaction")
+        ends = self._writer.commit(offsets)
+        self._reached("state")
+        for task in tasks:
+            task.state.commit(self._positions(task, offsets, ends))
+            task.has_progress = False
+            task.context.commit_requested = False
+            self._reached("next task")
+        self._reached("end")
+
+    def _positions(
+        self, task: Task, offsets: dict[TopicPartition, CommittedOffset], ends: Mapping[TopicPartition, int]
+    ) -> dict[str, Position]:
+        """Positions of the stores whose changelog moved with this commit; the others stay where they are."""
+        inputs = {partition: offsets[partition].offset for partition in task.queues}
+        positions = {}
+        for spec in task.state.specs:
+            if spec.source_topic is not None:
+                topic = task.topology.decorate(spec.source_topic, task.context.application_id)
+                offset = inputs.get(TopicPartition(topic, task.id.partition))
+            else:
+                topic = self._changelog_name(spec.name)
+                offset = ends.get(TopicPartition(topic, task.id.partition))
+            if offset is not None:
+                positions[spec.name] = Position(
+                    offset=offset,
+                    topic_id=self._topic_id(topic),
+                    written_ms=self._now_ms(),
+                    stream_time=task.context.stream_time,
+                    inputs=inputs,
+                    mark=task.state.mark(spec.name),
+                )
+        return positions
+
+    def _topic_id(self, topic: str) -> str:
+        if topic not in self._topic_ids:
+            self._topic_ids = {name: info.id for name, info in self._log.topics().items()}
+        return self._topic_ids[topic]

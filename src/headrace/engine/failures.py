@@ -1,0 +1,143 @@
+"""What happens when a record fails: the handler is asked, and its reaction carried out.
+
+Kinds of failure and who decides: a record that cannot be read (deserialization handler), a node's function that
+raises (processing handler), a record that cannot be written (production handler).
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Literal, NoReturn
+
+from headrace.base.errors import ConfigError, LogError, ProcessingError, ProductionError, RetryRequested
+from headrace.base.ids import Location
+from headrace.base.records import Headers
+from headrace.engine.collector import RecordCollector
+from headrace.engine.options import EngineOptions
+from headrace.processor.context import TaskContext
+from headrace.processor.handlers import Failure, Handler, Reaction, dead_letter_record
+from headrace.topology.wiring import Failed
+
+__all__ = ["Failures"]
+
+_log = logging.getLogger("headrace.failures")
+
+Stage = Literal["deserialize", "process", "serialize", "produce"]
+
+
+class Failures:
+    """Asks the handlers of one task and does what they say.
+
+    A dead letter goes through the task's own columns: it is committed with the record's own transaction, or not at all.
+    """
+
+    def __init__(
+        self, context: TaskContext, collector: RecordCollector, options: EngineOptions, dropped: Callable[[], None]
+    ) -> None:
+        self._context = context
+        self._collector = collector
+        self._options = options
+        self._dropped = dropped
+
+    def of_processing(self, name: str, where: Location) -> Failed:
+        """Make the function that a node calls with what its own work raised."""
+        handler = self._options.processing_exception_handler
+
+        def failed(error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            self._decide(error, "process", handler, name, where, value)
+
+        return failed
+
+    def of_production(self, name: str, where: Location) -> Failed:
+        """Make the function that a sink calls with what kept a record from being written."""
+        handler = self._options.production_exception_handler
+
+        def refused(error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            stage: Stage = "produce" if isinstance(error, (LogError, ProductionError)) else "serialize"
+            self._decide(error, stage, handler, name, where, value)
+
+        return refused
+
+    def of_reading(self, name: str, where: Location, error: Exception) -> None:
+        """Decide about the record at the cursor, which cannot be read."""
+        self._decide(error, "deserialize", self._options.deserialization_exception_handler, name, where, error)
+
+    def fatal(self, name: str, where: Location, error: Exception) -> NoReturn:
+        """Stop the application because of the record at the cursor; no handler is asked."""
+        raise self._stopped(error, f"{name} ({where})", "process", None) from error
+
+    def _decide(
+        self, error: Exception, stage: Stage, handler: Handler, name: str, where: Location, value: object
+    ) -> None:
+        if isinstance(error, (ProcessingError, RetryRequested)) and not isinstance(error, ProductionError):
+            # Decided already, further down: user code that forwards lets it pass through its own frames.
+            raise error
+        node = f"{name} ({where})"
+        failure = self._failure(error, stage, node)
+        try:
+            reaction = handler(failure)
+        except Exception as fault:
+            raise self._stopped(fault, node, stage, value, by="the handler itself failed on it") from fault
+        if not isinstance(reaction, Reaction):
+            fault = TypeError(f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()")
+            raise self._stopped(fault, node, stage, value) from error
+        if reaction.kind == "retry":
+            raise RetryRequested(f"{node}: the handler asked to try again after {error!r}") from error
+        if reaction.kind == "fail":
+            raise self._stopped(error, node, stage, value) from error
+        if reaction.kind == "dead_letter":
+            self._write_dead_letter(failure, reaction, node)
+        self._dropped()
+        _log.warning(
+            "%s: record dropped by the %s handler (task %s, topic %s, partition %d, offset %d): %r",
+            node, stage, failure.task_id, failure.topic, failure.partition, failure.offset, error,
+        )  # fmt: skip
+
+    def _failure(self, error: Exception, stage: Stage, node: str) -> Failure:
+        context = self._context
+        return Failure(
+            error=error,
+            stage=stage,
+            node=node,
+            task_id=str(context.task_id),
+            topic=context.topic or "",
+            partition=context.partition,
+            offset=context.offset,
+            timestamp=context.source_timestamp,
+            headers=context.source_headers,
+            key=context.raw_key,
+            value=context.raw_value,
+        )
+
+    def _write_dead_letter(self, failure: Failure, reaction: Reaction, node: str) -> None:
+        topic = reaction.topic or self._options.errors_dead_letter_queue_topic_name
+        if topic is None:
+            raise ConfigError(
+                f"{node}: the handler answered Reaction.dead_letter(), but no topic is named; set "
+                "errors.dead.letter.queue.topic.name, or write Reaction.dead_letter('topic')"
+            ) from failure.error
+        record = dead_letter_record(failure)
+        self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
+
+    def _stopped(
+        self, error: Exception, node: str, stage: Stage, value: object, *, by: str = ""
+    ) -> ProcessingError:
+        context = self._context
+        place = (
+            "in a punctuation"
+            if context.topic is None
+            else f"topic '{context.topic}', partition {context.partition}, offset {context.offset}"
+        )
+        verb = {"deserialize": "read", "process": "process", "serialize": "serialise", "produce": "write"}[stage]
+        hint = ""
+        if value is None and isinstance(error, (AttributeError, TypeError)) and context.topic is not None:
+            hint = " (the value was null: a tombstone)"
+        return ProcessingError(
+            f"{node} could not {verb} a record: {place}, task {context.task_id}: "
+            f"{type(error).__name__}: {error}{hint}{'; ' + by if by else ''}",
+            node=node,
+            task_id=str(context.task_id),
+            topic=context.topic,
+            partition=context.partition,
+            offset=context.offset,
+        )
+

@@ -1,0 +1,123 @@
+"""Keeps the tasks' queues filled: reads ahead within limits, and knows what is still to be fetched."""
+
+from collections.abc import Iterable, Mapping
+
+from headrace.base.ids import TopicPartition
+from headrace.engine.clock import Clock
+from headrace.engine.queue import RecordQueue
+from headrace.engine.task import Task
+from headrace.log.port import Log, Reader
+
+__all__ = ["Fetcher"]
+
+#: While tasks have records, the log is asked at most this often; an idle worker asks at once.
+_FETCH_SECONDS = 0.005
+
+#: The smallest share of the input buffer that a partition may fill.
+_PARTITION_BYTES_MIN = 256 * 1024
+
+
+class Fetcher:
+    """Reads for all tasks of a worker.
+
+    A partition is paused when its queue holds its share of the input buffer, and read again at a quarter of it: the
+    band is wide because switching costs more than holding.
+    """
+
+    def __init__(self, log: Log, input_buffer_max_bytes: int) -> None:
+        self._log = log
+        self.reader: Reader = log.reader()
+        self._bytes_max = input_buffer_max_bytes
+        self._queues: dict[TopicPartition, RecordQueue] = {}
+        self._paused: set[TopicPartition] = set()
+        self._waiting: dict[TopicPartition, int] = {}  # assigned, but not read before its task runs
+        self._idle_since: dict[Task, float] = {}
+        self._next_fetch = 0.0
+        self._ends: Mapping[TopicPartition, int] = {}
+
+    def add(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
+        """Know a task's partitions, at these positions; nothing of them is read before `start`."""
+        self._waiting.update(offsets)
+        self.reader.assign(offsets)
+        self.reader.pause(offsets)
+
+    def start(self, task: Task) -> None:
+        """Read for a task from now on."""
+        self._queues.update(task.queues)
+        self.reader.resume(task.queues)
+        self.expect_more()
+
+    def stop(self, task: Task) -> None:
+        """Stop reading for a task, and forget its partitions."""
+        for partition in task.queues:
+            self._queues.pop(partition, None)
+            self._paused.discard(partition)
+        self._idle_since.pop(task, None)
+        self.reader.unassign(task.queues)
+
+    def expect_more(self) -> None:
+        """Ask the log at the next chance: there is probably something new."""
+        self._next_fetch = 0.0
+
+    def fetch(self, timeout_ms: int, clock: Clock, *, is_idle: bool) -> bool:
+        """Ask the log if it is time to; an idle worker waits up to `timeout_ms`. Says whether anything came."""
+        now = clock.seconds()
+        if not is_idle and now < self._next_fetch:
+            return False
+        self._resume()
+        chunks = self.reader.poll(timeout_ms if is_idle else 0)
+        self._next_fetch = now + _FETCH_SECONDS
+        share = max(_PARTITION_BYTES_MIN, self._bytes_max // max(1, len(self._queues)))
+        for chunk in chunks:
+            partition = TopicPartition(chunk.topic, chunk.partition)
+            queue = self._queues[partition]
+            queue.add(chunk)
+            if queue.queued_bytes >= share and partition not in self._paused:
+                self._paused.add(partition)
+                self.reader.pause([partition])
+        self._ends = {}
+        return bool(chunks)
+
+    def _resume(self) -> None:
+        share = max(_PARTITION_BYTES_MIN, self._bytes_max // max(1, len(self._queues)))
+        ready = [partition for partition in self._paused if self._queues[partition].queued_bytes <= share // 4]
+        if ready:
+            self._paused.difference_update(ready)
+            self.reader.resume(ready)
+
+    def is_processable(self, task: Task, idle_max_ms: int, clock: Clock) -> bool:
+        """Whether a task may go on although some of its inputs have nothing waiting (`max.task.idle.ms`).
+
+        Source: KIP-695. An empty input that the log has more of is always waited for, unless `idle_max_ms` is -1; one
+        without lag for `idle_max_ms`.
+        """
+        if len(task.queues) == 1 or idle_max_ms < 0:
+            return True
+        empty = task.empty_partitions
+        if not empty:
+            self._idle_since.pop(task, None)
+            return True
+        missing = [partition for partition in empty if partition not in self._ends]
+        if missing:
+            self._ends = {**self._ends, **self._log.end_offsets(missing)}
+        if any(self.reader.position(partition) < self._ends[partition] for partition in empty):
+            self.expect_more()
+            return False
+        if idle_max_ms == 0:
+            return True
+        since = self._idle_since.setdefault(task, clock.seconds())
+        return (clock.seconds() - since) * 1000 >= idle_max_ms
+
+    def lag(self, tasks: Iterable[Task]) -> int:
+        """Records of the tasks' inputs that are not processed yet."""
+        queues = {partition: queue for task in tasks for partition, queue in task.queues.items()}
+        ends = self._log.end_offsets(queues)
+        total = 0
+        for partition, queue in queues.items():
+            offset = queue.next_offset
+            total += max(0, ends[partition] - (self.reader.position(partition) if offset is None else offset))
+        return total
+
+    def close(self) -> None:
+        """Release the reader."""
+        self.reader.close()

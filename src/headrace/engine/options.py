@@ -1,0 +1,112 @@
+"""The properties that the engine reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.base.options import Option, duration_ms, function, integer, long, text
+from headrace.processor.handlers import Handler, log_and_fail
+
+__all__ = ["OPTIONS", "EngineOptions"]
+
+OPTIONS: tuple[Option[Any], ...] = (
+    Option(
+        "commit.interval.ms",
+        duration_ms(minimum=1),
+        100,
+        "Time between commits (ms). Longer means fewer outputs of cached stores, later visibility, more to redo.",
+    ),
+    Option(
+        "input.buffer.max.bytes",
+        long(minimum=1),
+        16 * 1024 * 1024,
+        "Raw bytes of input that a worker holds unprocessed; reading stops there and goes on at a quarter of it.",
+    ),
+    Option(
+        "statestore.uncommitted.max.bytes",
+        long(minimum=1),
+        64 * 1024 * 1024,
+        "State and output that wait for a commit (bytes); the commit comes early when they reach this.",
+    ),
+    Option(
+        "statestore.cache.max.bytes",
+        long(minimum=0),
+        10 * 1024 * 1024,
+        "Size of the record cache that a worker's stores share (bytes); 0 sends every single update downstream.",
+    ),
+    Option(
+        "task.alignment.ms",
+        duration_ms(minimum=0),
+        60 * 60 * 1000,
+        "How far (record time, ms) one task may run ahead of the worker's next one while both have records.",
+    ),
+    Option(
+        "max.task.idle.ms",
+        long(minimum=-1),
+        0,
+        "How long a task waits for records of an empty input that has no lag (ms); -1 never waits, not even for a fetch.",
+    ),
+    Option("poll.ms", duration_ms(minimum=0), 100, "Longest wait for input when there is nothing to do (ms)."),
+    Option(
+        "repartition.purge.interval.ms",
+        duration_ms(minimum=1),
+        30_000,
+        "Time between deletions of processed records from repartition topics (ms).",
+    ),
+    Option(
+        "deserialization.exception.handler",
+        function(),
+        log_and_fail,
+        "Decides about a record whose key or value cannot be read: a function Failure -> Reaction.",
+    ),
+    Option(
+        "processing.exception.handler",
+        function(),
+        log_and_fail,
+        "Decides about a record, or punctuation, on which a node failed: a function Failure -> Reaction.",
+    ),
+    Option(
+        "production.exception.handler",
+        function(),
+        log_and_fail,
+        "Decides about a record that cannot be written: a function Failure -> Reaction.",
+    ),
+    Option(
+        "errors.dead.letter.queue.topic.name",
+        text,
+        None,
+        "Topic of the records that a handler answers with Reaction.dead_letter().",
+    ),
+    Option("stretch.records.max", integer(minimum=1), 1000, "Most records that a task runs in one go."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The engine's properties with their values. Times in ms, sizes in bytes."""
+
+    commit_interval_ms: int
+    input_buffer_max_bytes: int
+    statestore_uncommitted_max_bytes: int
+    statestore_cache_max_bytes: int
+    task_alignment_ms: int
+    max_task_idle_ms: int
+    poll_ms: int
+    repartition_purge_interval_ms: int
+    deserialization_exception_handler: Handler
+    processing_exception_handler: Handler
+    production_exception_handler: Handler
+    errors_dead_letter_queue_topic_name: str | None
+    stretch_records_max: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> "EngineOptions":
+        """Take the engine's properties out of `values` (by Kafka's names), with defaults for those that are missing.
+
+        Raises:
+            ConfigError: a value is impossible.
+        """
+        fields: dict[str, Any] = {}
+        for option in OPTIONS:
+            fields[option.field] = option.parse(values[option.name]) if option.name in values else option.default
+        return cls(**fields)

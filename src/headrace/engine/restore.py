@@ -1,0 +1,242 @@
+"""Brings a task's stores up to their changelogs: the gap after a crash, everything after a lost disk.
+
+Restoring reads committed data up to the *uncommitted* end offset, asked for after the input offsets were fetched, until
+the reader's position is there. It runs in slices of the worker's loop, so that other tasks go on meanwhile.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from headrace.base.columns import Chunk
+from headrace.base.ids import TopicPartition
+from headrace.engine.task import Task
+from headrace.log.port import Log, TopicInfo
+from headrace.serde.serde import Serde
+from headrace.state.port import Position
+from headrace.state.restore import must_rebuild
+
+__all__ = ["Restoration", "RestoreProgress"]
+
+_log = logging.getLogger("headrace.restore")
+
+#: Kafka's default of a topic's `delete.retention.ms`: how long a tombstone can be counted on.
+_TOMBSTONES_LIVE_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreProgress:
+    """How far one store is: records applied in this restore, offsets still to go, and applied records a second."""
+
+    store: str
+    restored: int
+    remaining: int
+    records_per_second: float
+    is_full: bool  # from the start of the changelog, not just the gap
+
+
+@dataclass(slots=True)
+class _Following:
+    """One store on its way."""
+
+    store: str
+    topic_id: str
+    end: int
+    is_full: bool
+    check: Callable[[Chunk], Chunk] | None
+    restored: int = 0
+    is_done: bool = False
+
+
+class Restoration:
+    """Restores one task; the worker calls `step` until `is_done`.
+
+    # Invariant: a store's position is written after the rows it stands for, and only when its changelog's end was
+    # reached: a restore that is cut off starts again from the position before.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        log: Log,
+        *,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
+        committed: Mapping[TopicPartition, int],
+        now_ms: Callable[[], int],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._task = task
+        self._log = log
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._started = seconds()
+        self._reader = log.reader()
+        self._following: dict[TopicPartition, _Following] = {}
+        self._plan(changelog_name, full_name, committed)
+
+    def _plan(
+        self,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
+        committed: Mapping[TopicPartition, int],
+    ) -> None:
+        task = self._task
+        topics = self._log.topics()
+        positions = task.state.positions()
+        for spec in task.state.specs:
+            topic = changelog_name(spec.name) if spec.source_topic is None else full_name(spec.source_topic)
+            if (not spec.logging and spec.source_topic is None) or topic not in topics:
+                continue
+            partition = TopicPartition(topic, task.id.partition)
+            begin = self._log.beginning_offsets([partition])[partition]
+            end = self._log.end_offsets([partition], committed=False)[partition]
+            if spec.source_topic is not None:
+                # The topic is an input too: what the task has not processed yet is not its state yet.
+                end = min(committed.get(partition, begin), end)
+            start, is_full = self._start(spec.name, positions.get(spec.name), topics[topic], begin, end)
+            check = self._checker(spec.key, spec.value, partition) if spec.source_topic is not None else None
+            following = _Following(spec.name, topics[topic].id, end, is_full, check)
+            self._following[partition] = following
+            if start >= end:
+                following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
+            else:
+                self._reader.assign({partition: start})
+
+    def _start(
+        self, store: str, position: Position | None, topic: TopicInfo, begin: int, end: int
+    ) -> tuple[int, bool]:
+        """Where to start reading, and whether that is the whole changelog. Clears a store that cannot be trusted."""
+        task = self._task
+        if position is None:
+            return begin, True
+        reason = must_rebuild(
+            position,
+            topic_id=topic.id,
+            mark=task.state.mark(store),
+            begin=begin,
+            end=end,
+            now_ms=self._now_ms(),
+            delete_retention_ms=int(topic.config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS)),
+        )
+        if reason is None:
+            return position.offset, False
+        _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
+        task.state.clear(store)
+        return begin, True
+
+    def _checker(self, key: Serde[object], value: Serde[object], partition: TopicPartition) -> Callable[[Chunk], Chunk]:
+        """Make a filter for a table's own source topic: a record that cannot be read, or has no key, is left out."""
+        deserialize_key, deserialize_value = key.deserializer(partition.topic), value.deserializer(partition.topic)
+
+        def readable(chunk: Chunk) -> Chunk:
+            good = []
+            for index, (key_bytes, value_bytes) in enumerate(zip(chunk.keys, chunk.values)):
+                if key_bytes is None:
+                    continue
+                try:
+                    deserialize_key(key_bytes)
+                    if value_bytes is not None:
+                        deserialize_value(value_bytes)
+                except Exception as error:  # the handler decided about it when it was processed; it is no state
+                    _log.debug("%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error)
+                    continue
+                good.append(index)
+            if len(good) == len(chunk):
+                return chunk
+            return Chunk(
+                chunk.topic,
+                chunk.partition,
+                [chunk.offsets[i] for i in good],
+                [chunk.timestamps[i] for i in good],
+                [chunk.keys[i] for i in good],
+                [chunk.values[i] for i in good],
+                None if chunk.headers is None else [chunk.headers[i] for i in good],
+                chunk.size_bytes,
+            )
+
+        return readable
+
+    def step(self, seconds_max: float) -> None:
+        """Restore for about this long."""
+        deadline = self._seconds() + seconds_max
+        while not self.is_done:
+            for chunk in self._reader.poll(0):
+                self._apply(chunk)
+            for partition, following in self._following.items():
+                if not following.is_done and self._reader.position(partition) >= following.end:
+                    self._finish(partition, following, following.end)
+            if self._seconds() >= deadline:
+                return
+
+    def _apply(self, chunk: Chunk) -> None:
+        following = self._following[TopicPartition(chunk.topic, chunk.partition)]
+        if following.is_done:
+            return
+        if chunk.offsets[-1] >= following.end:
+            chunk = _before(chunk, following.end)
+        if following.check is not None:
+            chunk = following.check(chunk)
+        if len(chunk):
+            self._task.state.restore(following.store, chunk)
+            following.restored += len(chunk)
+
+    def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
+        self._reader.unassign([partition])
+        following.is_done = True
+        state = self._task.state
+        position = Position(
+            offset=offset, topic_id=following.topic_id, written_ms=self._now_ms(), mark=state.mark(following.store)
+        )
+        state.restored(following.store, position)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every store has reached its end."""
+        return all(following.is_done for following in self._following.values())
+
+    @property
+    def restored_records(self) -> int:
+        """Changelog records applied so far."""
+        return sum(following.restored for following in self._following.values())
+
+    def progress(self) -> list[RestoreProgress]:
+        """One entry a store."""
+        seconds = max(self._seconds() - self._started, 1e-9)
+        return [
+            RestoreProgress(
+                following.store,
+                following.restored,
+                0 if following.is_done else max(0, following.end - self._reader.position(partition)),
+                following.restored / seconds,
+                following.is_full,
+            )
+            for partition, following in self._following.items()
+        ]
+
+    def close(self) -> None:
+        """Release the reader."""
+        if self.is_done and self.restored_records:
+            for done in self.progress():
+                _log.info(
+                    "task %s: store '%s' restored %d records (%s) at %d records/s",
+                    self._task.id, done.store, done.restored,
+                    "all of its changelog" if done.is_full else "the gap since its last commit",
+                    done.records_per_second,
+                )  # fmt: skip
+        self._reader.close()
+
+
+def _before(chunk: Chunk, end: int) -> Chunk:
+    """The part of a chunk below an offset."""
+    count = sum(1 for offset in chunk.offsets if offset < end)
+    return Chunk(
+        chunk.topic,
+        chunk.partition,
+        chunk.offsets[:count],
+        chunk.timestamps[:count],
+        chunk.keys[:count],
+        chunk.values[:count],
+        None if chunk.headers is None else chunk.headers[:count],
+        chunk.size_bytes,
+    )

@@ -1,0 +1,155 @@
+"""How a sink becomes code: serialise, choose the partition, append to the task's columns."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from headrace.base.errors import UnknownTopicError
+from headrace.base.records import Headers
+from headrace.engine.collector import RecordCollector, check_partition
+from headrace.processor.context import TaskContext
+from headrace.serde.windowed import WindowedSerde
+from headrace.topology.nodes import SinkNode
+from headrace.topology.wiring import Failed, Forward
+
+__all__ = ["compile_sink"]
+
+
+def compile_sink(
+    node: SinkNode,
+    *,
+    full_name: Callable[[str], str],
+    collector: RecordCollector,
+    context: TaskContext,
+    failed: Failed,
+    refused: Failed,
+) -> Forward:
+    """Make a sink's closure.
+
+    `failed` gets what the user's functions raise, `refused` what the serdes, the partitioner or the log refuse.
+    """
+    if isinstance(node.topic, str):
+        return _to_topic(node, full_name(node.topic), collector, refused)
+    return _to_chosen_topic(node, node.topic, collector, context, failed, refused)
+
+
+def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: Failed) -> Forward:
+    encode = _encoder(node, topic)
+    count = collector.partition_count(topic)
+    if count == 1 and node.partitioner is None and not _uses_headers(node):
+        return _to_only_partition(node, topic, collector, refused)
+    place = _placer(node, topic, collector, count)
+
+    def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        try:
+            key_bytes, value_bytes = encode(key, value, headers)
+            places = place(key, value, key_bytes)
+        except Exception as error:  # the serde's or the partitioner's; the production handler decides
+            refused(error, key, value, timestamp, headers)
+            return
+        for columns in places:
+            columns.append(key_bytes, value_bytes, timestamp, headers)
+
+    return run
+
+
+def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, refused: Failed) -> Forward:
+    # The usual case on a laptop and the cheapest: 0.3 us a record, because nothing is looked up.
+    columns = collector.columns(topic, 0)
+    add_key, add_value = columns.keys.append, columns.values.append
+    add_timestamp, add_headers = columns.timestamps.append, columns.headers.append
+    serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
+
+    def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        try:
+            key_bytes = None if key is None else serialize_key(key)
+            value_bytes = None if value is None else serialize_value(value)
+        except Exception as error:  # the serde's; the production handler decides
+            refused(error, key, value, timestamp, headers)
+            return
+        add_key(key_bytes)
+        add_value(value_bytes)
+        add_timestamp(timestamp)
+        add_headers(headers)
+
+    return run
+
+
+def _to_chosen_topic(
+    node: SinkNode,
+    choose: Callable[[Any, Any, Any], str],
+    collector: RecordCollector,
+    context: TaskContext,
+    failed: Failed,
+    refused: Failed,
+) -> Forward:
+    routes: dict[str, Forward] = {}
+
+    def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        try:
+            topic = choose(key, value, context.metadata)
+            if not isinstance(topic, str):
+                raise TypeError(f"the function that chooses the topic returned {topic!r}; it must return a name")
+        except Exception as error:  # the user's function
+            failed(error, key, value, timestamp, headers)
+            return
+        route = routes.get(topic)
+        if route is None:
+            try:
+                route = routes[topic] = _to_topic(node, topic, collector, refused)
+            except UnknownTopicError as error:
+                refused(error, key, value, timestamp, headers)
+                return
+        route(key, value, timestamp, headers)
+
+    return run
+
+
+def _uses_headers(node: SinkNode) -> bool:
+    return node.key.uses_headers or node.value.uses_headers
+
+
+def _encoder(node: SinkNode, topic: str) -> Callable[[Any, Any, Headers], tuple[bytes | None, bytes | None]]:
+    if _uses_headers(node):
+
+        def encode_with_headers(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
+            return (
+                None if key is None else node.key.serialize(topic, key, headers),
+                None if value is None else node.value.serialize(topic, value, headers),
+            )
+
+        return encode_with_headers
+    serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
+
+    def encode(key: Any, value: Any, _: Headers) -> tuple[bytes | None, bytes | None]:
+        return None if key is None else serialize_key(key), None if value is None else serialize_value(value)
+
+    return encode
+
+
+def _placer(
+    node: SinkNode, topic: str, collector: RecordCollector, count: int
+) -> Callable[[Any, Any, bytes | None], tuple[Any, ...]]:
+    # A windowed key is placed by its inner key alone, so that all windows of a key share a partition (Kafka's
+    # WindowedStreamPartitioner); the window stands at the end of the bytes.
+    window_of = node.key.window_of if isinstance(node.key, WindowedSerde) else None
+    columns = tuple((collector.columns(topic, partition),) for partition in range(count))
+    partitioner = node.partitioner
+
+    def by_key(key_bytes: bytes | None) -> tuple[Any, ...]:
+        if window_of is not None and key_bytes is not None:
+            key_bytes = key_bytes[: -window_of(key_bytes)[0]]
+        return columns[collector.partition_of(topic, key_bytes, count)]
+
+    if partitioner is None:
+        return lambda key, value, key_bytes: by_key(key_bytes)
+
+    def by_user(key: Any, value: Any, key_bytes: bytes | None) -> tuple[Any, ...]:
+        chosen = partitioner(topic, key, value, count)
+        if chosen is None:
+            return by_key(key_bytes)
+        if isinstance(chosen, Iterable):
+            partitions = sorted({check_partition(topic, one, count) for one in chosen})
+            return tuple(columns[one][0] for one in partitions)
+        return columns[check_partition(topic, chosen, count)]
+
+    return by_user

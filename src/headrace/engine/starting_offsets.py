@@ -1,0 +1,76 @@
+"""Where reading starts: at the group's committed offset, or where the source's reset policy says."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from headrace.base.errors import LogError
+from headrace.base.ids import TopicPartition
+from headrace.engine.commit_metadata import decode_partition_time
+from headrace.log.port import Log
+from headrace.topology.nodes import SourceNode
+
+__all__ = ["StartingOffsets"]
+
+
+class StartingOffsets:
+    """The group's committed places, and the starts of partitions that have none.
+
+    A start found by the policy *latest* is remembered: an abort must come back to it, not to a later end.
+    """
+
+    def __init__(self, log: Log, group: str, now_ms: Callable[[], int]) -> None:
+        self._log = log
+        self._group = group
+        self._now_ms = now_ms
+        self._initial: dict[TopicPartition, int] = {}
+
+    def find(self, sources: Mapping[TopicPartition, SourceNode]) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """Return for each partition the offset to start at, and, where one is known, the partition time.
+
+        Raises:
+            LogError: a partition has no committed offset and its policy is "none".
+        """
+        offsets: dict[TopicPartition, int] = {}
+        times: dict[TopicPartition, int] = {}
+        committed = self._log.committed(self._group, sources)
+        begin = self._log.beginning_offsets(sources)
+        for partition, source in sources.items():
+            place = committed.get(partition)
+            if place is None:
+                offsets[partition] = self._initial.setdefault(partition, self._reset(partition, source, begin[partition]))
+                continue
+            # A committed offset below the first record means that retention was faster than the application.
+            offsets[partition] = max(place.offset, begin[partition])
+            times[partition] = decode_partition_time(place.metadata)
+        return offsets, times
+
+    def _reset(self, partition: TopicPartition, source: SourceNode, begin: int) -> int:
+        if partition in self._initial:
+            return self._initial[partition]
+        policy = source.offset_reset
+        if policy is None or policy == "earliest":
+            return begin
+        if policy == "latest":
+            return self._log.end_offsets([partition])[partition]
+        if isinstance(policy, timedelta):
+            return self._at_time(partition, begin, self._now_ms() - int(policy.total_seconds() * 1000))
+        raise LogError(
+            f"group '{self._group}' has no committed offset for {partition}, and {source.name} ({source.where}) has "
+            'offset_reset="none"; commit one, or use "earliest" or "latest"'
+        )
+
+    def _at_time(self, partition: TopicPartition, begin: int, timestamp: int) -> int:
+        """First offset whose timestamp is not before `timestamp`, else the end. Reads the partition: done once."""
+        end = self._log.end_offsets([partition])[partition]
+        reader = self._log.reader()
+        try:
+            reader.assign({partition: begin})
+            while reader.position(partition) < end:
+                for chunk in reader.poll(0):
+                    for offset, stamp in zip(chunk.offsets, chunk.timestamps):
+                        if stamp >= timestamp:
+                            return offset
+        finally:
+            reader.close()
+        return end
+

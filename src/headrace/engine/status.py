@@ -1,0 +1,48 @@
+"""What a worker says of itself: snapshots that other threads read without locks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headrace.base.ids import TaskId
+
+__all__ = ["TaskStatus", "WorkerStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One task.
+
+    Attributes:
+        restored: changelog records that its present restore has applied.
+        remaining: changelog offsets that it still has to read.
+        records_per_second: how fast it restores, 0 when it does not.
+    """
+
+    id: TaskId
+    state: Literal["restoring", "running"]
+    restored: int = 0
+    remaining: int = 0
+    records_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker at one moment.
+
+    Attributes:
+        records: records processed since it started.
+        records_per_second: over the last second or so.
+        lag_records: records of its inputs that are not processed yet, internal topics included.
+        dropped: records dropped since it started.
+        commits: transactions committed since it started.
+        restored: changelog records applied since it started.
+    """
+
+    state: Literal["starting", "restoring", "running", "stopped"]
+    records: int = 0
+    records_per_second: float = 0.0
+    lag_records: int = 0
+    dropped: int = 0
+    commits: int = 0
+    restored: int = 0
+    tasks: tuple[TaskStatus, ...] = ()

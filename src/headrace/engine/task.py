@@ -1,0 +1,284 @@
+"""A task: one sub-topology at one partition. Owns its queues, its compiled nodes, its state and its output.
+
+The worker hands it chunks, lets it run *stretches* of records, and commits it; see `worker`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.records import NO_HEADERS
+from headrace.engine.collector import RecordCollector
+from headrace.engine.commit_metadata import encode_partition_time
+from headrace.engine.failures import Failures
+from headrace.engine.options import EngineOptions
+from headrace.engine.punctuation import NEVER, PunctuationQueue
+from headrace.engine.queue import Batch, RecordQueue, Undecodable
+from headrace.engine.wiring import CompiledTopology, compile_topology
+from headrace.log.port import CommittedOffset, Writer
+from headrace.processor.context import Cancellable, TaskContext
+from headrace.state.task_state import TaskState
+from headrace.topology.topology import SubTopology, Topology
+
+__all__ = ["Task"]
+
+
+class Task:
+    """Runs one sub-topology over one partition of its topics.
+
+    Attributes:
+        queues: one for each input partition.
+        processed: records taken so far, for the worker's figures.
+        dropped: records dropped so far (nulls, late ones, resumed failures).
+        has_progress: whether a commit has anything to do.
+    """
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        *,
+        topology: Topology,
+        subtopology: SubTopology,
+        application_id: str,
+        options: EngineOptions,
+        now_ms: Callable[[], int],
+        partition_count: Callable[[str], int],
+        open_state: Callable[[TaskContext, RecordCollector, Callable[[], None]], TaskState],
+        committed: Mapping[TopicPartition, int],
+    ) -> None:
+        self.id = task_id
+        self.topology = topology
+        self.subtopology = subtopology
+        self.processed = 0
+        self.dropped = 0
+        self.has_progress = False
+        self.context = TaskContext(application_id, task_id, now_ms)
+        self.collector = RecordCollector(partition_count)
+        self.failures = Failures(self.context, self.collector, options, self._count_dropped)
+        self.state = open_state(self.context, self.collector, self._count_dropped)
+        self.queues: dict[TopicPartition, RecordQueue] = {}
+        for source in subtopology.sources:
+            for topic in source.topics:
+                partition = TopicPartition(topology.decorate(topic, application_id), task_id.partition)
+                if partition.partition < partition_count(partition.topic):
+                    self.queues[partition] = RecordQueue(partition, source, committed.get(partition, -1))
+        self._order: list[RecordQueue] = list(self.queues.values())  # least recently run first
+        self._by_stream_time = PunctuationQueue("stream")
+        self._by_wall_clock = PunctuationQueue("wall")
+        self._now_ms = now_ms
+        self._compiled: CompiledTopology | None = None
+        self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
+        self.context.scheduler = self._schedule
+
+    def _count_dropped(self) -> None:
+        self.dropped += 1
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Compile the nodes and initialise the processors; the stores are restored by now."""
+        context = self.context
+        self._compiled = compile_topology(
+            self.topology,
+            self.subtopology,
+            application_id=context.application_id,
+            context=context,
+            collector=self.collector,
+            failures=self.failures,
+            state=self.state.state,
+            dropped=self._count_dropped,
+        )
+        for initialise in self._compiled.on_start:
+            initialise()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is started."""
+        return self._compiled is not None
+
+    def stop(self) -> None:
+        """Close the processors. State and queues stay; `start` may follow."""
+        compiled, self._compiled = self._compiled, None
+        self._by_stream_time.clear()
+        self._by_wall_clock.clear()
+        if compiled is not None:
+            for close in compiled.on_close:
+                close()
+
+    def discard(self, committed: Mapping[TopicPartition, int]) -> None:
+        """Go back to the last commit: outputs, state changes and queued records are forgotten.
+
+        `committed` holds the partition times that were committed. The caller seeks its reader and starts the task again.
+        """
+        self.collector.discard()
+        self.state.discard()
+        for partition, queue in self.queues.items():
+            queue.partition_time = committed.get(partition, -1)
+            queue.clear()
+        self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
+        self.context.chunk = self.context.kept = None
+        self.has_progress = False
+
+    # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def head_timestamp(self) -> int | None:
+        """Lowest timestamp among the heads of its queues; None when nothing waits."""
+        heads = [head for queue in self._order if (head := queue.head_timestamp) is not None]
+        return min(heads, default=None)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Weight of what waits."""
+        return sum(queue.queued_bytes for queue in self._order)
+
+    @property
+    def empty_partitions(self) -> Sequence[TopicPartition]:
+        """Inputs of which nothing waits."""
+        return [queue.partition for queue in self._order if queue.is_empty]
+
+    def run_stretch(self, records_max: int, until: int = NEVER) -> int:
+        """Process records of the queue whose head is oldest; return how many were taken.
+
+        The stretch ends before the first record whose timestamp is above `until` or not below another queue's head
+        (equal heads take turns), after a record that makes a punctuation due or that interrupts (commit requested,
+        punctuation scheduled), and after `records_max`. At least one record is taken if any waits.
+        """
+        picked: RecordQueue | None = None
+        lowest = NEVER
+        limit = NEVER
+        for queue in self._order:
+            head = queue.head_timestamp
+            if head is None:
+                continue
+            if picked is None or head < lowest:
+                limit = min(limit, lowest)
+                picked, lowest = queue, head
+            else:
+                limit = min(limit, head)
+        if picked is None:
+            return 0
+        if len(self._order) > 1:
+            self._order.remove(picked)
+            self._order.append(picked)
+        batch = picked.batch()
+        assert batch is not None
+        assert self._compiled is not None
+        forward = self._compiled.sources[picked.source.name]
+        self.has_progress = True
+        end = min(len(batch.keys), batch.cursor + records_max)
+        # `until` is inclusive, another queue's head is not.
+        taken = self._run(picked, batch, forward, end, min(limit, until + 1))
+        self.processed += taken
+        return taken
+
+    def _run(self, queue: RecordQueue, batch: Batch, forward: Callable[..., None], end: int, limit: int) -> int:
+        context = self.context
+        context.chunk, context.kept = batch.chunk, None
+        context.interrupted = False
+        start = batch.cursor
+        timestamps, headers = batch.timestamps, batch.headers
+        stream_time, partition_time = context.stream_time, queue.partition_time
+        due = self._by_stream_time.next_due
+        index, first = start, batch.first
+        try:
+            for key, value, timestamp in zip(batch.keys[start:end], batch.values[start:end], timestamps[start:end]):
+                if timestamp >= limit and index > start:
+                    break
+                context.index = first + index
+                # The cursor moves before the record runs: a failure that a handler resumes must not come again, and
+                # one that stops the worker leads to an abort, which reads from the last commit anyway.
+                index += 1
+                if timestamp > partition_time:
+                    partition_time = timestamp
+                    if timestamp > stream_time:
+                        stream_time = context.stream_time = timestamp
+                if batch.has_markers and type(value) is Undecodable:
+                    self._take_undecodable(queue, value)
+                elif headers is None:
+                    forward(key, value, timestamp, NO_HEADERS)
+                else:
+                    forward(key, value, timestamp, headers[index - 1])
+                if stream_time >= due or context.interrupted:
+                    break
+        finally:
+            batch.cursor = index
+            queue.partition_time = partition_time
+            context.chunk = None
+        return index - start
+
+    def _take_undecodable(self, queue: RecordQueue, marker: Undecodable) -> None:
+        source = queue.source
+        if marker.stage == "deserialize":
+            self.failures.of_reading(source.name, source.where, marker.error)
+        elif marker.stage == "timestamp":
+            self.failures.fatal(source.name, source.where, marker.error)
+        else:
+            self._count_dropped()
+
+    # ── punctuation ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _schedule(
+        self, interval_ms: int, do: Callable[[int], object], on: Literal["stream", "wall"], start_ms: int | None
+    ) -> Cancellable:
+        self.context.interrupted = True
+        if on == "stream":
+            # Aligned to 0, so the first record fires it, as in Kafka Streams.
+            first_due = 0 if start_ms is None else _aligned(start_ms, interval_ms, self.context.stream_time)
+            return self._by_stream_time.schedule(interval_ms, do, first_due=first_due)
+        now = self._now_ms()
+        first_due = now + interval_ms if start_ms is None else _aligned(start_ms, interval_ms, now)
+        return self._by_wall_clock.schedule(interval_ms, do, first_due=first_due)
+
+    @property
+    def wall_punctuation_due(self) -> int:
+        """When the wall clock's next punctuation is due (epoch ms)."""
+        return self._by_wall_clock.next_due
+
+    def punctuate_by_stream_time(self) -> bool:
+        """Run what stream time has made due."""
+        if self.context.stream_time < 0 or self._by_stream_time.next_due > self.context.stream_time:
+            return False
+        self.has_progress = True
+        return self._by_stream_time.run_due(self.context.stream_time)
+
+    def punctuate_by_wall_clock(self) -> bool:
+        """Run what the wall clock has made due."""
+        now = self._now_ms()
+        if self._by_wall_clock.next_due > now:
+            return False
+        self.has_progress = True
+        return self._by_wall_clock.run_due(now)
+
+    # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def flush(self) -> None:
+        """Forward and log what the caches hold back."""
+        self.state.flush()
+
+    def drain(self, writer: Writer, *, everything: bool) -> None:
+        """Hand output and changelog records to the worker's transaction."""
+        self.collector.drain(writer, everything=everything)
+
+    def offsets(self, position: Callable[[TopicPartition], int]) -> dict[TopicPartition, CommittedOffset]:
+        """What to commit: for each input the next unprocessed record's offset, or the reader's position."""
+        offsets = {}
+        for partition, queue in self.queues.items():
+            offset = queue.next_offset
+            metadata = encode_partition_time(queue.partition_time)
+            offsets[partition] = CommittedOffset(position(partition) if offset is None else offset, metadata)
+        return offsets
+
+    def close(self) -> None:
+        """Close processors and state. What was not committed is forgotten."""
+        try:
+            self.stop()
+        finally:
+            self.state.close()
+
+
+def _aligned(start_ms: int, interval_ms: int, now: int) -> int:
+    """First of start, start + interval, start + 2 intervals, … that is not before `now`."""
+    if start_ms >= now:
+        return start_ms
+    return start_ms + -(-(now - start_ms) // interval_ms) * interval_ms

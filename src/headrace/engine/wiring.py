@@ -1,0 +1,167 @@
+"""Compiles a sub-topology into closures, children first: the bridge from plain nodes to running code."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.engine.collector import RecordCollector
+from headrace.engine.failures import Failures
+from headrace.engine.sinks import compile_sink
+from headrace.processor.context import SourcePosition, TaskContext
+from headrace.topology.nodes import SinkNode, SourceNode
+from headrace.topology.topology import SubTopology, Topology
+from headrace.topology.wiring import Failed, Forward
+
+__all__ = ["CompiledTopology", "compile_topology"]
+
+_log = logging.getLogger("headrace.dropped")
+
+#: Warnings about dropped records for each node and reason; after these only every thousandth is logged.
+_WARNINGS_MAX = 10
+
+
+class CompiledTopology:
+    """What a task runs: where each source's records go, and what to call when the task starts and closes."""
+
+    __slots__ = ("on_close", "on_start", "sources")
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Forward] = {}  # by the source node's name
+        self.on_start: list[Callable[[], object]] = []  # parents before children
+        self.on_close: list[Callable[[], object]] = []
+
+
+class _NodeWiring:
+    """What one processor node is given while it is compiled. See `topology.wiring.Wiring`."""
+
+    def __init__(
+        self,
+        name: str,
+        where: Location,
+        children: dict[str, Forward],
+        stores: dict[str, Any],
+        compiled: CompiledTopology,
+        failed: Failed,
+        context: TaskContext,
+        dropped: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.where = where
+        self.context = context
+        self.forward = _to_all(list(children.values()))
+        self.failed = failed
+        self.on_start = compiled.on_start.append
+        self.on_close = compiled.on_close.append
+        self._children = children
+        self._stores = stores
+        self._dropped = dropped
+        self._warnings: dict[str, int] = {}
+
+    def child(self, name: str) -> Forward:
+        if name not in self._children:
+            raise TopologyError(
+                f"{self.name} ({self.where}) forwards to '{name}', which is not one of its children: "
+                f"{', '.join(self._children) or 'it has none'}"
+            )
+        return self._children[name]
+
+    def store(self, name: str) -> Any:
+        if name not in self._stores:
+            raise TopologyError(
+                f"{self.name} ({self.where}) has no access to store '{name}'; connect it: name the store where the "
+                f"processor is added (connected now: {', '.join(self._stores) or 'none'})"
+            )
+        return self._stores[name]
+
+    def drop(self, reason: str) -> None:
+        self._dropped()
+        seen = self._warnings[reason] = self._warnings.get(reason, 0) + 1
+        if seen <= _WARNINGS_MAX or seen % 1000 == 0:
+            context = self.context
+            _log.warning(
+                "%s (%s): record dropped, %s (topic %s, partition %d, offset %d); %d so far",
+                self.name, self.where, reason, context.topic, context.partition, context.offset, seen,
+            )  # fmt: skip
+
+    def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
+        context, failed = self.context, self.failed
+
+        def punctuate(now: int) -> None:
+            # No record is being processed: metadata is None, and plain stores stamp their changes with `now`.
+            before = context.chunk, context.kept, context.timestamp, context.headers
+            context.chunk = None
+            context.kept = SourcePosition(None, -1, now, NO_HEADERS)
+            context.timestamp, context.headers = now, NO_HEADERS
+            try:
+                do(now)
+            except Exception as error:  # the user's function
+                failed(error, None, None, now, NO_HEADERS)
+            finally:
+                context.chunk, context.kept, context.timestamp, context.headers = before
+
+        return punctuate
+
+
+def _to_all(children: list[Forward]) -> Forward:
+    """One closure for all children: the usual single child is called directly."""
+    if not children:
+        return lambda key, value, timestamp, headers: None
+    if len(children) == 1:
+        return children[0]
+    if len(children) == 2:
+        first, second = children
+
+        def to_both(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            first(key, value, timestamp, headers)
+            second(key, value, timestamp, headers)
+
+        return to_both
+
+    def to_each(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        for child in children:
+            child(key, value, timestamp, headers)
+
+    return to_each
+
+
+def compile_topology(
+    topology: Topology,
+    subtopology: SubTopology,
+    *,
+    application_id: str,
+    context: TaskContext,
+    collector: RecordCollector,
+    failures: Failures,
+    state: Callable[[str], Any],
+    dropped: Callable[[], None],
+) -> CompiledTopology:
+    """Compile a sub-topology for one task.
+
+    `state` gives the store behind a name. Nodes are compiled from the sinks up; `on_start` runs from the sources down.
+    """
+    compiled = CompiledTopology()
+    forwards: dict[str, Forward] = {}
+    for name in reversed(subtopology.nodes):
+        node = topology.nodes[name]
+        children = {child: forwards[child] for child in topology.children.get(name, ())}
+        if isinstance(node, SourceNode):
+            compiled.sources[name] = _to_all(list(children.values()))
+        elif isinstance(node, SinkNode):
+            forwards[name] = compile_sink(
+                node,
+                full_name=lambda topic: topology.decorate(topic, application_id),
+                collector=collector,
+                context=context,
+                failed=failures.of_processing(node.name, node.where),
+                refused=failures.of_production(node.name, node.where),
+            )
+        else:
+            stores = {store: state(store) for store in node.stores}
+            failed = failures.of_processing(node.name, node.where)
+            wiring = _NodeWiring(node.name, node.where, children, stores, compiled, failed, context, dropped)
+            forwards[name] = node.operator.compile(wiring)
+    compiled.on_start.reverse()
+    return compiled

@@ -1,0 +1,411 @@
+"""A worker: one thread that reads, runs tasks, restores and commits. See `commit` for what is durable when."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headrace.base.errors import RetryRequested, StoreUnavailableError
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.assignment import TaskFactory
+from headrace.engine.clock import Clock
+from headrace.engine.commit import Committer
+from headrace.engine.fetch import Fetcher
+from headrace.engine.options import EngineOptions
+from headrace.engine.prepare import prepare
+from headrace.engine.punctuation import NEVER
+from headrace.engine.restore import Restoration
+from headrace.engine.starting_offsets import StartingOffsets
+from headrace.engine.status import TaskStatus, WorkerStatus
+from headrace.engine.task import Task
+from headrace.log.port import Log
+from headrace.state.cache import CacheBudget
+from headrace.topology.nodes import SourceNode
+from headrace.topology.topology import Topology
+
+__all__ = ["Worker"]
+
+#: A stretch aims at this long: short enough that punctuations and commits are on time.
+_STRETCH_SECONDS = 0.010
+
+#: A restore's share of one turn of the loop while other tasks run.
+_RESTORE_SECONDS = 0.050
+
+#: Commits may take a tenth of the time; when they take more, the interval stretches.
+_COMMIT_SHARE = 10
+
+_STATUS_SECONDS = 0.25
+_MAINTAIN_SECONDS = 1.0
+_MAINTAIN_BUDGET_MS = 20
+
+#: First and last wait before a batch is tried again that a handler answered with *retry*.
+_RETRY_SECONDS = (0.1, 10.0)
+
+
+class Worker:
+    """Runs the tasks it is given. All methods but `status`, `pause`, `resume` and `query` belong to one thread.
+
+    `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
+    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round of punctuations (test driver).
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        log: Log,
+        options: EngineOptions,
+        *,
+        application_id: str,
+        state_dir: Path,
+        clock: Clock,
+        on_status: Callable[[WorkerStatus], None] = lambda status: None,
+        partitions: int = 1,
+        commit_each_stretch: bool = False,
+        reached: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self._topology = topology
+        self._log = log
+        self._on_status = on_status
+        self._partitions = partitions
+        self._options = options
+        self._application_id = application_id
+        self._clock = clock
+        self._commit_each_stretch = commit_each_stretch
+        self._reached = reached
+        self._factory = TaskFactory(
+            topology=topology,
+            log=log,
+            options=options,
+            application_id=application_id,
+            state_dir=state_dir,
+            clock=clock,
+            cache=CacheBudget(options.statestore_cache_max_bytes),
+        )
+        self._tasks: dict[TaskId, Task] = {}
+        self._restorations: dict[TaskId, Restoration] = {}
+        self._status = WorkerStatus("starting")
+        self._commits = 0
+        self._restored = 0
+        self._stretch_records = options.stretch_records_max
+        self._retry_seconds = _RETRY_SECONDS[0]
+        self._is_paused = False
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Make the topics that are missing, and take up all tasks. Restoring begins with the first `step`.
+
+        Raises:
+            TopologyError: topics that must be co-partitioned are not.
+            LogError: the log cannot be read or written.
+        """
+        plan = prepare(self._topology, self._log, self._application_id, partitions=self._partitions)
+        clock = self._clock
+        self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
+        self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
+        self._writer = self._log.writer(self._application_id)
+        self._committer = Committer(
+            log=self._log,
+            writer=self._writer,
+            reader=self._fetcher.reader,
+            changelog_name=self._factory.changelog_name,
+            now_ms=clock.wall_ms,
+            reached=self._reached,
+        )
+        now = clock.seconds()
+        self._next_commit = now + self._options.commit_interval_ms / 1000
+        self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
+        self._next_maintain = now + _MAINTAIN_SECONDS
+        self._next_status = now
+        self._counted = (now, 0)
+        self.assign(plan.tasks)
+
+    def assign(self, task_ids: Iterable[TaskId]) -> None:
+        """Take up tasks; each restores its stores and then runs."""
+        for task_id in sorted(task_ids):
+            sources = self._sources(task_id)
+            offsets, times = self._starting.find(sources)
+            task = self._tasks[task_id] = self._factory.make(task_id, times)
+            self._begin(task, offsets)
+
+    def _sources(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
+        found = {}
+        for source in self._topology.subtopologies[task_id.subtopology].sources:
+            for topic in source.topics:
+                name = self._topology.decorate(topic, self._application_id)
+                if task_id.partition < self._factory.partition_count(name):
+                    found[TopicPartition(name, task_id.partition)] = source
+        return found
+
+    def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
+        self._restorations[task.id] = Restoration(
+            task,
+            self._log,
+            changelog_name=self._factory.changelog_name,
+            full_name=lambda topic: self._topology.decorate(topic, self._application_id),
+            committed=offsets,
+            now_ms=self._clock.wall_ms,
+            seconds=self._clock.seconds,
+        )
+        # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
+        self._fetcher.add(task, offsets)
+        self._restore(0.0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it."""
+        try:
+            self.open()
+            while not stop.is_set():
+                self.step(self._options.poll_ms)
+            self.commit()
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+
+    def close(self) -> None:
+        """Release everything. What was not committed is forgotten; the next start reads it again."""
+        try:
+            for restoration in self._restorations.values():
+                restoration.close()
+            for task in self._tasks.values():
+                task.close()
+        finally:
+            self._restorations.clear()
+            self._tasks.clear()
+            self._factory.close()
+            if hasattr(self, "_writer"):
+                self._writer.close()
+                self._fetcher.close()
+            self._status = replace(self._status, state="stopped", records_per_second=0.0, tasks=())
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def step(self, timeout_ms: int) -> bool:
+        """Do one turn: fetch, restore, run a stretch, punctuate, commit if due. Wait up to `timeout_ms` if idle.
+
+        Returns whether anything was done.
+        """
+        try:
+            return self._step(timeout_ms)
+        except RetryRequested as request:
+            self._start_over(request)
+            return True
+
+    def _step(self, timeout_ms: int) -> bool:
+        restored = self._restore(_RESTORE_SECONDS) if self._restorations else False
+        picked = None if self._is_paused else self._pick()
+        is_idle = picked is None
+        wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
+        fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
+        if picked is None and fetched and not self._is_paused:
+            picked = self._pick()
+        ran = picked is not None and self._run(*picked)
+        punctuated = False if self._is_paused else self._punctuate()
+        now = self._clock.seconds()
+        if self._is_commit_due(now, worked=ran or punctuated):
+            self.commit()
+        if now >= self._next_maintain:
+            self._maintain(now)
+        if now >= self._next_status:
+            self._report(now)
+        return ran or restored or punctuated or fetched
+
+    def _pick(self) -> tuple[Task, int] | None:
+        """The ready task whose head is oldest, and how far it may go before the next one's turn (record time)."""
+        best: Task | None = None
+        oldest = following = NEVER
+        for task in self._tasks.values():
+            if not task.is_running:
+                continue
+            head = task.head_timestamp
+            if head is None or not self._fetcher.is_processable(task, self._options.max_task_idle_ms, self._clock):
+                continue
+            if best is None or head < oldest:
+                best, oldest, following = task, head, min(following, oldest)
+            else:
+                following = min(following, head)
+        if best is None:
+            return None
+        return best, NEVER if following == NEVER else following + self._options.task_alignment_ms
+
+    def _run(self, task: Task, until: int) -> bool:
+        began = self._clock.seconds()
+        deadline = began + _STRETCH_SECONDS
+        taken = 0
+        while True:
+            asked = self._stretch_records
+            ran = task.run_stretch(asked, until)
+            taken += ran
+            task.punctuate_by_stream_time()
+            now = self._clock.seconds()
+            if now - began > 2 * _STRETCH_SECONDS:
+                self._stretch_records = max(1, asked // 2)
+            elif ran == asked and asked < self._options.stretch_records_max:
+                self._stretch_records = min(self._options.stretch_records_max, asked * 2)
+            head = task.head_timestamp
+            if self._commit_each_stretch or head is None or head > until or now >= deadline:
+                break
+            if task.context.commit_requested or len(task.queues) > 1:  # several inputs: ask again who is ready
+                break
+        task.drain(self._writer, everything=False)
+        return taken > 0
+
+    def _punctuate(self) -> bool:
+        punctuated = False
+        for task in self._tasks.values():
+            if task.is_running:
+                punctuated |= task.punctuate_by_wall_clock()
+        return punctuated
+
+    def _wait_ms(self, timeout_ms: int) -> int:
+        """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
+        if self._restorations:
+            return 0
+        now = self._clock.seconds()
+        if any(task.has_progress for task in self._tasks.values()):
+            timeout_ms = min(timeout_ms, max(0, int((self._next_commit - now) * 1000)))
+        due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
+        return min(timeout_ms, max(0, due - self._clock.wall_ms()))
+
+    # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _restore(self, seconds: float) -> bool:
+        if not self._restorations:
+            return False
+        for task_id, restoration in list(self._restorations.items()):
+            if not restoration.is_done:
+                restoration.step(seconds)
+            if restoration.is_done:
+                self._restored += restoration.restored_records
+                restoration.close()
+                del self._restorations[task_id]
+                self._tasks[task_id].start()
+                self._fetcher.start(self._tasks[task_id])
+        return True
+
+    def _start_over(self, request: RetryRequested) -> None:
+        """Abort to the last commit and build the tasks again: outcome and state are those of the log."""
+        self._writer.abort()
+        for task_id, task in self._tasks.items():
+            if task_id in self._restorations:
+                self._restorations.pop(task_id).close()
+            offsets, times = self._starting.find(self._sources(task_id))
+            task.stop()
+            task.discard(times)
+            self._fetcher.stop(task)
+            self._begin(task, offsets)
+        pause = self._retry_seconds
+        self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
+        threading.Event().wait(pause)
+
+    # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _is_commit_due(self, now: float, *, worked: bool) -> bool:
+        if self._commit_each_stretch:
+            return worked
+        if now >= self._next_commit:
+            return True
+        if not worked:
+            return False
+        tasks = self._tasks.values()
+        if any(task.context.commit_requested for task in tasks):
+            return True
+        waiting = self._writer.pending_bytes + sum(task.state.buffered_bytes for task in tasks)
+        return waiting >= self._options.statestore_uncommitted_max_bytes
+
+    def commit(self) -> None:
+        """Commit all tasks that have progress."""
+        began = self._clock.seconds()
+        tasks = [task for task in self._tasks.values() if task.has_progress]
+        if tasks:
+            self._committer.commit(tasks)
+            self._commits += 1
+            self._retry_seconds = _RETRY_SECONDS[0]
+            self._fetcher.expect_more()  # what went to repartition topics can be read now
+        now = self._clock.seconds()
+        self._next_commit = now + max(self._options.commit_interval_ms / 1000, (now - began) * (_COMMIT_SHARE - 1))
+        if now >= self._next_purge:
+            self._purge(now)
+
+    def _purge(self, now: float) -> None:
+        """Let go of what was read from repartition topics and committed."""
+        self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
+        internal = {self._topology.decorate(name, self._application_id) for name in self._topology.repartition_topics}
+        partitions = [
+            partition for task in self._tasks.values() for partition in task.queues if partition.topic in internal
+        ]
+        if partitions:
+            committed = self._log.committed(self._application_id, partitions)
+            self._log.delete_records({partition: place.offset for partition, place in committed.items()})
+
+    def _maintain(self, now: float) -> None:
+        self._next_maintain = now + _MAINTAIN_SECONDS
+        self._log.maintain(_MAINTAIN_BUDGET_MS)
+
+    # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def pause(self) -> None:
+        """Stop processing and punctuating until `resume`; commits and restores go on. From any thread."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Undo `pause`. From any thread."""
+        self._is_paused = False
+
+    def status(self) -> WorkerStatus:
+        """Return the last snapshot, at most a quarter of a second old. From any thread."""
+        return self._status
+
+    def _report(self, now: float) -> None:
+        self._next_status = now + _STATUS_SECONDS
+        processed = sum(task.processed for task in self._tasks.values())
+        since, before = self._counted
+        rate = self._status.records_per_second
+        if now - since >= 1.0 or not rate:
+            rate = (processed - before) / max(now - since, 1e-3)
+            self._counted = (now, processed)
+        self._status = WorkerStatus(
+            state="restoring" if self._restorations else "running",
+            records=processed,
+            records_per_second=rate,
+            lag_records=self._fetcher.lag(self._tasks.values()),
+            dropped=sum(task.dropped for task in self._tasks.values()),
+            commits=self._commits,
+            restored=self._restored + sum(each.restored_records for each in self._restorations.values()),
+            tasks=tuple(self._task_status(task) for task in self._tasks.values()),
+        )
+        self._on_status(self._status)
+
+    def _task_status(self, task: Task) -> TaskStatus:
+        restoration = self._restorations.get(task.id)
+        if restoration is None:
+            return TaskStatus(task.id, "running")
+        stores = restoration.progress()
+        return TaskStatus(
+            task.id,
+            "restoring",
+            sum(store.restored for store in stores),
+            sum(store.remaining for store in stores),
+            sum(store.records_per_second for store in stores),
+        )
+
+    def query(self, store: str) -> Mapping[int, Any]:
+        """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
+
+        Raises:
+            StoreUnavailableError: a task that has the store is still restoring.
+        """
+        found = {}
+        for task in list(self._tasks.values()):
+            if any(spec.name == store for spec in task.state.specs):
+                if not task.is_running:
+                    raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
+                found[task.id.partition] = task.state.read_only(store)
+        return found
+
+    @property
+    def tasks(self) -> Iterable[Task]:
+        """The tasks, for the test driver."""
+        return self._tasks.values()

@@ -1,0 +1,129 @@
+"""Typed ends of a topology under test: pipe records in, read records out."""
+
+from collections.abc import Callable, Iterable
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from headrace.base.columns import Columns
+from headrace.base.murmur2 import partition_for
+from headrace.base.records import NO_HEADERS, Headers, Record
+from headrace.dsl.topic import Topic
+from headrace.log.memory import MemoryLog
+
+__all__ = ["InputTopic", "OutputTopic"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class InputTopic(Generic[K, V]):
+    """Pipes records into a topic. Each is processed to the end, through all internal topics, before `pipe` returns."""
+
+    def __init__(
+        self, topic: Topic[K, V], log: MemoryLog, now_ms: Callable[[], int], run: Callable[[], None]
+    ) -> None:
+        self._topic = topic
+        self._log = log
+        self._now_ms = now_ms
+        self._run = run
+        self._serialize_key = topic.key.serialize
+        self._serialize_value = topic.value.serialize
+
+    def pipe(self, key: K | None, value: V | None, timestamp: int | None = None, headers: Headers = NO_HEADERS) -> None:
+        """Write one record and process it. Without a timestamp (epoch ms) it gets the driver's wall clock."""
+        name = self._topic.name
+        key_bytes = None if key is None else self._serialize_key(name, key, headers)
+        value_bytes = None if value is None else self._serialize_value(name, value, headers)
+        self.pipe_raw(key_bytes, value_bytes, timestamp, headers)
+
+    def pipe_raw(
+        self, key: bytes | None, value: bytes | None, timestamp: int | None = None, headers: Headers = NO_HEADERS
+    ) -> None:
+        """Write one record as bytes, whatever the topic's serdes make of it: poison input for handlers."""
+        name = self._topic.name
+        partitions = self._log.topics()[name].partitions
+        columns = Columns()
+        columns.append(key, value, self._now_ms() if timestamp is None else timestamp, tuple(headers))
+        writer = self._log.writer("test-driver")
+        writer.append(name, 0 if key is None else partition_for(key, partitions), columns)
+        writer.commit({})
+        writer.close()
+        self._run()
+
+    def pipe_all(
+        self, records: Iterable[tuple[K | None, V | None] | tuple[K | None, V | None, int] | Record[K, V]]
+    ) -> None:
+        """Pipe records one after the other: (key, value), (key, value, timestamp), or `Record`."""
+        for record in records:
+            if isinstance(record, Record):
+                self.pipe(record.key, record.value, record.timestamp, record.headers)
+            else:
+                self.pipe(*record)
+
+
+class OutputTopic(Generic[K, V]):
+    """Reads what came out, each record once, in the order in which it was written (partitions one after the other)."""
+
+    def __init__(self, topic: Topic[K, V], log: MemoryLog) -> None:
+        self._topic = topic
+        self._log = log
+        self._read: dict[int, int] = {}  # by partition: records already handed out
+
+    def _unread(self, limit: int | None = None) -> list[Record[K, V]]:
+        name = self._topic.name
+        records: list[Record[K, V]] = []
+        if name not in self._log.topics():
+            return records
+        for partition, offset, key, value, timestamp, headers in self._log.records(name):
+            if offset < self._read.get(partition, 0):
+                continue
+            if limit is not None and len(records) == limit:
+                break
+            self._read[partition] = offset + 1
+            records.append(
+                Record(
+                    # A null has no type of its own: what a tombstone reads as is None, as in Kafka's test driver.
+                    None if key is None else self._topic.key.deserialize(name, key, headers),  # type: ignore[arg-type]
+                    None if value is None else self._topic.value.deserialize(name, value, headers),  # type: ignore[arg-type]
+                    timestamp,
+                    tuple(headers),
+                )
+            )
+        return records
+
+    def read(self) -> Record[K, V]:
+        """Return the next record.
+
+        Raises:
+            IndexError: there is none.
+        """
+        records = self._unread(1)
+        if not records:
+            raise IndexError(f"nothing (more) was written to topic '{self._topic.name}'")
+        return records[0]
+
+    def read_all(self) -> list[Record[K, V]]:
+        """Return all records not read yet."""
+        return self._unread()
+
+    def read_pairs(self) -> list[tuple[K, V]]:
+        """Return (key, value) of all records not read yet."""
+        return [(record.key, record.value) for record in self._unread()]
+
+    def read_table(self) -> dict[K, V]:
+        """Return the last value of each key among the records not read yet; a tombstone removes the key."""
+        table: dict[K, V] = {}
+        for record in self._unread():
+            if record.value is None:
+                table.pop(record.key, None)
+            else:
+                table[record.key] = record.value
+        return table
+
+    def __len__(self) -> int:
+        """How many records are not read yet."""
+        name = self._topic.name
+        if name not in self._log.topics():
+            return 0
+        return sum(1 for record in self._log.records(name) if record[1] >= self._read.get(record[0], 0))
