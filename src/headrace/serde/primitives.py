@@ -1,6 +1,7 @@
 """Serdes of plain values, with the bytes of Kafka's own serializers.
 
-Cost a call, in µs (CPython 3.11): text and raw bytes 0.05, since their functions are C; numbers 0.13 and 0.15.
+Cost a call, in µs (CPython 3.11): text 0.03 and raw bytes 0.01, since their functions are C; numbers 0.08; a UUID 0.6
+to write and 1.4 to read.
 """
 
 import re

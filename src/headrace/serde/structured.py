@@ -1,7 +1,7 @@
 """JSON and MessagePack serdes, typed: what is read is checked against the type and comes as its instances.
 
-Cost a call, in µs, for a struct of five fields (CPython 3.11): JSON 0.35 to write, of which 0.1 checks the class, and
-0.5 to read. The formats are msgspec's, with pydantic's for pydantic models.
+Cost a call, in µs, for a struct of five fields (CPython 3.11): JSON 0.17 to write, of which 0.05 checks the class, and
+0.15 to read; MessagePack 0.12 and 0.13. The formats are msgspec's, with pydantic's for pydantic models.
 """
 
 import builtins
@@ -39,7 +39,7 @@ def json(type: TypeForm[T]) -> Serde[T]:
 
 
 def msgpack(type: TypeForm[T]) -> Serde[T]:
-    """Serialize values of a type as MessagePack, otherwise as `json` does: smaller, and about a third quicker.
+    """Serialize values of a type as MessagePack, otherwise as `json` does: smaller, and somewhat quicker.
 
     Raises:
         TypeError: values of the type cannot be told apart, or not be read.
@@ -67,18 +67,19 @@ def _serde(format: Literal["json", "msgpack"], type: TypeForm[T]) -> Serde[T]:
 
 
 def _codec(format: Literal["json", "msgpack"], annotation: Any) -> Codec:
+    if annotation is object:
+        # To msgspec `object` is a class that it does not know; to a reader it is any plain value.
+        annotation = Any
     if _holds_pydantic(annotation):
         return _pydantic_codec(format, annotation)
+    classes = untagged_classes(annotation)
+    if classes:
+        return json_codec_of(classes) if format == "json" else msgpack_codec_of(classes)
     if isinstance(msgspec.inspect.type_info(annotation), msgspec.inspect.CustomType):
         # msgspec would take it, and fail on each record for want of a hook.
         raise TypeError("it is neither a plain type nor a dataclass, a struct or a pydantic model")
-    classes = untagged_classes(annotation)
     if format == "json":
-        if classes:
-            return json_codec_of(classes)
         return msgspec.json.Encoder().encode, msgspec.json.Decoder(annotation).decode
-    if classes:
-        return msgpack_codec_of(classes)
     return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(annotation).decode
 
 
@@ -143,7 +144,11 @@ def runtime_classes(annotation: Any) -> "frozenset[type[Any]] | None":
     if annotation is float:
         return frozenset({float, int})
     concrete = origin or annotation
-    if not isinstance(concrete, type) or concrete in (Any, object) or getattr(concrete, "_is_protocol", False):
+    if (
+        not isinstance(concrete, type)
+        or concrete in (Any, object)
+        or getattr(concrete, "_is_protocol", False)
+    ):
         return None
     return frozenset({concrete})
 

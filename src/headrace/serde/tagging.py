@@ -65,7 +65,7 @@ def _encoded_fields(member: type[Any]) -> list[str]:
 
 
 def json_codec_of(classes: Mapping[str, type[Any]]) -> Codec:
-    """Make the JSON functions of a union. Costs 0.4 µs more than one class, to write and to read."""
+    """Make the JSON functions of a union. Costs 0.2 µs more than one class, to write and to read."""
     heads = {member: b'{"type":' + msgspec.json.encode(tag) + b"," for tag, member in classes.items()}
     write = msgspec.json.Encoder().encode
 
