@@ -124,10 +124,14 @@ class Log(Protocol):
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """First offset that still exists (the end, where nothing does)."""
 
-    def end_offsets(self, partitions: Iterable[TopicPartition], *, committed: bool = True) -> Mapping[TopicPartition, int]:
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], *, committed: bool = True
+    ) -> Mapping[TopicPartition, int]:
         """Position behind the last record; with `committed=False` also behind open transactions of others."""
 
-    def committed(self, group: str, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, CommittedOffset]:
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, CommittedOffset]:
         """The group's stable committed offsets; partitions without one are left out."""
 
     def reader(self) -> Reader:

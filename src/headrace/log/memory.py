@@ -1,0 +1,343 @@
+"""The in-memory log: lists behind the log port, for the test driver and for tests. Nothing outlives the object."""
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headrace.base.columns import Chunk, Columns
+from headrace.base.errors import LogError, StateError
+from headrace.base.ids import TopicPartition
+from headrace.base.records import Headers
+from headrace.log.admission import check_columns, check_existing, check_spec, unknown_topic
+from headrace.log.commits import CommitSignal
+from headrace.log.policy import TopicPolicy
+from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
+from headrace.log.positions import Positions, cut_chunk, out_of_range
+
+__all__ = ["MemoryLog", "MemoryReader", "MemoryWriter"]
+
+# What one poll takes of one partition, and of all: the same as the embedded log, so that fairness is the same.
+_PARTITION_BYTES_MAX = 1 << 20
+_POLL_BYTES_MAX = 4 << 20
+
+# Beside its payload a record weighs two bytes objects of 33 bytes, a timestamp of 32 and four list slots.
+_RECORD_OVERHEAD_BYTES = 130
+
+
+class _Partition:
+    """Committed chunks in offset order; `nexts[i]` is the position behind `chunks[i]`."""
+
+    __slots__ = ("chunks", "end", "nexts", "start")
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.nexts: list[int] = []
+        self.start = 0
+        self.end = 0
+
+    def add(self, place: TopicPartition, columns: Columns) -> None:
+        keys, values = list(columns.keys), list(columns.values)
+        headers = [tuple(each) for each in columns.headers] if any(columns.headers) else None
+        payload_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
+        offsets = range(self.end, self.end + len(keys))
+        self.end = offsets.stop
+        size_bytes = payload_bytes + _RECORD_OVERHEAD_BYTES * len(keys)
+        chunk = Chunk(
+            place.topic, place.partition, offsets, list(columns.timestamps), keys, values, headers, size_bytes
+        )
+        self.chunks.append(chunk)
+        self.nexts.append(self.end)
+
+    def drop_before(self, offset: int) -> None:
+        self.start = max(self.start, min(offset, self.end))
+        gone = bisect_right(self.nexts, self.start)
+        del self.chunks[:gone], self.nexts[:gone]
+
+
+@dataclass(slots=True)
+class _Topic:
+    spec: TopicSpec
+    id: str
+    policy: TopicPolicy
+    partitions: list[_Partition]
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What the log, its readers and its writers share. `lock` guards everything in it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    commits: CommitSignal = field(default_factory=CommitSignal)
+    topics: dict[str, _Topic] = field(default_factory=dict)
+    offsets: dict[str, dict[TopicPartition, CommittedOffset]] = field(default_factory=dict)
+    created: int = 0
+
+    def partition(self, attempt: str, place: TopicPartition) -> _Partition:
+        topic = self.topics.get(place.topic)
+        if topic is None:
+            raise unknown_topic(attempt, place.topic)
+        if not 0 <= place.partition < len(topic.partitions):
+            raise unknown_topic(attempt, place.topic, place.partition)
+        return topic.partitions[place.partition]
+
+
+class MemoryLog:
+    """A log of lists. Topic ids are counted, not random: two equal runs are equal.
+
+    Retention and compaction do nothing here; `delete_records` works.
+    """
+
+    def __init__(self) -> None:
+        self._contents = _Contents()
+
+    def records(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None, int, Headers]]:
+        """Return all committed records as (partition, offset, key, value, timestamp, headers), by partition and offset.
+
+        Raises:
+            UnknownTopicError: no such topic.
+        """
+        with self._contents.lock:
+            if topic not in self._contents.topics:
+                raise unknown_topic("read", topic)
+            found: list[tuple[int, int, bytes | None, bytes | None, int, Headers]] = []
+            for number, partition in enumerate(self._contents.topics[topic].partitions):
+                for chunk in partition.chunks:
+                    headers = chunk.headers or [()] * len(chunk)
+                    columns = zip(chunk.offsets, chunk.keys, chunk.values, chunk.timestamps, headers)
+                    found += [(number, *record) for record in columns if record[0] >= partition.start]
+            return found
+
+    def topics(self) -> Mapping[str, TopicInfo]:
+        """See `Log.topics`."""
+        with self._contents.lock:
+            return {
+                name: TopicInfo(name, topic.spec.partitions, topic.id, dict(topic.spec.config))
+                for name, topic in self._contents.topics.items()
+            }
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """See `Log.create_topics`. Creates all or none."""
+        policies = [check_spec(spec) for spec in topics]
+        with self._contents.lock:
+            for spec in topics:
+                if spec.name in self._contents.topics:
+                    check_existing(spec, self._contents.topics[spec.name].spec.partitions)
+            for spec, policy in zip(topics, policies):
+                if spec.name in self._contents.topics:
+                    continue
+                self._contents.created += 1
+                partitions = [_Partition() for _ in range(spec.partitions)]
+                topic = _Topic(spec, f"memory-{self._contents.created}", policy, partitions)
+                self._contents.topics[spec.name] = topic
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """See `Log.delete_topics`. Committed offsets of the topics go too."""
+        with self._contents.lock:
+            for name in names:
+                if self._contents.topics.pop(name, None) is None:
+                    continue
+                for offsets in self._contents.offsets.values():
+                    for place in [place for place in offsets if place.topic == name]:
+                        del offsets[place]
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """See `Log.beginning_offsets`."""
+        with self._contents.lock:
+            return {place: self._contents.partition("find the start of", place).start for place in partitions}
+
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], *, committed: bool = True
+    ) -> Mapping[TopicPartition, int]:
+        """See `Log.end_offsets`. Open transactions have no offsets yet, so `committed` makes no difference."""
+        with self._contents.lock:
+            return {place: self._contents.partition("find the end of", place).end for place in partitions}
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, CommittedOffset]:
+        """See `Log.committed`."""
+        with self._contents.lock:
+            offsets = self._contents.offsets.get(group, {})
+            return {place: offsets[place] for place in partitions if place in offsets}
+
+    def reader(self) -> "MemoryReader":
+        """See `Log.reader`."""
+        return MemoryReader(self._contents)
+
+    def writer(self, group: str, transactional_id: str | None = None) -> "MemoryWriter":
+        """See `Log.writer`."""
+        return MemoryWriter(self._contents, group)
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """See `Log.delete_records`. A topic that is only compacted ignores it: Kafka forbids it there."""
+        with self._contents.lock:
+            for place, offset in before.items():
+                partition = self._contents.partition("delete records of", place)
+                if self._contents.topics[place.topic].policy.deletes:
+                    partition.drop_before(offset)
+
+    def maintain(self, budget_ms: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing: the records live as long as the object."""
+
+
+class MemoryReader:
+    """Reads a memory log. See `Reader`."""
+
+    def __init__(self, contents: _Contents) -> None:
+        self._contents = contents
+        self._positions = Positions()
+        self._is_closed = False
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See `Reader.assign`.
+
+        Raises:
+            UnknownTopicError: no such topic or partition.
+        """
+        with self._contents.lock:
+            for place in positions:
+                self._contents.partition("read", place)
+        self._positions.assign(positions)
+
+    def unassign(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Reader.unassign`."""
+        self._positions.unassign(partitions)
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Reader.pause`."""
+        self._positions.pause(partitions)
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Reader.resume`."""
+        self._positions.resume(partitions)
+
+    def position(self, partition: TopicPartition) -> int:
+        """See `Reader.position`."""
+        return self._positions[partition]
+
+    def poll(self, timeout_ms: int) -> list[Chunk]:
+        """See `Reader.poll`."""
+        deadline = time.monotonic() + timeout_ms / 1000
+        while True:
+            if self._is_closed:
+                raise StateError("cannot poll: the reader is closed; make a new one")
+            seen = self._contents.commits.count
+            chunks = self._read()
+            remaining_s = deadline - time.monotonic()
+            if chunks or remaining_s <= 0:
+                return chunks
+            self._contents.commits.wait(seen, remaining_s)
+
+    def _read(self) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        budget_bytes = _POLL_BYTES_MAX
+        with self._contents.lock:
+            for place in self._positions.in_turn():
+                if budget_bytes <= 0:
+                    break
+                taken = self._read_partition(place)
+                if taken:
+                    self._positions.served(place)
+                    chunks += taken
+                    budget_bytes -= sum(chunk.size_bytes for chunk in taken)
+        return chunks
+
+    def _read_partition(self, place: TopicPartition) -> list[Chunk]:
+        partition = self._contents.partition("read", place)
+        position = self._positions[place]
+        if not partition.start <= position <= partition.end:
+            raise out_of_range(place, position, partition.start, partition.end)
+        taken: list[Chunk] = []
+        budget_bytes = _PARTITION_BYTES_MAX
+        index = bisect_right(partition.nexts, position)
+        while index < len(partition.chunks) and budget_bytes > 0:
+            chunk = cut_chunk(partition.chunks[index], position)
+            assert chunk is not None, (
+                "memory chunks are dense: one that ends behind the position has records there"
+            )
+            taken.append(chunk)
+            budget_bytes -= chunk.size_bytes
+            position = partition.nexts[index]
+            index += 1
+        self._positions.move(place, position)
+        return taken
+
+    def close(self) -> None:
+        """See `Reader.close`."""
+        self._is_closed = True
+
+
+class MemoryWriter:
+    """Writes a memory log. See `Writer`."""
+
+    def __init__(self, contents: _Contents, group: str) -> None:
+        self._contents = contents
+        self._group = group
+        self._pending: dict[TopicPartition, Columns] = {}
+        self._pending_bytes = 0
+        self._has_failed = False
+        self._is_closed = False
+
+    def append(self, topic: str, partition: int, columns: Columns) -> None:
+        """See `Writer.append`. Copies the lists."""
+        self._check_usable("append")
+        place = TopicPartition(topic, partition)
+        with self._contents.lock:
+            self._contents.partition("append to", place)
+            policy = self._contents.topics[topic].policy
+        check_columns(topic, policy, columns)
+        if not columns:
+            return
+        pending = self._pending.setdefault(place, Columns())
+        pending.keys += columns.keys
+        pending.values += columns.values
+        pending.timestamps += columns.timestamps
+        pending.headers += columns.headers
+        self._pending_bytes += sum(map(len, filter(None, columns.keys)))
+        self._pending_bytes += sum(map(len, filter(None, columns.values)))
+        self._pending_bytes += _RECORD_OVERHEAD_BYTES * len(columns)
+
+    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+        """See `Writer.commit`."""
+        self._check_usable("commit")
+        self._has_failed = True
+        ends: dict[TopicPartition, int] = {}
+        with self._contents.lock:
+            # Everything that can fail comes before the first change: all or nothing.
+            targets = {place: self._contents.partition("append to", place) for place in self._pending}
+            for place in offsets:
+                self._contents.partition("commit an offset of", place)
+            for place, columns in self._pending.items():
+                targets[place].add(place, columns)
+                ends[place] = targets[place].end
+            self._contents.offsets.setdefault(self._group, {}).update(offsets)
+        self.abort()
+        self._contents.commits.announce()
+        return ends
+
+    def abort(self) -> None:
+        """See `Writer.abort`."""
+        self._pending = {}
+        self._pending_bytes = 0
+        self._has_failed = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """See `Writer.pending_bytes`."""
+        return self._pending_bytes
+
+    def close(self) -> None:
+        """See `Writer.close`."""
+        self.abort()
+        self._is_closed = True
+
+    def _check_usable(self, attempt: str) -> None:
+        if self._is_closed:
+            raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
+        if self._has_failed:
+            raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")
