@@ -1,0 +1,26 @@
+"""Each line with a number must be an error, and no other."""
+
+import headrace as hr
+from tests.typing.shop import COUNTS, EVENTS, ORDERS, PROCESSED, SEEN, Order, b, orders, per_user, stock
+
+orders.map_values(lambda o: o.amout)  # 1 misspelt field
+orders.left_join(stock, lambda o, s: s.quantity)  # 2 None forgotten
+orders.to(PROCESSED)  # 3 wrong type for the topic
+orders.to(EVENTS)  # 4 a value that is no member of the topic's union
+stock.join(b.table("s", key=int, value=Order), lambda s, o: o)  # 5 tables with keys of different types
+orders.join(b.stream(EVENTS), lambda o, e: o)  # 6 a stream joined as if it were a table
+orders.filter(lambda o: o.amount > 3)  # 7 arity
+per_user.aggregate(int, lambda k, o, n: n + o.amount)  # 8 float into int
+per_user.aggregate(lambda: 0.0, lambda k, o, n: n + o.amount)  # 9 the type is invisible: value= needed
+orders.group_by(lambda k, o: o.sku).count(store=COUNTS)  # 10 store with another key type
+hr.TimeWindows("5m")  # 11 grace= forgotten
+hr.TimeWindows(300_000, grace=0)  # 12 bare numbers
+hr.Streams(b.build(), aplication_id="x")  # 13 misspelt config
+orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of different types
+orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type
+b.stream(ORDERS).group_by_key().reduce(lambda x, y: x.amount)  # 16 a reducer that changes the type
+
+
+@hr.processor(SEEN)  # 17 store of another type
+def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:
+    return []

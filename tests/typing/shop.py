@@ -1,0 +1,151 @@
+"""Realistic chains: every type must be inferred exactly, and nothing may be Any."""
+
+from dataclasses import dataclass
+from typing import assert_type
+
+import headrace as hr
+from headrace import KStream, KTable, Windowed, stores
+
+
+@dataclass(frozen=True)
+class Order:
+    id: str
+    user: str
+    sku: int
+    amount: float
+    ok: bool = True
+
+
+@dataclass(frozen=True)
+class Stock:
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Product:
+    title: str
+    maker: str
+
+
+@dataclass(frozen=True)
+class Processed:
+    order: Order
+    status: str
+
+
+@dataclass(frozen=True)
+class Paid:
+    amount: float
+
+
+@dataclass(frozen=True)
+class Refunded:
+    amount: float
+    reason: str
+
+
+@dataclass
+class Stats:
+    n: int = 0
+    total: float = 0.0
+
+    def add(self, order: Order) -> "Stats":
+        return Stats(self.n + 1, self.total + order.amount)
+
+
+ORDERS = hr.Topic("orders", value=Order)
+EVENTS = hr.Topic("events", value=hr.json(Paid | Refunded))
+PROCESSED = hr.Topic("processed-orders", value=Processed)
+COUNTS = stores.key_value("counts", key=str, value=int)
+SEEN = stores.key_value("seen", key=str, value=int)
+PER_MIN = stores.window("per-min", key=str, value=int)
+
+
+def check(order: Order, stock: Stock) -> Processed:
+    return Processed(order, "ok" if stock.quantity > 0 else "rejected")
+
+
+b = hr.StreamsBuilder()
+
+# Sources.
+assert_type(b.stream("clicks"), KStream[str, bytes])
+assert_type(b.stream("orders", value=hr.json(Order)), KStream[str, Order])
+assert_type(b.stream("orders", key=int, value=Order), KStream[int, Order])
+assert_type(b.stream(["a", "b"], value=Order), KStream[str, Order])
+orders = b.stream(ORDERS)
+assert_type(orders, KStream[str, Order])
+stock = b.table("inventory", value=Stock)
+assert_type(stock, KTable[str, Stock])
+
+# A filter, a join and a sink.
+orders.filter(lambda key, order: order.amount > 0).join(stock, check).to(PROCESSED)
+assert_type(orders.join(stock, check), KStream[str, Processed])
+
+# Without state.
+assert_type(orders.map(lambda k, o: (o.sku, o.amount)), KStream[int, float])
+assert_type(orders.map_values(lambda o: o.amount), KStream[str, float])
+assert_type(orders.map_values(hr.with_key(lambda k, o: (k, o.amount))), KStream[str, tuple[str, float]])
+assert_type(orders.flat_map_values(lambda o: o.id.split("-")), KStream[str, str])
+assert_type(orders.flat_map_values(hr.with_key(lambda k, o: [k, o.id])), KStream[str, str])
+assert_type(orders.flat_map(lambda k, o: [(o.sku, o.amount), (o.sku + 1, 0.0)]), KStream[int, float])
+assert_type(orders.select_key(lambda k, o: o.sku), KStream[int, Order])
+assert_type(orders.map_values(str), KStream[str, str])
+assert_type(b.stream(EVENTS).only(Paid), KStream[str, Paid])
+assert_type(b.stream(EVENTS).merge(orders), KStream[str, Paid | Refunded | Order])
+b.stream(EVENTS).only(Paid).to(EVENTS)
+big, small = orders.split_by(lambda k, o: o.amount > 100)
+assert_type(big, KStream[str, Order])
+assert_type(small, KStream[str, Order])
+branches = (
+    orders.split(name="by-size").branch(lambda k, o: o.amount > 100, name="big").default_branch(name="rest")
+)
+assert_type(branches["by-size-big"], KStream[str, Order])
+
+# Word count, three ways.
+lines = b.stream("lines", value=str)
+words = lines.flat_map_values(lambda s: s.split())
+assert_type(words.group_by(lambda k, w: w).count(store=COUNTS), KTable[str, int])
+ones = lines.flat_map(lambda k, s: [(w, 1) for w in s.split()])
+assert_type(ones.group_by_key(value=int).reduce(lambda x, y: x + y), KTable[str, int])
+split = lines.flat_map_values(str.split)
+assert_type(split.group_by(lambda k, w: w).count().to_stream(), KStream[str, int])
+
+# Aggregates.
+per_user = orders.group_by(lambda k, o: o.user)
+assert_type(per_user.aggregate(Stats, lambda k, o, s: s.add(o), store="stats"), KTable[str, Stats])
+assert_type(per_user.aggregate(float, lambda k, o, s: s + o.amount), KTable[str, float])
+assert_type(per_user.aggregate(list[str], lambda k, o, s: [*s, o.id]), KTable[str, list[str]])
+assert_type(
+    per_user.aggregate(dict[str, float], lambda k, o, s: {**s, o.id: o.amount}), KTable[str, dict[str, float]]
+)
+assert_type(
+    per_user.aggregate(lambda: Stats(1), lambda k, o, s: s.add(o), value=hr.json(Stats)), KTable[str, Stats]
+)
+
+# Windows.
+win = per_user.windowed_by(hr.TimeWindows("5m", grace="1m"))
+assert_type(win.count(store=PER_MIN), KTable[Windowed[str], int])
+assert_type(win.count().to_stream(lambda w, n: w.key), KStream[str, int])
+assert_type(win.count().to_stream().map(lambda w, n: (w.key, n)), KStream[str, int])
+assert_type(
+    win.aggregate(Stats, lambda k, o, s: s.add(o)).to_stream().filter(lambda w, s: w.window.start > s.n),
+    KStream[Windowed[str], Stats],
+)
+
+# Joins with tables, and tables of tables.
+assert_type(
+    orders.left_join(stock, lambda o, s: (o.id, s.quantity if s else 0)), KStream[str, tuple[str, int]]
+)
+assert_type(
+    orders.join(stock, hr.with_key(lambda k, o, s: (k, o.id, s.quantity))), KStream[str, tuple[str, str, int]]
+)
+by_sku = b.table("by-sku", key=int, value=Product)
+others = b.table("others", value=Order)
+assert_type(stock.join(others, lambda s, o: o.amount * s.quantity), KTable[str, float])
+assert_type(stock.outer_join(others, lambda s, o: (s, o)), KTable[str, tuple[Stock | None, Order | None]])
+assert_type(stock.group_by(lambda k, s: (s.quantity, k)).count(), KTable[int, int])
+assert_type(
+    by_sku.group_by(lambda k, p: (p.maker, p)).aggregate(int, lambda k, p, n: n + 1, lambda k, p, n: n - 1),
+    KTable[str, int],
+)
+assert_type(stock.filter(lambda k, s: s.quantity > 0).map_values(lambda s: s.quantity), KTable[str, int])
