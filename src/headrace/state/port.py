@@ -1,12 +1,23 @@
-"""Where rows live: ordered bytes to bytes, in families, behind one port for RocksDB and for memory."""
+"""The room's two ports: stores as operators see them, and the databases below (RocksDB, memory)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from headrace.base.ids import TopicPartition
+from headrace.base.records import Headers
+from headrace.state.spec import StoreSpec
 
-__all__ = ["Database", "Family", "Position", "Rows"]
+__all__ = [
+    "Database",
+    "Family",
+    "FlushListener",
+    "KeyValueState",
+    "Position",
+    "Rows",
+    "WindowFlushListener",
+    "WindowState",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +31,18 @@ class Position:
         stream_time: highest timestamp that the store had seen (epoch ms), -1 if none.
         inputs: next input offset by topic-partition (bounds for queries).
         mark: format of the rows: kind, version, segment interval, retention.
+        sequence: last number given to a duplicate in a store that retains them.
+
+    Whoever commits gives offset, topic id and inputs; `TaskState` fills in the rest.
     """
 
     offset: int
     topic_id: str
-    written_ms: int
+    written_ms: int = -1
     stream_time: int = -1
     inputs: Mapping[TopicPartition, int] = field(default_factory=dict)
     mark: str = ""
+    sequence: int = 0
 
 
 class Family(Protocol):
@@ -36,7 +51,9 @@ class Family(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """Value of one row."""
 
-    def scan(self, start: bytes | None, end: bytes | None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, start: bytes | None, end: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end; None is open. One consistent view, whatever is written meanwhile.
 
         The iterator releases its resources when exhausted, closed, or when the database is closed.
@@ -73,3 +90,75 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Release everything, open iterators first. Twice is fine."""
+
+
+#: Hears what a cache lets go of: key, new value, value before it (None if not asked for), timestamp, headers.
+FlushListener: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
+
+#: The same for windows: key, window start, new value, value before it, timestamp, headers.
+WindowFlushListener: TypeAlias = Callable[[bytes, int, Any, Any, int, Headers], None]
+
+
+class KeyValueState(Protocol):
+    """A key-value store as operators see it: keys are bytes, values are objects, timestamps epoch ms.
+
+    Logs to the changelog and caches by itself. Plain stores (not `spec.timestamped`) read as timestamp -1.
+    """
+
+    @property
+    def spec(self) -> StoreSpec:
+        """What was declared."""
+
+    @property
+    def caching(self) -> bool:
+        """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp."""
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
+
+    def range(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows with start <= key <= end in byte order, as they are now, whatever is put meanwhile."""
+
+    def prefix(self, prefix: bytes) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows whose key begins with `prefix`, as `range` gives them."""
+
+    def approximate_count(self) -> int:
+        """Roughly how many rows there are; those that wait for the commit may be missing."""
+
+    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
+
+
+class WindowState(Protocol):
+    """A window store as operators see it. Expired rows cannot be read, and puts of them are dropped."""
+
+    @property
+    def spec(self) -> StoreSpec:
+        """What was declared."""
+
+    @property
+    def caching(self) -> bool:
+        """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
+
+    @property
+    def observed_stream_time(self) -> int:
+        """Highest window start ever put (epoch ms), -1 if none."""
+
+    def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
+        """Value and timestamp of one window."""
+
+    def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set the value of a window, or delete it with None."""
+
+    def range(
+        self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Windows of a key, or of all keys, with from <= start <= to: by time, or by segment, key and time."""
+
+    def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
+        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""

@@ -1,0 +1,172 @@
+"""A key-value store without a cache: changes are logged at once, and wait here for the commit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headrace.base.columns import Columns
+from headrace.base.errors import StateError
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
+from headrace.state.merge import after, after_prefix, merge
+from headrace.state.order import KeyOrder
+from headrace.state.port import Database, FlushListener, Rows
+from headrace.state.spec import StoreSpec
+from headrace.state.values import ValueCodec
+
+__all__ = ["KeyValueBuffer"]
+
+
+class KeyValueBuffer:
+    """The uncommitted rows of a store over its rows in the database. A `KeyValueState`.
+
+    # Invariant: a row leaves the buffer only after the database has it; readers on other threads look here first.
+    """
+
+    __slots__ = (
+        "_codec",
+        "_database",
+        "_encode",
+        "_family",
+        "_kept_type",
+        "_log",
+        "_log_headers",
+        "_log_key",
+        "_log_timestamp",
+        "_log_value",
+        "_order",
+        "_rows",
+        "_rows_codec",
+        "_timestamped",
+        "buffered_bytes",
+        "spec",
+    )
+
+    caching = False
+
+    def __init__(self, spec: StoreSpec, database: Database, log: Columns | None, codec: ValueCodec) -> None:
+        self.spec = spec
+        #: Roughly what waits for the commit.
+        self.buffered_bytes = 0
+        self._codec = codec
+        self._encode = codec.encode
+        self._kept_type = codec.kept_type
+        self._timestamped = spec.timestamped
+        self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
+        self._database = database
+        self._family = database.family(spec.name)
+        self._rows: dict[bytes, Row | None] = {}
+        self._order = KeyOrder()
+        self._log = log is not None
+        columns = Columns() if log is None else log
+        self._log_key = columns.keys.append
+        self._log_value = columns.values.append
+        self._log_timestamp = columns.timestamps.append
+        self._log_headers = columns.headers.append
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of a key."""
+        row = self._rows.get(key, UNTOUCHED)
+        if row is UNTOUCHED:
+            raw = self._family.get(key)
+            return None if raw is None else self._rows_codec.opened(raw)
+        if row is None:
+            return None
+        if row[0] is ENCODED:
+            return self._codec.to_value(row[2]), row[1]
+        return row[0], row[1]
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set or delete, and log it. A deletion is logged even if there is nothing to delete, as in Kafka Streams."""
+        if value is None:
+            self.put_encoded(key, None, None, timestamp, headers)
+            return
+        try:
+            raw = self._encode(value)
+        except Exception:
+            raw = self._codec.to_bytes(value)  # raises with words
+        self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp, headers)
+
+    def put_encoded(
+        self, key: bytes, value: Any, raw: bytes | None, timestamp: int, headers: Headers
+    ) -> None:
+        """Put a value whose bytes are known already. None as bytes deletes."""
+        old = self._rows.get(key, UNTOUCHED)
+        if old is UNTOUCHED:
+            self._order.add(key)
+            self.buffered_bytes += ROW_BYTES + len(key)
+        elif old is not None:
+            self.buffered_bytes -= len(old[2])
+        if raw is None:
+            self._rows[key] = None
+            # Only the timestamped stores' change logging has headers at hand for a tombstone; values carry their own,
+            # which are empty. Source: `ChangeLoggingTimestampedKeyValueBytesStoreWithHeaders`.
+            logged = headers if self._timestamped else NO_HEADERS
+        else:
+            self.buffered_bytes += len(raw)
+            self._rows[key] = (value, timestamp if self._timestamped else -1, raw)
+            logged = NO_HEADERS
+        if self._log:
+            self._log_key(key)
+            self._log_value(raw)
+            self._log_timestamp(timestamp)
+            self._log_headers(logged)
+
+    def range(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows with start <= key <= end in byte order, as they are now."""
+        return self.view(start, None if end is None else after(end), {}, reverse=reverse)
+
+    def prefix(self, prefix: bytes) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows whose key begins with `prefix`, as they are now."""
+        return self.view(prefix, after_prefix(prefix), {}, reverse=False)
+
+    def view(
+        self, start: bytes | None, end: bytes | None, over: dict[bytes, Row | None], *, reverse: bool
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows with start <= key < end, with `over` (a cache's rows within these bounds) above all others."""
+        if start is not None and end is not None and start >= end:
+            return iter(())
+        rows = self._rows
+        overlay = {key: rows[key] for key in self._order.between(start, end)}
+        if over:
+            overlay.update(over)
+            overlay = {key: overlay[key] for key in sorted(overlay)}
+        pairs = list(overlay.items())
+        if reverse:
+            pairs.reverse()
+        # The scan is opened here and not at the first `next`: both sides must be of the same moment.
+        return self._opened(merge(pairs, self._family.scan(start, end, reverse=reverse), reverse=reverse))
+
+    def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, Any, int]]:
+        opened = self._rows_codec.opened
+        for key, row in rows:
+            value, timestamp = opened(row)
+            yield key, value, timestamp
+
+    def approximate_count(self) -> int:
+        """Roughly how many rows there are, without those that wait for the commit."""
+        return self._database.approximate_count(self.spec.name)
+
+    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+        """There is no cache to listen to.
+
+        Raises:
+            StateError: always. Ask `caching` first.
+        """
+        raise StateError(f"store {self.spec.name!r} has no cache: forward each update yourself")
+
+    def changes(self) -> Rows:
+        """What a commit has to write."""
+        stored = self._rows_codec.stored
+        return {key: stored(row) for key, row in self._rows.items()}
+
+    def committed(self) -> None:
+        """Drop what waited: the database has it."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what waits."""
+        self._rows.clear()
+        self._order.clear()
+        self.buffered_bytes = 0

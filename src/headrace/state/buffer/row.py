@@ -1,0 +1,48 @@
+"""One uncommitted row, as both kinds of buffer keep it."""
+
+from typing import Any, TypeAlias
+
+from headrace.state.values import TIMESTAMP_BYTES, ValueCodec, pack_timestamp, unpack_timestamp
+
+__all__ = ["ENCODED", "ROW_BYTES", "UNTOUCHED", "Row", "RowCodec"]
+
+#: (value, or ENCODED where only bytes are kept; timestamp; bytes). None in its place is a deletion.
+#: A tuple, so that a reader on another thread sees either the old row or the new one.
+Row: TypeAlias = tuple[Any, int, bytes]
+
+
+class _Marker:
+    """Something that no store can hold."""
+
+
+ENCODED: Any = _Marker()
+UNTOUCHED: Any = _Marker()
+
+#: What a buffered row weighs beside its key and value (CPython 3.11): tuple 64, timestamp 32, two bytes objects 66,
+#: value object 28, its part of the dictionary and of the key order 120.
+ROW_BYTES = 310
+
+
+class RowCodec:
+    """Rows of the buffer and of the database, one into the other."""
+
+    __slots__ = ("_decode", "_timestamped")
+
+    def __init__(self, codec: ValueCodec, *, timestamped: bool) -> None:
+        self._decode = codec.to_value
+        self._timestamped = timestamped
+
+    def stored(self, row: Row | None) -> bytes | None:
+        """Bytes of a row for the database."""
+        if row is None:
+            return None
+        return pack_timestamp(row[1]) + row[2] if self._timestamped else row[2]
+
+    def opened(self, row: Row | bytes) -> tuple[Any, int]:
+        """Value and timestamp of a row of either."""
+        if isinstance(row, bytes):
+            if self._timestamped:
+                return self._decode(row[TIMESTAMP_BYTES:]), unpack_timestamp(row)
+            return self._decode(row), -1
+        value, timestamp, raw = row
+        return (self._decode(raw) if value is ENCODED else value), timestamp

@@ -1,0 +1,256 @@
+"""The record cache: updates that are neither forwarded nor logged yet, and clean copies of rows, within a budget.
+
+Between an operator and a store's buffer. Only the last value of a key leaves it, at a flush or when the budget is
+used up. Source: `ThreadCache`, `NamedCache`. We differ in that an eviction lets go of one entry, not of all that wait,
+and in the order of eviction: a second chance in place of strict LRU, which would cost a move for each access.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from headrace.base.errors import StateError
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.processor.context import SourcePosition, TaskContext
+from headrace.state.values import ValueCodec
+
+__all__ = ["CacheBudget", "CacheEntry", "RecordCache"]
+
+C = TypeVar("C", bound=Hashable)
+
+#: What an entry weighs beside its key and value (CPython 3.11): entry 120, row 56, timestamp 32, key object 33, its
+#: parts of the ordered dictionary 160.
+_ENTRY_BYTES = 400
+
+#: Weight of a value whose size nobody knows before it is serialised.
+_UNKNOWN_BYTES = 100
+
+
+class CacheBudget:
+    """`statestore.cache.max.bytes` of one worker, shared by the caches of all its tasks.
+
+    A cache that grows beyond it lets go of its own entries, as in Kafka Streams.
+    """
+
+    __slots__ = ("max_bytes", "used_bytes")
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.used_bytes = 0
+
+
+class CacheEntry(Generic[C]):
+    """One key. `row` is (value, or its bytes where the store keeps bytes only; timestamp), None if deleted.
+
+    A dirty entry carries the context of the record that put it last.
+    """
+
+    __slots__ = (
+        "headers",
+        "is_dirty",
+        "is_used",
+        "key",
+        "offset",
+        "order",
+        "row",
+        "size_bytes",
+        "timestamp",
+        "topic",
+    )
+
+    def __init__(self, key: C, row: tuple[Any, int] | None, size_bytes: int) -> None:
+        self.key = key
+        self.row = row
+        self.size_bytes = size_bytes
+        self.is_dirty = False
+        self.is_used = False
+        self.order = 0
+        self.topic: str | None = None
+        self.offset = -1
+        self.timestamp = -1
+        self.headers: Headers = NO_HEADERS
+
+
+class RecordCache(Generic[C]):
+    """What the caches of all kinds of store share. C is the key of an entry. A declared extension point.
+
+    Subclasses read through `_find`, write through `_set`, and say in `_release` where an entry goes.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_codec",
+        "_context",
+        "_dirty",
+        "_entries",
+        "_kept_type",
+        "_moves",
+        "_store",
+        "_weighs",
+    )
+
+    def __init__(self, store: str, codec: ValueCodec, context: TaskContext, budget: CacheBudget) -> None:
+        self._store = store
+        self._codec = codec
+        self._context = context
+        self._budget = budget
+        self._kept_type = codec.kept_type
+        # Numbers all weigh about the same: their updates need no weighing.
+        self._weighs = codec.kept_type not in {int, float, bool}
+        self._moves = 0
+        #: Least recently entered first.
+        self._entries: OrderedDict[C, CacheEntry[C]] = OrderedDict()
+        self._dirty: dict[C, CacheEntry[C]] = {}
+
+    def _release(self, entry: CacheEntry[C]) -> None:
+        """Log and forward a dirty entry, in its own context."""
+        raise NotImplementedError
+
+    def _row(self, value: Any, timestamp: int) -> tuple[Any, int]:
+        kept = self._kept_type
+        if kept is None:
+            try:
+                return self._codec.encode(value), timestamp
+            except Exception:
+                return self._codec.to_bytes(value), timestamp  # raises with words
+        if type(value) is not kept:
+            value = self._codec.settled(value)
+        return value, timestamp
+
+    def _opened(self, row: tuple[Any, int] | None) -> tuple[Any, int] | None:
+        if row is None or self._kept_type is not None:
+            return row
+        return self._codec.to_value(row[0]), row[1]
+
+    def _set(self, key: C, row: tuple[Any, int] | None, timestamp: int, headers: Headers) -> None:
+        """Put a row that waits for the next flush."""
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._enter(key, row)
+        else:
+            entry.row = row
+            entry.is_used = True
+            if self._weighs:
+                self._weigh(entry)
+        if not entry.is_dirty:
+            entry.is_dirty = True
+            self._dirty[key] = entry
+            self._dirtied(key)
+        # A flush goes in the order of the last puts.
+        self._moves = entry.order = self._moves + 1
+        context = self._context
+        kept = context.kept
+        if kept is not None:
+            entry.topic, entry.offset = kept.topic, kept.offset
+        elif (chunk := context.chunk) is not None:
+            # The offset itself, since an entry must not keep a whole chunk alive.
+            entry.topic, entry.offset = chunk.topic, chunk.offsets[context.index]
+        else:
+            entry.topic, entry.offset = None, -1
+        entry.timestamp = timestamp
+        entry.headers = headers
+        if self._budget.used_bytes > self._budget.max_bytes:
+            self._evict()
+
+    def _enter(self, key: C, row: tuple[Any, int] | None) -> CacheEntry[C]:
+        entry = self._entries[key] = CacheEntry(key, row, 0)
+        self._weigh(entry)
+        return entry
+
+    def _remember(self, key: C, row: tuple[Any, int]) -> None:
+        """Keep a clean copy of a row."""
+        self._enter(key, row)
+        if self._budget.used_bytes > self._budget.max_bytes:
+            self._evict()
+
+    def _weigh(self, entry: CacheEntry[C]) -> None:
+        row = entry.row
+        value = None if row is None else row[0]
+        if isinstance(value, bytes | str):
+            value_bytes = len(value)
+        else:
+            value_bytes = _UNKNOWN_BYTES if self._weighs else 0
+        size_bytes = _ENTRY_BYTES + self._key_bytes(entry.key) + value_bytes
+        self._budget.used_bytes += size_bytes - entry.size_bytes
+        entry.size_bytes = size_bytes
+
+    def _key_bytes(self, key: C) -> int:
+        raise NotImplementedError
+
+    def _dirtied(self, key: C) -> None:
+        """Note that an entry became dirty."""
+
+    def _cleaned(self, key: C) -> None:
+        """Note that an entry is dirty no more."""
+
+    def _evict(self) -> None:
+        budget, entries = self._budget, self._entries
+        while budget.used_bytes > budget.max_bytes and entries:
+            key, entry = entries.popitem(last=False)
+            if entry.is_used:
+                entry.is_used = False
+                entries[key] = entry
+                continue
+            budget.used_bytes -= entry.size_bytes
+            if entry.is_dirty:
+                del self._dirty[key]
+                self._cleaned(key)
+                self._in_context(entry)
+
+    def flush(self) -> bool:
+        """Let go of everything dirty, in the order of the last puts. Clean copies stay. Says whether anything was.
+
+        Safe if a listener puts into this very store: what it puts waits for the next call.
+        """
+        if not self._dirty:
+            return False
+        waiting = sorted(self._dirty.values(), key=_order)
+        last = waiting[-1].order
+        for entry in waiting:
+            if not entry.is_dirty or entry.order > last:
+                continue  # evicted meanwhile, or put again
+            del self._dirty[entry.key]
+            self._cleaned(entry.key)
+            entry.is_dirty = False
+            self._in_context(entry)
+            # A deletion needs no clean copy: absence is cheap to find out.
+            if entry.row is None and not entry.is_dirty and self._entries.get(entry.key) is entry:
+                del self._entries[entry.key]
+                self._budget.used_bytes -= entry.size_bytes
+        return True
+
+    def _in_context(self, entry: CacheEntry[C]) -> None:
+        entry.is_dirty = False
+        context = self._context
+        saved = context.kept, context.timestamp, context.headers
+        context.kept = SourcePosition(entry.topic, entry.offset, entry.timestamp, entry.headers)
+        context.timestamp, context.headers = entry.timestamp, entry.headers
+        try:
+            self._release(entry)
+        finally:
+            context.kept, context.timestamp, context.headers = saved
+
+    def ensure_flushed(self) -> None:
+        """Refuse a commit that would leave updates behind.
+
+        Raises:
+            StateError: something is dirty.
+        """
+        if self._dirty:
+            raise StateError(
+                f"cannot commit store {self._store!r}: {len(self._dirty)} updates wait in its cache; flush it first"
+            )
+
+    def empty(self) -> None:
+        """Forget everything, dirty or not."""
+        for key in self._dirty:
+            self._cleaned(key)
+        self._dirty.clear()
+        self._budget.used_bytes -= sum(entry.size_bytes for entry in self._entries.values())
+        self._entries.clear()
+
+
+def _order(entry: CacheEntry[Any]) -> int:
+    return entry.order

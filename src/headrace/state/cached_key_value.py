@@ -1,0 +1,127 @@
+"""A key-value store with a record cache over its buffer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headrace.base.records import Headers
+from headrace.processor.context import TaskContext
+from headrace.state.buffer.key_value import KeyValueBuffer
+from headrace.state.buffer.row import ENCODED, Row
+from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
+from headrace.state.merge import after, after_prefix
+from headrace.state.order import KeyOrder
+from headrace.state.port import FlushListener
+from headrace.state.values import ValueCodec
+
+__all__ = ["CachedKeyValue"]
+
+
+class CachedKeyValue(RecordCache[bytes]):
+    """A `KeyValueState` that forwards the last update of each key. Source: `CachingKeyValueStore`."""
+
+    __slots__ = ("_below", "_listener", "_order", "_send_old", "_timestamped", "spec")
+
+    caching = True
+
+    def __init__(
+        self, below: KeyValueBuffer, codec: ValueCodec, context: TaskContext, budget: CacheBudget
+    ) -> None:
+        super().__init__(below.spec.name, codec, context, budget)
+        self.spec = below.spec
+        self._below = below
+        self._timestamped = below.spec.timestamped
+        self._listener: FlushListener | None = None
+        self._send_old = False
+        self._order = KeyOrder()
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of a key."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.is_used = True
+            row = entry.row
+            return row if self._kept_type is not None else self._opened(row)
+        found = self._below.get(key)
+        if found is not None:
+            self._remember(key, self._row(*found))
+        return found
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set or delete, in the cache."""
+        row = None if value is None else self._row(value, timestamp if self._timestamped else -1)
+        self._set(key, row, timestamp, headers)
+
+    def range(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows with start <= key <= end in byte order, as they are now."""
+        return self._view(start, None if end is None else after(end), reverse=reverse)
+
+    def prefix(self, prefix: bytes) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows whose key begins with `prefix`, as they are now."""
+        return self._view(prefix, after_prefix(prefix), reverse=False)
+
+    def _view(
+        self, start: bytes | None, end: bytes | None, *, reverse: bool
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        if start is not None and end is not None and start >= end:
+            return iter(())
+        dirty = self._dirty
+        over = {key: self._over(dirty[key]) for key in self._order.between(start, end) if key in dirty}
+        return self._below.view(start, end, over, reverse=reverse)
+
+    def _over(self, entry: CacheEntry[bytes]) -> Row | None:
+        if entry.row is None:
+            return None
+        value, timestamp = entry.row
+        return (ENCODED, timestamp, value) if self._kept_type is None else (value, timestamp, b"")
+
+    def approximate_count(self) -> int:
+        """Roughly how many rows there are, without those that wait in the cache or for the commit."""
+        return self._below.approximate_count()
+
+    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+        """Name the one who forwards what the cache lets go of."""
+        self._listener = listener
+        self._send_old = send_old
+
+    def _release(self, entry: CacheEntry[bytes]) -> None:
+        key, row = entry.key, entry.row
+        listener, send_old = self._listener, self._send_old
+        old = None
+        if listener is not None and (row is None or send_old):
+            old = self._below.get(key)
+            if row is None and old is None:
+                return  # put and deleted between two flushes: nobody has ever heard of it
+        value = self._put_below(key, row, entry)
+        if listener is not None:
+            before = old[0] if send_old and old is not None else None
+            listener(key, value, before, entry.timestamp, entry.headers)
+
+    def _put_below(self, key: bytes, row: tuple[Any, int] | None, entry: CacheEntry[bytes]) -> Any:
+        if row is None:
+            self._below.put_encoded(key, None, None, entry.timestamp, entry.headers)
+            return None
+        if self._kept_type is None:
+            self._below.put_encoded(key, ENCODED, row[0], entry.timestamp, entry.headers)
+            return None if self._listener is None else self._codec.to_value(row[0])
+        self._below.put_encoded(key, row[0], self._codec.to_bytes(row[0]), entry.timestamp, entry.headers)
+        return row[0]
+
+    def _key_bytes(self, key: bytes) -> int:
+        return len(key)
+
+    def _dirtied(self, key: bytes) -> None:
+        self._order.add(key)
+
+    def empty(self) -> None:
+        """Forget everything, dirty or not."""
+        super().empty()
+        self._order.clear()
+
+    def flush(self) -> bool:
+        """Let go of everything dirty; see `RecordCache.flush`."""
+        flushed = super().flush()
+        if not self._dirty:
+            self._order.clear()
+        return flushed

@@ -1,0 +1,105 @@
+"""Rows in memory, for stores that say so and for tests. Their changelog is what survives the process."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from headrace.base.errors import StoreUnavailableError
+from headrace.state.order import KeyOrder
+from headrace.state.port import Position, Rows
+
+__all__ = ["MemoryDatabase", "MemoryFamily"]
+
+
+class MemoryFamily:
+    """One store's rows: a dictionary, and its keys in order for those who ask for ranges."""
+
+    __slots__ = ("_order", "_rows", "get")
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+        self._order: KeyOrder | None = None
+        #: Value of one row.
+        self.get = self._rows.get
+
+    def scan(
+        self, start: bytes | None, end: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end, copied when asked for: later writes are not seen."""
+        if self._order is None:
+            self._order = KeyOrder()
+            for key in self._rows:
+                self._order.add(key)
+        keys = self._order.between(start, end)
+        if reverse:
+            keys.reverse()
+        rows = self._rows
+        return iter([(key, rows[key]) for key in keys])
+
+    def update(self, changes: Rows) -> None:
+        """Apply what one commit does."""
+        rows, order = self._rows, self._order
+        for key, value in changes.items():
+            if value is None:
+                if rows.pop(key, None) is not None:
+                    order = self._order = None
+            else:
+                if order is not None and key not in rows:
+                    order.add(key)
+                rows[key] = value
+
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        """Delete rows with start <= key < end."""
+        for key in [key for key in self._rows if start <= key < end]:
+            del self._rows[key]
+        self._order = None
+
+    def clear(self) -> None:
+        """Delete all rows."""
+        self._rows.clear()
+        self._order = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class MemoryDatabase:
+    """All stores of one task, gone when it is closed."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, MemoryFamily] = {}
+        self._positions: dict[str, Position] = {}
+        self._closed = False
+
+    def family(self, store: str) -> MemoryFamily:
+        """The rows of a store; created if new."""
+        if self._closed:
+            raise StoreUnavailableError(f"store {store!r} is closed")
+        return self._families.setdefault(store, MemoryFamily())
+
+    def position(self, store: str) -> Position | None:
+        """The store's position; None for a new or cleared store."""
+        return self._positions.get(store)
+
+    def write(self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position]) -> None:
+        """Write rows, then positions."""
+        for store, changes in rows:
+            self.family(store).update(changes)
+        self._positions.update(positions)
+
+    def delete_range(self, store: str, start: bytes, end: bytes) -> None:
+        """Delete rows with start <= key < end."""
+        self.family(store).delete_range(start, end)
+
+    def clear(self, store: str) -> None:
+        """Delete all rows of a store and its position."""
+        self._positions.pop(store, None)
+        self.family(store).clear()
+
+    def approximate_count(self, store: str) -> int:
+        """How many rows a store has."""
+        return len(self.family(store))
+
+    def close(self) -> None:
+        """Forget everything. Twice is fine."""
+        self._closed = True
+        self._families.clear()
+        self._positions.clear()

@@ -1,0 +1,70 @@
+"""A store as the topology holds it once every choice is made: names, serdes, sizes. Plain values, no rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from headrace.base.ids import Location
+from headrace.serde.serde import Serde
+
+__all__ = ["Engine", "Kind", "StoreSpec", "segment_interval_ms"]
+
+Kind: TypeAlias = Literal["key_value", "window"]
+Engine: TypeAlias = Literal["rocksdb", "memory"]
+
+#: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
+_SEGMENT_INTERVAL_MS_MIN = 60_000
+
+#: Rows written in one way must not be read in another: raise it when the layout of any row changes.
+_FORMAT_VERSION = 1
+
+
+def segment_interval_ms(retention_ms: int) -> int:
+    """Length of a window store's segments, the unit of expiry: Kafka Streams' own rule."""
+    return max(retention_ms // 2, _SEGMENT_INTERVAL_MS_MIN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreSpec:
+    """A resolved store.
+
+    Attributes:
+        timestamped: rows carry a timestamp (stores of the DSL do, stores of processors do not).
+        caching: asked for; whether there is a cache depends on `statestore.cache.max.bytes` too.
+        changelog_config: the user's own topic properties for the changelog.
+        retention_ms, size_ms: of a window store.
+        retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
+        source_topic: restored from this topic, which it materialises, instead of from a changelog.
+        where: place of the declaration.
+    """
+
+    name: str
+    kind: Kind
+    timestamped: bool
+    key: Serde[Any]
+    value: Serde[Any]
+    engine: Engine
+    caching: bool
+    logging: bool
+    where: Location
+    changelog_config: Mapping[str, str] = field(default_factory=dict)
+    retention_ms: int | None = None
+    size_ms: int | None = None
+    retain_duplicates: bool = False
+    source_topic: str | None = None
+
+    @property
+    def changelog_topic(self) -> str:
+        """Name of the changelog topic, without the application id before it."""
+        return f"{self.name}-changelog"
+
+    @property
+    def mark(self) -> str:
+        """Say how rows are laid out. Rows under another mark cannot be read: the store is rebuilt."""
+        rows = "timestamped" if self.timestamped else "plain"
+        if self.kind == "key_value":
+            return f"{self.kind} {_FORMAT_VERSION} {rows}"
+        retention_ms = self.retention_ms or 0
+        duplicates = " duplicates" if self.retain_duplicates else ""
+        interval_ms = segment_interval_ms(retention_ms)
+        return f"{self.kind} {_FORMAT_VERSION} {rows} interval={interval_ms} retention={retention_ms}{duplicates}"

@@ -1,0 +1,72 @@
+"""Values on their way into a store and out of it: which stay objects, which become bytes at once, and row bytes."""
+
+from struct import Struct
+from typing import Any
+
+from headrace.base.errors import SerializationError
+from headrace.serde.serde import Serde
+
+__all__ = ["TIMESTAMP_BYTES", "ValueCodec", "pack_timestamp", "unpack_timestamp"]
+
+TIMESTAMP_BYTES = 8
+
+_TIMESTAMP = Struct(">q")
+
+#: A timestamp as a timestamped row begins with it. Source: `ValueAndTimestampSerializer`.
+pack_timestamp = _TIMESTAMP.pack
+
+
+def unpack_timestamp(row: bytes) -> int:
+    """Timestamp of a timestamped row."""
+    timestamp: int = _TIMESTAMP.unpack_from(row)[0]
+    return timestamp
+
+
+class ValueCodec:
+    """How one store turns values into bytes and back.
+
+    Attributes:
+        kept_type: values of exactly this class may stay objects in memory, since nobody can change them and their bytes
+            come back as the same value. None if the store keeps bytes only.
+        encode: the serde's quick function. What it raises is raw: call `to_bytes` then, which raises with words.
+    """
+
+    __slots__ = ("_decode", "_serde", "_store", "_topic", "encode", "kept_type")
+
+    def __init__(self, serde: Serde[Any], topic: str, store: str) -> None:
+        self._serde = serde
+        self._topic = topic
+        self._store = store
+        self.encode = serde.serializer(topic)
+        self._decode = serde.deserializer(topic)
+        self.kept_type = serde.type if serde.immutable else None
+
+    def to_bytes(self, value: Any) -> bytes:
+        """Return the bytes of a value.
+
+        Raises:
+            SerializationError: the serde refuses it.
+        """
+        try:
+            return self.encode(value)
+        except Exception as error:
+            raise self._refused(error, f"cannot serialize a value for store {self._store!r}") from error
+
+    def to_value(self, data: bytes) -> Any:
+        """Return the value of bytes.
+
+        Raises:
+            SerializationError: the serde refuses them.
+        """
+        try:
+            return self._decode(data)
+        except Exception as error:
+            raise self._refused(error, f"cannot deserialize a value of store {self._store!r}") from error
+
+    def settled(self, value: Any) -> Any:
+        """Return a value of the kept class that equals what a restart would read (an int kept as a float, say)."""
+        return self.to_value(self.to_bytes(value))
+
+    def _refused(self, error: Exception, attempt: str) -> SerializationError:
+        detail = str(error) or type(error).__name__
+        return SerializationError(f"{attempt} with {self._serde!r} (topic {self._topic!r}): {detail}")

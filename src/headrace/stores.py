@@ -1,0 +1,102 @@
+"""Stores, declared: `from headrace import stores`, then `stores.key_value(...)` and `stores.window(...)`.
+
+A declaration does no IO. It is given to the DSL (`store=`), connected to processors, and asked for by queries.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from typing_extensions import TypeVar
+
+from headrace.base.durations import Duration, milliseconds
+from headrace.serde.resolve import serde_of
+from headrace.serde.serde import SerdeLike
+from headrace.state.declaration import Store
+from headrace.state.spec import Engine
+from headrace.state.typed import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
+
+__all__ = [
+    "Engine",
+    "KeyValueStore",
+    "Logging",
+    "ReadOnlyKeyValueStore",
+    "ReadOnlyWindowStore",
+    "Store",
+    "WindowStore",
+    "key_value",
+    "window",
+]
+
+KA = TypeVar("KA", default=Any)
+VA = TypeVar("VA", default=Any)
+
+#: Whether a store has a changelog; a mapping holds topic properties for it, by Kafka's names.
+Logging: TypeAlias = bool | Mapping[str, str]
+
+
+def key_value(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+) -> Store[KeyValueStore[KA, VA]]:
+    """Declare a store of the last value of each key.
+
+    Raises:
+        TypeError: `key` or `value` is no serde, nor a class that stands for one.
+        ValueError: another argument is impossible; the message says which and what is wanted.
+    """
+    _check(name, engine, logging)
+    return Store(name, "key_value", serde_of(key), serde_of(value), engine, caching, logging)
+
+
+def window(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    size: Duration | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+) -> Store[WindowStore[KA, VA]]:
+    """Declare a store of a value for each key and window.
+
+    Windows whose start is `retention` behind the highest start ever put are dropped. The DSL knows size and retention
+    from the windows; a processor's store needs both.
+
+    Raises:
+        TypeError: `key` or `value` is no serde, nor a class that stands for one; a duration is a bare number.
+        ValueError: another argument is impossible, such as a retention below the size.
+    """
+    _check(name, engine, logging)
+    size_ms = None if size is None else milliseconds(size, name="size")
+    retention_ms = None if retention is None else milliseconds(retention, name="retention")
+    if size_ms is not None and retention_ms is not None and retention_ms < size_ms:
+        raise ValueError(
+            f"retention={retention!r} is shorter than size={size!r}: windows would expire before they end"
+        )
+    return Store(
+        name,
+        "window",
+        serde_of(key),
+        serde_of(value),
+        engine,
+        caching,
+        logging,
+        retention_ms=retention_ms,
+        size_ms=size_ms,
+    )
+
+
+def _check(name: str | None, engine: str | None, logging: Logging) -> None:
+    if name == "":
+        raise ValueError("name='' is no name: leave it out to have one made, or write one")
+    if engine not in {None, "rocksdb", "memory"}:
+        raise ValueError(f"engine={engine!r} does not exist: write 'rocksdb' or 'memory'")
+    if not isinstance(logging, bool | Mapping):
+        raise ValueError(f"logging={logging!r} is wrong: write True, False, or topic properties as a mapping")
