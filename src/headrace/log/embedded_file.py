@@ -282,8 +282,8 @@ def _make_directory(directory: Path) -> None:
     SQLite fsyncs the directory of its file but not the ones above: without this, a power loss could take a new
     directory away with everything committed in it.
     """
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
+        missing = [path for path in (directory, *directory.parents) if not path.exists()]
         directory.mkdir(parents=True, exist_ok=True)
         for path in missing if os.name == "posix" else []:  # elsewhere directories cannot be opened
             descriptor = os.open(path.parent, os.O_RDONLY)
@@ -294,5 +294,5 @@ def _make_directory(directory: Path) -> None:
     except OSError as error:
         raise LogError(
             f"cannot create the directory {directory} for the embedded log: {error.strerror}; "
-            f"choose another path, or give this user permission to create it"
+            "choose another path, or give this user permission to create it"
         ) from error
