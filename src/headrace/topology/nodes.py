@@ -19,6 +19,7 @@ class SourceNode:
     """Reads topics. `topics` are names without the application id for internal topics (see `Topology.internal`).
 
     `timestamp` is `(record, partition time) -> epoch ms`, or None for the record's own, which must not be negative.
+    With a `pattern`, `topics` is empty until `Topology.with_topics` has filled it in.
     """
 
     name: str
@@ -28,6 +29,7 @@ class SourceNode:
     where: Location
     timestamp: Callable[[Any, int], int] | None = None
     offset_reset: Any = None
+    pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

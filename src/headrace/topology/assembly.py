@@ -1,0 +1,190 @@
+"""Puts nodes, links and stores together and refuses what cannot work. Both the DSL and `Topology` build with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.state.spec import StoreSpec
+from headrace.topology.names import check_name
+from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+
+__all__ = ["Assembly"]
+
+
+class Assembly:
+    """A topology in the making. Nodes are added parents first, so their order is a topological one.
+
+    Attributes:
+        nodes: by name, in the order in which they were added.
+        parents, children: names of linked nodes, in the order of linking.
+        stores: by name; `users` are the nodes connected to each, in the order of connecting.
+        repartition_topics: by name, without the application id.
+        copartitioned: source nodes whose topics need equal partition counts; one set a join or other meeting.
+        declared_partitions: by topic.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.parents: dict[str, tuple[str, ...]] = {}
+        self.children: dict[str, tuple[str, ...]] = {}
+        self.stores: dict[str, StoreSpec] = {}
+        self.users: dict[str, tuple[str, ...]] = {}
+        self.repartition_topics: dict[str, RepartitionTopic] = {}
+        self.copartitioned: list[frozenset[str]] = []
+        self.declared_partitions: dict[str, int] = {}
+        self._readers: dict[str, str] = {}  # topic or pattern to its source node
+
+    def add_source(self, node: SourceNode) -> None:
+        """Add a source.
+
+        Raises:
+            TopologyError: the name is taken or illegal, it reads no topic, or another source reads the same one.
+        """
+        self._check_new(node)
+        if not node.topics and node.pattern is None:
+            raise TopologyError(f"source {node.name} ({node.where}) reads no topic; name at least one")
+        for topic in (*node.topics, *((node.pattern,) if node.pattern else ())):
+            reader = self._readers.get(topic)
+            if reader is not None:
+                other = self.nodes[reader]
+                raise TopologyError(
+                    f"{node.name} ({node.where}) reads topic '{topic}', which {other.name} ({other.where}) reads "
+                    "already; read it once and use that stream or table in both places"
+                )
+        for topic in (*node.topics, *((node.pattern,) if node.pattern else ())):
+            self._readers[topic] = node.name
+        self._add(node, ())
+
+    def add_processor(self, node: ProcessorNode, parents: Sequence[str]) -> None:
+        """Add a processor below its parents; connects the stores that it names.
+
+        Raises:
+            TopologyError: the name is taken or illegal, a parent or store is not there, or there is no parent.
+        """
+        self._check_new(node)
+        self._check_parents(node, parents)
+        stores, node = node.stores, replace(node, stores=())
+        self._add(node, parents)
+        for store in stores:
+            self.connect(node.name, store, node.where)
+
+    def add_sink(self, node: SinkNode, parents: Sequence[str]) -> None:
+        """Add a sink below its parents; raises as `add_processor`."""
+        self._check_new(node)
+        self._check_parents(node, parents)
+        self._add(node, parents)
+        if isinstance(node.topic, str) and node.partitions is not None:
+            self.declare_partitions(node.topic, node.partitions, node.where)
+
+    def add_store(self, spec: StoreSpec) -> None:
+        """Add a store. The same specification twice is fine.
+
+        Raises:
+            TopologyError: another store has that name.
+        """
+        known = self.stores.get(spec.name)
+        if known is spec:
+            return
+        if known is not None:
+            raise TopologyError(
+                f"there are two stores named '{spec.name}': {known.where} and {spec.where}; give one another name"
+            )
+        check_name(spec.name, "store", spec.where)
+        self.stores[spec.name] = spec
+        self.users[spec.name] = ()
+
+    def replace_store(self, spec: StoreSpec) -> None:
+        """Put another specification in the place of the store of that name."""
+        self.stores[spec.name] = spec
+
+    def connect(self, processor: str, store: str, where: Location) -> None:
+        """Let a processor use a store. Twice is fine.
+
+        Raises:
+            TopologyError: there is no such store or processor.
+        """
+        node = self.nodes.get(processor)
+        if not isinstance(node, ProcessorNode):
+            raise TopologyError(f"{where}: there is no processor '{processor}' to connect store '{store}' to")
+        if store not in self.stores:
+            raise TopologyError(
+                f"{processor} ({node.where}) uses store '{store}', which was not added; pass its declared Store "
+                "instead of its name, or add it before with add_state_store() (added so far: "
+                f"{', '.join(self.stores) or 'none'})"
+            )
+        if store not in node.stores:
+            self.nodes[processor] = replace(node, stores=(*node.stores, store))
+            self.users[store] = (*self.users[store], processor)
+
+    def add_repartition_topic(self, topic: RepartitionTopic) -> None:
+        """Register an internal topic between two sub-topologies."""
+        self.repartition_topics[topic.name] = topic
+
+    def copartition(self, sources: Iterable[str]) -> None:
+        """Note that the topics of these source nodes need equal partition counts."""
+        self.copartitioned.append(frozenset(sources))
+
+    def declare_partitions(self, topic: str, partitions: int, where: Location) -> None:
+        """Note a declared partition count.
+
+        Raises:
+            TopologyError: it was declared with another count.
+        """
+        known = self.declared_partitions.setdefault(topic, partitions)
+        if known != partitions:
+            raise TopologyError(
+                f"{where}: topic '{topic}' is declared with {partitions} partitions here and with {known} elsewhere; "
+                "declare it once as a Topic and use that in both places"
+            )
+
+    def check_stores(self) -> None:
+        """Refuse stores that nobody uses.
+
+        Raises:
+            TopologyError: it names them.
+        """
+        unused = [spec for name, spec in self.stores.items() if not self.users[name]]
+        if unused:
+            names = ", ".join(f"'{spec.name}' ({spec.where})" for spec in unused)
+            raise TopologyError(
+                f"no processor is connected to store {names}; pass the store to process() or remove it"
+            )
+
+    def copy(self) -> "Assembly":
+        """Return an assembly that can be changed without changing this one."""
+        other = Assembly()
+        for name, value in vars(self).items():
+            setattr(other, name, value.copy())
+        return other
+
+    def _add(self, node: Node, parents: Sequence[str]) -> None:
+        self.nodes[node.name] = node
+        self.parents[node.name] = tuple(dict.fromkeys(parents))
+        self.children[node.name] = ()
+        for parent in self.parents[node.name]:
+            self.children[parent] = (*self.children[parent], node.name)
+
+    def _check_new(self, node: Node) -> None:
+        check_name(node.name, "node", node.where)
+        known = self.nodes.get(node.name)
+        if known is not None:
+            raise TopologyError(
+                f"there are two nodes named '{node.name}': {known.where} and {node.where}; give one another name="
+            )
+
+    def _check_parents(self, node: ProcessorNode | SinkNode, parents: Sequence[str]) -> None:
+        if not parents:
+            raise TopologyError(
+                f"{node.name} ({node.where}) has no parent; name the nodes that it gets records from"
+            )
+        for parent in parents:
+            if parent not in self.nodes:
+                raise TopologyError(
+                    f"{node.name} ({node.where}) names '{parent}' as a parent, which was not added before it "
+                    f"(added so far: {', '.join(self.nodes) or 'none'})"
+                )
+            if isinstance(self.nodes[parent], SinkNode):
+                raise TopologyError(
+                    f"{node.name} ({node.where}) is below '{parent}', a sink; sinks have no children"
+                )

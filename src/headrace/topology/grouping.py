@@ -1,0 +1,98 @@
+"""Cuts a topology into sub-topologies: what is linked, or shares a store, runs in one task."""
+
+from dataclasses import dataclass
+
+from headrace.state.spec import StoreSpec
+from headrace.topology.assembly import Assembly
+from headrace.topology.nodes import SinkNode, SourceNode
+
+__all__ = ["SubTopology", "copartition_groups", "subtopologies"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubTopology:
+    """Nodes that run together, one task for each partition.
+
+    Attributes:
+        id: its number; tasks are named after it.
+        nodes: names, parents before children.
+        sources, sinks: its nodes of those kinds, in that order.
+        stores: in the order in which records reach them.
+        source_topics: names without the application id, each once.
+    """
+
+    id: int
+    nodes: tuple[str, ...]
+    sources: tuple[SourceNode, ...]
+    sinks: tuple[SinkNode, ...]
+    stores: tuple[StoreSpec, ...]
+    source_topics: tuple[str, ...]
+
+
+def subtopologies(assembly: Assembly) -> tuple[SubTopology, ...]:
+    """Return the sub-topologies, numbered by the first of their nodes that was added.
+
+    Source: `InternalTopologyBuilder.makeNodeGroups`.
+    """
+    roots: dict[str, str] = {name: name for name in assembly.nodes}
+
+    def root(name: str) -> str:
+        while roots[name] != name:
+            roots[name] = roots[roots[name]]
+            name = roots[name]
+        return name
+
+    def unite(one: str, other: str) -> None:
+        roots[root(other)] = root(one)
+
+    for name, parents in assembly.parents.items():
+        for parent in parents:
+            unite(parent, name)
+    for users in assembly.users.values():
+        for user in users[1:]:
+            unite(users[0], user)
+    groups: dict[str, list[str]] = {}
+    for name in assembly.nodes:
+        groups.setdefault(root(name), []).append(name)
+    return tuple(_subtopology(assembly, number, names) for number, names in enumerate(groups.values()))
+
+
+def _subtopology(assembly: Assembly, number: int, names: list[str]) -> SubTopology:
+    nodes = [assembly.nodes[name] for name in names]
+    sources = tuple(node for node in nodes if isinstance(node, SourceNode))
+    stores: dict[str, StoreSpec] = {}
+    for node in nodes:
+        for store in () if isinstance(node, SourceNode | SinkNode) else node.stores:
+            stores.setdefault(store, assembly.stores[store])
+    return SubTopology(
+        id=number,
+        nodes=tuple(names),
+        sources=sources,
+        sinks=tuple(node for node in nodes if isinstance(node, SinkNode)),
+        stores=tuple(stores.values()),
+        source_topics=tuple(dict.fromkeys(topic for source in sources for topic in source.topics)),
+    )
+
+
+def copartition_groups(assembly: Assembly) -> tuple[frozenset[str], ...]:
+    """Return sets of topics that need equal partition counts; sets that share a topic are one.
+
+    Kafka joins each set with the first one that shares a topic; the closure here is complete, which is what its own
+    comment asks for.
+    """
+    groups: list[set[str]] = []
+    for sources in assembly.copartitioned:
+        merged = {topic for name in sorted(sources) for topic in _topics(assembly, name)}
+        apart = []
+        for group in groups:
+            if group & merged:
+                merged |= group
+            else:
+                apart.append(group)
+        groups = [*apart, merged]
+    return tuple(frozenset(group) for group in groups if len(group) > 1)
+
+
+def _topics(assembly: Assembly, name: str) -> tuple[str, ...]:
+    node = assembly.nodes.get(name)
+    return node.topics if isinstance(node, SourceNode) else ()

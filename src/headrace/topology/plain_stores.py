@@ -1,0 +1,55 @@
+"""Stores of processors: what their declaration leaves open is decided here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.state.declaration import Store
+from headrace.state.spec import Engine, StoreSpec
+
+__all__ = ["plain_store"]
+
+
+def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec:
+    """Return the specification of a processor's store: without timestamps, not cached unless asked for.
+
+    Raises:
+        TopologyError: a name, a serde, or a window store's size or retention is missing.
+    """
+    if not isinstance(store, Store):
+        raise TopologyError(
+            f"{where}: expected a declared store such as stores.key_value(...), found {store!r}"
+        )
+    if store.name is None:
+        raise TopologyError(
+            f"{where}: a store of a processor needs a name, as in stores.key_value('seen', ...)"
+        )
+    for part, serde in (("key", store.key), ("value", store.value)):
+        if serde is None:
+            raise TopologyError(
+                f"{where}: store '{store.name}' of a processor needs the serde of its {part}: write {part}=str, or "
+                "another class or serde, where it is declared"
+            )
+    assert store.key is not None
+    assert store.value is not None
+    if store.kind == "window":
+        for part, duration in (("size", store.size_ms), ("retention", store.retention_ms)):
+            if duration is None:
+                raise TopologyError(
+                    f"{where}: window store '{store.name}' of a processor needs {part}=, as in {part}='5m'"
+                )
+    return StoreSpec(
+        name=store.name,
+        kind=store.kind,
+        timestamped=False,
+        key=store.key,
+        value=store.value,
+        engine=store.engine or engine,
+        caching=bool(store.caching),
+        logging=store.logging is not False,
+        where=where,
+        changelog_config=dict(store.logging) if isinstance(store.logging, Mapping) else {},
+        retention_ms=store.retention_ms,
+        size_ms=store.size_ms,
+    )

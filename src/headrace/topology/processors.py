@@ -1,0 +1,144 @@
+"""Runs a user's `Processor` or `FixedKeyProcessor` as a node."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.base.records import Headers, Record
+from headrace.processor.api import FixedKeyContext, FixedKeyProcessor, Processor, ProcessorContext
+from headrace.processor.context import TaskContext
+from headrace.state.declaration import Store
+from headrace.state.typed import typed
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["ProcessorOperator"]
+
+
+class ProcessorOperator:
+    """A user's processor: makes one for each task, and feeds it.
+
+    Attributes:
+        declared_stores: what the supplier, its class or its processor names in `stores`.
+    """
+
+    def __init__(
+        self, supplier: Callable[[], Any], *, name: str, where: Location, fixed_key: bool = False
+    ) -> None:
+        self._supplier = supplier
+        self._name = name
+        self._where = where
+        self._fixed_key = fixed_key
+        self.declared_stores: Sequence[Store[Any]] = self._checked()
+
+    def _checked(self) -> Sequence[Store[Any]]:
+        """Refuse a wrong supplier now, with the place of the call, rather than when the task starts."""
+        expected = FixedKeyProcessor if self._fixed_key else Processor
+        supplier = self._supplier
+        if isinstance(supplier, type):
+            if not issubclass(supplier, expected):
+                raise self._wrong(f"{supplier.__name__} is not a {expected.__name__}")
+            return tuple(supplier.stores)
+        if isinstance(supplier, expected):
+            raise self._wrong(
+                f"it got a {type(supplier).__name__} object, and every task needs its own; pass the class, or a "
+                "function that makes one"
+            )
+        if not callable(supplier):
+            raise self._wrong(f"it got {supplier!r}; pass a class, or a function that makes a processor")
+        one = self._made()
+        if one is self._made():
+            raise self._wrong(
+                f"its supplier gives the same {type(one).__name__} object twice; it must make a new one each time"
+            )
+        return tuple(getattr(supplier, "stores", None) or one.stores)
+
+    def _made(self) -> Any:
+        made = self._supplier()
+        expected = FixedKeyProcessor if self._fixed_key else Processor
+        if not isinstance(made, expected):
+            raise self._wrong(f"its supplier gives {made!r}, which is not a {expected.__name__}")
+        return made
+
+    def _wrong(self, problem: str) -> TopologyError:
+        return TopologyError(f"{self._name} ({self._where}): {problem}")
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make this task's processor and the closure that feeds it."""
+        processor = self._made()
+        services = _Services(wiring)
+        context: FixedKeyContext[Any] = (
+            FixedKeyContext(services) if self._fixed_key else ProcessorContext(services)
+        )
+        processor.context = context
+        wiring.on_start(processor.init)
+        wiring.on_close(processor.close)
+        if self._fixed_key:
+            return _run_fixed_key(processor, context, wiring)
+        return _run(processor, wiring)
+
+
+class _Services:
+    """See `processor.api.NodeServices`."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.task: TaskContext = wiring.context
+        self.forward = wiring.forward
+        self.child = wiring.child
+        self.guard = wiring.guard
+        self._wiring = wiring
+        self._stores: dict[str, Any] = {}
+
+    def store(self, name: str) -> Any:
+        if name not in self._stores:
+            self._stores[name] = typed(self._wiring.store(name), self.task, self.task.application_id)
+        return self._stores[name]
+
+
+def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
+    process, task, forward, failed = (
+        processor.process,
+        wiring.context,
+        processor.context.forward,
+        wiring.failed,
+    )
+
+    def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        before = task.timestamp, task.headers
+        task.timestamp, task.headers = timestamp, headers
+        try:
+            results = process(Record(key, value, timestamp, headers))
+            if results is not None:
+                # A generator runs while its records are forwarded, so its failures come here as well. What a child
+                # could not handle passes through: `failed` raises it again.
+                for record in results:
+                    forward(record)
+        except Exception as error:
+            failed(error, key, value, timestamp, headers)
+        finally:
+            task.timestamp, task.headers = before
+
+    return run
+
+
+def _run_fixed_key(
+    processor: FixedKeyProcessor[Any, Any, Any], context: FixedKeyContext[Any], wiring: Wiring
+) -> Forward:
+    process, task, forward, failed = processor.process, wiring.context, wiring.forward, wiring.failed
+
+    def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        before = task.timestamp, task.headers
+        task.timestamp, task.headers = timestamp, headers
+        context._current = (key,)
+        try:
+            results = process(Record(key, value, timestamp, headers))
+            if results is not None:
+                for result in results:
+                    forward(key, result, timestamp, headers)
+        except Exception as error:
+            failed(error, key, value, timestamp, headers)
+        finally:
+            context._current = ()
+            task.timestamp, task.headers = before
+
+    return run

@@ -1,0 +1,83 @@
+"""The declared handle of a topic: its name and its serdes, said once."""
+
+import re
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from headrace.base.errors import TopologyError
+from headrace.serde.primitives import raw, string
+from headrace.serde.resolve import serde_of
+from headrace.serde.serde import Serde, SerdeOf
+
+__all__ = ["Pattern", "Topic", "Writable"]
+
+K_contra = TypeVar("K_contra", contravariant=True)
+V_contra = TypeVar("V_contra", contravariant=True)
+KD = TypeVar("KD", default=str)
+VD = TypeVar("VD", default=bytes)
+
+
+class Writable(Generic[K_contra, V_contra]):
+    """What `to` needs of a topic. Contravariant: a stream of one variant may enter a topic of several."""
+
+
+class Topic(Writable[KD, VD], Generic[KD, VD]):
+    """A topic's name and serdes, written once: for the builder, the sinks, the tests and the CLI. Does no IO.
+
+    An omitted key is text, an omitted value raw bytes. `partitions` is what a log that makes topics itself (the
+    embedded one, the test driver) gives it; Kafka's own topics keep the count they have. Equal topics have equal
+    fields.
+    """
+
+    __slots__ = ("key", "name", "partitions", "value")
+
+    def __init__(
+        self, name: str, *, key: SerdeOf[KD] = None, value: SerdeOf[VD] = None, partitions: int | None = None
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise TopologyError(f"a topic needs a name, found {name!r}")
+        if partitions is not None and partitions < 1:
+            raise TopologyError(f"topic '{name}' cannot have {partitions} partitions: one or more")
+        self.name = name
+        self.key: Serde[KD] = string if key is None else serde_of(key)  # type: ignore[assignment]  # KD is str then
+        self.value: Serde[VD] = raw if value is None else serde_of(value)  # type: ignore[assignment]  # VD is bytes
+        self.partitions = partitions
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Topic):
+            return NotImplemented
+        return (self.name, self.key, self.value, self.partitions) == (
+            other.name,
+            other.key,
+            other.value,
+            other.partitions,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"Topic({self.name!r}, key={self.key!r}, value={self.value!r})"
+
+
+class Pattern:
+    """All topics whose whole name matches a regular expression."""
+
+    __slots__ = ("regex",)
+
+    def __init__(self, regex: str) -> None:
+        try:
+            re.compile(regex)
+        except re.error as error:
+            raise TopologyError(f"Pattern({regex!r}) is no regular expression: {error}") from error
+        self.regex = regex
+
+    def __eq__(self, other: object) -> bool:
+        return self.regex == other.regex if isinstance(other, Pattern) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Pattern, self.regex))
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.regex!r})"

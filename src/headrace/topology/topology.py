@@ -1,0 +1,245 @@
+"""A topology: nodes, links and stores. Built by `StreamsBuilder.build()`, or by hand; described, drawn, run."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Self
+
+from headrace.base.errors import TopologyError
+from headrace.serde.primitives import raw, string
+from headrace.state.declaration import Store
+from headrace.state.spec import Engine, StoreSpec
+from headrace.topology.assembly import Assembly
+from headrace.topology.description import as_mermaid, as_text, to_plain
+from headrace.topology.grouping import SubTopology, copartition_groups, subtopologies
+from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.places import caller
+from headrace.topology.plain_stores import plain_store
+from headrace.topology.processors import ProcessorOperator
+from headrace.topology.topics import Topic
+
+__all__ = ["SubTopology", "Topology"]
+
+
+class Topology:
+    """What an application does, without IO: nodes that read topics, process, and write topics.
+
+    Made by `StreamsBuilder.build()`, then it cannot be changed; or made empty and filled with `add_…`, parents first.
+    """
+
+    def __init__(self) -> None:
+        self._assembly = Assembly()
+        self._is_built = False
+        self._subtopologies: tuple[SubTopology, ...] | None = None
+        self._engine: Engine = "rocksdb"
+
+    @classmethod
+    def built(cls, assembly: Assembly) -> "Topology":
+        """Make the finished topology of a builder."""
+        topology = cls()
+        topology._assembly = assembly
+        topology._is_built = True
+        return topology
+
+    # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add_source(self, name: str, *topics: str | Topic[Any, Any]) -> Self:
+        """Add a node that reads topics, all with the same serdes. A topic given by name has text keys and raw values.
+
+        Raises:
+            TopologyError: the name is taken or illegal, no topic is named, one is read already, or serdes differ.
+        """
+        where = caller()
+        handles = [_handle(topic) for topic in topics]
+        if not handles:
+            raise TopologyError(f"source {name} ({where}) reads no topic; name at least one")
+        first = handles[0]
+        for other in handles[1:]:
+            if (other.key, other.value) != (first.key, first.value):
+                raise TopologyError(
+                    f"source {name} ({where}) reads '{first.name}' and '{other.name}', which have different serdes; "
+                    "add a source for each"
+                )
+        assembly = self._changing()
+        names = tuple(handle.name for handle in handles)
+        assembly.add_source(SourceNode(name, names, first.key, first.value, where))
+        for handle in handles:
+            if handle.partitions is not None:
+                assembly.declare_partitions(handle.name, handle.partitions, where)
+        return self
+
+    def add_processor(self, name: str, processor: Callable[[], Any], *parents: str) -> Self:
+        """Add a processor below its parents; `processor` is its class, or a function that makes a new one each time.
+
+        Its `stores` are added and connected.
+
+        Raises:
+            TopologyError: the name is taken or illegal, a parent is unknown, or the supplier gives one object twice.
+        """
+        where = caller()
+        assembly = self._changing()
+        operator = ProcessorOperator(processor, name=name, where=where)
+        stores = []
+        for store in operator.declared_stores:
+            spec = plain_store(store, where, self._engine)
+            if assembly.stores.get(spec.name) is None:
+                assembly.add_store(spec)
+            stores.append(spec.name)
+        assembly.add_processor(ProcessorNode(name, operator, where, tuple(stores)), parents)
+        return self
+
+    def add_sink(self, name: str, topic: str | Topic[Any, Any], *parents: str) -> Self:
+        """Add a node that writes what its parents forward. A topic given by name has text keys and raw values.
+
+        Raises:
+            TopologyError: the name is taken or illegal, or a parent is unknown.
+        """
+        where = caller()
+        handle = _handle(topic)
+        sink = SinkNode(name, handle.name, handle.key, handle.value, where, partitions=handle.partitions)
+        self._changing().add_sink(sink, parents)
+        return self
+
+    def add_state_store(self, store: Store[Any], *processors: str) -> Self:
+        """Add a store and connect it to processors that were added before.
+
+        Raises:
+            TopologyError: its name is taken or missing, a serde is missing, or a processor is unknown.
+        """
+        where = caller()
+        assembly = self._changing()
+        spec = plain_store(store, where, self._engine)
+        assembly.add_store(spec)
+        for processor in processors:
+            assembly.connect(processor, spec.name, where)
+        return self
+
+    def _changing(self) -> Assembly:
+        if self._is_built:
+            raise TopologyError(
+                f"{caller()}: a topology made by StreamsBuilder cannot be changed; add to the builder"
+            )
+        self._subtopologies = None
+        return self._assembly
+
+    # ── what it is ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Nodes by name, in the order in which they were added: parents before children."""
+        return MappingProxyType(self._assembly.nodes)
+
+    @property
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the nodes above each node."""
+        return MappingProxyType(self._assembly.parents)
+
+    @property
+    def children(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the nodes below each node, in the order in which they get records."""
+        return MappingProxyType(self._assembly.children)
+
+    @property
+    def stores(self) -> Mapping[str, StoreSpec]:
+        """Stores by name."""
+        return MappingProxyType(self._assembly.stores)
+
+    @property
+    def repartition_topics(self) -> Mapping[str, RepartitionTopic]:
+        """Internal topics between sub-topologies, by name without the application id."""
+        return MappingProxyType(self._assembly.repartition_topics)
+
+    @property
+    def declared_partitions(self) -> Mapping[str, int]:
+        """Partition counts that were declared with topics."""
+        return MappingProxyType(self._assembly.declared_partitions)
+
+    @property
+    def copartition_groups(self) -> tuple[frozenset[str], ...]:
+        """Sets of topics (without the application id) that need equal partition counts."""
+        return copartition_groups(self._assembly)
+
+    @property
+    def subtopologies(self) -> tuple[SubTopology, ...]:
+        """Its parts that run as tasks; the id of each is its index."""
+        if self._subtopologies is None:
+            self._subtopologies = subtopologies(self._assembly)
+        return self._subtopologies
+
+    def decorate(self, topic: str, application_id: str) -> str:
+        """Return a topic's full name: internal ones have the application id in front."""
+        return f"{application_id}-{topic}" if topic in self._assembly.repartition_topics else topic
+
+    def with_topics(self, existing: Iterable[str]) -> "Topology":
+        """Return a topology whose patterns are replaced by the topics that they match among the existing ones.
+
+        Topics that a source names are not matched. Without patterns it is this topology itself.
+
+        Raises:
+            TopologyError: two patterns match one topic, or a pattern matches none.
+        """
+        patterns = [
+            node for node in self.nodes.values() if isinstance(node, SourceNode) and node.pattern is not None
+        ]
+        if not patterns:
+            return self
+        named = {
+            topic for node in self.nodes.values() if isinstance(node, SourceNode) for topic in node.topics
+        }
+        candidates = sorted(set(existing) - named)
+        topology = Topology.built(self._assembly.copy())
+        matched: dict[str, SourceNode] = {}
+        for node in patterns:
+            regex = re.compile(node.pattern or "")
+            topics = [topic for topic in candidates if regex.fullmatch(topic)]
+            if not topics:
+                raise TopologyError(
+                    f"{node.name} ({node.where}): no topic matches the pattern {node.pattern!r} (there are: "
+                    f"{', '.join(candidates) or 'none'}); create the topics first"
+                )
+            for topic in topics:
+                other = matched.setdefault(topic, node)
+                if other is not node:
+                    raise TopologyError(
+                        f"topic '{topic}' matches the patterns of {other.name} ({other.where}) and {node.name} "
+                        f"({node.where}); a topic can be read by one source only"
+                    )
+            topology._assembly.nodes[node.name] = replace(node, topics=tuple(topics))
+        return topology
+
+    def validate(self) -> None:
+        """Refuse what cannot run.
+
+        Raises:
+            TopologyError: it has no source, or a store is connected to nothing.
+        """
+        if not any(isinstance(node, SourceNode) for node in self._assembly.nodes.values()):
+            raise TopologyError(
+                "the topology reads no topic: begin with StreamsBuilder.stream(...) or add_source(...)"
+            )
+        self._assembly.check_stores()
+
+    # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def describe(self) -> str:
+        """Return the text that Kafka Streams' `Topology.describe()` gives."""
+        return as_text(self.subtopologies, self.nodes, self.parents, self.children)
+
+    def to_mermaid(self) -> str:
+        """Return a Mermaid flow chart."""
+        return as_mermaid(self.subtopologies, self.nodes, self.children)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nodes, links and stores as plain data, for JSON."""
+        return to_plain(self.subtopologies, self.nodes, self.parents, self.children)
+
+    def _repr_markdown_(self) -> str:
+        return f"```mermaid\n{self.to_mermaid()}```\n"
+
+    def __repr__(self) -> str:
+        return f"<Topology of {len(self.nodes)} nodes in {len(self.subtopologies)} sub-topologies>"
+
+
+def _handle(topic: str | Topic[Any, Any]) -> Topic[Any, Any]:
+    return topic if isinstance(topic, Topic) else Topic(topic, key=string, value=raw)
