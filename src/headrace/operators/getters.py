@@ -1,0 +1,113 @@
+"""How a join looks a table up: in its store, or in the store of a table above it and through what lies between.
+
+Source: `KTableValueGetterSupplier` and its kinds.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from headrace.operators.updates import key_serializer
+from headrace.topology.wiring import Wiring
+
+__all__ = ["FilterGetter", "Get", "Getter", "MapGetter", "StoreGetter", "WindowStoreGetter"]
+
+#: Value and timestamp of a key, or None.
+Get: TypeAlias = Callable[[Any], tuple[Any, int] | None]
+
+
+class Getter(Protocol):
+    """Looks up the value of a table. `stores` are to be connected to the node that does."""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of the stores that are read."""
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure. What it raises is for the caller's handler."""
+
+
+class StoreGetter:
+    """Reads a key-value store."""
+
+    def __init__(self, store: str) -> None:
+        self.stores = (store,)
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        state = wiring.store(self.stores[0])
+        get, serialize = state.get, key_serializer(wiring, state)
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            row: tuple[Any, int] | None = get(serialize(key))
+            return row
+
+        return look_up
+
+
+class WindowStoreGetter:
+    """Reads a window store by windowed keys."""
+
+    def __init__(self, store: str) -> None:
+        self.stores = (store,)
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        state = wiring.store(self.stores[0])
+        get, serialize = state.get, key_serializer(wiring, state)
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            row: tuple[Any, int] | None = get(serialize(key.key), key.window.start)
+            return row
+
+        return look_up
+
+
+class FilterGetter:
+    """Looks up above a filter without a store, and filters again."""
+
+    def __init__(self, parent: Getter, predicate: Callable[[Any, Any], object], *, negate: bool) -> None:
+        self._parent = parent
+        self._predicate = predicate
+        self._negate = negate
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of the stores that are read."""
+        return self._parent.stores
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        above, predicate, negate = self._parent.compile(wiring), self._predicate, self._negate
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            row = above(key)
+            return row if row is not None and bool(predicate(key, row[0])) is not negate else None
+
+        return look_up
+
+
+class MapGetter:
+    """Looks up above a mapping without a store, and maps again."""
+
+    def __init__(self, parent: Getter, fn: Callable[..., Any], *, with_key: bool) -> None:
+        self._parent = parent
+        self._fn = fn
+        self._with_key = with_key
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of the stores that are read."""
+        return self._parent.stores
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        above, fn, with_key = self._parent.compile(wiring), self._fn, self._with_key
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            row = above(key)
+            if row is None:
+                return None
+            value = fn(key, row[0]) if with_key else fn(row[0])
+            return None if value is None else (value, row[1])
+
+        return look_up

@@ -1,0 +1,43 @@
+"""How a table's node passes an update on: at once, or when its cached store is flushed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from headrace.base.records import Headers, Window, Windowed
+from headrace.topology.wiring import Wiring
+
+__all__ = ["changelog_topic", "forward_flushed", "forward_flushed_windows", "key_serializer"]
+
+
+def changelog_topic(wiring: Wiring, state: Any) -> str:
+    """Full name of a store's changelog: the topic that serdes are told of."""
+    return f"{wiring.context.application_id}-{state.spec.changelog_topic}"
+
+
+def key_serializer(wiring: Wiring, state: Any) -> Callable[[Any], bytes]:
+    """Return what makes the bytes of a store's keys."""
+    serializer: Callable[[Any], bytes] = state.spec.key.serializer(changelog_topic(wiring, state))
+    return serializer
+
+
+def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
+    """Forward the last value of each key when a cached key-value store lets go of it."""
+    deserialize = state.spec.key.deserializer(changelog_topic(wiring, state))
+    forward = wiring.forward
+
+    def flushed(key: bytes, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
+        forward(deserialize(key), (new, old if send_old else None, True), timestamp, headers)
+
+    state.on_flush(flushed, send_old=send_old)
+
+
+def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_old: bool) -> None:
+    """Forward the last value of each window when a cached window store lets go of it."""
+    deserialize = state.spec.key.deserializer(changelog_topic(wiring, state))
+    forward = wiring.forward
+
+    def flushed(key: bytes, start: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
+        windowed = Windowed(deserialize(key), Window(start, start + size_ms))
+        forward(windowed, (new, old if send_old else None, True), timestamp, headers)
+
+    state.on_flush(flushed, send_old=send_old)

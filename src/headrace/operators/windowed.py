@@ -1,0 +1,159 @@
+"""Aggregations over tumbling and hopping windows. Source: `KStreamWindowAggregate`, `TimeWindows`.
+
+A null key is dropped; a null value goes to the aggregator, unlike without windows. Stream time is this node's own: the
+highest timestamp that reached it in this task. A record is late for a window whose end is not after stream time minus
+grace; it still counts in its other windows.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from headrace.base.records import Headers, Window, Windowed
+from headrace.operators.updates import forward_flushed_windows, key_serializer
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["WindowAggregate", "WindowCount", "WindowReduce", "WindowShape"]
+
+_NULL = "null key"
+_LATE = "expired window"
+
+
+class WindowShape(NamedTuple):
+    """Windows [start, start + size) that start at multiples of `advance_ms`, and stay open for `grace_ms` longer."""
+
+    size_ms: int
+    advance_ms: int
+    grace_ms: int
+
+
+class WindowAggregate:
+    """Folds records into one value for each key and window. A result of None deletes it."""
+
+    def __init__(
+        self, shape: WindowShape, init: Callable[[], Any], fn: Callable[[Any, Any, Any], Any], store: str
+    ) -> None:
+        self._shape = shape
+        self._init = init
+        self._fn = fn
+        self.store = store
+        self.send_old = False
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make the closure."""
+        (size, advance, grace), init, fn, send_old = self._shape, self._init, self._fn, self.send_old
+        forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
+        state = wiring.store(self.store)
+        get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
+        if cached:
+            forward_flushed_windows(wiring, state, size, send_old=send_old)
+        stream_time = -1
+
+        def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            nonlocal stream_time
+            if key is None:
+                drop(_NULL)
+                return
+            stream_time = max(stream_time, timestamp)
+            closed = stream_time - grace
+            start = max(0, timestamp - size + advance) // advance * advance
+            while start <= timestamp:
+                end = start + size
+                if end <= closed:
+                    drop(_LATE)
+                    start += advance
+                    continue
+                try:
+                    key_bytes = serialize(key)
+                    row = get(key_bytes, start)
+                    latest = timestamp
+                    if row is None:
+                        old = init()
+                    else:
+                        old, stored = row
+                        latest = max(latest, stored)
+                    new = fn(key, value, old)
+                    put(key_bytes, start, new, latest, headers)
+                except Exception as error:
+                    failed(error, key, value, timestamp, headers)
+                    return
+                if not cached:
+                    change = (new, old if send_old else None, True)
+                    forward(Windowed(key, Window(start, end)), change, latest, headers)
+                start += advance
+
+        return run
+
+
+class WindowReduce(WindowAggregate):
+    """Folds values of one type for each key and window: the first value is the first result."""
+
+    def __init__(self, shape: WindowShape, fn: Callable[[Any, Any], Any], store: str) -> None:
+        def reduce(key: Any, value: Any, aggregate: Any) -> Any:
+            return value if aggregate is None else fn(aggregate, value)
+
+        super().__init__(shape, _nothing, reduce, store)
+
+
+def _nothing() -> None:
+    return None
+
+
+class WindowCount:
+    """Counts records for each key and window, without a call of user code."""
+
+    def __init__(self, shape: WindowShape, store: str) -> None:
+        self._shape = shape
+        self.store = store
+        self.send_old = False
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make the closure; tumbling windows, where each record has one, get a shorter one."""
+        if self._shape.advance_ms == self._shape.size_ms:
+            return self._tumbling(wiring)
+        count = WindowAggregate(self._shape, int, _add_one, self.store)
+        count.send_old = self.send_old
+        return count.compile(wiring)
+
+    def _tumbling(self, wiring: Wiring) -> Forward:
+        size, _, grace = self._shape
+        send_old = self.send_old
+        forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
+        state = wiring.store(self.store)
+        get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
+        if cached:
+            forward_flushed_windows(wiring, state, size, send_old=send_old)
+        stream_time = -1
+
+        def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            nonlocal stream_time
+            if key is None:
+                drop(_NULL)
+                return
+            start = timestamp - timestamp % size
+            if timestamp > stream_time:
+                stream_time = timestamp
+            elif start + size <= stream_time - grace:
+                drop(_LATE)
+                return
+            try:
+                key_bytes = serialize(key)
+                row = get(key_bytes, start)
+                latest = timestamp
+                if row is None:
+                    old = 0
+                else:
+                    old, stored = row
+                    latest = max(latest, stored)
+                put(key_bytes, start, old + 1, latest, headers)
+            except Exception as error:
+                failed(error, key, value, timestamp, headers)
+                return
+            if not cached:
+                change = (old + 1, old if send_old else None, True)
+                forward(Windowed(key, Window(start, start + size)), change, latest, headers)
+
+        return run
+
+
+def _add_one(key: Any, value: Any, count: int) -> int:
+    return count + 1
