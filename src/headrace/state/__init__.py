@@ -1,0 +1,1 @@
+"""Stores: what a task remembers, how it is buffered, cached, logged, committed, restored and read."""

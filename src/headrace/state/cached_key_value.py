@@ -41,10 +41,19 @@ class CachedKeyValue(RecordCache[bytes]):
             entry.is_used = True
             row = entry.row
             return row if self._kept_type is not None else self._opened(row)
-        found = self._below.get(key)
+        found = self._below.entry_row(key)
         if found is not None:
-            self._remember(key, self._row(*found))
-        return found
+            self._remember(key, found)
+        return self._opened(found)
+
+    def peek(self, key: bytes) -> tuple[Any, int] | None:
+        """What `get` finds, leaving no trace. From any thread."""
+        entry = self._entries.get(key)
+        return self._below.get(key) if entry is None else self._opened(entry.row)
+
+    def copied(self) -> dict[bytes, Row | None]:
+        """The rows that wait for a flush. From any thread."""
+        return {entry.key: self._over(entry) for entry in list(self._dirty.values())}
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete, in the cache."""
@@ -100,12 +109,12 @@ class CachedKeyValue(RecordCache[bytes]):
 
     def _put_below(self, key: bytes, row: tuple[Any, int] | None, entry: CacheEntry[bytes]) -> Any:
         if row is None:
-            self._below.put_encoded(key, None, None, entry.timestamp, entry.headers)
+            self._below.put_encoded(key, None, None, entry.timestamp)
             return None
         if self._kept_type is None:
-            self._below.put_encoded(key, ENCODED, row[0], entry.timestamp, entry.headers)
+            self._below.put_encoded(key, ENCODED, row[0], entry.timestamp)
             return None if self._listener is None else self._codec.to_value(row[0])
-        self._below.put_encoded(key, row[0], self._codec.to_bytes(row[0]), entry.timestamp, entry.headers)
+        self._below.put_encoded(key, row[0], self._codec.to_bytes(row[0]), entry.timestamp)
         return row[0]
 
     def _key_bytes(self, key: bytes) -> int:

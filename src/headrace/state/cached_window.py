@@ -63,10 +63,25 @@ class CachedWindow(RecordCache[_Key]):
             entry.is_used = True
             row = entry.row
             return row if self._kept_type is not None else self._opened(row)
-        found = self._below.get(key, start)
+        found = self._below.entry_row(key, start)
         if found is not None:
-            self._remember((key, start), self._row(*found))
-        return found
+            self._remember((key, start), found)
+        return self._opened(found)
+
+    def peek(self, key: bytes, start: int) -> tuple[Any, int] | None:
+        """What `get` finds, leaving no trace. From any thread."""
+        if start <= self.observed_stream_time - self._retention_ms:
+            return None
+        entry = self._entries.get((key, start))
+        return self._below.get(key, start) if entry is None else self._opened(entry.row)
+
+    def copied(self) -> Overlay:
+        """The rows that wait for a flush. From any thread."""
+        over: Overlay = {}
+        for entry in list(self._dirty.values()):
+            key, start = entry.key
+            over.setdefault(key, {})[start] = self._over(entry)
+        return over
 
     def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete a window, in the cache.
@@ -115,13 +130,13 @@ class CachedWindow(RecordCache[_Key]):
 
     def _put_below(self, key: bytes, start: int, row: tuple[Any, int] | None, entry: CacheEntry[_Key]) -> Any:
         if row is None:
-            self._below.put_encoded(key, start, None, None, entry.timestamp, entry.headers)
+            self._below.put_encoded(key, start, None, None, entry.timestamp)
             return None
         if self._kept_type is None:
-            self._below.put_encoded(key, start, ENCODED, row[0], entry.timestamp, entry.headers)
+            self._below.put_encoded(key, start, ENCODED, row[0], entry.timestamp)
             return None if self._listener is None else self._codec.to_value(row[0])
         raw = self._codec.to_bytes(row[0])
-        self._below.put_encoded(key, start, row[0], raw, entry.timestamp, entry.headers)
+        self._below.put_encoded(key, start, row[0], raw, entry.timestamp)
         return row[0]
 
     def _key_bytes(self, key: _Key) -> int:

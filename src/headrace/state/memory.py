@@ -1,5 +1,6 @@
 """Rows in memory, for stores that say so and for tests. Their changelog is what survives the process."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 
 from headrace.base.errors import StoreUnavailableError
@@ -12,11 +13,13 @@ __all__ = ["MemoryDatabase", "MemoryFamily"]
 class MemoryFamily:
     """One store's rows: a dictionary, and its keys in order for those who ask for ranges."""
 
-    __slots__ = ("_order", "_rows", "get")
+    __slots__ = ("_lock", "_order", "_rows", "get")
 
     def __init__(self) -> None:
         self._rows: dict[bytes, bytes] = {}
         self._order: KeyOrder | None = None
+        # Queries scan from threads of their own.
+        self._lock = threading.Lock()
         #: Value of one row.
         self.get = self._rows.get
 
@@ -24,38 +27,43 @@ class MemoryFamily:
         self, start: bytes | None, end: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end, copied when asked for: later writes are not seen."""
-        if self._order is None:
-            self._order = KeyOrder()
-            for key in self._rows:
-                self._order.add(key)
-        keys = self._order.between(start, end)
+        with self._lock:
+            if self._order is None:
+                self._order = KeyOrder()
+                for key in self._rows:
+                    self._order.add(key)
+            keys = self._order.between(start, end)
+            rows = self._rows
+            found = [(key, rows[key]) for key in keys]
         if reverse:
-            keys.reverse()
-        rows = self._rows
-        return iter([(key, rows[key]) for key in keys])
+            found.reverse()
+        return iter(found)
 
     def update(self, changes: Rows) -> None:
         """Apply what one commit does."""
-        rows, order = self._rows, self._order
-        for key, value in changes.items():
-            if value is None:
-                if rows.pop(key, None) is not None:
-                    order = self._order = None
-            else:
-                if order is not None and key not in rows:
-                    order.add(key)
-                rows[key] = value
+        with self._lock:
+            rows, order = self._rows, self._order
+            for key, value in changes.items():
+                if value is None:
+                    if rows.pop(key, None) is not None:
+                        order = self._order = None
+                else:
+                    if order is not None and key not in rows:
+                        order.add(key)
+                    rows[key] = value
 
     def delete_range(self, start: bytes, end: bytes) -> None:
         """Delete rows with start <= key < end."""
-        for key in [key for key in self._rows if start <= key < end]:
-            del self._rows[key]
-        self._order = None
+        with self._lock:
+            for key in [key for key in self._rows if start <= key < end]:
+                del self._rows[key]
+            self._order = None
 
     def clear(self) -> None:
         """Delete all rows."""
-        self._rows.clear()
-        self._order = None
+        with self._lock:
+            self._rows.clear()
+            self._order = None
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -12,10 +12,12 @@ __all__ = [
     "Database",
     "Family",
     "FlushListener",
+    "KeyValueReads",
     "KeyValueState",
     "Position",
     "Rows",
     "WindowFlushListener",
+    "WindowReads",
     "WindowState",
 ]
 
@@ -99,25 +101,18 @@ FlushListener: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
 WindowFlushListener: TypeAlias = Callable[[bytes, int, Any, Any, int, Headers], None]
 
 
-class KeyValueState(Protocol):
-    """A key-value store as operators see it: keys are bytes, values are objects, timestamps epoch ms.
+class KeyValueReads(Protocol):
+    """What can be read of a key-value store: keys are bytes, values are objects, timestamps epoch ms.
 
-    Logs to the changelog and caches by itself. Plain stores (not `spec.timestamped`) read as timestamp -1.
+    Plain stores (not `spec.timestamped`) read as timestamp -1.
     """
 
     @property
     def spec(self) -> StoreSpec:
         """What was declared."""
 
-    @property
-    def caching(self) -> bool:
-        """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
-
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp."""
-
-    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
-        """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
@@ -130,20 +125,27 @@ class KeyValueState(Protocol):
     def approximate_count(self) -> int:
         """Roughly how many rows there are; those that wait for the commit may be missing."""
 
-    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
-        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
 
-
-class WindowState(Protocol):
-    """A window store as operators see it. Expired rows cannot be read, and puts of them are dropped."""
-
-    @property
-    def spec(self) -> StoreSpec:
-        """What was declared."""
+class KeyValueState(KeyValueReads, Protocol):
+    """A key-value store as operators see it. Logs to the changelog and caches by itself."""
 
     @property
     def caching(self) -> bool:
         """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
+
+    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
+
+
+class WindowReads(Protocol):
+    """What can be read of a window store. Expired rows cannot."""
+
+    @property
+    def spec(self) -> StoreSpec:
+        """What was declared."""
 
     @property
     def observed_stream_time(self) -> int:
@@ -152,13 +154,21 @@ class WindowState(Protocol):
     def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """Value and timestamp of one window."""
 
-    def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
-        """Set the value of a window, or delete it with None."""
-
     def range(
         self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:
         """Windows of a key, or of all keys, with from <= start <= to: by time, or by segment, key and time."""
+
+
+class WindowState(WindowReads, Protocol):
+    """A window store as operators see it. Logs to the changelog and caches by itself; drops puts of expired windows."""
+
+    @property
+    def caching(self) -> bool:
+        """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
+
+    def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set the value of a window, or delete it with None."""
 
     def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
         """Name the one who forwards what the cache lets go of. Only of a store with a cache."""

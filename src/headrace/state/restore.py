@@ -1,133 +1,40 @@
-"""Changelog records straight into rows: what a restore and a standby do."""
+"""How a restore begins: whether a store on disk can be caught up from its changelog, or has to be built anew."""
 
-from typing import Protocol
+from headrace.state.port import Position
 
-from headrace.base.columns import Chunk
-from headrace.base.errors import StateCorruptionError
-from headrace.state.buffer.window_key import CHANGELOG_SUFFIX_BYTES, segment_prefix, split_changelog_key
-from headrace.state.port import Rows
-from headrace.state.spec import StoreSpec, segment_interval_ms
-from headrace.state.values import pack_timestamp
-
-__all__ = ["KeyValueRestore", "Restore", "WindowRestore", "restore_of"]
+__all__ = ["must_rebuild"]
 
 
-class Restore(Protocol):
-    """Rows gathered from changelog records, the last of each key, until they are written."""
+def must_rebuild(
+    position: Position | None,
+    *,
+    topic_id: str,
+    mark: str,
+    begin: int,
+    end: int,
+    now_ms: int,
+    delete_retention_ms: int,
+) -> str | None:
+    """Say why a store cannot be caught up from its position; None if it can.
 
-    #: Highest window start seen, and last sequence of a duplicate.
-    stream_time: int
-    sequence: int
+    `begin` and `end` are the changelog's first offset and the position behind its last; `delete_retention_ms` is the
+    topic's `delete.retention.ms`.
 
-    def apply(self, chunk: Chunk) -> None:
-        """Add a chunk's records."""
-
-    def take(self) -> Rows:
-        """Hand over what was gathered, and begin again."""
-
-    def __len__(self) -> int:
-        """Rows gathered."""
-
-
-class KeyValueRestore:
-    """Restores a key-value store. Records without a key are skipped: nobody can have written one."""
-
-    __slots__ = ("_rows", "_timestamped", "sequence", "stream_time")
-
-    def __init__(self, *, timestamped: bool) -> None:
-        self.stream_time = -1
-        self.sequence = 0
-        self._timestamped = timestamped
-        self._rows: dict[bytes, bytes | None] = {}
-
-    def apply(self, chunk: Chunk) -> None:
-        """Add a chunk's records."""
-        rows = self._rows
-        if self._timestamped:
-            pack = pack_timestamp
-            for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
-                if key is not None:
-                    rows[key] = None if value is None else pack(timestamp) + value
-        else:
-            for key, value in zip(chunk.keys, chunk.values):
-                if key is not None:
-                    rows[key] = value
-
-    def take(self) -> Rows:
-        """Hand over what was gathered, and begin again."""
-        rows, self._rows = self._rows, {}
-        return rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
-class WindowRestore:
-    """Restores a window store. Records of expired windows are skipped.
-
-    Source: `AbstractRocksDBSegmentedBytesStore.getWriteBatches`.
+    An old position is worthless because tombstones may have been compacted away that the store has not applied: keys
+    they deleted would live on. That needs records behind the position. At `position.offset == end` nothing was ever
+    written after it (an end never goes back without another topic id), so an idle store stays good at any age.
     """
-
-    __slots__ = (
-        "_interval_ms",
-        "_retention_ms",
-        "_rows",
-        "_store",
-        "_timestamped",
-        "sequence",
-        "stream_time",
-    )
-
-    def __init__(self, store: str, retention_ms: int, *, timestamped: bool) -> None:
-        self.stream_time = -1
-        self.sequence = 0
-        self._store = store
-        self._retention_ms = retention_ms
-        self._interval_ms = segment_interval_ms(retention_ms)
-        self._timestamped = timestamped
-        self._rows: dict[bytes, bytes | None] = {}
-
-    def apply(self, chunk: Chunk) -> None:
-        """Add a chunk's records.
-
-        Raises:
-            StateCorruptionError: a key is no window's key.
-        """
-        rows, pack, prefix = self._rows, pack_timestamp, segment_prefix
-        timestamped, interval_ms, retention_ms = self._timestamped, self._interval_ms, self._retention_ms
-        stream_time = self.stream_time
-        for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
-            if key is None:
-                continue
-            if len(key) < CHANGELOG_SUFFIX_BYTES:
-                raise StateCorruptionError(
-                    f"cannot restore store {self._store!r}: a key of {len(key)} bytes in "
-                    f"{chunk.topic}-{chunk.partition} is no window's key; "
-                    "is this the changelog of another kind of store?"
-                )
-            _, start, sequence = split_changelog_key(key)
-            if start > stream_time:
-                stream_time = start
-            elif start <= stream_time - retention_ms:
-                continue
-            if sequence:
-                self.sequence = sequence
-            if value is not None and timestamped:
-                value = pack(timestamp) + value
-            rows[prefix(start - start % interval_ms) + key] = value
-        self.stream_time = stream_time
-
-    def take(self) -> Rows:
-        """Hand over what was gathered, and begin again."""
-        rows, self._rows = self._rows, {}
-        return rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
-def restore_of(spec: StoreSpec) -> Restore:
-    """Make the restore of a store's kind."""
-    if spec.kind == "key_value":
-        return KeyValueRestore(timestamped=spec.timestamped)
-    return WindowRestore(spec.name, spec.retention_ms or 0, timestamped=spec.timestamped)
+    if position is None:
+        return "it has no position"
+    if position.mark != mark:
+        return f"its rows have another format ({position.mark or 'none'}, wanted is {mark})"
+    if position.topic_id != topic_id:
+        return f"its changelog is another topic now (id {topic_id}, it followed {position.topic_id})"
+    if position.offset > end:
+        return f"its position {position.offset} is beyond the changelog's end {end}: records were lost"
+    if position.offset < begin:
+        return f"its position {position.offset} is before the changelog's start {begin}"
+    age_ms = now_ms - position.written_ms
+    if position.offset != end and age_ms > delete_retention_ms:
+        return f"its position is {age_ms} ms old, and tombstones are kept for {delete_retention_ms} ms"
+    return None

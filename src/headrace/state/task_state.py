@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.errors import StateError
@@ -12,10 +12,12 @@ from headrace.state.buffer.window import WindowBuffer
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_window import CachedWindow
+from headrace.state.changelog_rows import ChangelogRows, changelog_rows
 from headrace.state.memory import MemoryDatabase
-from headrace.state.port import Database, Position
-from headrace.state.restore import Restore, restore_of
+from headrace.state.port import Database, KeyValueReads, Position, WindowReads
+from headrace.state.reading import KeyValueReader, WindowReader
 from headrace.state.spec import Engine, StoreSpec
+from headrace.state.typed import read_only
 from headrace.state.values import ValueCodec
 
 __all__ = ["State", "TaskState"]
@@ -54,11 +56,14 @@ class TaskState:
         application_id: str,
         now_ms: Callable[[], int],
     ) -> None:
+        #: What the stores are, in topological order.
+        self.specs = tuple(specs)
         self._now_ms = now_ms
+        self._context = context
         self._databases: dict[str, Database] = {}
         self._buffers: dict[str, KeyValueBuffer | WindowBuffer] = {}
         self._caches: dict[str, CachedKeyValue | CachedWindow] = {}
-        self._restores: dict[str, Restore] = {}
+        self._restores: dict[str, ChangelogRows] = {}
         self._specs = {spec.name: spec for spec in specs}
         self._open(database)
         for spec in specs:
@@ -93,8 +98,20 @@ class TaskState:
         """The state behind a store's name, as operators use it."""
         return self._caches.get(name) or self._buffers[name]
 
+    def read_only(self, name: str, *, committed: bool = False) -> Any:
+        """The user's read-only view of a store, for any thread; with `committed`, as the last commit left it."""
+        buffer, cache = self._buffers[name], self._caches.get(name)
+        reader: KeyValueReads | WindowReads
+        if isinstance(buffer, KeyValueBuffer):
+            assert cache is None or isinstance(cache, CachedKeyValue)
+            reader = KeyValueReader(buffer, cache, committed=committed)
+        else:
+            assert cache is None or isinstance(cache, CachedWindow)
+            reader = WindowReader(buffer, cache, committed=committed)
+        return read_only(reader, self._context)
+
     def positions(self) -> Mapping[str, Position | None]:
-        """How far each store has followed its changelog; None for a new store. See `rebuild.must_rebuild`."""
+        """How far each store has followed its changelog; None for a new store. See `restore.must_rebuild`."""
         return {name: database.position(name) for name, database in self._databases.items()}
 
     def mark(self, name: str) -> str:
@@ -215,8 +232,8 @@ class TaskState:
         position = self._databases[spec.name].position(spec.name)
         return position if position is not None and position.mark == spec.mark else None
 
-    def _new_restore(self, name: str) -> Restore:
-        restore = restore_of(self._specs[name])
+    def _new_restore(self, name: str) -> ChangelogRows:
+        restore = changelog_rows(self._specs[name])
         buffer = self._buffers[name]
         if isinstance(buffer, WindowBuffer):
             restore.stream_time, restore.sequence = buffer.observed_stream_time, buffer.sequence

@@ -12,13 +12,15 @@ from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.processor.context import TaskContext
 from headrace.serde.serde import Serde
-from headrace.state.port import KeyValueState, WindowState
+from headrace.state.port import KeyValueReads, KeyValueState, WindowReads, WindowState
+from headrace.state.spec import StoreSpec
 
 __all__ = [
     "KeyValueStore",
     "ReadOnlyKeyValueStore",
     "ReadOnlyWindowStore",
     "WindowStore",
+    "read_only",
     "typed",
 ]
 
@@ -66,11 +68,10 @@ class ReadOnlyKeyValueStore(Generic[K, V]):
     Iterators show the store as it was when they were made, and may be left unfinished.
     """
 
-    __slots__ = ("_context", "_keys", "_state")
+    __slots__ = ("_keys", "_state")
 
-    def __init__(self, state: KeyValueState, context: TaskContext, keys: "_Keys[K]") -> None:
+    def __init__(self, state: KeyValueReads, keys: "_Keys[K]") -> None:
         self._state = state
-        self._context = context
         self._keys = keys
 
     def get(self, key: K) -> V | None:
@@ -106,12 +107,17 @@ class ReadOnlyKeyValueStore(Generic[K, V]):
 class KeyValueStore(ReadOnlyKeyValueStore[K, V]):
     """Read and write a key-value store. Writes have the timestamp of the record being processed."""
 
-    __slots__ = ()
+    __slots__ = ("_context", "_put")
+
+    def __init__(self, state: KeyValueState, keys: "_Keys[K]", context: TaskContext) -> None:
+        super().__init__(state, keys)
+        self._put = state.put
+        self._context = context
 
     def put(self, key: K, value: V | None) -> None:
         """Set the value of a key; None deletes it."""
         context = self._context
-        self._state.put(self._keys.to_bytes(key), value, context.timestamp, context.headers)
+        self._put(self._keys.to_bytes(key), value, context.timestamp, context.headers)
 
     def put_if_absent(self, key: K, value: V) -> V | None:
         """Set the value of a key that has none. Return the value it has."""
@@ -120,7 +126,7 @@ class KeyValueStore(ReadOnlyKeyValueStore[K, V]):
         if found is not None:
             return cast("V", found[0])
         context = self._context
-        self._state.put(data, value, context.timestamp, context.headers)
+        self._put(data, value, context.timestamp, context.headers)
         return None
 
     def delete(self, key: K) -> V | None:
@@ -128,18 +134,17 @@ class KeyValueStore(ReadOnlyKeyValueStore[K, V]):
         data = self._keys.to_bytes(key)
         found = self._state.get(data)
         context = self._context
-        self._state.put(data, None, context.timestamp, context.headers)
+        self._put(data, None, context.timestamp, context.headers)
         return None if found is None else cast("V", found[0])
 
 
 class ReadOnlyWindowStore(Generic[K, V]):
     """Read a window store. Windows older than its retention, by stream time, cannot be read any more."""
 
-    __slots__ = ("_context", "_keys", "_size_ms", "_state")
+    __slots__ = ("_keys", "_size_ms", "_state")
 
-    def __init__(self, state: WindowState, context: TaskContext, keys: "_Keys[K]") -> None:
+    def __init__(self, state: WindowReads, keys: "_Keys[K]") -> None:
         self._state = state
-        self._context = context
         self._keys = keys
         size_ms = state.spec.size_ms
         self._size_ms = 0 if size_ms is None else size_ms
@@ -165,26 +170,37 @@ class ReadOnlyWindowStore(Generic[K, V]):
 class WindowStore(ReadOnlyWindowStore[K, V]):
     """Read and write a window store. Writes have the timestamp of the record being processed."""
 
-    __slots__ = ()
+    __slots__ = ("_context", "_put")
+
+    def __init__(self, state: WindowState, keys: "_Keys[K]", context: TaskContext) -> None:
+        super().__init__(state, keys)
+        self._put = state.put
+        self._context = context
 
     def put(self, key: K, value: V | None, start: int) -> None:
         """Set the value of the window that starts at `start` (epoch ms); None deletes it. Expired ones are dropped."""
         context = self._context
-        self._state.put(self._keys.to_bytes(key), start, value, context.timestamp, context.headers)
+        self._put(self._keys.to_bytes(key), start, value, context.timestamp, context.headers)
 
 
-def typed(
-    state: KeyValueState | WindowState, context: TaskContext, application_id: str, *, writable: bool = True
-) -> Any:
-    """Make the user's view of a state: a `KeyValueStore` or `WindowStore` by its kind, or its read-only half."""
-    spec = state.spec
-    keys: _Keys[Any] = _Keys(spec.key, f"{application_id}-{spec.changelog_topic}", spec.name)
-    if spec.kind == "key_value":
-        key_value = cast("KeyValueState", state)  # by its kind
-        if writable:
-            return KeyValueStore[Any, Any](key_value, context, keys)
-        return ReadOnlyKeyValueStore[Any, Any](key_value, context, keys)
-    window = cast("WindowState", state)  # by its kind
-    if writable:
-        return WindowStore[Any, Any](window, context, keys)
-    return ReadOnlyWindowStore[Any, Any](window, context, keys)
+def typed(state: KeyValueState | WindowState, context: TaskContext, application_id: str | None = None) -> Any:
+    """Make the user's view of a state: a `KeyValueStore` or a `WindowStore` by its kind.
+
+    Keys are serialised for the changelog topic of `application_id`, the task's own if it is left out.
+    """
+    keys = _keys(state.spec, application_id or context.application_id)
+    if state.spec.kind == "key_value":
+        return KeyValueStore[Any, Any](cast("KeyValueState", state), keys, context)  # by its kind
+    return WindowStore[Any, Any](cast("WindowState", state), keys, context)  # by its kind
+
+
+def read_only(state: KeyValueReads | WindowReads, context: TaskContext) -> Any:
+    """Make the user's view of a state that is only read: a query's, or a processor's of another task's store."""
+    keys = _keys(state.spec, context.application_id)
+    if state.spec.kind == "key_value":
+        return ReadOnlyKeyValueStore[Any, Any](cast("KeyValueReads", state), keys)  # by its kind
+    return ReadOnlyWindowStore[Any, Any](cast("WindowReads", state), keys)  # by its kind
+
+
+def _keys(spec: StoreSpec, application_id: str) -> _Keys[Any]:
+    return _Keys(spec.key, f"{application_id}-{spec.changelog_topic}", spec.name)

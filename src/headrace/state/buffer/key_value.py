@@ -75,21 +75,29 @@ class KeyValueBuffer:
             return self._codec.to_value(row[2]), row[1]
         return row[0], row[1]
 
+    def entry_row(self, key: bytes) -> tuple[Any, int] | None:
+        """What `get` finds, in the form that a cache keeps."""
+        row = self._rows.get(key, UNTOUCHED)
+        if row is UNTOUCHED:
+            row = self._family.get(key)
+        return None if row is None else self._rows_codec.for_cache(row)
+
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete, and log it. A deletion is logged even if there is nothing to delete, as in Kafka Streams."""
         if value is None:
-            self.put_encoded(key, None, None, timestamp, headers)
+            self.put_encoded(key, None, None, timestamp)
             return
         try:
             raw = self._encode(value)
         except Exception:
             raw = self._codec.to_bytes(value)  # raises with words
-        self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp, headers)
+        self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp)
 
-    def put_encoded(
-        self, key: bytes, value: Any, raw: bytes | None, timestamp: int, headers: Headers
-    ) -> None:
-        """Put a value whose bytes are known already. None as bytes deletes."""
+    def put_encoded(self, key: bytes, value: Any, raw: bytes | None, timestamp: int) -> None:
+        """Put a value whose bytes are known already. None as bytes deletes.
+
+        Changelog records have no headers, whatever the record had that caused them (seen in Kafka Streams 4.3.1).
+        """
         old = self._rows.get(key, UNTOUCHED)
         if old is UNTOUCHED:
             self._order.add(key)
@@ -98,18 +106,14 @@ class KeyValueBuffer:
             self.buffered_bytes -= len(old[2])
         if raw is None:
             self._rows[key] = None
-            # Only the timestamped stores' change logging has headers at hand for a tombstone; values carry their own,
-            # which are empty. Source: `ChangeLoggingTimestampedKeyValueBytesStoreWithHeaders`.
-            logged = headers if self._timestamped else NO_HEADERS
         else:
             self.buffered_bytes += len(raw)
             self._rows[key] = (value, timestamp if self._timestamped else -1, raw)
-            logged = NO_HEADERS
         if self._log:
             self._log_key(key)
             self._log_value(raw)
             self._log_timestamp(timestamp)
-            self._log_headers(logged)
+            self._log_headers(NO_HEADERS)
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
@@ -132,11 +136,30 @@ class KeyValueBuffer:
         if over:
             overlay.update(over)
             overlay = {key: overlay[key] for key in sorted(overlay)}
-        pairs = list(overlay.items())
+        return self.merged(start, end, list(overlay.items()), reverse=reverse)
+
+    def merged(
+        self,
+        start: bytes | None,
+        end: bytes | None,
+        overlay: list[tuple[bytes, Row | None]],
+        *,
+        reverse: bool,
+    ) -> Iterator[tuple[bytes, Any, int]]:
+        """Rows of the database with start <= key < end, with the ascending `overlay` above them."""
         if reverse:
-            pairs.reverse()
+            overlay.reverse()
         # The scan is opened here and not at the first `next`: both sides must be of the same moment.
-        return self._opened(merge(pairs, self._family.scan(start, end, reverse=reverse), reverse=reverse))
+        return self._opened(merge(overlay, self._family.scan(start, end, reverse=reverse), reverse=reverse))
+
+    def committed_row(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp as the last commit left them. From any thread."""
+        raw = self._family.get(key)
+        return None if raw is None else self._rows_codec.opened(raw)
+
+    def copied(self) -> dict[bytes, Row | None]:
+        """The rows that wait. From any thread: copying a dictionary of bytes is one step of the interpreter."""
+        return self._rows.copy()
 
     def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, Any, int]]:
         opened = self._rows_codec.opened

@@ -26,10 +26,11 @@ ROW_BYTES = 310
 class RowCodec:
     """Rows of the buffer and of the database, one into the other."""
 
-    __slots__ = ("_decode", "_timestamped")
+    __slots__ = ("_decode", "_keeps_objects", "_timestamped")
 
     def __init__(self, codec: ValueCodec, *, timestamped: bool) -> None:
         self._decode = codec.to_value
+        self._keeps_objects = codec.kept_type is not None
         self._timestamped = timestamped
 
     def stored(self, row: Row | None) -> bytes | None:
@@ -46,3 +47,11 @@ class RowCodec:
             return self._decode(row), -1
         value, timestamp, raw = row
         return (self._decode(raw) if value is ENCODED else value), timestamp
+
+    def for_cache(self, row: Row | bytes) -> tuple[Any, int]:
+        """Value, or its bytes where the store keeps bytes only, and timestamp."""
+        if self._keeps_objects:
+            return self.opened(row)
+        if isinstance(row, bytes):
+            return (row[TIMESTAMP_BYTES:], unpack_timestamp(row)) if self._timestamped else (row, -1)
+        return row[2], row[1]

@@ -55,6 +55,7 @@ class WindowBuffer:
         "_log_key",
         "_log_timestamp",
         "_log_value",
+        "_retains_duplicates",
         "_retention_ms",
         "_rows",
         "_rows_codec",
@@ -86,6 +87,7 @@ class WindowBuffer:
         self._committed = (-1, 0)
         self._expired_end = 0
         self._retention_ms = spec.retention_ms
+        self._retains_duplicates = spec.retain_duplicates
         self._interval_ms = segment_interval_ms(spec.retention_ms)
         self._dropped = dropped
         self._codec = codec
@@ -117,28 +119,36 @@ class WindowBuffer:
             return self._codec.to_value(row[2]), row[1]
         return row[0], row[1]
 
+    def entry_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
+        """What `get` finds, in the form that a cache keeps."""
+        if start <= self.observed_stream_time - self._retention_ms:
+            return None
+        times = self._rows.get(key)
+        row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
+        if row is UNTOUCHED:
+            row = self._family.get(self._row_key(key, start, 0))
+        return None if row is None else self._rows_codec.for_cache(row)
+
     def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete a window, and log it; an expired one is logged too, as in Kafka Streams, but not kept.
 
         A store that retains duplicates adds a row each time and cannot delete.
         """
         if value is None:
-            self.put_encoded(key, start, None, None, timestamp, headers)
+            self.put_encoded(key, start, None, None, timestamp)
             return
         try:
             raw = self._encode(value)
         except Exception:
             raw = self._codec.to_bytes(value)  # raises with words
         kept = value if type(value) is self._kept_type else ENCODED
-        self.put_encoded(key, start, kept, raw, timestamp, headers)
+        self.put_encoded(key, start, kept, raw, timestamp)
 
-    def put_encoded(
-        self, key: bytes, start: int, value: Any, raw: bytes | None, timestamp: int, headers: Headers
-    ) -> None:
-        """Put a value whose bytes are known already. None as bytes deletes."""
+    def put_encoded(self, key: bytes, start: int, value: Any, raw: bytes | None, timestamp: int) -> None:
+        """Put a value whose bytes are known already. None as bytes deletes. See `KeyValueBuffer.put_encoded`."""
         slot = start
         sequence = 0
-        if self.spec.retain_duplicates:
+        if self._retains_duplicates:
             if raw is None:
                 return
             sequence = self.sequence = (self.sequence + 1) & _SEQUENCE_MASK
@@ -147,8 +157,7 @@ class WindowBuffer:
             self._log_key(key + changelog_suffix(start, sequence))
             self._log_value(raw)
             self._log_timestamp(timestamp)
-            # See `KeyValueBuffer.put_encoded`.
-            self._log_headers(headers if raw is None and self._timestamped else NO_HEADERS)
+            self._log_headers(NO_HEADERS)
         if start > self.observed_stream_time:
             self.observed_stream_time = start
         elif start <= self.observed_stream_time - self._retention_ms:
@@ -184,16 +193,21 @@ class WindowBuffer:
         stream_time: int,
         *,
         reverse: bool,
+        rows: Overlay | None = None,
     ) -> Iterator[tuple[bytes, int, Any, int]]:
-        """Windows as `range`, with `over` (a cache's windows) above all others, at the cache's stream time."""
+        """Windows as `range`, with `over` (a cache's windows) above all others, at the cache's stream time.
+
+        `rows` are looked at in place of those that wait now: a copy, or nothing.
+        """
         first = max(0 if from_ms is None else from_ms, stream_time - self._retention_ms + 1, 0)
         last = stream_time if to_ms is None else min(to_ms, stream_time)
         if first > last:
             return iter(())
+        rows = self._rows if rows is None else rows
         if key is None:
-            overlay = self._all_over(first, last, over)
+            overlay = self._all_over(rows, first, last, over)
         else:
-            overlay = self._over(key, first, last, over.get(key))
+            overlay = self._over(key, rows.get(key), first, last, over.get(key))
         if reverse:
             overlay.reverse()
         # Opened here and not at the first `next`: both sides must be of the same moment.
@@ -201,21 +215,29 @@ class WindowBuffer:
         return self._opened(merge(overlay, scan, reverse=reverse))
 
     def _over(
-        self, key: bytes, first: int, last: int, over: dict[int, Row | None] | None
+        self,
+        key: bytes,
+        times: dict[int, Row | None] | None,
+        first: int,
+        last: int,
+        over: dict[int, Row | None] | None,
     ) -> list[tuple[bytes, Row | None]]:
-        times = self._rows.get(key)
         if times is None:
             times = over or {}
         elif over:
             times = {**times, **over}
-        if self.spec.retain_duplicates:
+        if self._retains_duplicates:
             first, last = first << _SEQUENCE_BITS, last << _SEQUENCE_BITS | _SEQUENCE_MASK
         slots = sorted([slot for slot in times if first <= slot <= last])
         return [(self._slot_key(key, slot), times[slot]) for slot in slots]
 
-    def _all_over(self, first: int, last: int, over: Overlay) -> list[tuple[bytes, Row | None]]:
-        keys = dict.fromkeys(chain(self._rows, over))
-        overlay = [pair for key in keys for pair in self._over(key, first, last, over.get(key))]
+    def _all_over(
+        self, rows: Overlay, first: int, last: int, over: Overlay
+    ) -> list[tuple[bytes, Row | None]]:
+        keys = dict.fromkeys(chain(rows, over))
+        overlay = [
+            pair for key in keys for pair in self._over(key, rows.get(key), first, last, over.get(key))
+        ]
         overlay.sort(key=lambda pair: pair[0])
         return overlay
 
@@ -246,6 +268,17 @@ class WindowBuffer:
             value, timestamp = opened(row)
             yield key, start, value, timestamp
 
+    def committed_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
+        """Value and timestamp as the last commit left them; None if the window has expired. From any thread."""
+        if start <= self.observed_stream_time - self._retention_ms:
+            return None
+        raw = self._family.get(self._row_key(key, start, 0))
+        return None if raw is None else self._rows_codec.opened(raw)
+
+    def copied(self) -> Overlay:
+        """The rows that wait. From any thread: copying a dictionary of bytes is one step of the interpreter."""
+        return {key: times.copy() for key, times in self._rows.copy().items()}
+
     def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
         """There is no cache to listen to.
 
@@ -258,7 +291,7 @@ class WindowBuffer:
         """What a commit has to write: windows that have expired meanwhile are left out."""
         stored, slot_key = self._rows_codec.stored, self._slot_key
         first = self.observed_stream_time - self._retention_ms + 1
-        if self.spec.retain_duplicates:
+        if self._retains_duplicates:
             first <<= _SEQUENCE_BITS
         return {
             slot_key(key, slot): stored(row)
@@ -303,6 +336,6 @@ class WindowBuffer:
         return segment_prefix(start - start % self._interval_ms) + key + changelog_suffix(start, sequence)
 
     def _slot_key(self, key: bytes, slot: int) -> bytes:
-        if self.spec.retain_duplicates:
+        if self._retains_duplicates:
             return self._row_key(key, slot >> _SEQUENCE_BITS, slot & _SEQUENCE_MASK)
         return self._row_key(key, slot, 0)

@@ -1,0 +1,133 @@
+"""Changelog records straight into rows: what a restore and a standby apply."""
+
+from typing import Protocol
+
+from headrace.base.columns import Chunk
+from headrace.base.errors import StateCorruptionError
+from headrace.state.buffer.window_key import CHANGELOG_SUFFIX_BYTES, segment_prefix, split_changelog_key
+from headrace.state.port import Rows
+from headrace.state.spec import StoreSpec, segment_interval_ms
+from headrace.state.values import pack_timestamp
+
+__all__ = ["ChangelogRows", "KeyValueRows", "WindowRows", "changelog_rows"]
+
+
+class ChangelogRows(Protocol):
+    """Rows gathered from changelog records, the last of each key, until they are written."""
+
+    #: Highest window start seen, and last sequence of a duplicate.
+    stream_time: int
+    sequence: int
+
+    def apply(self, chunk: Chunk) -> None:
+        """Add a chunk's records."""
+
+    def take(self) -> Rows:
+        """Hand over what was gathered, and begin again."""
+
+    def __len__(self) -> int:
+        """Rows gathered."""
+
+
+class KeyValueRows:
+    """Restores a key-value store. Records without a key are skipped: nobody can have written one."""
+
+    __slots__ = ("_rows", "_timestamped", "sequence", "stream_time")
+
+    def __init__(self, *, timestamped: bool) -> None:
+        self.stream_time = -1
+        self.sequence = 0
+        self._timestamped = timestamped
+        self._rows: dict[bytes, bytes | None] = {}
+
+    def apply(self, chunk: Chunk) -> None:
+        """Add a chunk's records."""
+        rows = self._rows
+        if self._timestamped:
+            pack = pack_timestamp
+            for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
+                if key is not None:
+                    rows[key] = None if value is None else pack(timestamp) + value
+        else:
+            for key, value in zip(chunk.keys, chunk.values):
+                if key is not None:
+                    rows[key] = value
+
+    def take(self) -> Rows:
+        """Hand over what was gathered, and begin again."""
+        rows, self._rows = self._rows, {}
+        return rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class WindowRows:
+    """Restores a window store. Records of expired windows are skipped.
+
+    Source: `AbstractRocksDBSegmentedBytesStore.getWriteBatches`.
+    """
+
+    __slots__ = (
+        "_interval_ms",
+        "_retention_ms",
+        "_rows",
+        "_store",
+        "_timestamped",
+        "sequence",
+        "stream_time",
+    )
+
+    def __init__(self, store: str, retention_ms: int, *, timestamped: bool) -> None:
+        self.stream_time = -1
+        self.sequence = 0
+        self._store = store
+        self._retention_ms = retention_ms
+        self._interval_ms = segment_interval_ms(retention_ms)
+        self._timestamped = timestamped
+        self._rows: dict[bytes, bytes | None] = {}
+
+    def apply(self, chunk: Chunk) -> None:
+        """Add a chunk's records.
+
+        Raises:
+            StateCorruptionError: a key is no window's key.
+        """
+        rows, pack, prefix = self._rows, pack_timestamp, segment_prefix
+        timestamped, interval_ms, retention_ms = self._timestamped, self._interval_ms, self._retention_ms
+        stream_time = self.stream_time
+        for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
+            if key is None:
+                continue
+            if len(key) < CHANGELOG_SUFFIX_BYTES:
+                raise StateCorruptionError(
+                    f"cannot restore store {self._store!r}: a key of {len(key)} bytes in "
+                    f"{chunk.topic}-{chunk.partition} is no window's key; "
+                    "is this the changelog of another kind of store?"
+                )
+            _, start, sequence = split_changelog_key(key)
+            if start > stream_time:
+                stream_time = start
+            elif start <= stream_time - retention_ms:
+                continue
+            if sequence:
+                self.sequence = sequence
+            if value is not None and timestamped:
+                value = pack(timestamp) + value
+            rows[prefix(start - start % interval_ms) + key] = value
+        self.stream_time = stream_time
+
+    def take(self) -> Rows:
+        """Hand over what was gathered, and begin again."""
+        rows, self._rows = self._rows, {}
+        return rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def changelog_rows(spec: StoreSpec) -> ChangelogRows:
+    """Make what gathers the rows of a store's kind."""
+    if spec.kind == "key_value":
+        return KeyValueRows(timestamped=spec.timestamped)
+    return WindowRows(spec.name, spec.retention_ms or 0, timestamped=spec.timestamped)
