@@ -1,9 +1,10 @@
 """Makes tasks: finds the topics they need, opens their state, gives them their columns."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headrace.base.errors import UnknownTopicError
+from headrace.base.errors import StateCorruptionError, UnknownTopicError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
@@ -12,10 +13,14 @@ from headrace.engine.task import Task
 from headrace.log.port import Log, TopicSpec
 from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
+from headrace.state.rocksdb import RocksDatabase
+from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.task_state import TaskState
 from headrace.topology.topology import SubTopology, Topology
 
 __all__ = ["TaskFactory"]
+
+_log = logging.getLogger("headrace.state")
 
 
 class TaskFactory:
@@ -39,6 +44,7 @@ class TaskFactory:
         self._state_dir = state_dir
         self._clock = clock
         self._cache = cache
+        self._memory = RocksMemory()
         self._partition_counts: dict[str, int] = {}
 
     def partition_count(self, topic: str) -> int:
@@ -54,7 +60,9 @@ class TaskFactory:
                 self._log.create_topics([TopicSpec(topic, 1)])
                 topics = self._log.topics()
             if topic not in topics:
-                raise UnknownTopicError(f"there is no topic '{topic}', and the log does not make topics; create it")
+                raise UnknownTopicError(
+                    f"there is no topic '{topic}', and the log does not make topics; create it"
+                )
             count = self._partition_counts[topic] = topics[topic].partitions
         return count
 
@@ -90,7 +98,30 @@ class TaskFactory:
         collector: RecordCollector,
         dropped: Callable[[], None],
     ) -> TaskState:
-        raise NotImplementedError
+        path = self._state_dir / str(context.task_id)
+        changelogs = {
+            spec.name: collector.columns(self.changelog_name(spec.name), context.partition)
+            for spec in subtopology.stores
+            if spec.logging and spec.source_topic is None
+        }
 
-    def close(self) -> None:
-        """Release what tasks share."""
+        def open_database() -> RocksDatabase:
+            try:
+                return RocksDatabase(path, self._memory)
+            except StateCorruptionError as error:
+                _log.warning(
+                    "task %s: %s; its stores are rebuilt from their changelogs", context.task_id, error
+                )
+                RocksDatabase.destroy(path)
+                return RocksDatabase(path, self._memory)
+
+        return TaskState(
+            subtopology.stores,
+            open_database,
+            changelogs,
+            context,
+            self._cache,
+            dropped=lambda store, reason: dropped(),
+            application_id=self._application_id,
+            now_ms=self._clock.wall_ms,
+        )

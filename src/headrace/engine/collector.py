@@ -59,7 +59,9 @@ class RecordCollector:
             partition = remembered[key] = partition_for(key, count)
         return partition
 
-    def add(self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
+    def add(
+        self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+    ) -> None:
         """Add one record, its partition chosen by its key."""
         partition = self.partition_of(topic, key, self.partition_count(topic))
         self.columns(topic, partition).append(key, value, timestamp, headers)

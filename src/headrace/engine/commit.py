@@ -77,7 +77,7 @@ class Committer:
         """Positions of the stores whose changelog moved with this commit; the others stay where they are."""
         inputs = {partition: offsets[partition].offset for partition in task.queues}
         positions = {}
-        for spec in task.state.specs:
+        for spec in task.subtopology.stores:
             if spec.source_topic is not None:
                 topic = task.topology.decorate(spec.source_topic, task.context.application_id)
                 offset = inputs.get(TopicPartition(topic, task.id.partition))

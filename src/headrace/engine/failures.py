@@ -31,7 +31,11 @@ class Failures:
     """
 
     def __init__(
-        self, context: TaskContext, collector: RecordCollector, options: EngineOptions, dropped: Callable[[], None]
+        self,
+        context: TaskContext,
+        collector: RecordCollector,
+        options: EngineOptions,
+        dropped: Callable[[], None],
     ) -> None:
         self._context = context
         self._collector = collector
@@ -59,7 +63,9 @@ class Failures:
 
     def of_reading(self, name: str, where: Location, error: Exception) -> None:
         """Decide about the record at the cursor, which cannot be read."""
-        self._decide(error, "deserialize", self._options.deserialization_exception_handler, name, where, error)
+        self._decide(
+            error, "deserialize", self._options.deserialization_exception_handler, name, where, error
+        )
 
     def fatal(self, name: str, where: Location, error: Exception) -> NoReturn:
         """Stop the application because of the record at the cursor; no handler is asked."""
@@ -74,11 +80,14 @@ class Failures:
         node = f"{name} ({where})"
         failure = self._failure(error, stage, node)
         try:
-            reaction = handler(failure)
+            # Python does not hold a user's function to its annotation.
+            reaction: object = handler(failure)
         except Exception as fault:
             raise self._stopped(fault, node, stage, value, by="the handler itself failed on it") from fault
         if not isinstance(reaction, Reaction):
-            fault = TypeError(f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()")
+            fault = TypeError(
+                f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()"
+            )
             raise self._stopped(fault, node, stage, value) from error
         if reaction.kind == "retry":
             raise RetryRequested(f"{node}: the handler asked to try again after {error!r}") from error
@@ -127,7 +136,9 @@ class Failures:
             if context.topic is None
             else f"topic '{context.topic}', partition {context.partition}, offset {context.offset}"
         )
-        verb = {"deserialize": "read", "process": "process", "serialize": "serialise", "produce": "write"}[stage]
+        verb = {"deserialize": "read", "process": "process", "serialize": "serialise", "produce": "write"}[
+            stage
+        ]
         hint = ""
         if value is None and isinstance(error, (AttributeError, TypeError)) and context.topic is not None:
             hint = " (the value was null: a tombstone)"
@@ -140,4 +151,3 @@ class Failures:
             partition=context.partition,
             offset=context.offset,
         )
-

@@ -80,7 +80,9 @@ class Fetcher:
 
     def _resume(self) -> None:
         share = max(_PARTITION_BYTES_MIN, self._bytes_max // max(1, len(self._queues)))
-        ready = [partition for partition in self._paused if self._queues[partition].queued_bytes <= share // 4]
+        ready = [
+            partition for partition in self._paused if self._queues[partition].queued_bytes <= share // 4
+        ]
         if ready:
             self._paused.difference_update(ready)
             self.reader.resume(ready)

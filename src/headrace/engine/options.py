@@ -46,7 +46,9 @@ OPTIONS: tuple[Option[Any], ...] = (
         0,
         "How long a task waits for records of an empty input that has no lag (ms); -1 never waits, not even for a fetch.",
     ),
-    Option("poll.ms", duration_ms(minimum=0), 100, "Longest wait for input when there is nothing to do (ms)."),
+    Option(
+        "poll.ms", duration_ms(minimum=0), 100, "Longest wait for input when there is nothing to do (ms)."
+    ),
     Option(
         "repartition.purge.interval.ms",
         duration_ms(minimum=1),
@@ -108,5 +110,7 @@ class EngineOptions:
         """
         fields: dict[str, Any] = {}
         for option in OPTIONS:
-            fields[option.field] = option.parse(values[option.name]) if option.name in values else option.default
+            fields[option.field] = (
+                option.parse(values[option.name]) if option.name in values else option.default
+            )
         return cls(**fields)

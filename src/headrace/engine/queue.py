@@ -136,9 +136,13 @@ class RecordQueue:
                 continue
             try:
                 record_headers = NO_HEADERS if headers is None else headers[index]
-                timestamp = extractor(Record(keys[index], value, timestamps[index], record_headers), self._decoded_time)
+                timestamp = extractor(
+                    Record(keys[index], value, timestamps[index], record_headers), self._decoded_time
+                )
                 if not isinstance(timestamp, int):
-                    raise TypeError(f"a timestamp extractor returns epoch milliseconds as int, not {timestamp!r}")
+                    raise TypeError(
+                        f"a timestamp extractor returns epoch milliseconds as int, not {timestamp!r}"
+                    )
             except Exception as error:  # the user's function; raised again where the cursor reaches it
                 values[index] = Undecodable(error, "timestamp")
                 marked = True
@@ -223,7 +227,10 @@ def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
             # The whole column in one comprehension: half the cost of a loop with a try around each record.
             return [None if data is None else deserialize(data) for data in column], []
         except Exception:  # found again below, record by record
-            return _decode_singly([(data, None) for data in column], lambda data, _: deserialize(data))
+            # `deserializer` raises raw errors; `deserialize` says what was expected.
+            return _decode_singly(
+                [(data, None) for data in column], lambda data, _: serde.deserialize(topic, data)
+            )
 
     return decode
 

@@ -84,7 +84,7 @@ class Restoration:
         task = self._task
         topics = self._log.topics()
         positions = task.state.positions()
-        for spec in task.state.specs:
+        for spec in task.subtopology.stores:
             topic = changelog_name(spec.name) if spec.source_topic is None else full_name(spec.source_topic)
             if (not spec.logging and spec.source_topic is None) or topic not in topics:
                 continue
@@ -125,9 +125,14 @@ class Restoration:
         task.state.clear(store)
         return begin, True
 
-    def _checker(self, key: Serde[object], value: Serde[object], partition: TopicPartition) -> Callable[[Chunk], Chunk]:
+    def _checker(
+        self, key: Serde[object], value: Serde[object], partition: TopicPartition
+    ) -> Callable[[Chunk], Chunk]:
         """Make a filter for a table's own source topic: a record that cannot be read, or has no key, is left out."""
-        deserialize_key, deserialize_value = key.deserializer(partition.topic), value.deserializer(partition.topic)
+        deserialize_key, deserialize_value = (
+            key.deserializer(partition.topic),
+            value.deserializer(partition.topic),
+        )
 
         def readable(chunk: Chunk) -> Chunk:
             good = []
@@ -138,8 +143,12 @@ class Restoration:
                     deserialize_key(key_bytes)
                     if value_bytes is not None:
                         deserialize_value(value_bytes)
-                except Exception as error:  # the handler decided about it when it was processed; it is no state
-                    _log.debug("%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error)
+                except (
+                    Exception
+                ) as error:  # the handler decided about it when it was processed; it is no state
+                    _log.debug(
+                        "%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error
+                    )
                     continue
                 good.append(index)
             if len(good) == len(chunk):
@@ -186,7 +195,10 @@ class Restoration:
         following.is_done = True
         state = self._task.state
         position = Position(
-            offset=offset, topic_id=following.topic_id, written_ms=self._now_ms(), mark=state.mark(following.store)
+            offset=offset,
+            topic_id=following.topic_id,
+            written_ms=self._now_ms(),
+            mark=state.mark(following.store),
         )
         state.restored(following.store, position)
 

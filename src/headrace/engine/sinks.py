@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from headrace.base.errors import UnknownTopicError
+from headrace.base.errors import HeadraceError, UnknownTopicError
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
@@ -44,7 +44,7 @@ def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: F
             key_bytes, value_bytes = encode(key, value, headers)
             places = place(key, value, key_bytes)
         except Exception as error:  # the serde's or the partitioner's; the production handler decides
-            refused(error, key, value, timestamp, headers)
+            refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         for columns in places:
             columns.append(key_bytes, value_bytes, timestamp, headers)
@@ -64,7 +64,7 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
             key_bytes = None if key is None else serialize_key(key)
             value_bytes = None if value is None else serialize_value(value)
         except Exception as error:  # the serde's; the production handler decides
-            refused(error, key, value, timestamp, headers)
+            refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         add_key(key_bytes)
         add_value(value_bytes)
@@ -88,7 +88,9 @@ def _to_chosen_topic(
         try:
             topic = choose(key, value, context.metadata)
             if not isinstance(topic, str):
-                raise TypeError(f"the function that chooses the topic returned {topic!r}; it must return a name")
+                raise TypeError(
+                    f"the function that chooses the topic returned {topic!r}; it must return a name"
+                )
         except Exception as error:  # the user's function
             failed(error, key, value, timestamp, headers)
             return
@@ -102,6 +104,22 @@ def _to_chosen_topic(
         route(key, value, timestamp, headers)
 
     return run
+
+
+def _in_words(
+    node: SinkNode, topic: str, key: Any, value: Any, headers: Headers, error: Exception
+) -> Exception:
+    """The error as the serde words it: what `serializer` raises is raw, so that it can be quick."""
+    if isinstance(error, HeadraceError):
+        return error
+    try:
+        if key is not None:
+            node.key.serialize(topic, key, headers)
+        if value is not None:
+            node.value.serialize(topic, value, headers)
+    except Exception as worded:
+        return worded
+    return error
 
 
 def _uses_headers(node: SinkNode) -> bool:

@@ -24,7 +24,9 @@ class StartingOffsets:
         self._now_ms = now_ms
         self._initial: dict[TopicPartition, int] = {}
 
-    def find(self, sources: Mapping[TopicPartition, SourceNode]) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+    def find(
+        self, sources: Mapping[TopicPartition, SourceNode]
+    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return for each partition the offset to start at, and, where one is known, the partition time.
 
         Raises:
@@ -37,7 +39,9 @@ class StartingOffsets:
         for partition, source in sources.items():
             place = committed.get(partition)
             if place is None:
-                offsets[partition] = self._initial.setdefault(partition, self._reset(partition, source, begin[partition]))
+                offsets[partition] = self._initial.setdefault(
+                    partition, self._reset(partition, source, begin[partition])
+                )
                 continue
             # A committed offset below the first record means that retention was faster than the application.
             offsets[partition] = max(place.offset, begin[partition])
@@ -73,4 +77,3 @@ class StartingOffsets:
         finally:
             reader.close()
         return end
-

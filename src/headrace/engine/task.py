@@ -172,7 +172,9 @@ class Task:
         self.processed += taken
         return taken
 
-    def _run(self, queue: RecordQueue, batch: Batch, forward: Callable[..., None], end: int, limit: int) -> int:
+    def _run(
+        self, queue: RecordQueue, batch: Batch, forward: Callable[..., None], end: int, limit: int
+    ) -> int:
         context = self.context
         context.chunk, context.kept = batch.chunk, None
         context.interrupted = False
@@ -182,7 +184,9 @@ class Task:
         due = self._by_stream_time.next_due
         index, first = start, batch.first
         try:
-            for key, value, timestamp in zip(batch.keys[start:end], batch.values[start:end], timestamps[start:end]):
+            for key, value, timestamp in zip(
+                batch.keys[start:end], batch.values[start:end], timestamps[start:end]
+            ):
                 if timestamp >= limit and index > start:
                     break
                 context.index = first + index
@@ -219,7 +223,11 @@ class Task:
     # ── punctuation ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _schedule(
-        self, interval_ms: int, do: Callable[[int], object], on: Literal["stream", "wall"], start_ms: int | None
+        self,
+        interval_ms: int,
+        do: Callable[[int], object],
+        on: Literal["stream", "wall"],
+        start_ms: int | None,
     ) -> Cancellable:
         self.context.interrupted = True
         if on == "stream":

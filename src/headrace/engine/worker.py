@@ -47,7 +47,8 @@ class Worker:
     """Runs the tasks it is given. All methods but `status`, `pause`, `resume` and `query` belong to one thread.
 
     `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
-    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round of punctuations (test driver).
+    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
+    of punctuations (test driver). `reached` is told of each step of a commit.
     """
 
     def __init__(
@@ -73,15 +74,7 @@ class Worker:
         self._clock = clock
         self._commit_each_stretch = commit_each_stretch
         self._reached = reached
-        self._factory = TaskFactory(
-            topology=topology,
-            log=log,
-            options=options,
-            application_id=application_id,
-            state_dir=state_dir,
-            clock=clock,
-            cache=CacheBudget(options.statestore_cache_max_bytes),
-        )
+        self._state_dir = state_dir
         self._tasks: dict[TaskId, Task] = {}
         self._restorations: dict[TaskId, Restoration] = {}
         self._status = WorkerStatus("starting")
@@ -100,8 +93,23 @@ class Worker:
             TopologyError: topics that must be co-partitioned are not.
             LogError: the log cannot be read or written.
         """
-        plan = prepare(self._topology, self._log, self._application_id, partitions=self._partitions)
+        self._topology, plan = prepare(
+            self._topology,
+            self._log,
+            self._application_id,
+            partitions=self._partitions,
+            dead_letters=self._options.errors_dead_letter_queue_topic_name,
+        )
         clock = self._clock
+        self._factory = TaskFactory(
+            topology=self._topology,
+            log=self._log,
+            options=self._options,
+            application_id=self._application_id,
+            state_dir=self._state_dir,
+            clock=clock,
+            cache=CacheBudget(self._options.statestore_cache_max_bytes),
+        )
         self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
         self._writer = self._log.writer(self._application_id)
@@ -174,7 +182,6 @@ class Worker:
         finally:
             self._restorations.clear()
             self._tasks.clear()
-            self._factory.close()
             if hasattr(self, "_writer"):
                 self._writer.close()
                 self._fetcher.close()
@@ -220,7 +227,9 @@ class Worker:
             if not task.is_running:
                 continue
             head = task.head_timestamp
-            if head is None or not self._fetcher.is_processable(task, self._options.max_task_idle_ms, self._clock):
+            if head is None or not self._fetcher.is_processable(
+                task, self._options.max_task_idle_ms, self._clock
+            ):
                 continue
             if best is None or head < oldest:
                 best, oldest, following = task, head, min(following, oldest)
@@ -247,7 +256,9 @@ class Worker:
             head = task.head_timestamp
             if self._commit_each_stretch or head is None or head > until or now >= deadline:
                 break
-            if task.context.commit_requested or len(task.queues) > 1:  # several inputs: ask again who is ready
+            if (
+                task.context.commit_requested or len(task.queues) > 1
+            ):  # several inputs: ask again who is ready
                 break
         task.drain(self._writer, everything=False)
         return taken > 0
@@ -325,16 +336,23 @@ class Worker:
             self._retry_seconds = _RETRY_SECONDS[0]
             self._fetcher.expect_more()  # what went to repartition topics can be read now
         now = self._clock.seconds()
-        self._next_commit = now + max(self._options.commit_interval_ms / 1000, (now - began) * (_COMMIT_SHARE - 1))
+        self._next_commit = now + max(
+            self._options.commit_interval_ms / 1000, (now - began) * (_COMMIT_SHARE - 1)
+        )
         if now >= self._next_purge:
             self._purge(now)
 
     def _purge(self, now: float) -> None:
         """Let go of what was read from repartition topics and committed."""
         self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
-        internal = {self._topology.decorate(name, self._application_id) for name in self._topology.repartition_topics}
+        internal = {
+            self._topology.decorate(name, self._application_id) for name in self._topology.repartition_topics
+        }
         partitions = [
-            partition for task in self._tasks.values() for partition in task.queues if partition.topic in internal
+            partition
+            for task in self._tasks.values()
+            for partition in task.queues
+            if partition.topic in internal
         ]
         if partitions:
             committed = self._log.committed(self._application_id, partitions)
@@ -399,7 +417,7 @@ class Worker:
         """
         found = {}
         for task in list(self._tasks.values()):
-            if any(spec.name == store for spec in task.state.specs):
+            if any(spec.name == store for spec in task.subtopology.stores):
                 if not task.is_running:
                     raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
                 found[task.id.partition] = task.state.read_only(store)

@@ -3,14 +3,13 @@
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from typing_extensions import Self, TypeVar, Unpack
+from typing_extensions import TypeVar, Unpack
 
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, TopologyError
 from headrace.base.records import Record
-from headrace.dsl.topic import Topic
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
@@ -19,6 +18,7 @@ from headrace.state.declaration import Store
 from headrace.state.typed import typed
 from headrace.streams.config import Config, ConfigFields
 from headrace.testing.topics import InputTopic, OutputTopic
+from headrace.topology.topics import Topic
 from headrace.topology.topology import Topology
 
 __all__ = ["TopologyTestDriver", "run"]
@@ -109,7 +109,9 @@ class TopologyTestDriver:
         """
         known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
         if topic.name not in known:
-            raise TopologyError(f"the topology does not read topic '{topic.name}'; it reads {', '.join(known)}")
+            raise TopologyError(
+                f"the topology does not read topic '{topic.name}'; it reads {', '.join(known)}"
+            )
         return InputTopic(topic, self.log, self._clock.wall_ms, self._run_guarded)
 
     def _run_guarded(self) -> None:
@@ -135,12 +137,14 @@ class TopologyTestDriver:
             TopologyError: the topology has no store of this name.
         """
         for task in self._running().tasks:
-            for spec in task.state.specs:
+            for spec in task.subtopology.stores:
                 if spec.name == store.name and task.id.partition == partition:
                     found: S = typed(task.state.state(spec.name), task.context)
                     return found
         known = ", ".join(sorted(self._topology.stores)) or "none"
-        raise TopologyError(f"the topology has no store '{store.name}' at partition {partition}; it has {known}")
+        raise TopologyError(
+            f"the topology has no store '{store.name}' at partition {partition}; it has {known}"
+        )
 
     def advance(self, wall_clock: Duration) -> None:
         """Move the wall clock on, and run the punctuations that this makes due."""
@@ -166,7 +170,9 @@ class TopologyTestDriver:
 
 
 def run(
-    topology: Topology, inputs: Mapping[Topic[Any, Any], Iterable[tuple[Any, ...]]], **config: Unpack[ConfigFields]
+    topology: Topology,
+    inputs: Mapping[Topic[Any, Any], Iterable[tuple[Any, ...]]],
+    **config: Unpack[ConfigFields],
 ) -> Mapping[str, list[Record[Any, Any]]]:
     """Pipe all inputs, topic after topic, and return what came out, by the name of each output topic.
 
@@ -182,5 +188,3 @@ def run(
             if isinstance(sink.topic, str) and sink.topic not in topology.repartition_topics
         }
         return {name: driver.output(topic).read_all() for name, topic in sinks.items()}
-
-

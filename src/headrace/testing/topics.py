@@ -8,8 +8,8 @@ from typing_extensions import TypeVar
 from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
-from headrace.dsl.topic import Topic
 from headrace.log.memory import MemoryLog
+from headrace.topology.topics import Topic
 
 __all__ = ["InputTopic", "OutputTopic"]
 
@@ -30,7 +30,9 @@ class InputTopic(Generic[K, V]):
         self._serialize_key = topic.key.serialize
         self._serialize_value = topic.value.serialize
 
-    def pipe(self, key: K | None, value: V | None, timestamp: int | None = None, headers: Headers = NO_HEADERS) -> None:
+    def pipe(
+        self, key: K | None, value: V | None, timestamp: int | None = None, headers: Headers = NO_HEADERS
+    ) -> None:
         """Write one record and process it. Without a timestamp (epoch ms) it gets the driver's wall clock."""
         name = self._topic.name
         key_bytes = None if key is None else self._serialize_key(name, key, headers)
@@ -38,7 +40,11 @@ class InputTopic(Generic[K, V]):
         self.pipe_raw(key_bytes, value_bytes, timestamp, headers)
 
     def pipe_raw(
-        self, key: bytes | None, value: bytes | None, timestamp: int | None = None, headers: Headers = NO_HEADERS
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: int | None = None,
+        headers: Headers = NO_HEADERS,
     ) -> None:
         """Write one record as bytes, whatever the topic's serdes make of it: poison input for handlers."""
         name = self._topic.name

@@ -1,0 +1,113 @@
+"""A task's queue: decoding ahead, markers, offsets."""
+
+import pytest
+
+import headrace as hr
+from headrace.base.columns import Chunk
+from headrace.base.ids import Location, TopicPartition
+from headrace.engine.queue import RecordQueue, Undecodable
+from headrace.serde.serde import Serde
+from headrace.topology.nodes import SourceNode
+
+
+def queue_of(value: Serde[int] = hr.int64, timestamp: object = None) -> RecordQueue:
+    source = SourceNode("source", ("in",), hr.string, value, Location("shop.py", 1), timestamp=timestamp)  # type: ignore[arg-type]
+    return RecordQueue(TopicPartition("in", 0), source)
+
+
+def chunk_of(values: list[bytes | None], first: int = 0, timestamps: list[int] | None = None) -> Chunk:
+    count = len(values)
+    stamps = timestamps or list(range(count))
+    return Chunk("in", 0, range(first, first + count), stamps, [b"k"] * count, values, None, 10 * count)
+
+
+def eight(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def test_records_come_out_decoded_in_order_across_chunks() -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(1), None]))
+    queue.add(chunk_of([eight(3)], first=2))
+    seen = []
+    while (batch := queue.batch()) is not None:
+        seen += batch.values
+        batch.cursor = len(batch.keys)
+    assert seen == [1, None, 3]
+    assert queue.queued_bytes == 0
+
+
+def test_record_that_cannot_be_decoded_is_left_as_a_marker_and_the_others_are_decoded() -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(1), b"short", eight(3)]))
+    batch = queue.batch()
+    assert batch is not None
+    assert batch.has_markers
+    assert [type(value) is Undecodable for value in batch.values] == [False, True, False]
+    assert batch.values[0] == 1
+
+
+def test_only_a_thousand_records_are_decoded_ahead() -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(1)] * 1500 + [b"bad"]))
+    batch = queue.batch()
+    assert batch is not None
+    assert len(batch.keys) == 1000
+    assert not batch.has_markers
+    assert queue.waiting_records == 1501
+
+
+def test_next_offset_is_that_of_the_first_record_not_processed() -> None:
+    queue = queue_of()
+    assert queue.next_offset is None
+    queue.add(chunk_of([eight(1), eight(2)], first=40))
+    batch = queue.batch()
+    assert batch is not None
+    batch.cursor = 1
+    assert queue.next_offset == 41
+    batch.cursor = 2
+    assert queue.next_offset is None
+
+
+def test_extractor_gets_the_highest_timestamp_before_as_partition_time() -> None:
+    seen = []
+
+    def extract(record: hr.Record[str, int], partition_time: int) -> int:
+        seen.append(partition_time)
+        return record.value
+
+    queue = queue_of(timestamp=extract)
+    queue.add(chunk_of([eight(5), eight(3), eight(9)]))
+    batch = queue.batch()
+    assert batch is not None
+    assert list(batch.timestamps) == [5, 3, 9]
+    assert seen == [-1, 5, 5]
+
+
+def test_negative_timestamp_from_an_extractor_marks_the_record_as_skipped() -> None:
+    queue = queue_of(timestamp=lambda record, partition_time: -1)
+    queue.add(chunk_of([eight(5)]))
+    batch = queue.batch()
+    assert batch is not None
+    assert batch.values[0].stage == "skip"
+
+
+def test_negative_timestamp_in_the_log_is_fatal_without_an_extractor() -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(5)], timestamps=[-1]))
+    batch = queue.batch()
+    assert batch is not None
+    assert batch.values[0].stage == "timestamp"
+
+
+@pytest.mark.parametrize("cursor", [0, 1])
+def test_cleared_queue_has_nothing_and_weighs_nothing(cursor: int) -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(1), eight(2)]))
+    batch = queue.batch()
+    assert batch is not None
+    batch.cursor = cursor
+    queue.clear()
+    assert queue.batch() is None
+    assert queue.queued_bytes == 0
+    assert queue.next_offset is None

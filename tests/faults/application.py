@@ -1,0 +1,108 @@
+"""An application to be killed: copies, counts behind a repartition, counts windows, keeps a store by hand.
+
+Run as a process: `application.py FOLDER [--drain] [--stop-at STEP:N]`. It works until SIGTERM, or with `--drain` until
+nothing is left to process; with `--stop-at` it kills itself when a commit reaches that step for the Nth time.
+What it restores goes to FOLDER/restored.log, one line a store.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import headrace as hr
+from headrace import stores
+from headrace.engine.clock import SystemClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.embedded import EmbeddedLog
+from headrace.stores import KeyValueStore
+
+APPLICATION_ID = "faults"
+INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
+COPY = hr.Topic("copy", key=str, value=int, partitions=2)
+COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
+BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
+SUMS = stores.key_value("sums", key=str, value=int, caching=False)
+PER_WINDOW = stores.window("per-window", key=str, value=int)
+LAST = stores.key_value("last", key=str, value=int)
+
+
+@hr.processor(LAST)
+def remember(record: hr.Record[str, int], last: KeyValueStore[str, int]) -> Iterator[hr.Record[str, int]]:
+    """Put the latest value by hand, and pass every record on."""
+    last.put(record.key, record.value)
+    yield record
+
+
+def build() -> hr.Topology:
+    """Every kind of state and every kind of output at once."""
+    builder = hr.StreamsBuilder()
+    numbers = builder.stream(INPUT)
+    numbers.process(remember).to(COPY)
+    digits = numbers.group_by(lambda key, value: str(value % 10))
+    digits.count(store=BY_LAST_DIGIT).to_stream().to(COUNTED)
+    numbers.group_by_key().reduce(lambda total, value: total + value, store=SUMS)
+    numbers.group_by_key().windowed_by(hr.TimeWindows("1s", grace="1d")).count(store=PER_WINDOW)
+    return builder.build()
+
+
+def killer(stop_at: str | None) -> Callable[[str], None]:
+    """Make the function that ends the process, without a chance to clean up, at a step of a commit."""
+    if stop_at is None:
+        return lambda step: None
+    wanted, count = stop_at.split(":")
+    left = [int(count)]
+
+    def reached(step: str) -> None:
+        if step == wanted:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
+def main() -> None:
+    """Run until told to stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--drain", action="store_true")
+    parser.add_argument("--stop-at")
+    arguments = parser.parse_args()
+    handler = logging.FileHandler(arguments.folder / "restored.log")
+    logger = logging.getLogger("headrace.restore")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    log = EmbeddedLog.open(arguments.folder / "log.db")
+    worker = Worker(
+        build(),
+        log,
+        EngineOptions.of({"commit.interval.ms": 20}),
+        application_id=APPLICATION_ID,
+        state_dir=arguments.folder / "state",
+        clock=SystemClock(),
+        reached=killer(arguments.stop_at),
+    )
+    worker.open()
+    print("running", flush=True)
+    while not stop.is_set():
+        worked = worker.step(20)
+        if arguments.drain and not worked:
+            worker.commit()
+            if not worker.step(20):
+                break
+    worker.commit()
+    worker.close()
+    log.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

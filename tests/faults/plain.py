@@ -1,0 +1,175 @@
+"""What the application's outputs and stores must be, evaluated plainly; and what they are, read from the log."""
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace.base.columns import Chunk, Columns
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.murmur2 import partition_for
+from headrace.engine.clock import SystemClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import TopicSpec
+from headrace.state.typed import typed
+from tests.faults import application
+
+Input = tuple[str, int, int]  # key, value, timestamp
+
+
+class Feed:
+    """Writes input as another process would, and remembers it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.written: list[Input] = []
+        self._random = random.Random(seed)
+        self._log = EmbeddedLog.open(folder / "log.db")
+        self._log.create_topics([TopicSpec(application.INPUT.name, 2)])
+
+    def write(self, count: int) -> None:
+        """Append records, in one transaction."""
+        columns = {0: Columns(), 1: Columns()}
+        for _ in range(count):
+            key = f"user{self._random.randrange(200)}"
+            value, timestamp = len(self.written), len(self.written) * 3 + self._random.randrange(500)
+            self.written.append((key, value, timestamp))
+            partition = partition_for(key.encode(), 2)
+            columns[partition].append(key.encode(), value.to_bytes(8, "big"), timestamp, ())
+        writer = self._log.writer("feed")
+        for partition, records in columns.items():
+            if len(records):
+                writer.append(application.INPUT.name, partition, records)
+        writer.commit({})
+        writer.close()
+
+    def close(self) -> None:
+        """Release the log."""
+        self._log.close()
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start the application, and wait until it runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.application", str(folder), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process
+
+
+def wait_until_running(process: subprocess.Popen[str]) -> None:
+    """Read the line that the application prints when it has opened everything."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+
+
+def drain(folder: Path) -> None:
+    """Run the application to the end of its input."""
+    process = start(folder, "--drain")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def read_topic(folder: Path, topic: str, partitions: int = 2) -> list[tuple[bytes | None, bytes | None, int]]:
+    """Everything committed to a topic: (key, value, timestamp), partition by partition."""
+    log = EmbeddedLog.open(folder / "log.db")
+    reader = log.reader()
+    wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
+    reader.assign(log.beginning_offsets(wanted))
+    ends = log.end_offsets(wanted)
+    chunks: list[Chunk] = []
+    while any(reader.position(each) < ends[each] for each in wanted):
+        chunks += reader.poll(0)
+    reader.close()
+    log.close()
+    return [row for chunk in chunks for row in zip(chunk.keys, chunk.values, chunk.timestamps)]
+
+
+def check(folder: Path, written: Sequence[Input]) -> None:
+    """Compare outputs and stores with a plain evaluation of the input: nothing lost, nothing doubled."""
+    copied = Counter(read_topic(folder, application.COPY.name))
+    assert copied == Counter((key.encode(), value.to_bytes(8, "big"), stamp) for key, value, stamp in written)
+
+    counted: dict[str, int] = {}
+    for key_bytes, value_bytes, _ in read_topic(folder, application.COUNTED.name):
+        assert key_bytes is not None and value_bytes is not None
+        key, count = key_bytes.decode(), int.from_bytes(value_bytes, "big")
+        assert count > counted.get(key, 0), "a count was emitted twice, or went back"
+        counted[key] = count
+    digits = Counter(str(value % 10) for _, value, _ in written)
+    assert counted == dict(digits)
+
+    sums: Counter[str] = Counter()
+    windows: Counter[tuple[str, int]] = Counter()
+    last: dict[str, int] = {}
+    for key, value, stamp in written:
+        sums[key] += value
+        windows[key, stamp // 1000 * 1000] += 1
+        last[key] = value
+    found_digits, found_sums, found_windows, found_last = _stores(folder)
+    assert found_digits == dict(digits)
+    assert found_sums == dict(sums)
+    assert found_windows == dict(windows)
+    assert found_last == last
+
+
+def _stores(
+    folder: Path,
+) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, int], int], dict[str, int]]:
+    """Read every store as the application would find it when it starts."""
+    log = EmbeddedLog.open(folder / "log.db")
+    worker = Worker(
+        application.build(),
+        log,
+        EngineOptions.of({}),
+        application_id=application.APPLICATION_ID,
+        state_dir=folder / "state",
+        clock=SystemClock(),
+    )
+    worker.open()
+    while worker.step(0):
+        pass
+    digits: dict[str, int] = {}
+    sums: dict[str, int] = {}
+    windows: dict[tuple[str, int], int] = {}
+    last: dict[str, int] = {}
+    for task in worker.tasks:
+        assert isinstance(task.id, TaskId)
+        for spec in task.subtopology.stores:
+            store = typed(task.state.state(spec.name), task.context)
+            if spec.name == application.PER_WINDOW.name:
+                windows.update({(w.key, w.window.start): count for w, count in store.range()})
+            else:
+                into = {"by-last-digit": digits, "sums": sums, "last": last}[spec.name]
+                into.update(store.all())
+    worker.close()
+    log.close()
+    return digits, sums, windows, last
+
+
+def restored_records(folder: Path) -> list[tuple[int, bool]]:
+    """For each store that a start has restored: how many records, and whether that was the whole changelog."""
+    lines = (folder / "restored.log").read_text().splitlines()
+    return [
+        (int(line.split(" restored ")[1].split()[0]), "all of its changelog" in line)
+        for line in lines
+        if " restored " in line
+    ]
+
+
+def changelog_records(folder: Path) -> int:
+    """How many changelog records were ever written (by offset, so compaction does not matter)."""
+    log = EmbeddedLog.open(folder / "log.db")
+    partitions = [
+        TopicPartition(name, partition)
+        for name, info in log.topics().items()
+        if name.endswith("-changelog")
+        for partition in range(info.partitions)
+    ]
+    total = sum(log.end_offsets(partitions).values())
+    log.close()
+    return total
