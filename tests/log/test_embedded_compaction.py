@@ -13,7 +13,11 @@ from headrace.base.ids import TopicPartition
 from headrace.log import embedded_rewrite
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded_compaction import CompactionLimits
+from headrace.log.embedded_file import EmbeddedFile
 from headrace.log.embedded_reader import EmbeddedReader
+from headrace.log.embedded_rewrite import Target, load, replace
+from headrace.log.embedded_rows import rows_behind
+from headrace.log.embedded_topics import stored
 from tests.log.records import HOUR_MS, Clock, Pair, columns_of, create, drain, read, write
 
 C0 = TopicPartition("c", 0)
@@ -148,6 +152,91 @@ def test_reader_in_a_compacted_chunk_goes_on_behind_it(log: EmbeddedLog, clock: 
     compact(log, clock)
     assert [record[2] for record in drain(reader)] == [2, 4]
     assert reader.position(C0) == 5
+
+
+def test_position_behind_the_last_record_of_a_chunk_reads_the_next_chunk(
+    log: EmbeddedLog, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_rewrite, "CHUNK_RECORDS", 2)
+    write(log, "c", columns_of([(b"a", b"1"), (b"b", b"2")]))
+    write(log, "c", columns_of([(b"b", b"3"), (b"c", b"4")]))
+    compact(log, clock)
+    reader = log.reader()
+    reader.assign({C0: 1})
+    (chunk,) = reader.poll(0)
+    assert list(chunk.offsets) == [2, 3]
+
+
+def test_two_processes_may_compact_the_same_topic(
+    open_log: Callable[..., EmbeddedLog], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_rewrite, "CHUNK_RECORDS", 4)
+    logs = [open_log(), open_log()]
+    create(logs[0], "c", cleanup_policy="compact")
+    for n in range(40):
+        write(
+            logs[0],
+            "c",
+            columns_of([(b"%d" % (n % 7), b"%d" % n), (b"%d" % (n % 3), None), (b"x", b"%d" % n)]),
+        )
+        clock.advance(1_000)
+        for _ in range(n % 5):
+            logs[n % 2].maintain(0)
+            logs[1 - n % 2].maintain(0)
+    compact(logs[1], clock)
+    table: dict[bytes | None, tuple[int, bytes | None]] = {}
+    reader = logs[0].reader()
+    reader.assign({C0: 0})
+    for record in drain(reader):
+        assert record[3] not in table
+        table[record[3]] = record[2], record[4]
+    assert table == {
+        b"0": (118, None),
+        b"1": (112, None),
+        b"2": (115, None),
+        b"3": (114, b"38"),
+        b"4": (117, b"39"),
+        b"5": (99, b"33"),
+        b"6": (102, b"34"),
+        b"x": (119, b"39"),
+    }
+
+
+def test_chunks_that_another_process_changed_are_not_replaced(tmp_path: Path, clock: Clock) -> None:
+    file = EmbeddedFile(tmp_path / "log.db", clock.now_ms, 1_000)
+    file.prepare()
+    log = EmbeddedLog(file, CompactionLimits(dirty_bytes_min=1))
+    create(log, "c", cleanup_policy="compact")
+    write(log, "c", columns_of([(b"a", b"1"), (b"a", b"2")]))
+    write(log, "c", columns_of([(b"b", b"3")]))
+    connection = file.connect()
+    topic = stored(connection, "c")
+    assert topic is not None
+    target = Target(file, connection, topic, 0)
+    rows = rows_behind(connection, topic.number, 0, 0, rows_max=9)
+    loaded = load(target, rows)
+    assert loaded is not None
+    compact(log, clock)
+    with pytest.raises(StopIteration) as outcome:
+        next(replace(target, rows, [loaded.to_row(rows)]))
+    assert outcome.value.value is False
+    assert load(target, rows) is None
+    assert read(log, "c") == [(1, b"2"), (2, b"3")]
+    log.close()
+
+
+def test_pass_takes_only_as_many_keys_as_its_map_may_hold(
+    open_log: Callable[..., EmbeddedLog], clock: Clock
+) -> None:
+    log = open_log(map_bytes_max=1)
+    create(log, "c", cleanup_policy="compact")
+    for n in range(3):
+        write(log, "c", columns_of([(b"k", b"%d" % n)] * 2))
+    clock.advance(1_000)
+    # Sweeping, reading one chunk into the map, rewriting it.
+    for _ in range(3):
+        log.maintain(0)
+    assert [offset for offset, _ in read(log, "c")] == [1, 2, 3, 4, 5]
 
 
 Operation = tuple[str, list[Pair]]

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,9 @@ def maintain(log: EmbeddedLog, clock: Clock) -> None:
 
 
 def chunk_count(path: Path) -> int:
-    connection = sqlite3.connect(path / "log.db")
-    try:
+    with closing(sqlite3.connect(path / "log.db")) as connection:
         count: int = connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
         return count
-    finally:
-        connection.close()
 
 
 def test_topic_without_retention_keeps_records_of_last_year(log: EmbeddedLog, clock: Clock) -> None:
@@ -90,6 +88,21 @@ def test_oldest_chunks_go_while_the_rest_fills_the_limit(log: EmbeddedLog, clock
         write(log, "a", columns_of([(b"k", bytes(1_000))]))
     maintain(log, clock)
     assert [offset for offset, _ in read(log, "a")] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("spare_bytes", "left"), [(0, [1, 2]), (1, [0, 1, 2])])
+def test_oldest_chunk_goes_when_the_limit_is_just_filled_without_it(
+    log: EmbeddedLog, clock: Clock, tmp_path: Path, spare_bytes: int, left: list[int]
+) -> None:
+    create(log, "measure")
+    write(log, "measure", columns_of([(b"k", bytes(1_000))]))
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        chunk_bytes: int = connection.execute("SELECT bytes FROM chunks").fetchone()[0]
+    create(log, "a", retention_bytes=str(2 * chunk_bytes + spare_bytes))
+    for _ in range(3):
+        write(log, "a", columns_of([(b"k", bytes(1_000))]))
+    maintain(log, clock)
+    assert [offset for offset, _ in read(log, "a")] == left
 
 
 def test_reader_of_expired_records_is_told(log: EmbeddedLog, clock: Clock) -> None:

@@ -277,6 +277,33 @@ def test_no_partition_starves_behind_a_large_one(log: Log) -> None:
     assert 1 in seen
 
 
+def test_partitions_take_turns_when_a_poll_cannot_serve_all(log: Log) -> None:
+    create(log, "a", 8)
+    for partition in range(8):
+        for _ in range(4):
+            write(log, "a", columns_of([(b"k", bytes(1_100_000))]), partition)
+    reader = log.reader()
+    reader.assign({TopicPartition("a", partition): 0 for partition in range(8)})
+    first = {chunk.partition for chunk in reader.poll(0)}
+    second = {chunk.partition for chunk in reader.poll(0)}
+    assert (first, second) == ({0, 1, 2, 3}, {4, 5, 6, 7})
+
+
+def test_threads_write_one_log_without_tearing_transactions(log: Log) -> None:
+    create(log, "a")
+    threads = [
+        threading.Thread(target=write, args=(log, "a", columns_of([(b"k", b"%d" % n)] * 3)))
+        for n in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    values = [value for _, value in read(log, "a")]
+    assert values[0::3] == values[1::3] == values[2::3]
+    assert sorted(values[0::3], key=lambda value: int(value or b"-1")) == [b"%d" % n for n in range(12)]
+
+
 def test_poll_returns_a_few_mebibytes_at_most(log: Log) -> None:
     create(log, "a", 8)
     for partition in range(8):

@@ -70,7 +70,10 @@ class RetryRequested(HeadraceError):  # noqa: N818 - a request, not an error of 
 
 
 class LogError(HeadraceError):
-    """The log cannot be read or written (full disk, no permission, damaged file). Nothing committed is lost: stop, mend, start again."""
+    """The log cannot be read or written: full disk, no permission, damaged file.
+
+    Nothing that was committed is lost: stop, mend, start again.
+    """
 
 
 class UnknownTopicError(LogError):
@@ -82,7 +85,15 @@ class StateError(HeadraceError):
 
 
 class StateCorruptionError(HeadraceError):
-    """A local store cannot be trusted. The runtime deletes it and rebuilds it from its changelog."""
+    """A local store cannot be trusted. The runtime deletes it and rebuilds it from its changelog.
+
+    Attributes:
+        path: directory of the task's stores; empty if it is not known.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class StoreUnavailableError(HeadraceError):

@@ -125,3 +125,7 @@ class TaskFactory:
             application_id=self._application_id,
             now_ms=self._clock.wall_ms,
         )
+
+    def destroy_state(self, path: str) -> None:
+        """Delete a task's damaged stores, which nobody has open."""
+        RocksDatabase.destroy(path)

@@ -5,10 +5,10 @@ raises (processing handler), a record that cannot be written (production handler
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn
 
-from headrace.base.errors import ConfigError, LogError, ProcessingError, ProductionError, RetryRequested
+from headrace.base.errors import ConfigError, ProcessingError, ProductionError, RetryRequested
 from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector
@@ -20,6 +20,14 @@ from headrace.topology.wiring import Failed
 __all__ = ["Failures"]
 
 _log = logging.getLogger("headrace.failures")
+
+#: Errors of ours that are about the record at hand, so that the handler of that stage is asked.
+_OF_THE_RECORD: Mapping[str, tuple[type[HeadraceError], ...]] = {
+    "deserialize": (SerializationError,),
+    "process": (SerializationError,),
+    "serialize": (SerializationError,),
+    "produce": (ProductionError, UnknownTopicError),
+}
 
 Stage = Literal["deserialize", "process", "serialize", "produce"]
 
@@ -56,7 +64,9 @@ class Failures:
         handler = self._options.production_exception_handler
 
         def refused(error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            stage: Stage = "produce" if isinstance(error, (LogError, ProductionError)) else "serialize"
+            stage: Stage = (
+                "produce" if isinstance(error, (ProductionError, UnknownTopicError)) else "serialize"
+            )
             self._decide(error, stage, handler, name, where, value)
 
         return refused
@@ -74,8 +84,9 @@ class Failures:
     def _decide(
         self, error: Exception, stage: Stage, handler: Handler, name: str, where: Location, value: object
     ) -> None:
-        if isinstance(error, (ProcessingError, RetryRequested)) and not isinstance(error, ProductionError):
-            # Decided already, further down: user code that forwards lets it pass through its own frames.
+        if isinstance(error, HeadraceError) and not isinstance(error, _OF_THE_RECORD.get(stage, ())):
+            # Not the record's fault: decided further down already (user code that forwards lets it pass through its
+            # own frames), or the disk's, the log's, the topology's. No handler may drop a record because of that.
             raise error
         node = f"{name} ({where})"
         failure = self._failure(error, stage, node)
@@ -85,10 +96,10 @@ class Failures:
         except Exception as fault:
             raise self._stopped(fault, node, stage, value, by="the handler itself failed on it") from fault
         if not isinstance(reaction, Reaction):
-            fault = TypeError(
+            answer = TypeError(
                 f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()"
             )
-            raise self._stopped(fault, node, stage, value) from error
+            raise self._stopped(answer, node, stage, value) from error
         if reaction.kind == "retry":
             raise RetryRequested(f"{node}: the handler asked to try again after {error!r}") from error
         if reaction.kind == "fail":

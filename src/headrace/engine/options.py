@@ -44,7 +44,7 @@ OPTIONS: tuple[Option[Any], ...] = (
         "max.task.idle.ms",
         long(minimum=-1),
         0,
-        "How long a task waits for records of an empty input that has no lag (ms); -1 never waits, not even for a fetch.",
+        "How long a task waits for records of an empty input without lag (ms); -1 never waits, not even for a fetch.",
     ),
     Option(
         "poll.ms", duration_ms(minimum=0), 100, "Longest wait for input when there is nothing to do (ms)."

@@ -108,7 +108,7 @@ class Task:
     def discard(self, committed: Mapping[TopicPartition, int]) -> None:
         """Go back to the last commit: outputs, state changes and queued records are forgotten.
 
-        `committed` holds the partition times that were committed. The caller seeks its reader and starts the task again.
+        `committed` holds the partition times that were committed. The caller seeks its reader and starts it again.
         """
         self.collector.discard()
         self.state.discard()

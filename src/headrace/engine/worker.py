@@ -1,12 +1,13 @@
 """A worker: one thread that reads, runs tasks, restores and commits. See `commit` for what is durable when."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headrace.base.errors import RetryRequested, StoreUnavailableError
+from headrace.base.errors import RetryRequested, StateCorruptionError, StoreUnavailableError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.assignment import TaskFactory
 from headrace.engine.clock import Clock
@@ -25,6 +26,8 @@ from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import Topology
 
 __all__ = ["Worker"]
+
+_log = logging.getLogger("headrace.worker")
 
 #: A stretch aims at this long: short enough that punctuations and commits are on time.
 _STRETCH_SECONDS = 0.010
@@ -199,6 +202,9 @@ class Worker:
         except RetryRequested as request:
             self._start_over(request)
             return True
+        except StateCorruptionError as error:
+            self._rebuild(error)
+            return True
 
     def _step(self, timeout_ms: int) -> bool:
         restored = self._restore(_RESTORE_SECONDS) if self._restorations else False
@@ -310,6 +316,23 @@ class Worker:
         pause = self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
         threading.Event().wait(pause)
+
+    def _rebuild(self, error: StateCorruptionError) -> None:
+        """Delete a damaged database, and take up all tasks again; its stores are restored from their changelogs."""
+        if not error.path:
+            raise error
+        _log.error("%s; they are deleted, and restored from their changelogs", error)
+        self._writer.abort()
+        task_ids = list(self._tasks)
+        for restoration in self._restorations.values():
+            restoration.close()
+        self._restorations.clear()
+        for task in self._tasks.values():
+            self._fetcher.stop(task)
+            task.close()
+        self._tasks.clear()
+        self._factory.destroy_state(error.path)
+        self.assign(task_ids)
 
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
 

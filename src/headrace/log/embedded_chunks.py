@@ -3,7 +3,8 @@
 import sys
 from array import array
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice
+from operator import ge
 from typing import NamedTuple
 
 import msgspec
@@ -80,7 +81,7 @@ def decode(
         offsets: Sequence[int] = range(base_offset, base_offset + count)
         if columns.offsets is not None:
             offsets = _unpack(columns.offsets)
-            if offsets[:1] != [base_offset] or any(a >= b for a, b in pairwise(offsets)):
+            if offsets[:1] != [base_offset] or any(map(ge, offsets, islice(offsets, 1, None))):
                 raise ValueError("offsets are not ascending from the base offset")
         timestamps = _unpack(columns.timestamps)
         lengths = {len(offsets), len(timestamps), len(columns.keys), len(columns.values)}

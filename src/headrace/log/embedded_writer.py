@@ -19,10 +19,14 @@ from headrace.log.port import CommittedOffset
 __all__ = ["EmbeddedWriter"]
 
 
+# From so many records on, an append is encoded as it is, without a copy: chunks of this size read at full speed.
+_ENCODED_AT_ONCE = 1_000
+
+
 class _Pending:
     """What the open transaction has for one partition: chunks, and records that do not make a chunk yet."""
 
-    __slots__ = ("chunks", "has_headers", "headers", "keys", "payload_bytes", "timestamps", "topic", "values")
+    __slots__ = ("chunks", "headers", "keys", "payload_bytes", "timestamps", "topic", "values")
 
     def __init__(self, topic: StoredTopic) -> None:
         self.topic = topic
@@ -31,46 +35,66 @@ class _Pending:
         self.values: list[bytes | None] = []
         self.timestamps: list[int] = []
         self.headers: list[Headers] = []
-        self.has_headers = False
         self.payload_bytes = 0
 
-    def add(self, columns: Columns, payload_bytes: int) -> None:
-        """Copy records; whole chunks of them are encoded at once, which keeps the commit short."""
+    def add(self, columns: Columns) -> int:
+        """Encode or copy records; return roughly what they weigh.
+
+        Many records are encoded at once, which keeps the commit short. Few are gathered, so that chunks are large.
+        """
+        if len(columns) >= _ENCODED_AT_ONCE:
+            self.encode()
+            return self._encode_columns(columns.keys, columns.values, columns.timestamps, columns.headers)
         self.keys += columns.keys
         self.values += columns.values
         self.timestamps += columns.timestamps
         self.headers += columns.headers
-        self.has_headers = self.has_headers or any(columns.headers)
+        payload_bytes = sum(map(len, filter(None, columns.keys))) + sum(
+            map(len, filter(None, columns.values))
+        )
         self.payload_bytes += payload_bytes
         if len(self.keys) >= CHUNK_RECORDS or self.payload_bytes >= CHUNK_BYTES:
             self.encode()
+        # A timestamp, and a slot in each of four lists, for as long as they are gathered.
+        return payload_bytes + 48 * len(columns)
 
     def encode(self) -> None:
-        """Turn the records into chunks of about equal counts."""
-        count = len(self.keys)
-        if count == 0:
+        """Turn the gathered records into chunks."""
+        if not self.keys:
             return
-        pieces = max(ceil(count / CHUNK_RECORDS), min(count, ceil(self.payload_bytes / CHUNK_BYTES)))
-        size = ceil(count / pieces)
-        for first in range(0, count, size):
-            self._encode_slice(first, min(count, first + size))
+        self._encode_columns(self.keys, self.values, self.timestamps, self.headers)
         self.keys.clear()
         self.values.clear()
         self.timestamps.clear()
         self.headers.clear()
-        self.has_headers = False
         self.payload_bytes = 0
 
-    def _encode_slice(self, first: int, last: int) -> None:
-        headers = [tuple(each) for each in self.headers[first:last]] if self.has_headers else None
-        encoded = encode(self.keys[first:last], self.values[first:last], self.timestamps[first:last], headers)
-        # Equal counts are not equal sizes: a few large records among many small ones are cut further.
-        if len(encoded.body) > 2 * CHUNK_BYTES and encoded.record_count > 1:
-            middle = (first + last) // 2
-            self._encode_slice(first, middle)
-            self._encode_slice(middle, last)
-        else:
-            self.chunks.append(encoded)
+    def _encode_columns(
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        timestamps: list[int],
+        headers: list[Headers],
+    ) -> int:
+        """Encode columns as chunks of about equal counts; return the size of these."""
+        count = len(keys)
+        pieces = ceil(count / CHUNK_RECORDS)
+        if pieces == 1:
+            tuples = [tuple(each) for each in headers] if any(headers) else None
+            encoded = encode(keys, values, timestamps, tuples)
+            size = len(encoded.body)
+            # Large records: cut by their mean size, and again if some are much larger than others.
+            pieces = min(count, ceil(size / CHUNK_BYTES))
+            if pieces == 1 or size < 2 * CHUNK_BYTES:
+                self.chunks.append(encoded)
+                return size
+        step = ceil(count / pieces)
+        return sum(
+            self._encode_columns(
+                keys[first:last], values[first:last], timestamps[first:last], headers[first:last]
+            )
+            for first, last in ((first, first + step) for first in range(0, count, step))
+        )
 
 
 class EmbeddedWriter:
@@ -111,12 +135,7 @@ class EmbeddedWriter:
         if not columns:
             return
         self._pending[place] = pending
-        payload_bytes = sum(map(len, filter(None, columns.keys))) + sum(
-            map(len, filter(None, columns.values))
-        )
-        pending.add(columns, payload_bytes)
-        # A timestamp, two length prefixes and a list slot in four lists, as long as it is not encoded.
-        self._pending_bytes += payload_bytes + 48 * len(columns)
+        self._pending_bytes += pending.add(columns)
 
     def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`. Returns after the fsync; waits for other writers of the file if there are any.

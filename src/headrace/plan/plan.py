@@ -31,8 +31,8 @@ class Plan:
 def make_plan(topology: Topology, existing: Mapping[str, int], application_id: str) -> Plan:
     """Decide tasks, internal topics and their partition counts.
 
-    `existing` holds the partition counts of all topics there are, internal ones among them (which are not asked: whoever
-    creates topics compares). A topology with patterns goes through `Topology.with_topics` before.
+    `existing` holds the partition counts of all topics there are; internal ones among them are not looked at: whoever
+    creates topics compares. A topology with patterns goes through `Topology.with_topics` before.
 
     Raises:
         UnknownTopicError: topics that are read do not exist; lists them.
@@ -80,7 +80,7 @@ def _external(topology: Topology) -> Iterable[str]:
 
 
 def _check_existing(topology: Topology, existing: Mapping[str, int]) -> None:
-    missing = []
+    missing: list[str] = []
     for node in topology.nodes.values():
         if isinstance(node, SourceNode):
             missing.extend(
@@ -119,8 +119,8 @@ def _count_repartition_topics(topology: Topology, counts: dict[str, int]) -> Non
                 left.append(name)
         if len(left) == len(waiting):
             raise TopologyError(
-                f"nothing says how many partitions {', '.join(repr(name) for name in left)} should have, since it is "
-                "fed by itself alone; write repartition(partitions=...)"
+                f"nothing says how many partitions {', '.join(repr(name) for name in left)} should have, since "
+                "only their own records feed them; write repartition(partitions=...)"
             )
         waiting = left
 

@@ -36,7 +36,11 @@ class Scheduler(Protocol):
     """What a context forwards `schedule` to."""
 
     def __call__(
-        self, interval_ms: int, do: Callable[[int], object], on: Literal["stream", "wall"], start_ms: int | None
+        self,
+        interval_ms: int,
+        do: Callable[[int], object],
+        on: Literal["stream", "wall"],
+        start_ms: int | None,
     ) -> Cancellable: ...
 
 

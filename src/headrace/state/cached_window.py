@@ -151,6 +151,13 @@ class CachedWindow(RecordCache[_Key]):
         if not starts:
             del self._starts[key[0]]
 
+    def flush(self) -> bool:
+        """Let go of everything dirty; see `RecordCache.flush`."""
+        flushed = super().flush()
+        # Windows put and deleted between two flushes go nowhere, but the time that they have shown stays.
+        self._below.advance(self.observed_stream_time)
+        return flushed
+
     def empty(self) -> None:
         """Forget everything, dirty or not, and what was seen with it."""
         super().empty()

@@ -50,7 +50,7 @@ def _meaning(path: str, attempt: str, error: Exception) -> HeadraceError:
         or "checksum mismatch" in lowered
         or ("no such file" in lowered and ".sst" in lowered)
     ):
-        return StateCorruptionError(f"cannot {attempt} at {path}: its files are damaged ({text})")
+        return StateCorruptionError(f"cannot {attempt} at {path}: its files are damaged ({text})", path=path)
     if type(error).__name__ == "DbClosedError":
         return StoreUnavailableError(f"cannot {attempt} at {path}: it is closed")
     if "no space" in lowered or "disk quota" in lowered or "file too large" in lowered:

@@ -321,6 +321,10 @@ class WindowBuffer:
         self._rows.clear()
         self.buffered_bytes = 0
 
+    def advance(self, stream_time: int) -> None:
+        """Take notice of a window start that was put above and is not put here."""
+        self.observed_stream_time = max(self.observed_stream_time, stream_time)
+
     def restored(self, stream_time: int, sequence: int) -> None:
         """Take over what the database's rows have seen."""
         self.observed_stream_time, self.sequence = self._committed = (stream_time, sequence)
