@@ -8,7 +8,15 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn
 
-from headrace.base.errors import ConfigError, ProcessingError, ProductionError, RetryRequested
+from headrace.base.errors import (
+    ConfigError,
+    HeadraceError,
+    ProcessingError,
+    ProductionError,
+    RetryRequested,
+    SerializationError,
+    UnknownTopicError,
+)
 from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector
