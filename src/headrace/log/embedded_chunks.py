@@ -46,7 +46,7 @@ class Body(msgspec.Struct, array_like=True):
 
 
 class EncodedChunk(NamedTuple):
-    """A body and what its row says about it. `offsets` are None when consecutive from a base yet unknown."""
+    """A body, and what its row says about it."""
 
     record_count: int
     max_timestamp: int
