@@ -1,1 +1,209 @@
-"""Kafka Streams for Python."""
+"""Kafka Streams for Python: turns Kafka topics into Kafka topics with local state, exactly once.
+
+Names are loaded when they are first asked for: `import headrace` loads neither a store's engine nor a log's.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace import stores as stores
+    from headrace import testing as testing
+    from headrace.base.durations import Duration as Duration
+    from headrace.base.errors import (
+        ConfigError as ConfigError,
+    )
+    from headrace.base.errors import (
+        HeadraceError as HeadraceError,
+    )
+    from headrace.base.errors import (
+        LogError as LogError,
+    )
+    from headrace.base.errors import (
+        ProcessingError as ProcessingError,
+    )
+    from headrace.base.errors import (
+        ProductionError as ProductionError,
+    )
+    from headrace.base.errors import (
+        SerializationError as SerializationError,
+    )
+    from headrace.base.errors import (
+        StateError as StateError,
+    )
+    from headrace.base.errors import (
+        StoreUnavailableError as StoreUnavailableError,
+    )
+    from headrace.base.errors import (
+        TopologyError as TopologyError,
+    )
+    from headrace.base.errors import (
+        UnknownTopicError as UnknownTopicError,
+    )
+    from headrace.base.records import (
+        Headers as Headers,
+    )
+    from headrace.base.records import (
+        Record as Record,
+    )
+    from headrace.base.records import (
+        RecordMetadata as RecordMetadata,
+    )
+    from headrace.base.records import (
+        Window as Window,
+    )
+    from headrace.base.records import (
+        Windowed as Windowed,
+    )
+    from headrace.dsl.builder import StreamsBuilder as StreamsBuilder
+    from headrace.dsl.functions import WithKey as WithKey
+    from headrace.dsl.functions import with_key as with_key
+    from headrace.dsl.kgrouped import (
+        KGroupedStream as KGroupedStream,
+    )
+    from headrace.dsl.kgrouped import (
+        TimeWindowedKStream as TimeWindowedKStream,
+    )
+    from headrace.dsl.kstream import BranchedKStream as BranchedKStream
+    from headrace.dsl.kstream import KStream as KStream
+    from headrace.dsl.ktable import KTable as KTable
+    from headrace.dsl.windows import TimeWindows as TimeWindows
+    from headrace.processor.api import (
+        FixedKeyContext as FixedKeyContext,
+    )
+    from headrace.processor.api import (
+        FixedKeyProcessor as FixedKeyProcessor,
+    )
+    from headrace.processor.api import (
+        FixedKeyProcessorSupplier as FixedKeyProcessorSupplier,
+    )
+    from headrace.processor.api import (
+        Processor as Processor,
+    )
+    from headrace.processor.api import (
+        ProcessorContext as ProcessorContext,
+    )
+    from headrace.processor.api import (
+        ProcessorSupplier as ProcessorSupplier,
+    )
+    from headrace.processor.api import (
+        processor as processor,
+    )
+    from headrace.processor.context import Cancellable as Cancellable
+    from headrace.processor.handlers import (
+        Failure as Failure,
+    )
+    from headrace.processor.handlers import (
+        Handler as Handler,
+    )
+    from headrace.processor.handlers import (
+        Reaction as Reaction,
+    )
+    from headrace.processor.handlers import (
+        log_and_continue as log_and_continue,
+    )
+    from headrace.processor.handlers import (
+        log_and_fail as log_and_fail,
+    )
+    from headrace.serde.primitives import (
+        boolean as boolean,
+    )
+    from headrace.serde.primitives import (
+        float32 as float32,
+    )
+    from headrace.serde.primitives import (
+        float64 as float64,
+    )
+    from headrace.serde.primitives import (
+        int32 as int32,
+    )
+    from headrace.serde.primitives import (
+        int64 as int64,
+    )
+    from headrace.serde.primitives import (
+        raw as raw,
+    )
+    from headrace.serde.primitives import (
+        string as string,
+    )
+    from headrace.serde.primitives import (
+        uuid as uuid,
+    )
+    from headrace.serde.resolve import optional as optional
+    from headrace.serde.serde import Serde as Serde
+    from headrace.serde.serde import SerdeLike as SerdeLike
+    from headrace.serde.structured import json as json
+    from headrace.serde.structured import msgpack as msgpack
+    from headrace.serde.windowed import session_windowed as session_windowed
+    from headrace.serde.windowed import time_windowed as time_windowed
+    from headrace.streams.config import Config as Config
+    from headrace.streams.streams import Streams as Streams
+    from headrace.topology.topics import Pattern as Pattern
+    from headrace.topology.topics import Topic as Topic
+    from headrace.topology.topics import Writable as Writable
+    from headrace.topology.topology import Topology as Topology
+
+_BY_MODULE = {
+    "base.durations": ("Duration",),
+    "base.errors": (
+        "ConfigError",
+        "HeadraceError",
+        "LogError",
+        "ProcessingError",
+        "ProductionError",
+        "SerializationError",
+        "StateError",
+        "StoreUnavailableError",
+        "TopologyError",
+        "UnknownTopicError",
+    ),
+    "base.records": ("Headers", "Record", "RecordMetadata", "Window", "Windowed"),
+    "dsl.builder": ("StreamsBuilder",),
+    "dsl.functions": ("WithKey", "with_key"),
+    "dsl.kgrouped": ("KGroupedStream", "TimeWindowedKStream"),
+    "dsl.kstream": ("BranchedKStream", "KStream"),
+    "dsl.ktable": ("KTable",),
+    "dsl.windows": ("TimeWindows",),
+    "processor.api": (
+        "FixedKeyContext",
+        "FixedKeyProcessor",
+        "FixedKeyProcessorSupplier",
+        "Processor",
+        "ProcessorContext",
+        "ProcessorSupplier",
+        "processor",
+    ),
+    "processor.context": ("Cancellable",),
+    "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
+    "serde.primitives": ("boolean", "float32", "float64", "int32", "int64", "raw", "string", "uuid"),
+    "serde.resolve": ("optional",),
+    "serde.serde": ("Serde", "SerdeLike"),
+    "serde.structured": ("json", "msgpack"),
+    "serde.windowed": ("session_windowed", "time_windowed"),
+    "streams.config": ("Config",),
+    "streams.streams": ("Streams",),
+    "topology.topics": ("Pattern", "Topic", "Writable"),
+    "topology.topology": ("Topology",),
+}
+
+_MODULE_OF = {name: module for module, names in _BY_MODULE.items() for name in names}
+
+#: Modules that are public as they are.
+_MODULES = frozenset({"stores", "testing"})
+
+__all__ = sorted({*_MODULE_OF, *_MODULES})  # noqa: PLE0605 - a list, made of the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Kept, so that the next look-up does not come here.
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

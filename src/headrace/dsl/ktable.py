@@ -1,0 +1,177 @@
+"""Tables: the last value of each key. Source: `KTableImpl`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, overload
+
+from typing_extensions import TypeVar
+
+from headrace.base.ids import Location
+from headrace.dsl.aliases import AnyStore, Name, TableStore
+from headrace.dsl.functions import WithKey, plain
+from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.materialized import Materialized, declared_store
+from headrace.dsl.serdes import Typed, of_result
+from headrace.dsl.stream_state import Flow, TableState
+from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
+from headrace.operators.table import TableFilter, TableMapValues, TableSource, ToStream
+from headrace.serde.serde import SerdeOf
+from headrace.state.spec import Engine
+from headrace.topology.assembly import Assembly
+from headrace.topology.nodes import ProcessorNode
+from headrace.topology.places import caller
+
+if TYPE_CHECKING:
+    from headrace.dsl.kstream import KStream
+
+__all__ = ["KTable", "TableNode", "made_of_stream"]
+
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
+K2 = TypeVar("K2")
+V2 = TypeVar("V2")
+
+
+class KTable(Generic[K, V_co]):
+    """A table that changes. Each method adds a node and returns what comes out of it; nothing runs yet.
+
+    Predicates and mappers are never called with a null: a deletion stays one.
+    """
+
+    def __init__(self, state: TableState) -> None:
+        self._state = state
+
+    @property
+    def store_name(self) -> str | None:
+        """Name of its store, if you gave it one."""
+        return self._state.store_name
+
+    def filter(
+        self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
+    ) -> "KTable[K, V_co]":
+        """Keep rows for which the predicate is true; a row that no longer passes is deleted."""
+        return self._filter(predicate, store, name, caller(), negate=False)
+
+    def filter_not(
+        self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
+    ) -> "KTable[K, V_co]":
+        """Keep rows for which the predicate is not true; a row that no longer is so is deleted."""
+        return self._filter(predicate, store, name, caller(), negate=True)
+
+    def _filter(
+        self, predicate: object, store: AnyStore, name: Name, where: Location, *, negate: bool
+    ) -> "KTable[Any, Any]":
+        fn, _ = plain(predicate, "predicate", where)
+        above = self._state.getter
+        made = self._materialized(store, "KTABLE-FILTER-", self._state.flow.value, where)
+        operator = TableFilter(
+            fn, negate=negate, store=None if made is None or not made.queryable else made.name
+        )
+        return self._then(
+            name, "KTABLE-FILTER-", where, operator, made, lambda: FilterGetter(above(), fn, negate=negate)
+        )
+
+    def map_values(
+        self,
+        mapper: Callable[[V_co], V2] | WithKey[K, [V_co], V2],
+        *,
+        value: SerdeOf[V2] = None,
+        store: TableStore[K, V2] = None,
+        name: Name = None,
+    ) -> "KTable[K, V2]":
+        """Replace the values."""
+        where = caller()
+        fn, with_key = plain(mapper, "mapper", where)
+        above = self._state.getter
+        serde = of_result(fn, value, "value", where)
+        made = self._materialized(store, "KTABLE-MAPVALUES-", serde, where)
+        operator = TableMapValues(
+            fn, with_key=with_key, store=None if made is None or not made.queryable else made.name
+        )
+        return self._then(
+            name,
+            "KTABLE-MAPVALUES-",
+            where,
+            operator,
+            made,
+            lambda: MapGetter(above(), fn, with_key=with_key),
+            value=serde,
+        )
+
+    def _materialized(
+        self, store: AnyStore, prefix: str, value: Typed, where: Location
+    ) -> Materialized | None:
+        """Return what `store=` makes. Without a name it makes no store, but uses an index up, as in Java."""
+        flow = self._state.flow
+        declared = declared_store(store, "key_value", where)
+        if declared is None:
+            return None
+        names = flow.building.graph.names
+        return Materialized.of(declared, names=names, prefix=prefix, key=flow.key, value=value, where=where)
+
+    def _then(
+        self,
+        given: str | None,
+        prefix: str,
+        where: Location,
+        operator: TableFilter | TableMapValues,
+        made: Materialized | None,
+        getter: Callable[[], Getter],
+        *,
+        value: Typed | None = None,
+    ) -> "KTable[Any, Any]":
+        flow = self._state.flow
+        name = flow.building.graph.names.node(given, prefix, where)
+        key = flow.key if made is None else made.key
+        value = (flow.value if value is None else value) if made is None else made.value
+        if made is None or not made.queryable:
+            node = GraphProcessor(name, where, operator)
+            return KTable(TableState(flow.then(node, key=key, value=value), getter, None))
+        node = GraphProcessor(name, where, operator, stores=(made,))
+        kept = StoreGetter(made.name)
+        return KTable(TableState(flow.then(node, key=key, value=value), lambda: kept, made.name))
+
+    @overload
+    def to_stream(self, *, name: Name = None) -> "KStream[K, V_co]": ...
+    @overload
+    def to_stream(
+        self, selector: Callable[[K, V_co], K2], *, key: SerdeOf[K2] = None, name: Name = None
+    ) -> "KStream[K2, V_co]": ...
+    def to_stream(self, selector: Any = None, *, key: Any = None, name: Name = None) -> "KStream[Any, Any]":
+        """Take each update as a record; a deletion has the value None. `selector` then replaces the key."""
+        from headrace.dsl.kstream import KStream
+
+        where = caller()
+        flow = self._state.flow.then_stateless(
+            name, "KTABLE-TOSTREAM-", where, ToStream(), needs_repartition=False
+        )
+        stream: KStream[Any, Any] = KStream(flow)
+        return stream if selector is None else stream._select_key(selector, key, None, where)
+
+
+class TableNode(GraphNode):
+    """A stream's end as a table; its store is added only if something needs it."""
+
+    def __init__(self, name: str, where: Location, operator: TableSource, store: Materialized) -> None:
+        super().__init__(name, where)
+        self.operator = operator
+        self.store = store
+
+    def write(self, out: Assembly, engine: Engine) -> None:
+        """Add store and processor."""
+        stores: tuple[str, ...] = ()
+        if self.operator.store is not None:
+            out.add_store(self.store.spec(self.name, engine))
+            stores = (self.store.name,)
+        out.add_processor(ProcessorNode(self.name, self.operator, self.where, stores), self.parent_names)
+
+
+def made_of_stream(flow: Flow, name: str, store: Materialized, where: Location) -> TableState:
+    """Add the node of `to_table`; return the table."""
+    operator = TableSource(store.name if store.queryable else None)
+    kept = StoreGetter(store.name)
+
+    def getter() -> Getter:
+        operator.store = store.name
+        return kept
+
+    return TableState(flow.then(TableNode(name, where, operator, store)), getter, operator.store)

@@ -1,0 +1,110 @@
+"""A table's store in the making: what the user said of it (Java's `Materialized`), and what the operator knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.dsl.naming import Names
+from headrace.dsl.serdes import Typed, required
+from headrace.state.declaration import Store
+from headrace.state.spec import Engine, Kind, StoreSpec
+from headrace.topology.names import check_name
+
+__all__ = ["Materialized", "declared_store"]
+
+
+def declared_store(store: object, kind: Kind, where: Location) -> Store[Any] | None:
+    """Return what `store=` means: a declared store, a name, or nothing.
+
+    Raises:
+        TopologyError: it is neither, or a store of another kind.
+    """
+    if store is None:
+        return None
+    if isinstance(store, str):
+        return Store(check_name(store, "store", where), kind)
+    if not isinstance(store, Store):
+        raise TopologyError(f"{where}: store= takes a name or a declared store, found {store!r}")
+    if store.kind != kind:
+        wanted, found = kind.replace("_", "-"), store.kind.replace("_", "-")
+        raise TopologyError(
+            f"{where}: store {store.name!r} is a {found} store, and a {wanted} store is needed here: declare it with "
+            f"stores.{kind}(...)"
+        )
+    if store.name is not None:
+        check_name(store.name, "store", where)
+    return store
+
+
+@dataclass(slots=True)
+class Materialized:
+    """A store that the topology will hold, if somebody needs it.
+
+    Attributes:
+        queryable: whether the user gave it its name.
+        source_topic: restored from this topic instead of from a changelog; set by the optimiser.
+    """
+
+    name: str
+    kind: Kind
+    key: Typed
+    value: Typed
+    queryable: bool
+    declared: Store[Any]
+    where: Location
+    retention_ms: int | None = None
+    size_ms: int | None = None
+    source_topic: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        declared: Store[Any] | None,
+        *,
+        kind: Kind = "key_value",
+        names: Names,
+        prefix: str,
+        key: Typed,
+        value: Typed,
+        where: Location,
+    ) -> "Materialized":
+        """Decide name and serdes. Without a name it takes one from the counter, whether it is used or not."""
+        if declared is None:
+            declared = Store(None, kind)
+        name = declared.name if declared.name is not None else names.store(prefix)
+        return cls(
+            name=name,
+            kind=kind,
+            key=declared.key or key,
+            value=declared.value or value,
+            queryable=declared.name is not None,
+            declared=declared,
+            where=where,
+            retention_ms=declared.retention_ms,
+            size_ms=declared.size_ms,
+        )
+
+    def spec(self, node: str, engine: Engine) -> StoreSpec:
+        """Return the specification, for the node that owns the store.
+
+        Raises:
+            TopologyError: a serde is unknown.
+        """
+        declared = self.declared
+        return StoreSpec(
+            name=self.name,
+            kind=self.kind,
+            timestamped=True,
+            key=required(self.key, node, self.where),
+            value=required(self.value, node, self.where),
+            engine=declared.engine or engine,
+            caching=declared.caching is not False,
+            logging=declared.logging is not False and self.source_topic is None,
+            where=self.where,
+            changelog_config=dict(declared.logging) if isinstance(declared.logging, Mapping) else {},
+            retention_ms=self.retention_ms,
+            size_ms=self.size_ms,
+            source_topic=self.source_topic,
+        )

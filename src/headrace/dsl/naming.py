@@ -1,0 +1,64 @@
+"""The counter behind generated names. Equal programs get Kafka Streams' own names, or state could not be taken over.
+
+A name that the user gives uses up an index nearly everywhere, as in Java: naming a node must not rename its successors.
+"""
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.topology.names import check_name
+
+__all__ = ["Names"]
+
+
+class Names:
+    """Gives names.
+
+    Attributes:
+        generated_stores, generated_topics: names of stores and repartition topics that no user chose, in order.
+    """
+
+    def __init__(self) -> None:
+        self._index = 0
+        self.generated_stores: list[str] = []
+        self.generated_topics: list[str] = []
+
+    def generate(self, prefix: str) -> str:
+        """Return a prefix and the next index."""
+        name = f"{prefix}{self._index:010d}"
+        self._index += 1
+        return name
+
+    def node(self, given: str | None, prefix: str, where: Location) -> str:
+        """Return the given name, or a generated one; both use up an index."""
+        generated = self.generate(prefix)
+        return generated if given is None else check_name(given, "node", where)
+
+    def free_node(self, given: str | None, prefix: str, where: Location) -> str:
+        """Return the given name without using an index up, or a generated one."""
+        return self.generate(prefix) if given is None else check_name(given, "node", where)
+
+    def store(self, prefix: str) -> str:
+        """Return a generated name of a store."""
+        name = self.generate(f"{prefix}STATE-STORE-")
+        self.generated_stores.append(name)
+        return name
+
+    def check_all_given(self, stores: set[str], topics: set[str]) -> None:
+        """Refuse generated names among these stores and repartition topics.
+
+        Raises:
+            TopologyError: it lists them.
+        """
+        unnamed_stores = [name for name in self.generated_stores if name in stores]
+        unnamed_topics = [name for name in dict.fromkeys(self.generated_topics) if name in topics]
+        if unnamed_stores or unnamed_topics:
+            lines = ["explicit_names=True, but these internal resources have generated names:"]
+            if unnamed_stores:
+                lines.append(
+                    f"  stores and their changelogs: {', '.join(unnamed_stores)} (name them with store=)"
+                )
+            if unnamed_topics:
+                lines.append(
+                    f"  repartition topics: {', '.join(unnamed_topics)} (name them with name= or store=)"
+                )
+            raise TopologyError("\n".join(lines))

@@ -1,0 +1,47 @@
+"""Makes the node of a user's processor, with the stores that it uses."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.dsl.graph import GraphProcessor
+from headrace.processor.api import ProcessorFunction
+from headrace.state.declaration import Store
+from headrace.state.spec import Engine, StoreSpec
+from headrace.topology.plain_stores import plain_store
+from headrace.topology.processors import ProcessorOperator
+
+__all__ = ["processor_node"]
+
+
+def processor_node(
+    name: str,
+    where: Location,
+    supplier: Callable[[], Any],
+    stores: Sequence[str | Store[Any]],
+    engine: Engine,
+    *,
+    fixed_key: bool,
+) -> tuple[GraphProcessor, Callable[..., Any]]:
+    """Return the node, and the function whose annotation may tell what it gives.
+
+    Raises:
+        TopologyError: the supplier is wrong, or something else than a store is named.
+    """
+    operator = ProcessorOperator(supplier, name=name, where=where, fixed_key=fixed_key)
+    specs: list[StoreSpec] = []
+    uses: list[str] = []
+    for store in (*operator.declared_stores, *stores):
+        if isinstance(store, str):
+            uses.append(store)
+        elif isinstance(store, Store):
+            specs.append(plain_store(store, where, engine))
+        else:
+            raise TopologyError(f"{name} ({where}): expected a declared store or its name, found {store!r}")
+    tells: Callable[..., Any] = supplier
+    if isinstance(supplier, ProcessorFunction):
+        tells = supplier.function
+    elif isinstance(supplier, type):
+        tells = getattr(supplier, "process")  # noqa: B009 - a class of processors, which `type` does not tell
+    return GraphProcessor(name, where, operator, stores=tuple(specs), uses=tuple(uses)), tells

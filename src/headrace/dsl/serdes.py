@@ -1,0 +1,91 @@
+"""How serdes travel through the builder: known, or unknown with the reason, which costs nothing until bytes are needed.
+
+An operator that changes a type takes the new serde from, in this order: its `key=` or `value=`; the class, if the
+function is one; the function's return annotation; what the operation itself knows. None is guessed, and no default is
+applied to a type that has changed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.dsl.functions import described, result_annotation
+from headrace.serde.resolve import serde_from_annotation, serde_of
+from headrace.serde.serde import Serde
+
+__all__ = ["Part", "Typed", "Unknown", "either", "given", "merged", "of_annotation", "of_result", "required"]
+
+Part: TypeAlias = Literal["key", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A serde that is not known: where the type comes from, and what to write there."""
+
+    part: Part
+    origin: str
+    advice: str
+
+
+#: The serde of a stream's or table's keys or values.
+Typed: TypeAlias = Serde[Any] | Unknown
+
+
+def given(spec: object, part: Part, where: Location) -> Serde[Any] | None:
+    """Return the serde that `key=` or `value=` means, None where none is given.
+
+    Raises:
+        TopologyError: it is neither a serde nor a class that stands for one.
+    """
+    try:
+        found: Serde[Any] | None = serde_of(spec)  # type: ignore[call-overload]  # any object: this is the check
+    except TypeError as error:
+        raise TopologyError(f"{where}: {part}={spec!r}: {error}") from error
+    return found
+
+
+def either(spec: object, otherwise: Typed, part: Part, where: Location) -> Typed:
+    """Return the given serde, else the one that travels."""
+    return given(spec, part, where) or otherwise
+
+
+def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location) -> Typed:
+    """Return the serde of what a function returns."""
+    explicit = given(spec, part, where)
+    if explicit is not None:
+        return explicit
+    return of_annotation(fn if isinstance(fn, type) else result_annotation(fn), fn, part)
+
+
+def of_annotation(annotation: object, fn: Callable[..., Any], part: Part) -> Typed:
+    """Return the serde of an annotation that was found at a function."""
+    found = None if annotation is None else serde_from_annotation(annotation)
+    return found or Unknown(part, described(fn), f"write `{part}=` there")
+
+
+def merged(one: Typed, other: Typed, part: Part, where: Location) -> Typed:
+    """Return the serde of two streams that become one: known only if both have the same."""
+    if isinstance(one, Unknown):
+        return one
+    if isinstance(other, Unknown):
+        return other
+    if one == other:
+        return one
+    return Unknown(
+        part, f"the merge at {where} of {one!r} and {other!r}", f"write `{part}=` where the bytes are needed"
+    )
+
+
+def required(typed: Typed, node: str, where: Location) -> Serde[Any]:
+    """Return the serde.
+
+    Raises:
+        TopologyError: it is unknown; names node, place, where the type comes from, and what to write.
+    """
+    if isinstance(typed, Unknown):
+        raise TopologyError(
+            f"{node} ({where}) needs the serde of its {typed.part}, which comes from {typed.origin}: {typed.advice}"
+        )
+    return typed

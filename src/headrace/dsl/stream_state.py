@@ -1,0 +1,92 @@
+"""What a stream or a table knows of itself while the topology is described."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headrace.base.ids import Location
+from headrace.dsl.graph import Graph, GraphNode, GraphProcessor, Repartition
+from headrace.dsl.repartitioning import new_repartition
+from headrace.dsl.serdes import Typed
+from headrace.operators.getters import Getter
+from headrace.state.spec import Engine
+from headrace.topology.wiring import Operator
+
+__all__ = ["Building", "Flow", "TableState"]
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """A builder's graph and its choices."""
+
+    graph: Graph
+    engine: Engine
+
+
+@dataclass(slots=True)
+class Flow:
+    """A stream's or table's place in the graph.
+
+    Attributes:
+        name: of its node; a repartition for a join is named after it.
+        sources: source nodes of its sub-topology, whose topics must agree with those of what it meets.
+        needs_repartition: its keys may have changed since they decided the partition.
+        repartition: the one made for an earlier join of this stream, which later ones share.
+    """
+
+    building: Building
+    name: str
+    node: GraphNode
+    key: Typed
+    value: Typed
+    sources: frozenset[str]
+    needs_repartition: bool = False
+    repartition: Repartition | None = None
+
+    def then(self, node: GraphNode, **changes: Any) -> "Flow":
+        """Add a node below this one; return the flow out of it."""
+        self.building.graph.add(node, self.node)
+        return replace(self, name=node.name, node=node, repartition=None, **changes)
+
+    def then_stateless(
+        self, given: str | None, prefix: str, where: Location, operator: Operator, **changes: Any
+    ) -> "Flow":
+        """Add a processor without stores below this one."""
+        name = self.building.graph.names.node(given, prefix, where)
+        return self.then(GraphProcessor(name, where, operator), **changes)
+
+    def repartitioned_for_join(self, given: str | None, where: Location) -> "Flow":
+        """Lead through a repartition topic if the keys may have changed. Source: `KStreamImpl.repartitionForJoin`."""
+        if not self.needs_repartition:
+            return self
+        graph = self.building.graph
+        base = self.name if given is None else given
+        made = new_repartition(
+            graph.names, base, key=self.key, value=self.value, where=where, is_named=given is not None
+        )
+        source = made.name
+        if self.repartition is None or self.name != base:
+            self.repartition = made
+            graph.add(made, self.node)
+        return replace(
+            self,
+            name=source,
+            node=self.repartition,
+            sources=frozenset({source}),
+            needs_repartition=False,
+            repartition=None,
+        )
+
+
+@dataclass(slots=True)
+class TableState:
+    """What a table knows beside its flow.
+
+    Attributes:
+        getter: makes what a join looks it up with; a source table keeps its content from then on.
+        store_name: of its store if the user named it.
+    """
+
+    flow: Flow
+    getter: Callable[[], Getter]
+    store_name: str | None
