@@ -62,10 +62,33 @@ class RocksFamily:
     def scan(
         self, start: bytes | None, end: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, as they are now. An iterator of RocksDB is itself a consistent view."""
-        if self._rows is None:
+        """Rows with start <= key < end, as they are now. An iterator of RocksDB is itself a consistent view.
+
+        Raises, while it is read:
+            StateCorruptionError: a row cannot be read.
+            StoreUnavailableError: the database has been closed meanwhile.
+        """
+        database_rows = self._rows
+        if database_rows is None:
             raise StoreUnavailableError(f"store {self.store!r} is closed")
-        scan = _Scan(self.store, self._rows, self._read_options(), start, end, reverse)
+        options = self._read_options()
+        if reverse:
+            iterator = database_rows.iter(options)
+            if end is None:
+                iterator.seek_to_last()
+            else:
+                iterator.seek_for_prev(end)
+                if iterator.valid() and iterator.key() == end:
+                    iterator.prev()
+            rows = _descending(iterator, start, self.store)
+        else:
+            if end is not None:
+                # The method for the lower bound sets this one too, so there is no lower bound.
+                options.set_iterate_upper_bound(end)
+            iterator = database_rows.iter(options)
+            iterator.seek(b"" if start is None else start)
+            rows = _ascending(iterator, options, self.store)
+        scan = _Scan(self.store, rows)
         self._scans.add(scan)
         return scan
 
@@ -91,52 +114,66 @@ class RocksFamily:
 class _Scan:
     """An open iterator, released when exhausted, closed, collected, or when the database is closed."""
 
-    __slots__ = ("__weakref__", "_is_cut_off", "_items", "_options", "_start", "_store")
+    __slots__ = ("__weakref__", "_is_cut_off", "_rows", "_store")
 
-    def __init__(
-        self, store: str, rows: Any, options: Any, start: bytes | None, end: bytes | None, reverse: bool
-    ) -> None:
-        if end is not None:
-            # rocksdict 0.3.29 sets the upper bound with the lower bound's method too, so there is no lower bound.
-            options.set_iterate_upper_bound(end)
-        # The iterator reads the bound out of the options without owning them: they have to live as long as it does, or
-        # rows go missing (both are pinned by tests).
-        self._options = options
+    def __init__(self, store: str, rows: Iterator[tuple[bytes, bytes]]) -> None:
         self._store = store
         self._is_cut_off = False
-        #: Going down, the start is compared.
-        self._start = start if reverse else None
-        if reverse:
-            self._items = rows.items(backwards=True, read_opt=options)
-        elif start is None:
-            self._items = rows.items(read_opt=options)
-        else:
-            self._items = rows.items(from_key=start, read_opt=options)
+        self._rows: Iterator[tuple[bytes, bytes]] | None = rows
 
     def __iter__(self) -> "_Scan":
         return self
 
     def __next__(self) -> tuple[bytes, bytes]:
-        items = self._items
-        if items is None:
+        rows = self._rows
+        if rows is None:
             if self._is_cut_off:
                 raise StoreUnavailableError(f"store {self._store!r} was closed while its rows were read")
             raise StopIteration
-        pair: tuple[bytes, bytes] | None = next(items, None)
-        if pair is None or (self._start is not None and pair[0] < self._start):
-            self._items = None
+        pair = next(rows, None)
+        if pair is None:
+            self._rows = None
             raise StopIteration
         return pair
 
     def close(self) -> None:
         """Release the iterator."""
-        self._items = None
+        self._rows = None
 
     def cut_off(self) -> None:
         """Release the iterator before whoever reads it is done."""
-        if self._items is not None:
-            self._items = None
+        if self._rows is not None:
+            self._rows = None
             self._is_cut_off = True
+
+
+def _ascending(iterator: Any, options: Any, store: str) -> Iterator[tuple[bytes, bytes]]:
+    """Rows from where the iterator stands to its bound.
+
+    `options` are held here: the iterator reads its bound out of them without owning them, and rows go missing if they
+    are freed. rocksdict's quicker `items()` takes damage for the end of the rows, so it cannot be used.
+    """
+    valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.next
+    while valid():
+        yield key(), value()
+        step()
+    with translated(store, "read rows"):
+        iterator.status()
+    del options
+
+
+def _descending(iterator: Any, start: bytes | None, store: str) -> Iterator[tuple[bytes, bytes]]:
+    """Rows from where the iterator stands down to `start`: there is no lower bound to set."""
+    valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.prev
+    low = b"" if start is None else start
+    while valid():
+        found = key()
+        if found < low:
+            return
+        yield found, value()
+        step()
+    with translated(store, "read rows"):
+        iterator.status()
 
 
 class RocksDatabase:

@@ -1,0 +1,23 @@
+"""Fixtures for the tests of stores: both engines, with and without cache, with values that stay objects or do not."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.state.spec import StoreSpec
+from tests.state.stores import Stores
+
+
+@pytest.fixture
+def open_stores(tmp_path: Path) -> Iterator[Callable[..., Stores]]:
+    """Open stores of these specs in the test's own directory; they are closed in the end."""
+    opened: list[Stores] = []
+
+    def open_(*specs: StoreSpec, cache_bytes: int = 1 << 20) -> Stores:
+        opened.append(Stores(*specs, path=tmp_path / "rocksdb", cache_bytes=cache_bytes))
+        return opened[-1]
+
+    yield open_
+    for stores in opened:
+        stores.state.close()

@@ -1,0 +1,181 @@
+"""A task's stores with a log around them: what the engine does, in a few lines, for the tests of stores."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from headrace.base.columns import Chunk, Columns
+from headrace.base.ids import Location, TaskId
+from headrace.processor.context import TaskContext
+from headrace.serde.primitives import int64, string
+from headrace.serde.serde import Serde
+from headrace.serde.structured import json
+from headrace.state.cache import CacheBudget
+from headrace.state.port import Position
+from headrace.state.restore import must_rebuild
+from headrace.state.rocksdb import RocksDatabase
+from headrace.state.rocksdb_options import RocksMemory
+from headrace.state.spec import Engine, Kind, StoreSpec
+from headrace.state.task_state import TaskState
+
+NUMBERS: Serde[int] = int64
+LISTS: Serde[list[int]] = json(list[int])
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def store_spec(
+    name: str = "store",
+    kind: Kind = "key_value",
+    *,
+    engine: Engine = "memory",
+    caching: bool = False,
+    timestamped: bool = True,
+    value: Serde[Any] = NUMBERS,
+    retention_ms: int | None = None,
+    size_ms: int | None = None,
+    retain_duplicates: bool = False,
+    logging: bool = True,
+) -> StoreSpec:
+    return StoreSpec(
+        name,
+        kind,
+        timestamped,
+        string,
+        value,
+        engine,
+        caching,
+        logging,
+        Location("app.py", 1),
+        retention_ms=retention_ms,
+        size_ms=size_ms,
+        retain_duplicates=retain_duplicates,
+    )
+
+
+class Stores:
+    """The stores of one task. `log` is what is durable of each changelog: (key, value, timestamp, headers)."""
+
+    def __init__(self, *specs: StoreSpec, path: Path | None = None, cache_bytes: int = 1 << 20) -> None:
+        self.specs = specs
+        self.path = path
+        self.cache = CacheBudget(cache_bytes)
+        self.memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+        self.log: dict[str, list[tuple[bytes, bytes | None, int, object]]] = {spec.name: [] for spec in specs}
+        self.columns: dict[str, Columns] = {}
+        self.dropped: list[tuple[str, str]] = []
+        self.rebuilt: list[str] = []
+        self.forwarded: list[tuple[Any, ...]] = []
+        self.now_ms = 1_000
+        self.open()
+
+    def open(self) -> None:
+        self.context = TaskContext("app", TaskId(0, 0), lambda: self.now_ms)
+        self.columns = {spec.name: Columns() for spec in self.specs if spec.logging}
+        self.state = TaskState(
+            self.specs,
+            self._database,
+            self.columns,
+            self.context,
+            self.cache,
+            dropped=lambda store, reason: self.dropped.append((store, reason)),
+            application_id="app",
+            now_ms=lambda: self.now_ms,
+        )
+        for spec in self.specs:
+            store: Any = self.state.state(spec.name)
+            if store.caching:
+                store.on_flush(lambda *update: self.forwarded.append(update), send_old=True)
+
+    def _database(self) -> RocksDatabase:
+        assert self.path is not None
+        return RocksDatabase(self.path, self.memory)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.state.state(name)
+
+    @property
+    def only(self) -> Any:
+        """The state of the only store there is."""
+        (spec,) = self.specs
+        return self.state.state(spec.name)
+
+    def logged(self, name: str = "store") -> list[tuple[bytes | None, bytes | None, int]]:
+        """What waits for the log."""
+        columns = self.columns[name]
+        return list(zip(columns.keys, columns.values, columns.timestamps))
+
+    def commit(self) -> None:
+        self.commit_log()
+        self.commit_stores()
+
+    def commit_log(self) -> None:
+        """The first half of a commit: flush, and make the changelogs durable."""
+        self.state.flush()
+        for name, columns in self.columns.items():
+            rows = zip(columns.keys, columns.values, columns.timestamps, columns.headers)
+            self.log[name] += [
+                (key or b"", value, timestamp, headers) for key, value, timestamp, headers in rows
+            ]
+            columns.clear()
+
+    def commit_stores(self) -> None:
+        """The second half of a commit: rows and positions."""
+        self.state.commit({name: Position(len(self.log[name]), f"id of {name}") for name in self.log})
+
+    def abort(self) -> None:
+        for columns in self.columns.values():
+            columns.clear()
+        self.state.discard()
+
+    def crash(self) -> None:
+        """Lose everything that is not on disk, and start again."""
+        self.state.close()
+        self.open()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        positions = self.state.positions()
+        for name, log in self.log.items():
+            position = positions[name]
+            reason = must_rebuild(
+                position,
+                topic_id=f"id of {name}",
+                mark=self.state.mark(name),
+                begin=0,
+                end=len(log),
+                now_ms=self.now_ms,
+                delete_retention_ms=DAY_MS,
+            )
+            if reason is not None:
+                self.rebuilt.append(reason)
+                self.state.clear(name)
+            start = 0 if reason is not None or position is None else position.offset
+            if start < len(log):
+                self.restore(name, log[start:], start)
+                self.state.restored(name, Position(len(log), f"id of {name}"))
+
+    def restore(
+        self, name: str, records: Iterable[tuple[bytes, bytes | None, int, object]], start: int = 0
+    ) -> None:
+        rows = list(records)
+        chunk = Chunk(
+            f"app-{name}-changelog",
+            0,
+            range(start, start + len(rows)),
+            [row[2] for row in rows],
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            None,
+            1,
+        )
+        self.state.restore(name, chunk)
+
+    def at(self, offset: int, timestamp: int, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
+        """Let a record be what is processed now."""
+        self.context.chunk = Chunk(
+            "input", 0, range(100, 200), [0] * 100, [None] * 100, [None] * 100, None, 1
+        )
+        self.context.index = offset - 100
+        self.context.timestamp = timestamp
+        self.context.headers = headers

@@ -1,0 +1,177 @@
+"""Key-value stores against a dictionary: whatever is done to them, in any order, with crashes between."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from headrace.state.spec import Engine
+from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
+
+KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
+BOUNDS = st.none() | KEYS
+NUMBER = st.integers(-5, 5)
+TIMES = st.integers(0, 50)
+
+
+class KeyValueMachine(RuleBasedStateMachine):
+    """`model` is what the store should hold, `committed` what it held at the last commit."""
+
+    engine: Engine = "memory"
+    caching = False
+    cache_bytes = 1 << 20
+    is_mutable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        value: Any = LISTS if self.is_mutable else NUMBERS
+        spec = store_spec(engine=self.engine, caching=self.caching, value=value)
+        self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
+        self.model: dict[bytes, tuple[Any, int]] = {}
+        self.committed: dict[bytes, tuple[Any, int]] = {}
+        self.below: dict[bytes, Any] = {}
+
+    def teardown(self) -> None:
+        self.stores.state.close()
+        assert self.stores.cache.used_bytes == 0
+        shutil.rmtree(self.folder)
+
+    def value(self, number: int) -> Any:
+        return [number] if self.is_mutable else number
+
+    @rule(key=KEYS, number=NUMBER, timestamp=TIMES)
+    def put(self, key: bytes, number: int, timestamp: int) -> None:
+        value = self.value(number)
+        self.stores.only.put(key, value, timestamp, ())
+        self.model[key] = (self.value(number), timestamp)
+        if self.is_mutable:
+            value.append(99)  # nobody's business but the caller's
+
+    @rule(key=KEYS, timestamp=TIMES)
+    def delete(self, key: bytes, timestamp: int) -> None:
+        self.stores.only.put(key, None, timestamp, ())
+        self.model.pop(key, None)
+
+    @rule(key=KEYS)
+    def get(self, key: bytes) -> None:
+        found = self.stores.only.get(key)
+        assert found == self.model.get(key)
+        if self.is_mutable and found is not None:
+            found[0].append(99)
+
+    @rule(start=BOUNDS, end=BOUNDS, reverse=st.booleans())
+    def ask_for_range(self, start: bytes | None, end: bytes | None, reverse: bool) -> None:
+        keys = [
+            key
+            for key in sorted(self.model, reverse=reverse)
+            if (start is None or start <= key) and (end is None or key <= end)
+        ]
+        expected = [(key, *self.model[key]) for key in keys]
+        assert list(self.stores.only.range(start, end, reverse)) == expected
+
+    @rule(prefix=KEYS)
+    def ask_for_prefix(self, prefix: bytes) -> None:
+        keys = [key for key in sorted(self.model) if key.startswith(prefix)]
+        assert list(self.stores.only.prefix(prefix)) == [(key, *self.model[key]) for key in keys]
+
+    @rule(key=KEYS, number=NUMBER)
+    def change_while_iterating(self, key: bytes, number: int) -> None:
+        before = [(known, *self.model[known]) for known in sorted(self.model)]
+        rows = self.stores.only.range(None, None)
+        seen = [next(rows, None)]
+        self.put(key, number, 1)
+        if before:
+            self.delete(before[-1][0], 2)
+        seen += list(rows)
+        assert [row for row in seen if row is not None] == before
+
+    @rule()
+    def flush(self) -> None:
+        self.stores.state.flush()
+
+    @rule()
+    def commit(self) -> None:
+        self.stores.commit()
+        self.committed = dict(self.model)
+        self.check_forwarded()
+        assert self.stores.state.buffered_bytes == 0
+
+    @rule()
+    def abort(self) -> None:
+        self.check_forwarded()
+        self.stores.abort()
+        self.model = dict(self.committed)
+        self.below = {key: value for key, (value, _) in self.model.items()}
+
+    @rule()
+    def crash(self) -> None:
+        self.check_forwarded()
+        self.stores.crash()
+        self.model = dict(self.committed)
+        self.below = {key: value for key, (value, _) in self.model.items()}
+
+    @rule()
+    def crash_within_commit(self) -> None:
+        """The log has it, the database does not."""
+        self.stores.commit_log()
+        self.committed = dict(self.model)
+        self.crash()
+
+    @rule()
+    def lose_the_disk(self) -> None:
+        self.check_forwarded()
+        self.stores.state.close()
+        shutil.rmtree(self.folder / "db", ignore_errors=True)
+        self.stores.open()
+        self.stores.catch_up()
+        self.model = dict(self.committed)
+        self.below = {key: value for key, (value, _) in self.model.items()}
+
+    @invariant()
+    def readers_of_other_threads_see_the_same(self) -> None:
+        rows = list(self.stores.state.read_only("store")._state.range(None, None))
+        assert rows == [(key, *self.model[key]) for key in sorted(self.model)]
+
+    @invariant()
+    def committed_reads_see_the_last_commit(self) -> None:
+        rows = list(self.stores.state.read_only("store", committed=True)._state.range(None, None))
+        assert rows == [(key, *self.committed[key]) for key in sorted(self.committed)]
+
+    def check_forwarded(self) -> None:
+        """Each update that the cache let go of has as its old value what was let go of before."""
+        for key, new, old, _, _ in self.stores.forwarded:
+            assert self.below.get(key) == old
+            assert new is not None or old is not None
+            if new is None:
+                del self.below[key]
+            else:
+                self.below[key] = new
+        self.stores.forwarded.clear()
+        if self.caching and not self.stores.only._dirty:
+            assert self.below == {key: value for key, (value, _) in self.model.items()}
+
+
+@pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
+@pytest.mark.parametrize("cache_bytes", [0, 1_200, 1 << 20], ids=["uncached", "evicting", "cached"])
+@pytest.mark.parametrize("engine", ["memory", "rocksdb"])
+def test_store_behaves_like_a_dictionary(engine: str, cache_bytes: int, is_mutable: bool) -> None:
+    attributes = {
+        "engine": engine,
+        "caching": cache_bytes > 0,
+        "cache_bytes": cache_bytes,
+        "is_mutable": is_mutable,
+    }
+    machine = type("Machine", (KeyValueMachine,), attributes)
+    examples = 8 if engine == "rocksdb" else 40
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None
+        ),
+    )

@@ -1,0 +1,195 @@
+"""Window stores against a dictionary of (key, start), with expiry: in any order, with crashes between."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from headrace.state.spec import Engine
+from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
+
+#: Segments are 60 s long, and a window lives for 130 s of stream time.
+SEGMENT_MS = 65_000
+RETENTION_MS = 130_000
+
+# Keys that contain one another, and one that looks like a key and a start.
+KEYS = st.sampled_from([b"", b"a", b"a\x00", b"ab", b"a" + bytes(8), b"a" + bytes(12), b"\xff"])
+STARTS = st.integers(0, 40).map(lambda count: count * 10_000)
+NUMBER = st.integers(-5, 5)
+
+Row = tuple[bytes, int, Any, int]
+
+
+def order_of_rows(row: Row) -> bytes:
+    key, start, _, _ = row
+    return (start - start % SEGMENT_MS).to_bytes(8, "big") + key + start.to_bytes(8, "big") + bytes(4)
+
+
+class WindowMachine(RuleBasedStateMachine):
+    engine: Engine = "memory"
+    caching = False
+    cache_bytes = 1 << 20
+    is_mutable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        value: Any = LISTS if self.is_mutable else NUMBERS
+        spec = store_spec(
+            kind="window", engine=self.engine, caching=self.caching, value=value, retention_ms=RETENTION_MS
+        )
+        self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
+        self.model: dict[tuple[bytes, int], tuple[Any, int]] = {}
+        self.stream_time = -1
+        self.committed = (dict(self.model), self.stream_time)
+
+    def teardown(self) -> None:
+        self.stores.state.close()
+        assert self.stores.cache.used_bytes == 0
+        shutil.rmtree(self.folder)
+
+    def expected(self, model: dict[tuple[bytes, int], tuple[Any, int]]) -> list[Row]:
+        rows = [(key, start, *found) for (key, start), found in model.items()]
+        return sorted((row for row in rows if row[1] > self.stream_time - RETENTION_MS), key=order_of_rows)
+
+    def value(self, number: int) -> Any:
+        return [number] if self.is_mutable else number
+
+    @rule(key=KEYS, start=STARTS, number=NUMBER)
+    def put(self, key: bytes, start: int, number: int) -> None:
+        self.stores.only.put(key, start, self.value(number), number + 100, ())
+        self.stream_time = max(self.stream_time, start)
+        self.model[key, start] = (self.value(number), number + 100)
+
+    @rule(key=KEYS, start=STARTS)
+    def delete(self, key: bytes, start: int) -> None:
+        self.stores.only.put(key, start, None, 1, ())
+        self.stream_time = max(self.stream_time, start)
+        self.model.pop((key, start), None)
+
+    @rule(key=KEYS, start=STARTS)
+    def get(self, key: bytes, start: int) -> None:
+        is_live = start > self.stream_time - RETENTION_MS
+        assert self.stores.only.get(key, start) == (self.model.get((key, start)) if is_live else None)
+
+    @rule(key=KEYS, start=st.none() | STARTS, end=st.none() | STARTS, reverse=st.booleans())
+    def ask_for_key(self, key: bytes, start: int | None, end: int | None, reverse: bool) -> None:
+        self.ask(key, start, end, reverse)
+
+    @rule(start=st.none() | STARTS, end=st.none() | STARTS, reverse=st.booleans())
+    def ask_for_all(self, start: int | None, end: int | None, reverse: bool) -> None:
+        self.ask(None, start, end, reverse)
+
+    def ask(self, key: bytes | None, start: int | None, end: int | None, reverse: bool) -> None:
+        expected = [
+            row
+            for row in self.expected(self.model)
+            if (key is None or row[0] == key)
+            and (start is None or start <= row[1])
+            and (end is None or row[1] <= end)
+        ]
+        if reverse:
+            expected.reverse()
+        assert list(self.stores.only.range(key, start, end, reverse)) == expected
+
+    @rule(key=KEYS, start=STARTS, number=NUMBER)
+    def change_while_iterating(self, key: bytes, start: int, number: int) -> None:
+        before = self.expected(self.model)
+        rows = self.stores.only.range(None, None, None)
+        seen = [next(rows, None)]
+        self.put(key, start, number)
+        if before:
+            self.delete(before[-1][0], before[-1][1])
+        seen += list(rows)
+        assert [row for row in seen if row is not None] == before
+
+    @rule()
+    def flush(self) -> None:
+        self.stores.state.flush()
+
+    @rule()
+    def commit(self) -> None:
+        self.stores.commit()
+        self.committed = (dict(self.model), self.stream_time)
+        assert self.stores.state.buffered_bytes == 0
+
+    @rule()
+    def abort(self) -> None:
+        self.stores.abort()
+        self.roll_back()
+
+    @rule()
+    def crash(self) -> None:
+        self.stores.crash()
+        self.roll_back()
+        if self.engine == "memory":
+            self.take_time_from_the_log()
+
+    @rule()
+    def crash_within_commit(self) -> None:
+        self.stores.commit_log()
+        self.committed = (dict(self.model), self.stream_time)
+        self.crash()
+        self.take_time_from_the_log()
+
+    @rule()
+    def lose_the_disk(self) -> None:
+        self.stores.state.close()
+        shutil.rmtree(self.folder / "db", ignore_errors=True)
+        self.stores.open()
+        self.stores.catch_up()
+        self.roll_back()
+        self.take_time_from_the_log()
+
+    def take_time_from_the_log(self) -> None:
+        """A window that was put and deleted within a cache is not in the log, and the time that it showed is lost."""
+        if self.caching:
+            logged = [int.from_bytes(key[-12:-4], "big") for key, *_ in self.stores.log["store"]]
+            found = self.stores.only.observed_stream_time
+            assert max(logged, default=-1) <= found <= self.stream_time
+            self.stream_time = found
+            self.committed = (self.committed[0], found)
+
+    def roll_back(self) -> None:
+        self.model, self.stream_time = dict(self.committed[0]), self.committed[1]
+
+    @invariant()
+    def stream_time_is_known(self) -> None:
+        assert self.stores.only.observed_stream_time == self.stream_time
+
+    @invariant()
+    def readers_of_other_threads_see_the_same(self) -> None:
+        rows = list(self.stores.state.read_only("store")._state.range(None, None, None))
+        assert rows == self.expected(self.model)
+
+    @invariant()
+    def committed_reads_see_the_last_commit(self) -> None:
+        rows = list(self.stores.state.read_only("store", committed=True)._state.range(None, None, None))
+        assert rows == self.expected(self.committed[0])
+
+
+@pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
+@pytest.mark.parametrize("cache_bytes", [0, 1_500, 1 << 20], ids=["uncached", "evicting", "cached"])
+@pytest.mark.parametrize("engine", ["memory", "rocksdb"])
+def test_store_behaves_like_a_dictionary_that_forgets(
+    engine: str, cache_bytes: int, is_mutable: bool
+) -> None:
+    attributes = {
+        "engine": engine,
+        "caching": cache_bytes > 0,
+        "cache_bytes": cache_bytes,
+        "is_mutable": is_mutable,
+    }
+    machine = type("Machine", (WindowMachine,), attributes)
+    examples = 8 if engine == "rocksdb" else 40
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None
+        ),
+    )
