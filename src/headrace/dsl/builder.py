@@ -1,6 +1,6 @@
 """Where a topology begins: sources, tables, stores, and `build()`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self, overload
 
 from typing_extensions import TypeVar
@@ -19,8 +19,7 @@ from headrace.dsl.rewrites import (
     reuse_source_topics,
 )
 from headrace.dsl.serdes import given
-from headrace.dsl.stream_state import Building, Flow, TableState
-from headrace.operators.getters import Getter, StoreGetter
+from headrace.dsl.stream_state import Building, Flow, source_table
 from headrace.operators.table import TableSource
 from headrace.serde.primitives import raw, string
 from headrace.serde.serde import Serde, SerdeOf
@@ -208,7 +207,7 @@ class StreamsBuilder:
         graph.add(node)
         self._declare(handle, where)
         flow = Flow(self._building, table_name, node, handle.key, handle.value, frozenset({source}))
-        return KTable(TableState(flow, source_getter(operator, materialized), operator.store))
+        return KTable(source_table(flow, operator, materialized.name))
 
     def add_state_store(self, store: Store[Any]) -> Self:
         """Add a store for processors that are connected to it by its name.
@@ -252,16 +251,6 @@ class StreamsBuilder:
     def _declare(self, handle: Topic[Any, Any], where: Location) -> None:
         if handle.partitions is not None:
             self._building.graph.declared_partitions.append((handle.name, handle.partitions, where))
-
-
-def source_getter(operator: TableSource, store: Materialized) -> Callable[[], Getter]:
-    """Return what makes the getter of a table that is read or made of a stream: from then on it keeps its content."""
-
-    def getter() -> Getter:
-        operator.store = store.name
-        return StoreGetter(store.name)
-
-    return getter
 
 
 def _rewrites(optimize: object) -> frozenset[str]:

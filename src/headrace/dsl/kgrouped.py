@@ -15,7 +15,7 @@ from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed, Unknown, given, of_annotation, of_result
-from headrace.dsl.stream_state import Flow, TableState
+from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.dsl.windows import TimeWindows
 from headrace.operators.aggregate import Aggregate, Count, Reduce
 from headrace.operators.getters import Getter, StoreGetter, WindowStoreGetter
@@ -26,7 +26,6 @@ from headrace.serde.windowed import TimeWindowedSerde
 from headrace.state.declaration import Store
 from headrace.state.spec import Kind
 from headrace.topology.places import caller
-from headrace.topology.wiring import Operator
 
 if TYPE_CHECKING:
     from headrace.dsl.ktable import KTable
@@ -75,7 +74,13 @@ class Grouping:
         return self.repartition, frozenset({made.name})
 
     def aggregated(
-        self, name: str, where: Location, operator: Operator, store: Materialized, key: Typed, getter: Getter
+        self,
+        name: str,
+        where: Location,
+        operator: TableOperator,
+        store: Materialized,
+        key: Typed,
+        getter: Getter,
     ) -> TableState:
         """Add an aggregation; return its table."""
         parent, sources = self.parent_of(store, where)
@@ -83,7 +88,7 @@ class Grouping:
         node = GraphProcessor(name, where, operator, stores=(store,))
         graph.add(node, parent)
         flow = Flow(self.flow.building, name, node, key, store.value, sources)
-        return TableState(flow, lambda: getter, store.name if store.queryable else None)
+        return TableState(flow, operator, lambda: getter, store.name if store.queryable else None)
 
 
 class _Step:
@@ -238,7 +243,7 @@ class KGroupedStream(Generic[K, V]):
             )
         return TimeWindowedKStream(self._grouping, windows)
 
-    def _table(self, step: _Step, operator: Operator, where: Location) -> "KTable[Any, Any]":
+    def _table(self, step: _Step, operator: TableOperator, where: Location) -> "KTable[Any, Any]":
         from headrace.dsl.ktable import KTable
 
         store = step.store
@@ -349,7 +354,7 @@ class TimeWindowedKStream(Generic[K, V]):
         made.retention_ms = needed if made.retention_ms is None else made.retention_ms
         return step
 
-    def _table(self, step: _Step, operator: Operator, where: Location) -> "KTable[Any, Any]":
+    def _table(self, step: _Step, operator: TableOperator, where: Location) -> "KTable[Any, Any]":
         from headrace.dsl.ktable import KTable
 
         store = step.store

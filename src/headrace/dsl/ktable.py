@@ -11,7 +11,7 @@ from headrace.dsl.functions import WithKey, plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.serdes import Typed, of_result
-from headrace.dsl.stream_state import Flow, TableState
+from headrace.dsl.stream_state import Flow, TableState, source_table
 from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
 from headrace.operators.table import TableFilter, TableMapValues, TableSource, ToStream
 from headrace.serde.serde import SerdeOf
@@ -66,6 +66,8 @@ class KTable(Generic[K, V_co]):
         operator = TableFilter(
             fn, negate=negate, store=None if made is None or not made.queryable else made.name
         )
+        # Where old values cost nothing, they tell which deletions nobody below has to hear of.
+        operator.send_old = self._state.send_old_values(force=False)
         return self._then(
             name, "KTABLE-FILTER-", where, operator, made, lambda: FilterGetter(above(), fn, negate=negate)
         )
@@ -125,10 +127,12 @@ class KTable(Generic[K, V_co]):
         value = (flow.value if value is None else value) if made is None else made.value
         if made is None or not made.queryable:
             node = GraphProcessor(name, where, operator)
-            return KTable(TableState(flow.then(node, key=key, value=value), getter, None))
+            out = flow.then(node, key=key, value=value)
+            return KTable(TableState(out, operator, getter, None, parent=self._state))
         node = GraphProcessor(name, where, operator, stores=(made,))
         kept = StoreGetter(made.name)
-        return KTable(TableState(flow.then(node, key=key, value=value), lambda: kept, made.name))
+        out = flow.then(node, key=key, value=value)
+        return KTable(TableState(out, operator, lambda: kept, made.name, parent=self._state))
 
     @overload
     def to_stream(self, *, name: Name = None) -> "KStream[K, V_co]": ...
@@ -168,10 +172,4 @@ class TableNode(GraphNode):
 def made_of_stream(flow: Flow, name: str, store: Materialized, where: Location) -> TableState:
     """Add the node of `to_table`; return the table."""
     operator = TableSource(store.name if store.queryable else None)
-    kept = StoreGetter(store.name)
-
-    def getter() -> Getter:
-        operator.store = store.name
-        return kept
-
-    return TableState(flow.then(TableNode(name, where, operator, store)), getter, operator.store)
+    return source_table(flow.then(TableNode(name, where, operator, store)), operator, store.name)

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from headrace.base.ids import Location
 from headrace.dsl.graph import Graph, GraphNode, GraphProcessor, Repartition
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed
-from headrace.operators.getters import Getter
+from headrace.operators.getters import Getter, StoreGetter
+from headrace.operators.table import TableSource
 from headrace.state.spec import Engine
 from headrace.topology.wiring import Operator
 
-__all__ = ["Building", "Flow", "TableState"]
+__all__ = ["Building", "Flow", "TableOperator", "TableState", "source_table"]
+
+
+class TableOperator(Operator, Protocol):
+    """What a table's node does: it may have a store, and sends old values if it is asked to."""
+
+    store: str | None
+    send_old: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,44 @@ class TableState:
     """What a table knows beside its flow.
 
     Attributes:
+        operator: of its node.
         getter: makes what a join looks it up with; a source table keeps its content from then on.
         store_name: of its store if the user named it.
+        parent: the table that a filter or a mapping is made of.
+        source_store: name of the store that a source table gets if something needs its content.
     """
 
     flow: Flow
+    operator: TableOperator
     getter: Callable[[], Getter]
     store_name: str | None
+    parent: "TableState | None" = None
+    source_store: str = ""
+
+    def send_old_values(self, *, force: bool) -> bool:
+        """Ask for old values in the table's updates; return whether they will be there.
+
+        Only `force` makes a source table keep its content for it. Source: `KTableImpl.enableSendingOldValues`.
+        """
+        operator = self.operator
+        if operator.send_old:
+            return True
+        if operator.store is None:
+            if not isinstance(operator, TableSource):
+                operator.send_old = self.parent is not None and self.parent.send_old_values(force=force)
+                return operator.send_old
+            if not force:
+                return False
+            operator.store = self.source_store
+        operator.send_old = True
+        return True
+
+
+def source_table(flow: Flow, operator: TableSource, store: str) -> TableState:
+    """Return the state of a table that is read, or made of a stream: it keeps its content once it is looked up."""
+
+    def getter() -> Getter:
+        operator.store = store
+        return StoreGetter(store)
+
+    return TableState(flow, operator, getter, operator.store, source_store=store)

@@ -23,14 +23,15 @@ class Aggregate:
     def __init__(self, init: Callable[[], Any], fn: Callable[[Any, Any, Any], Any], store: str) -> None:
         self._init = init
         self._fn = fn
-        self.store = store
+        self._name = store
+        self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         init, fn, send_old = self._init, self._fn, self.send_old
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        state = wiring.store(self.store)
+        state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
         if cached:
             forward_flushed(wiring, state, send_old=send_old)
@@ -64,14 +65,15 @@ class Reduce:
 
     def __init__(self, fn: Callable[[Any, Any], Any], store: str) -> None:
         self._fn = fn
-        self.store = store
+        self._name = store
+        self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         fn, send_old = self._fn, self.send_old
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        state = wiring.store(self.store)
+        state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
         if cached:
             forward_flushed(wiring, state, send_old=send_old)
@@ -104,14 +106,15 @@ class Count:
     """Counts records for each key: `Aggregate` without a call of user code."""
 
     def __init__(self, store: str) -> None:
-        self.store = store
+        self._name = store
+        self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         send_old = self.send_old
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        state = wiring.store(self.store)
+        state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
         if cached:
             forward_flushed(wiring, state, send_old=send_old)

@@ -35,14 +35,15 @@ class WindowAggregate:
         self._shape = shape
         self._init = init
         self._fn = fn
-        self.store = store
+        self._name = store
+        self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         (size, advance, grace), init, fn, send_old = self._shape, self._init, self._fn, self.send_old
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        state = wiring.store(self.store)
+        state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
         if cached:
             forward_flushed_windows(wiring, state, size, send_old=send_old)
@@ -103,14 +104,15 @@ class WindowCount:
 
     def __init__(self, shape: WindowShape, store: str) -> None:
         self._shape = shape
-        self.store = store
+        self._name = store
+        self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure; tumbling windows, where each record has one, get a shorter one."""
         if self._shape.advance_ms == self._shape.size_ms:
             return self._tumbling(wiring)
-        count = WindowAggregate(self._shape, int, _add_one, self.store)
+        count = WindowAggregate(self._shape, int, _add_one, self._name)
         count.send_old = self.send_old
         return count.compile(wiring)
 
@@ -118,7 +120,7 @@ class WindowCount:
         size, _, grace = self._shape
         send_old = self.send_old
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        state = wiring.store(self.store)
+        state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
         if cached:
             forward_flushed_windows(wiring, state, size, send_old=send_old)
