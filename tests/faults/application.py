@@ -20,6 +20,7 @@ from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.embedded import EmbeddedLog
+from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
 
 APPLICATION_ID = "faults"
@@ -32,7 +33,7 @@ PER_WINDOW = stores.window("per-window", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
 
 
-@hr.processor(LAST)
+@processor(LAST)
 def remember(record: hr.Record[str, int], last: KeyValueStore[str, int]) -> Iterator[hr.Record[str, int]]:
     """Put the latest value by hand, and pass every record on."""
     last.put(record.key, record.value)
@@ -44,7 +45,7 @@ def build() -> hr.Topology:
     builder = hr.StreamsBuilder()
     numbers = builder.stream(INPUT)
     numbers.process(remember).to(COPY)
-    digits = numbers.group_by(lambda key, value: str(value % 10))
+    digits = numbers.group_by(lambda key, value: str(value % 10), key=str)
     digits.count(store=BY_LAST_DIGIT).to_stream().to(COUNTED)
     numbers.group_by_key().reduce(lambda total, value: total + value, store=SUMS)
     numbers.group_by_key().windowed_by(hr.TimeWindows("1s", grace="1d")).count(store=PER_WINDOW)

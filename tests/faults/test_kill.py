@@ -32,7 +32,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(tmp_path: P
         time.sleep(moments.uniform(0.0, 0.25))  # the moment of the kill is what is tested
         killed_while_working += process.poll() is None
         process.kill()
-        process.wait()
+        process.communicate()
     feed.write(1_000)
     plain.drain(tmp_path)
     feed.close()
@@ -72,7 +72,7 @@ def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changel
         plain.wait_until_running(process)
         time.sleep(cuts.uniform(0.05, 0.3))
         process.kill()
-        process.wait()
+        process.communicate()
         for wal in sorted((tmp_path / "state").rglob("*.log")):
             size = wal.stat().st_size
             if wal.name[:-4].isdigit() and size:
