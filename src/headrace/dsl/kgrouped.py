@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from typing_extensions import TypeVar
 
@@ -35,9 +35,6 @@ __all__ = ["KGroupedStream", "TimeWindowedKStream"]
 K = TypeVar("K")
 V = TypeVar("V")
 A = TypeVar("A")
-
-#: When windows' results leave.
-Emit: TypeAlias = Literal["update", "close"]
 
 _AGGREGATE = "KSTREAM-AGGREGATE-"
 _REDUCE = "KSTREAM-REDUCE-"
@@ -226,20 +223,16 @@ class KGroupedStream(Generic[K, V]):
         )
         return self._table(step, Aggregate(make, fn, step.store.name), where)
 
-    def windowed_by(self, windows: TimeWindows, *, emit: Emit = "update") -> "TimeWindowedKStream[K, V]":
-        """Aggregate by windows of time.
+    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]":
+        """Aggregate by windows of time; a result leaves with each update.
 
         Raises:
-            TopologyError: `windows` are none, or results are to leave when windows close, which is not possible yet.
+            TopologyError: `windows` are none.
         """
         where = caller()
         if not isinstance(windows, TimeWindows):
             raise TopologyError(
                 f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m'), found {windows!r}"
-            )
-        if emit != "update":
-            raise TopologyError(
-                f"{where}: emit={emit!r}: only 'update' is possible, a result for each update"
             )
         return TimeWindowedKStream(self._grouping, windows)
 
