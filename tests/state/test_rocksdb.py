@@ -256,7 +256,7 @@ def test_a_stall_is_waited_for_without_stopping_other_threads(path: Path) -> Non
     rows.flush()
     assert rows.property_int_value("rocksdb.is-write-stopped") == 1
     relief = {"level0_slowdown_writes_trigger": "100", "level0_stop_writes_trigger": "100"}
-    relieved = threading.Timer(0.05, lambda: rows.set_options(relief))
+    relieved = threading.Timer(0.05, rows.set_options, [relief])
     relieved.start()
     database.write([("s", {b"b": b"2"})], {"s": Position(2, "id")})
     relieved.join()

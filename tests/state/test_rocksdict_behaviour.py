@@ -1,4 +1,4 @@
-"""What rocksdict does that one would not expect. Each is worked around in state/rocksdb.py; a new version may mend it."""
+"""What rocksdict does unexpectedly. state/rocksdb.py works around each; a new version may mend it."""
 
 import gc
 from collections.abc import Iterator
