@@ -1,0 +1,126 @@
+"""Views over the partitions of a store that this process has; what `Streams.query` hands out."""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeAlias, TypedDict
+
+from typing_extensions import TypeVar
+
+from headrace.base.errors import StoreUnavailableError, TopologyError
+from headrace.base.records import Windowed
+from headrace.state.declaration import Store
+from headrace.state.spec import StoreSpec
+from headrace.state.typed import ReadOnlyKeyValueStore, ReadOnlyWindowStore
+from headrace.topology.topology import Topology
+
+__all__ = ["KeyValueView", "QueryOptions", "WindowView", "local_view", "store_name"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Asks for the partitions that are here now: partition to its typed store.
+Partitions: TypeAlias = Callable[[], Mapping[int, Any]]
+
+
+class QueryOptions(TypedDict, total=False):
+    """How to query. `where` makes no difference while an application is one process; `partitions` leaves others out."""
+
+    where: Literal["all", "local"]
+    partitions: Sequence[int]
+
+
+def store_name(topology: Topology, store: Store[Any] | str) -> str:
+    """Return the name of a store of the topology.
+
+    Raises:
+        TopologyError: the topology has no such store; says what it has.
+    """
+    name = store if isinstance(store, str) else store.name
+    if name is None:
+        raise TopologyError("cannot query a store without a name: give it one where it is declared")
+    if name not in topology.stores:
+        near = difflib.get_close_matches(name, topology.stores, n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(topology.stores)) or 'none'}"
+        )
+        raise TopologyError(f"the topology has no store {name!r}; {hint}")
+    return name
+
+
+def local_view(spec: StoreSpec, partitions: Partitions, how: QueryOptions) -> Any:
+    """Make the view of a store's kind."""
+    chosen = how.get("partitions")
+    if chosen is None:
+        wanted = partitions
+    else:
+
+        def wanted() -> Mapping[int, Any]:
+            present = partitions()
+            missing = sorted(set(chosen) - set(present))
+            if missing:
+                raise StoreUnavailableError(f"store {spec.name!r} has no partition {missing[0]} here")
+            return {number: present[number] for number in chosen}
+
+    return WindowView(wanted) if spec.kind == "window" else KeyValueView(wanted)
+
+
+class KeyValueView(ReadOnlyKeyValueStore[K, V], Generic[K, V]):
+    """A key-value store over its partitions.
+
+    A key is looked for in every partition, since a partitioner of the user may have sent it anywhere. Ranges go
+    through one partition after another: they are sorted within each, as in Kafka Streams.
+    """
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, or None."""
+        for store in self._partitions().values():
+            value: V | None = store.get(key)
+            if value is not None:
+                return value
+        return None
+
+    def range(
+        self, start: K | None = None, end: K | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[K, V]]:
+        """Yield what lies from `start` to `end`, both included, in the order of the serialised keys."""
+        for store in self._partitions().values():
+            yield from store.range(start, end, reverse=reverse)
+
+    def all(self, *, reverse: bool = False) -> Iterator[tuple[K, V]]:
+        """Yield everything."""
+        for store in self._partitions().values():
+            yield from store.all(reverse=reverse)
+
+    def prefix(self, prefix: K) -> Iterator[tuple[K, V]]:
+        """Yield what begins with the bytes of `prefix`."""
+        for store in self._partitions().values():
+            yield from store.prefix(prefix)
+
+    def approximate_count(self) -> int:
+        """Return roughly how many keys there are."""
+        return sum(store.approximate_count() for store in self._partitions().values())
+
+
+class WindowView(ReadOnlyWindowStore[K, V], Generic[K, V]):
+    """A window store over its partitions; see `KeyValueView`."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def get(self, key: K, start: int) -> V | None:
+        """Return the value of the key's window that starts at `start` (epoch ms), or None."""
+        for store in self._partitions().values():
+            value: V | None = store.get(key, start)
+            if value is not None:
+                return value
+        return None
+
+    def range(
+        self, key: K | None = None, *, start: int | None = None, end: int | None = None, reverse: bool = False
+    ) -> Iterator[tuple[Windowed[K], V]]:
+        """Yield the windows that start from `start` to `end` (epoch ms, both included), of one key or of all."""
+        for store in self._partitions().values():
+            yield from store.range(key, start=start, end=end, reverse=reverse)

@@ -1,0 +1,1 @@
+"""The facade: a topology, a configuration, and the life of an application around one worker."""

@@ -1,0 +1,91 @@
+"""The properties of the application itself; collected with those of the other rooms by `streams.catalogue`."""
+
+import re
+from typing import Any
+
+from headrace.base.options import REQUIRED, Option, choice, integer, text
+
+__all__ = ["APPLICATION_ID", "BOOTSTRAP_SERVERS", "EMBEDDED_PATH", "OPTIONS", "STATE_DIR"]
+
+# It begins the names of topics, and names a directory: what Kafka allows in a topic's name, and no path.
+_APPLICATION_ID = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
+
+
+def _application_id(value: str) -> str | None:
+    if _APPLICATION_ID.fullmatch(value):
+        return None
+    return "it begins the names of topics: use letters, digits, '.', '_' and '-', and do not begin with '.'"
+
+
+def _one_thread(value: int) -> str | None:
+    return None if value == 1 else "this version runs one stream thread in a process: leave it at 1"
+
+
+def _not_empty(value: str) -> str | None:
+    return None if value.strip() else "it is empty"
+
+
+APPLICATION_ID: Option[str] = Option(
+    "application.id",
+    text,
+    REQUIRED,
+    "Name of the application: its consumer group, and what its topics and its state directory begin with.",
+    _application_id,
+)
+STATE_DIR: Option[str] = Option(
+    "state.dir",
+    text,
+    ".headrace",
+    "Where local state lives, in a directory named after the application.",
+    _not_empty,
+)
+EMBEDDED_PATH: Option[str | None] = Option(
+    "embedded.path",
+    text,
+    None,
+    "File of the embedded log, such as shop.db; made when it does not exist. Not a property of Kafka.",
+    lambda value: None if value is None else _not_empty(value),
+)
+BOOTSTRAP_SERVERS: Option[str | None] = Option(
+    "bootstrap.servers", text, None, "Kafka brokers. This version runs on the embedded log only."
+)
+
+OPTIONS: tuple[Option[Any], ...] = (
+    APPLICATION_ID,
+    BOOTSTRAP_SERVERS,
+    EMBEDDED_PATH,
+    STATE_DIR,
+    Option(
+        "num.stream.threads",
+        integer(minimum=1),
+        1,
+        "Stream threads of this process; 1 is all there is.",
+        _one_thread,
+    ),
+    # An application that moves here from a broker keeps its configuration: these are read, checked, and of no effect.
+    Option("client.id", text, "", "Names the clients of a broker; no effect on the embedded log."),
+    Option(
+        "group.protocol",
+        choice("classic", "streams", ignore_case=True),
+        "classic",
+        "How members of a group agree on tasks; no effect on the embedded log, which has one member.",
+    ),
+    Option(
+        "processing.guarantee",
+        choice("exactly_once_v2", "at_least_once"),
+        "exactly_once_v2",
+        "What a crash may repeat; the embedded log is exactly once, whatever is asked for.",
+    ),
+    Option(
+        "num.standby.replicas",
+        integer(minimum=0),
+        0,
+        "Copies of state elsewhere; no effect on the embedded log.",
+    ),
+    Option(
+        "application.server",
+        text,
+        "",
+        "Advertises host:port for remote queries; no effect on the embedded log.",
+    ),
+)
