@@ -1,0 +1,1 @@
+"""The command line, `headrace`: thin commands over `streams`, `query` and the log."""

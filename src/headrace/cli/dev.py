@@ -1,0 +1,113 @@
+"""`headrace dev`: runs an application while it is written; a change of the user's files starts it anew."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from headrace.base.errors import AlreadyRunningError, ConfigError, HeadraceError, ProcessingError
+from headrace.cli.failure import UserCodeError, one_line, show_processing_error, show_user_error
+from headrace.cli.serving import quiet_end, serve
+from headrace.cli.settings import Settings, dev_log, property_options, settings_of
+from headrace.cli.status import StatusLine
+from headrace.cli.target import Target, TargetError, load, source_file
+from headrace.cli.watch import Watch, files_of_traceback, user_files
+from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH, STATE_DIR
+from headrace.streams.signals import StopSignals
+from headrace.streams.streams import Streams
+
+__all__ = ["command"]
+
+_COMMIT_INTERVAL_MS = 100
+
+# Tells the process that takes over that it is not the first: then even a missing module is waited for.
+_AGAIN = "--again"
+
+
+@click.command("dev")
+@click.argument("target", metavar="MODULE:NAME")
+@property_options
+@click.option(_AGAIN, is_flag=True, hidden=True)
+def command(target: str, again: bool, **options: Any) -> None:
+    """Run MODULE:NAME on a log of its own, and again whenever its files change.
+
+    The embedded log is .headrace/APPLICATION_ID.db unless --embedded names another; commits come every 100 ms.
+    """
+    settings = settings_of(options)
+    settings.config(None)
+    quiet_end()
+    # Python takes a compiled file for fresh if source time (in seconds) and size agree: a quick edit would be missed.
+    sys.dont_write_bytecode = True
+    watch = Watch()
+    file = source_file(target)
+    if file is not None:
+        watch.add([file])
+    try:
+        found = load(target)
+        watch.add(user_files())
+        streams, path = _streams(found, settings)
+        started = (
+            f"headrace: application {streams.application_id!r} on {path}, watching {len(user_files())} files"
+        )
+        if serve(streams, StatusLine(), started=started, interrupted=lambda: _has_changed(watch)):
+            _start_anew(watch.changed())
+    except (AlreadyRunningError, ConfigError):
+        raise
+    except TargetError:
+        if not again:
+            raise
+        _wait_and_start_anew(watch, sys.exc_info()[1])
+    except Exception as error:
+        _wait_and_start_anew(watch, error)
+
+
+def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
+    config = settings.config(found.module, **{"commit.interval.ms": _COMMIT_INTERVAL_MS})
+    path = config.get(EMBEDDED_PATH)
+    if path is None:
+        path = str(dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID)))
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return Streams(found.topology, config, embedded_path=path), path
+
+
+def _has_changed(watch: Watch) -> bool:
+    watch.add(user_files())
+    return bool(watch.changed())
+
+
+def _wait_and_start_anew(watch: Watch, error: BaseException | None) -> None:
+    """Show what went wrong, and wait for a file to change; return when a signal comes instead."""
+    watch.add(user_files() | files_of_traceback(error))
+    if isinstance(error, UserCodeError):
+        show_user_error(error)
+    elif isinstance(error, ProcessingError):
+        show_processing_error(error)
+    elif not isinstance(error, HeadraceError):
+        traceback.print_exception(error)
+    else:
+        click.echo(f"headrace: {one_line(str(error))}", err=True)
+    click.echo("headrace: waiting for a change", err=True)
+    with StopSignals() as signals:
+        changed = watch.wait(signals.wait)
+    if changed:
+        _start_anew(changed)
+
+
+def _start_anew(changed: list[Path]) -> NoReturn:
+    """Become a new process with the same command line: nothing of the old modules, threads and files remains.
+
+    A child process would do too, but then signals must be passed on, and a killed parent leaves its child behind.
+    """
+    names = ", ".join(_shown(file) for file in changed)
+    click.echo(f"headrace: {names} changed, starting anew", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    arguments = [each for each in sys.orig_argv[1:] if each != _AGAIN]
+    os.execv(sys.executable, [sys.executable, *arguments, _AGAIN])
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(Path.cwd())) if Path.cwd() in file.parents else str(file)

@@ -1,0 +1,124 @@
+"""Records as JSON lines: one record a line, with key, value, timestamp and headers."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headrace.base.columns import Chunk
+from headrace.base.errors import SerializationError
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.cli.formats import AUTO, Format
+
+__all__ = ["LineError", "LineRecord", "read_line", "write_chunk"]
+
+_FIELDS = frozenset({"key", "value", "timestamp", "headers", "partition", "topic", "offset"})
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class LineError(SerializationError):
+    """A line is no record: says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineRecord:
+    """What a line stands for. `partition` is None where the key decides."""
+
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Headers
+    partition: int | None
+
+
+def read_line(line: bytes, key: Format, value: Format) -> LineRecord:
+    """Return the record of a line. `topic` and `offset` are ignored, so that what was read can be written elsewhere.
+
+    Raises:
+        LineError: it is no JSON object, has other fields, or a field of another kind.
+    """
+    try:
+        document = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LineError(f"it is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise LineError('it is no object: write {"key": …, "value": …}')
+    unknown = sorted(document.keys() - _FIELDS)
+    if unknown:
+        raise LineError(
+            f"it has the field {unknown[0]!r}; there are key, value, timestamp, headers and partition"
+        )
+    return LineRecord(
+        _field(document, "key", key),
+        _field(document, "value", value),
+        _timestamp(document.get("timestamp")),
+        _headers(document.get("headers")),
+        _partition(document.get("partition")),
+    )
+
+
+def _field(document: Mapping[str, Any], name: str, format: Format) -> bytes | None:
+    found = document.get(name)
+    if found is None:
+        return None
+    try:
+        return format.read(found)
+    except SerializationError as error:
+        raise LineError(f"its {name} cannot be written: {error}") from None
+
+
+def _timestamp(found: Any) -> int:
+    if found is None:
+        return time.time_ns() // 1_000_000
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        raise LineError(f"its timestamp is {found!r}, but must be epoch milliseconds")
+    return found
+
+
+def _partition(found: Any) -> int | None:
+    if found is not None and (isinstance(found, bool) or not isinstance(found, int) or found < 0):
+        raise LineError(f"its partition is {found!r}, but must be a number of at least 0")
+    return found
+
+
+def _headers(found: Any) -> Headers:
+    if not found:
+        return NO_HEADERS
+    pairs = list(found.items()) if isinstance(found, dict) else found
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs
+    ):
+        raise LineError('its headers are neither {"name": "value"} nor [["name", "value"]]')
+    try:
+        return tuple((name, None if text is None else AUTO.read(text)) for name, text in pairs)
+    except SerializationError as error:
+        raise LineError(f"its headers cannot be written: {error}") from None
+
+
+def write_chunk(chunk: Chunk, first: int, count: int, key: Format, value: Format) -> bytes:
+    """Return the lines of `count` records of a chunk from index `first` on, each with its line break."""
+    show_key, show_value = key.show, value.show
+    lines = []
+    for index in range(first, first + count):
+        raw_key, raw_value = chunk.keys[index], chunk.values[index]
+        record: dict[str, object] = {
+            "topic": chunk.topic,
+            "partition": chunk.partition,
+            "offset": chunk.offsets[index],
+            "timestamp": chunk.timestamps[index],
+            "key": None if raw_key is None else show_key(raw_key),
+            "value": None if raw_value is None else show_value(raw_value),
+            "headers": [] if chunk.headers is None else _shown_headers(chunk.headers[index]),
+        }
+        lines.append(_encode(record))
+    lines.append(b"")
+    return b"\n".join(lines)
+
+
+def _shown_headers(headers: Headers) -> list[list[object]]:
+    # Pairs, not an object: a name may occur twice.
+    return [[name, None if text is None else AUTO.show(text)] for name, text in headers]

@@ -1,0 +1,97 @@
+"""The entry of `headrace`: the tree of commands, and the one place where errors become lines and exit codes.
+
+Exit codes: 0 for a clean end, 1 for a failure, 2 for a mistake in what was asked for, 130 after Ctrl-C.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from headrace.base.errors import ConfigError, HeadraceError, ProcessingError, TopologyError
+from headrace.cli.failure import UserCodeError, one_line, show_processing_error, show_user_error
+
+__all__ = ["headrace", "main"]
+
+# Commands are imported when they are asked for, so that `headrace --help` answers at once.
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "config": ("headrace.cli.config", "Explain properties."),
+    "demo": ("headrace.cli.demo", "Run the year of flights."),
+    "dev": ("headrace.cli.dev", "Run an application while you write it: reloads on change."),
+    "run": ("headrace.cli.run", "Run an application."),
+    "stores": ("headrace.cli.stores", "Look into the stores of an application."),
+    "topics": ("headrace.cli.topics", "List, create, write and read topics."),
+    "topology": ("headrace.cli.topology", "Show what a topology is made of."),
+}
+
+
+class _OutputUnwanted(Exception):  # noqa: N818 - nothing is wrong
+    """Whoever reads our output (`| head`) has enough."""
+
+
+class _Commands(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would exit with 1.
+            raise _OutputUnwanted from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="headrace", message="%(prog)s %(version)s")
+def headrace() -> None:
+    """Kafka Streams for Python, from the command line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code. A mistake is one line on the error stream, never a traceback."""
+    try:
+        code = headrace.main(arguments, prog_name="headrace", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        code = 2
+    except click.ClickException as error:
+        # Three lines of usage around a missing option hide the one that says what is wrong.
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "headrace"
+        code = _mistake(f"{one_line(error.format_message())} (see `{where} --help`)", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except (_OutputUnwanted, BrokenPipeError):
+        # Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except UserCodeError as error:
+        show_user_error(error)
+        code = 1
+    except ProcessingError as error:
+        show_processing_error(error)
+        code = 1
+    except (ConfigError, TopologyError) as error:
+        code = _mistake(str(error), 2)
+    except (HeadraceError, TimeoutError) as error:
+        code = _mistake(str(error), 1)
+    sys.exit(code)
+
+
+def _mistake(message: str, code: int) -> int:
+    click.echo(f"headrace: {one_line(message)}", err=True)
+    return code

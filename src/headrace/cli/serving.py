@@ -1,0 +1,54 @@
+"""Runs an application in the foreground for `headrace run`, `dev` and `demo`: signals, status line, end."""
+
+import logging
+from collections.abc import Callable
+
+from headrace.cli.status import StatusLine
+from headrace.streams.signals import StopSignals
+from headrace.streams.states import FINAL
+from headrace.streams.streams import Streams
+
+__all__ = ["quiet_end", "serve"]
+
+_REFRESH_SECONDS = 0.25
+
+
+def serve(
+    streams: Streams, line: StatusLine, *, started: str, interrupted: Callable[[], bool] = lambda: False
+) -> bool:
+    """Run until a signal, the application's own end, or `interrupted` (asked a few times a second); then close.
+
+    `started` is said once it has its lock and its log; nothing is said before, so that a refusal stands alone.
+
+    Returns whether `interrupted` ended it. The application commits and leaves in each of the cases.
+
+    Raises:
+        Exception: what killed the application.
+    """
+    was_interrupted = False
+    with StopSignals() as signals, line:
+        streams.on_state_change(lambda new, old: signals.wake())
+        streams.start()
+        line.say(started)
+        while streams.state not in FINAL:
+            line.show(streams.state, streams.status())
+            if signals.wait(_REFRESH_SECONDS):
+                break
+            if interrupted():
+                was_interrupted = True
+                break
+        if streams.state not in FINAL:
+            line.show("stopping", streams.status())
+        # Without a limit: the second signal is the limit.
+        streams.close(timeout=None)
+    streams.wait()
+    return was_interrupted
+
+
+def quiet_end() -> None:
+    """Set up the log of a command: warnings on the error stream; the end of the application is told by the command."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("headrace.streams").setLevel(logging.CRITICAL)
+    # The record that ends the application is shown by the command, with the user's own frames only; the warnings of
+    # this log, about records that were dropped, stay.
+    logging.getLogger("headrace.failures").addFilter(lambda record: record.levelno < logging.ERROR)

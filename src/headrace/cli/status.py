@@ -1,0 +1,103 @@
+"""The line that `headrace run` and `dev` keep on the terminal: records a second, lag, tasks, progress of a restore."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from headrace.engine.status import WorkerStatus
+
+__all__ = ["StatusLine", "status_text"]
+
+# Without a terminal lines add up, so there are few.
+_PLAIN_SECONDS = 10.0
+
+
+def status_text(state: str, status: WorkerStatus | None, *, paused: bool = False) -> str:
+    """Say in one line how an application is.
+
+    >>> from headrace.base.ids import TaskId
+    >>> from headrace.engine.status import TaskStatus, WorkerStatus
+    >>> status_text("running", WorkerStatus("running", 1500, 12000.4, 25, tasks=(TaskStatus(TaskId(0, 0), "running"),)))
+    'running: 12,000 records/s, lag 25, 1 task, 1,500 records processed'
+    """
+    if status is None or status.state == "starting":
+        return state
+    count = len(status.tasks)
+    tasks = f"{count} task" + ("" if count == 1 else "s")
+    restoring = [task for task in status.tasks if task.state == "restoring"]
+    if restoring:
+        done, remaining = sum(task.restored for task in restoring), sum(task.remaining for task in restoring)
+        share = 100 * done // max(1, done + remaining)
+        speed = sum(task.records_per_second for task in restoring)
+        return (
+            f"{state}: restoring {len(restoring)} of {tasks}, {share} % ({done:,} of {done + remaining:,} records, "
+            f"{speed:,.0f} records/s), lag {status.lag_records:,}"
+        )
+    parts = [
+        f"{status.records_per_second:,.0f} records/s",
+        f"lag {status.lag_records:,}",
+        tasks,
+        f"{status.records:,} records processed",
+    ]
+    if status.dropped:
+        parts.append(f"{status.dropped:,} dropped")
+    return f"{'paused' if paused else state}: {', '.join(parts)}"
+
+
+class StatusLine:
+    """Shows the line on the error stream: kept in place on a terminal, else written now and then.
+
+    The output stream stays the application's own (`print` in a topology).
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
+        self._live: Any = None
+        self._shown = ""
+        self._shown_state = ""
+        self._next_plain = 0.0
+
+    def __enter__(self) -> Self:
+        if not self._is_quiet and sys.stderr.isatty():
+            # rich takes 60 ms to import; only a terminal has use for it.
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live("", console=Console(stderr=True), refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """Write a line of its own, above the one that stays."""
+        if self._is_quiet:
+            return
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=True)
+
+    def show(self, state: str, status: WorkerStatus | None) -> None:
+        """Show how the application is now."""
+        if self._is_quiet:
+            return
+        text = status_text(state, status)
+        if self._live is not None:
+            from rich.text import Text
+
+            color = "green" if state == "running" else "yellow"
+            self._live.update(Text.assemble(("● ", color), text), refresh=True)
+            return
+        now = time.monotonic()
+        if text != self._shown and (state != self._shown_state or now >= self._next_plain):
+            self._shown, self._shown_state, self._next_plain = text, state, now + _PLAIN_SECONDS
+            click.echo(text, err=True)

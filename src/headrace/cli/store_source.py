@@ -1,0 +1,109 @@
+"""A store of an application as `headrace stores` sees it: the changelog, and how its rows stand on a line."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from headrace.base.errors import StoreUnavailableError
+from headrace.base.ids import TopicPartition
+from headrace.cli.formats import AUTO, FORMATS, Format, format_of
+from headrace.log.port import Log
+from headrace.query.changelog import changelog_of, key_value_rows, partitions_of, read_rows, window_rows
+from headrace.query.local import store_name
+from headrace.state.spec import StoreSpec
+from headrace.topology.topology import Topology
+
+__all__ = ["StoreSource", "open_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSource:
+    """A store that can be read. `spec` is None where no application was named: rows are keys and values then."""
+
+    log: Log
+    partitions: Sequence[TopicPartition]
+    spec: StoreSpec | None
+    key: Format
+    value: Format
+    #: Where the store is a table on its own source topic: the group whose committed offsets say how far it is.
+    group: str | None
+
+    def lines(
+        self,
+        partition: TopicPartition,
+        *,
+        first: bytes | None = None,
+        last: bytes | None = None,
+        start: int | None = None,
+    ) -> Iterator[dict[str, object]]:
+        """Yield the rows of a partition from key `first` to `last` (bytes, both included); of windows, `start` only."""
+        rows = read_rows(self.log, partition, group=self.group)
+        show_key, show_value = self.key.show, self.value.show
+        if self.spec is not None and self.spec.kind == "window":
+            size_ms = self.spec.size_ms
+            for window in window_rows(rows, self.spec.retention_ms):
+                if _within(window.key, first, last) and start in (None, window.start):
+                    yield {
+                        "key": show_key(window.key),
+                        "start": window.start,
+                        "end": None if size_ms is None else window.start + size_ms,
+                        "value": show_value(window.value),
+                    }
+            return
+        for row in key_value_rows(rows):
+            if _within(row.key, first, last):
+                yield {"key": show_key(row.key), "value": show_value(row.value), "timestamp": row.timestamp}
+
+    def close(self) -> None:
+        """Close the log."""
+        self.log.close()
+
+
+def _within(key: bytes, first: bytes | None, last: bytes | None) -> bool:
+    return (first is None or key >= first) and (last is None or key <= last)
+
+
+def open_store(
+    log: Log, store: str, application_id: str, topology: Topology | None, key: str | None, value: str | None
+) -> StoreSource:
+    """Find a store's changelog and formats. `key` and `value` name formats that win over declared ones.
+
+    Raises:
+        TopologyError: the application has no such store.
+        StoreUnavailableError: it has no changelog, or has not run on this log.
+    """
+    spec: StoreSpec | None = None
+    group = None
+    if topology is None:
+        topic = f"{application_id}-{store}-changelog"
+        _check_known(log, store, application_id)
+        formats = (AUTO, AUTO)
+    else:
+        spec = topology.stores[store_name(topology, store)]
+        topic = changelog_of(spec, application_id)
+        if spec.source_topic is not None:
+            topic, group = topology.decorate(topic, application_id), application_id
+        formats = (format_of(spec.key, topic), format_of(spec.value, topic))
+    return StoreSource(
+        log,
+        partitions_of(log, topic),
+        spec,
+        FORMATS[key] if key else formats[0],
+        FORMATS[value] if value else formats[1],
+        group,
+    )
+
+
+def _check_known(log: Log, store: str, application_id: str) -> None:
+    prefix, suffix = f"{application_id}-", "-changelog"
+    stores = [
+        topic[len(prefix) : -len(suffix)]
+        for topic in log.topics()
+        if topic.startswith(prefix) and topic.endswith(suffix)
+    ]
+    if store not in stores:
+        near = difflib.get_close_matches(store, stores, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(stores)) or 'none'}"
+        raise StoreUnavailableError(
+            f"application {application_id!r} has no changelog of a store {store!r}; {hint}"
+        )

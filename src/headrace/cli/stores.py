@@ -1,0 +1,175 @@
+"""`headrace stores`: looks into stores through their changelogs, also beside the running application."""
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+from typing_extensions import TypeVar
+
+from headrace.base.errors import ConfigError, HeadraceError, SerializationError
+from headrace.base.murmur2 import partition_for
+from headrace.cli.formats import Format
+from headrace.cli.serdes import format_options
+from headrace.cli.store_source import StoreSource, open_store
+from headrace.cli.topics import application_of, open_existing
+from headrace.query.changelog import changelog_of, partitions_of
+
+__all__ = ["command"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_encode = msgspec.json.Encoder().encode
+
+# Lines that go out in one piece: 100,000 small writes cost a second.
+_LINES = 2_000
+
+
+def _source_options(command: C) -> C:
+    """Say which application and which log."""
+    for option in (
+        click.option(
+            "--application-id", metavar="ID", help="The application's id; by default the module's name."
+        ),
+        click.option("--embedded", metavar="PATH", help="File of the embedded log."),
+        click.option(
+            "--app", metavar="MODULE:NAME", help="The application, for the kinds and serdes of its stores."
+        ),
+    ):
+        command = option(command)
+    return format_options(command)
+
+
+def _source(store: str, options: dict[str, Any]) -> StoreSource:
+    target, application_id = application_of(options["app"], options["application_id"])
+    if application_id is None:
+        raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
+    log = open_existing(options["embedded"], application_id)
+    topology = target.topology if target else None
+    try:
+        return open_store(
+            log, store, application_id, topology, options["key_format"], options["value_format"]
+        )
+    except BaseException:
+        log.close()
+        raise
+
+
+@click.group("stores")
+def command() -> None:
+    """Look into the stores of an application, as of its last commit; it may be running."""
+
+
+@command.command("list")
+@click.option("--app", metavar="MODULE:NAME", help="The application.")
+@click.option("--embedded", metavar="PATH", help="File of the embedded log.")
+@click.option("--application-id", metavar="ID", help="The application's id; by default the module's name.")
+def list_stores(app: str | None, embedded: str | None, application_id: str | None) -> None:
+    """List stores with kind, partitions and the topic they are rebuilt from."""
+    target, app_id = application_of(app, application_id)
+    if app_id is None:
+        raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
+    log = open_existing(embedded, app_id)
+    try:
+        rows = [("store", "kind", "partitions", "topic")]
+        topics = log.topics()
+        if target is not None:
+            for name, spec in sorted(target.topology.stores.items()):
+                try:
+                    topic = target.topology.decorate(changelog_of(spec, app_id), app_id)
+                    count = str(len(partitions_of(log, topic)))
+                except HeadraceError:
+                    topic, count = "-", "-"
+                rows.append((name, spec.kind, count, topic))
+        else:
+            prefix, suffix = f"{app_id}-", "-changelog"
+            for topic in sorted(topics):
+                if topic.startswith(prefix) and topic.endswith(suffix):
+                    rows.append(
+                        (topic[len(prefix) : -len(suffix)], "?", str(topics[topic].partitions), topic)
+                    )
+    finally:
+        log.close()
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]))
+
+
+@command.command("get")
+@click.argument("store")
+@click.argument("key")
+@click.option("--start", type=int, metavar="MS", help="Of a window store: only the window that starts then.")
+@_source_options
+def get(store: str, key: str, start: int | None, **options: Any) -> None:
+    """Print the row of KEY, or its windows, as JSON lines; KEY is text, or JSON where keys are not text.
+
+    Exit code 1 when there is none.
+    """
+    source = _source(store, options)
+    try:
+        wanted = key_bytes(source.key, key)
+        count = len(source.partitions)
+        # The partitioner may be the user's own, so the other partitions come after the likely one.
+        likely = partition_for(wanted, count)
+        for partition in sorted(source.partitions, key=lambda each: each.partition != likely):
+            lines = list(source.lines(partition, first=wanted, last=wanted, start=start))
+            if lines:
+                _print(iter(lines))
+                return
+    finally:
+        source.close()
+    raise click.exceptions.Exit(1)
+
+
+@command.command("scan")
+@click.argument("store")
+@click.option("--from", "first", metavar="KEY", help="Smallest key.")
+@click.option("--to", "last", metavar="KEY", help="Largest key, included.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Most rows.")
+@_source_options
+def scan(store: str, first: str | None, last: str | None, limit: int, **options: Any) -> None:
+    """Print rows from one key to another as JSON lines, partition by partition, sorted by the bytes of their keys."""
+    source = _source(store, options)
+    try:
+        low = None if first is None else key_bytes(source.key, first)
+        high = None if last is None else key_bytes(source.key, last)
+        found = (line for each in source.partitions for line in source.lines(each, first=low, last=high))
+        _print(islice(found, limit))
+    finally:
+        source.close()
+
+
+@command.command("dump")
+@click.argument("store")
+@_source_options
+def dump(store: str, **options: Any) -> None:
+    """Print all rows as JSON lines: key, value and timestamp; of a window store key, start, end and value."""
+    source = _source(store, options)
+    try:
+        _print(line for each in source.partitions for line in source.lines(each))
+    finally:
+        source.close()
+
+
+def key_bytes(format: Format, text: str) -> bytes:
+    """Return the bytes of a key as people type it: text where keys are text, else JSON.
+
+    Raises:
+        ConfigError: it is no key of this store.
+    """
+    try:
+        return format.read(text)
+    except SerializationError as error:
+        try:
+            return format.read(msgspec.json.decode(text.encode()))
+        except (SerializationError, msgspec.DecodeError):
+            raise ConfigError(f"{text!r} is no key of this store: {error}") from None
+
+
+def _print(lines: Iterator[dict[str, object]]) -> None:
+    out = sys.stdout.buffer
+    while batch := list(islice(lines, _LINES)):
+        out.write(b"\n".join([*map(_encode, batch), b""]))
+    out.flush()

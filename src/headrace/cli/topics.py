@@ -1,0 +1,238 @@
+"""`headrace topics`: lists, creates, writes and reads topics of an embedded log, also beside a running application."""
+
+import select
+import sys
+from io import BufferedReader
+from typing import cast
+
+import click
+import msgspec
+
+from headrace.base.errors import ConfigError, LogError, UnknownTopicError
+from headrace.base.ids import TopicPartition
+from headrace.cli.lines import LineError
+from headrace.cli.places import First, first_of
+from headrace.cli.reading import read_topic
+from headrace.cli.serdes import format_options, topic_formats
+from headrace.cli.settings import log_file
+from headrace.cli.target import Target, load
+from headrace.cli.writing import LineWriter
+from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import TopicSpec
+from headrace.streams.config import Config
+from headrace.streams.options import APPLICATION_ID, STATE_DIR
+
+__all__ = ["command"]
+
+_embedded = click.option("--embedded", metavar="PATH", help="File of the embedded log.")
+_app = click.option("--app", metavar="MODULE:NAME", help="Application whose serdes and log are meant.")
+_application_id = click.option("--application-id", metavar="ID", help="Its id; by default the module's name.")
+
+
+def open_existing(embedded: str | None, application_id: str | None) -> EmbeddedLog:
+    """Open a log that exists: looking must not make an empty one.
+
+    Raises:
+        ConfigError: no file is meant, several could be, or it is not there.
+    """
+    path = log_file(embedded, Config.load().get(STATE_DIR), application_id)
+    if not path.exists():
+        raise ConfigError(
+            f"there is no embedded log {str(path)!r}: start the application, or give --embedded PATH"
+        )
+    return EmbeddedLog.open(path)
+
+
+def application_of(app: str | None, application_id: str | None) -> tuple[Target | None, str | None]:
+    """Return what `--app` means, and the application id: by flag, environment, else the module's name."""
+    found = load(app) if app else None
+    config = Config.load()
+    if application_id is None and config.is_set(APPLICATION_ID.name):
+        application_id = config.get(APPLICATION_ID)
+    return found, application_id or (found.module if found else None)
+
+
+@click.group("topics")
+def command() -> None:
+    """List, create, write and read topics."""
+
+
+@command.command("list")
+@_embedded
+@_application_id
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+def list_topics(embedded: str | None, application_id: str | None, as_json: bool) -> None:
+    """List topics with their partitions and the number of records."""
+    log = open_existing(embedded, application_of(None, application_id)[1])
+    try:
+        rows = []
+        for name, topic in sorted(log.topics().items()):
+            partitions = [TopicPartition(name, number) for number in range(topic.partitions)]
+            begin, end = log.beginning_offsets(partitions), log.end_offsets(partitions)
+            rows.append(
+                (name, topic.partitions, sum(end[each] - begin[each] for each in partitions), topic.config)
+            )
+    finally:
+        log.close()
+    if as_json:
+        for name, count, records, config in rows:
+            row = {"topic": name, "partitions": count, "records": records, "config": dict(config)}
+            click.echo(msgspec.json.encode(row).decode())
+        return
+    width = max([len("topic"), *(len(row[0]) for row in rows)])
+    click.echo(f"{'topic':<{width}}  partitions  records")
+    for name, count, records, _ in rows:
+        click.echo(f"{name:<{width}}  {count:>10}  {records:>7}")
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--partitions", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--config", "config", metavar="K=V", multiple=True, help="A property of the topic; may be repeated."
+)
+@_embedded
+@_application_id
+def create(
+    name: str, partitions: int, config: tuple[str, ...], embedded: str | None, application_id: str | None
+) -> None:
+    """Create a topic, and the log's file if it is not there."""
+    properties = {}
+    for text in config:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--config {text!r} has no '=': write --config cleanup.policy=compact")
+        properties[key.strip()] = value.strip()
+    path = log_file(embedded, Config.load().get(STATE_DIR), application_of(None, application_id)[1])
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(
+            f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
+        )
+    log = EmbeddedLog.open(path)
+    try:
+        if name in log.topics():
+            raise LogError(f"cannot create topic {name!r}: it exists")
+        log.create_topics([TopicSpec(name, partitions, properties)])
+    finally:
+        log.close()
+    click.echo(
+        f"created {name} with {partitions} partition{'' if partitions == 1 else 's'} in {path}", err=True
+    )
+
+
+@command.command("write")
+@click.argument("name", metavar="TOPIC")
+@format_options
+@_app
+@_embedded
+@_application_id
+def write(
+    name: str,
+    key_format: str | None,
+    value_format: str | None,
+    app: str | None,
+    embedded: str | None,
+    application_id: str | None,
+) -> None:
+    """Write JSON lines from the input: {"key": …, "value": …, "timestamp": …, "headers": {…}, "partition": …}.
+
+    Only what there is must be given: the timestamp is now, and the key decides the partition as Kafka does. A line that
+    is no record ends it with an error; all lines before it are written, none after it.
+    """
+    found, app_id = application_of(app, application_id)
+    log = open_existing(embedded, app_id)
+    try:
+        topics = log.topics()
+        if name not in topics:
+            raise UnknownTopicError(
+                f"there is no topic {name!r}: make it with `headrace topics create {name}`"
+            )
+        key, value = topic_formats(name, app_id, found.topology if found else None, key_format, value_format)
+        writer = LineWriter(log.writer("headrace-topics-write"), name, topics[name].partitions, key, value)
+        try:
+            # Typed as any binary stream, but standard input is always a buffered one.
+            _copy(cast("BufferedReader", sys.stdin.buffer), writer)
+        except LineError as error:
+            writer.commit()
+            raise LogError(
+                f"line {writer.lines} cannot be written: {error}; {writer.written} records of the lines before it "
+                f"are written, nothing from it on"
+            ) from None
+        finally:
+            writer.close()
+    finally:
+        log.close()
+    click.echo(f"wrote {writer.written} records to {name}", err=True)
+
+
+def _copy(stream: BufferedReader, writer: LineWriter) -> None:
+    """Write whole lines as they come, and commit whenever there is nothing more to read at once."""
+    rest = b""
+    while block := stream.read1(1 << 16):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            writer.add(line)
+        if not _has_more(stream):
+            writer.commit()
+    if rest:
+        writer.add(rest)
+    writer.commit()
+
+
+def _has_more(stream: BufferedReader) -> bool:
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):
+        return True  # not a file of the system: all of it is there
+
+
+@command.command("read")
+@click.argument("name", metavar="TOPIC")
+@click.option(
+    "--from", "start", default="beginning", show_default=True, metavar="PLACE",
+    help="beginning, end, an offset, or a time such as 2013-01-01T00:00:00Z.",
+)  # fmt: skip
+@click.option("--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option(
+    "--partition", "partitions", type=click.IntRange(min=0), multiple=True, help="Only this one; repeatable."
+)
+@click.option("--limit", type=click.IntRange(min=0), help="Most records.")
+@format_options
+@_app
+@_embedded
+@_application_id
+def read(
+    name: str,
+    start: str,
+    follow: bool,
+    partitions: tuple[int, ...],
+    limit: int | None,
+    key_format: str | None,
+    value_format: str | None,
+    app: str | None,
+    embedded: str | None,
+    application_id: str | None,
+) -> None:
+    """Print records as JSON lines with topic, partition, offset, timestamp, key, value and headers.
+
+    Without --follow it ends where the topic ended when it began. Bytes that are neither text nor JSON are shown as
+    {"base64": …}. Records of one partition come in order.
+    """
+    first: First = first_of(start)
+    found, app_id = application_of(app, application_id)
+    log = open_existing(embedded, app_id)
+    try:
+        topics = log.topics()
+        if name not in topics:
+            raise UnknownTopicError(f"there is no topic {name!r}; `headrace topics list` has those there are")
+        count = topics[name].partitions
+        wanted = sorted(set(partitions)) or list(range(count))
+        if wanted[-1] >= count:
+            raise ConfigError(f"topic {name!r} has no partition {wanted[-1]}: it has 0 to {count - 1}")
+        formats = topic_formats(name, app_id, found.topology if found else None, key_format, value_format)
+        read_topic(
+            log, [TopicPartition(name, each) for each in wanted], first, formats, follow=follow, limit=limit
+        )
+    finally:
+        log.close()
+    sys.stdout.flush()

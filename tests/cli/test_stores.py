@@ -1,0 +1,102 @@
+"""`headrace stores`: what the changelogs say, with the application's serdes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import headrace as hr
+from headrace.cli.target import load
+from tests.cli.conftest import Command
+from tests.streams.waiting import until
+
+WORDS = ("--app", "words:build", "--embedded", "words.db")
+
+
+@pytest.fixture
+def counted(command: Command, words: Path) -> Command:
+    """Commands beside an application that has counted "b a b c" at 61 s."""
+    command("topics", "create", "lines", "--partitions", "2", "--embedded", "words.db")
+    command(
+        "topics", "write", "lines", "--embedded", "words.db", stdin='{"value": "b a b c", "timestamp": 61000}'
+    )
+    topology = load("words:build").topology
+    with hr.Streams(
+        topology, application_id="words", embedded_path="words.db", commit_interval_ms=10
+    ) as streams:
+        streams.wait_running("20s")
+        until(lambda: streams.query("counts").get("c") == 1)
+    return command
+
+
+def _rows(text: str) -> list[dict[str, object]]:
+    return sorted(map(json.loads, text.splitlines()), key=lambda row: row["key"])
+
+
+def test_stores_are_listed_with_kind_partitions_and_topic(counted: Command) -> None:
+    assert counted("stores", "list", *WORDS).lines == [
+        "store    kind       partitions  topic",
+        "counts   key_value  2           words-counts-changelog",
+        "minutes  window     2           words-minutes-changelog",
+    ]
+
+
+def test_without_the_application_stores_are_those_with_a_changelog(counted: Command) -> None:
+    ran = counted("stores", "list", "--application-id", "words", "--embedded", "words.db")
+    assert [line.split()[0] for line in ran.lines] == ["store", "counts", "minutes"]
+
+
+def test_dump_has_all_rows(counted: Command) -> None:
+    assert _rows(counted("stores", "dump", "counts", *WORDS).out) == [
+        {"key": "a", "value": 1, "timestamp": 61_000},
+        {"key": "b", "value": 2, "timestamp": 61_000},
+        {"key": "c", "value": 1, "timestamp": 61_000},
+    ]
+
+
+def test_dump_of_windows_has_start_and_end(counted: Command) -> None:
+    assert _rows(counted("stores", "dump", "minutes", *WORDS).out)[1] == {
+        "key": "b",
+        "start": 60_000,
+        "end": 120_000,
+        "value": 2,
+    }
+
+
+def test_get_finds_a_key_wherever_it_is_and_says_so_if_it_is_nowhere(counted: Command) -> None:
+    for key, value in (("a", 1), ("b", 2)):
+        assert json.loads(counted("stores", "get", "counts", key, *WORDS).out)["value"] == value
+    ran = counted("stores", "get", "counts", "zzz", *WORDS)
+    assert (ran.code, ran.out) == (1, "")
+
+
+def test_get_of_a_window_store_takes_a_start(counted: Command) -> None:
+    assert json.loads(counted("stores", "get", "minutes", "b", *WORDS).out)["value"] == 2
+    assert counted("stores", "get", "minutes", "b", "--start", "0", *WORDS).code == 1
+
+
+def test_scan_has_bounds_and_a_limit(counted: Command) -> None:
+    keys = [row["key"] for row in _rows(counted("stores", "scan", "counts", "--from", "b", *WORDS).out)]
+    assert keys == ["b", "c"]
+    keys = [row["key"] for row in _rows(counted("stores", "scan", "counts", "--to", "b", *WORDS).out)]
+    assert keys == ["a", "b"]
+    assert len(counted("stores", "scan", "counts", "--limit", "1", *WORDS).lines) == 1
+
+
+def test_formats_without_the_application(counted: Command) -> None:
+    where = ("--application-id", "words", "--embedded", "words.db")
+    assert _rows(counted("stores", "dump", "counts", "--value", "int64", *where).out)[1]["value"] == 2
+    assert _rows(counted("stores", "dump", "counts", *where).out)[1]["value"] == {"base64": "AAAAAAAAAAI="}
+
+
+def test_a_store_that_is_not_there_says_what_is_near(counted: Command) -> None:
+    assert "did you mean 'counts'" in counted("stores", "dump", "cuonts", *WORDS).err
+    where = ("--application-id", "words", "--embedded", "words.db")
+    ran = counted("stores", "dump", "cuonts", *where)
+    assert (ran.code, len(ran.err.splitlines())) == (1, 1)
+    assert "did you mean 'counts'" in ran.err
+
+
+def test_an_application_that_has_not_run_has_no_stores(command: Command, words: Path) -> None:
+    command("topics", "create", "lines", "--embedded", "words.db")
+    assert "has not run on this log yet" in command("stores", "dump", "counts", *WORDS).err

@@ -1,0 +1,161 @@
+"""`headrace topics`: what is written can be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace.log.embedded import EmbeddedLog
+from tests.cli.conftest import Command
+
+LOG = ("--embedded", "shop.db")
+
+
+@pytest.fixture
+def orders(command: Command) -> Command:
+    """Commands on a log with a topic `orders` of two partitions."""
+    assert command("topics", "create", "orders", "--partitions", "2", *LOG).code == 0
+    return command
+
+
+def _records(text: str) -> list[tuple[object, object]]:
+    return sorted((row["key"], row["value"]) for row in map(json.loads, text.splitlines()))
+
+
+def test_a_new_topic_is_listed_with_partitions_and_records(orders: Command) -> None:
+    orders("topics", "write", "orders", *LOG, stdin='{"key": "a", "value": "x"}\n')
+    ran = orders("topics", "list", *LOG)
+    assert ran.lines == ["topic   partitions  records", "orders           2        1"]
+    assert json.loads(orders("topics", "list", "--json", *LOG).out) == {
+        "topic": "orders",
+        "partitions": 2,
+        "records": 1,
+        "config": {},
+    }
+
+
+def test_a_topic_has_the_properties_it_was_created_with(command: Command, directory: Path) -> None:
+    command("topics", "create", "table", "--config", "cleanup.policy=compact", *LOG)
+    log = EmbeddedLog.open(directory / "shop.db")
+    assert log.topics()["table"].config == {"cleanup.policy": "compact"}
+    log.close()
+
+
+def test_a_topic_that_exists_is_not_created_again(orders: Command) -> None:
+    ran = orders("topics", "create", "orders", *LOG)
+    assert (ran.code, ran.err) == (1, "headrace: cannot create topic 'orders': it exists\n")
+
+
+def test_what_is_written_is_read(orders: Command) -> None:
+    lines = (
+        '{"key": "a", "value": {"n": 1}, "timestamp": 5, "headers": {"h": "x"}}\n'
+        '\n{"key": "b", "value": "two", "timestamp": 6}'
+    )
+    ran = orders("topics", "write", "orders", *LOG, stdin=lines)
+    assert (ran.code, ran.err) == (0, "wrote 2 records to orders\n")
+    rows = [json.loads(line) for line in orders("topics", "read", "orders", *LOG).lines]
+    first = next(row for row in rows if row["key"] == "a")
+    assert first["value"] == {"n": 1}
+    assert first["timestamp"] == 5
+    assert first["headers"] == [["h", "x"]]
+    assert (first["topic"], first["offset"]) == ("orders", 0)
+    assert _records("\n".join(map(json.dumps, rows)))[1] == ("b", "two")
+
+
+def test_keys_go_where_kafka_sends_them(orders: Command) -> None:
+    # What the partitioner gives is pinned in the tests of murmur2.
+    from headrace.base.murmur2 import partition_for
+
+    orders("topics", "write", "orders", *LOG, stdin="".join(f'{{"key": "{key}"}}\n' for key in "abc"))
+    rows = [json.loads(line) for line in orders("topics", "read", "orders", *LOG).lines]
+    assert {row["key"]: row["partition"] for row in rows} == {
+        key: partition_for(key.encode(), 2) for key in "abc"
+    }
+
+
+def test_records_without_a_key_take_turns_and_a_partition_may_be_named(orders: Command) -> None:
+    orders(
+        "topics",
+        "write",
+        "orders",
+        *LOG,
+        stdin='{"value": "x"}\n{"value": "y"}\n{"value": "z", "partition": 0}\n',
+    )
+    rows = [json.loads(line) for line in orders("topics", "read", "orders", *LOG).lines]
+    partitions = {row["value"]: row["partition"] for row in rows}
+    assert {partitions["x"], partitions["y"]} == {0, 1}
+    assert partitions["z"] == 0
+
+
+def test_a_bad_line_ends_it_with_everything_before_it_written(orders: Command) -> None:
+    ran = orders(
+        "topics", "write", "orders", *LOG, stdin='{"value": "a"}\n{"value": "b"}\nnonsense\n{"value": "c"}\n'
+    )
+    assert ran.code == 1
+    assert len(ran.err.splitlines()) == 1
+    assert "line 3 cannot be written: it is no JSON" in ran.err
+    assert "2 records of the lines before it are written, nothing from it on" in ran.err
+    assert [value for _, value in _records(orders("topics", "read", "orders", *LOG).out)] == ["a", "b"]
+
+
+def test_a_partition_that_is_not_there_is_a_bad_line(orders: Command) -> None:
+    assert (
+        "its partition is 2, but the topic has 0 to 1"
+        in orders("topics", "write", "orders", *LOG, stdin='{"value": "a", "partition": 2}').err
+    )
+
+
+def test_a_topic_that_is_not_there_is_neither_written_nor_read(orders: Command) -> None:
+    assert "make it with `headrace topics create prders`" in orders("topics", "write", "prders", *LOG).err
+    assert "there is no topic 'prders'" in orders("topics", "read", "prders", *LOG).err
+
+
+def test_reading_begins_where_it_is_told(orders: Command) -> None:
+    lines = "".join(f'{{"value": "{n}", "timestamp": {n * 1000}, "partition": 0}}\n' for n in range(5))
+    orders("topics", "write", "orders", *LOG, stdin=lines)
+
+    def values(*options: str) -> str:
+        rows = map(json.loads, orders("topics", "read", "orders", *options, *LOG).lines)
+        return "".join(row["value"] for row in rows)
+
+    assert values() == "01234"
+    assert values("--from", "end") == ""
+    assert values("--from", "3") == "34"
+    assert values("--from", "1970-01-01T00:00:02Z") == "234"
+    assert values("--limit", "2") == "01"
+    assert values("--from", "1", "--limit", "2") == "12"
+    assert values("--partition", "1") == ""
+
+
+def test_a_place_or_partition_that_makes_no_sense_is_an_error(orders: Command) -> None:
+    assert "--from is 'soon'" in orders("topics", "read", "orders", "--from", "soon", *LOG).err
+    assert "has no partition 2" in orders("topics", "read", "orders", "--partition", "2", *LOG).err
+
+
+def test_formats_by_flag(orders: Command) -> None:
+    orders("topics", "write", "orders", "--key", "int64", *LOG, stdin='{"key": 7, "value": "x"}\n')
+    assert _records(orders("topics", "read", "orders", "--key", "int64", *LOG).out) == [(7, "x")]
+    shown = json.loads(orders("topics", "read", "orders", *LOG).out)
+    assert shown["key"] == {"base64": "AAAAAAAAAAc="}
+
+
+def test_formats_by_application(command: Command, words: Path) -> None:
+    app = ("--app", "words:build", *LOG)
+    command("topics", "create", "lines", *LOG)
+    command("topics", "create", "word-counts", *LOG)
+    assert command("topics", "write", "lines", *app, stdin='{"value": 5}').code == 1
+    assert command("topics", "write", "word-counts", *app, stdin='{"key": "a", "value": 5}').code == 0
+    assert _records(command("topics", "read", "word-counts", *app).out) == [("a", 5)]
+
+
+def test_the_log_is_found_by_environment_and_where_dev_keeps_it(
+    command: Command, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / ".headrace").mkdir()
+    command("topics", "create", "one", "--embedded", ".headrace/shop.db")
+    assert "one" in command("topics", "list").out
+    command("topics", "create", "two", "--embedded", ".headrace/other.db")
+    assert "several embedded logs could be meant" in command("topics", "list").err
+    assert "two" in command("topics", "list", "--application-id", "other").out
+    monkeypatch.setenv("HEADRACE_EMBEDDED_PATH", ".headrace/shop.db")
+    assert "one" in command("topics", "list").out
