@@ -1,8 +1,9 @@
 """Aggregations of a grouped stream without windows. Source: `KStreamAggregate`, `KStreamReduce`.
 
 Null keys and null values are dropped. A late record counts like any other; a result's time is the highest one that went
-into it. An update carries the headers of the record that caused it. Where old values are asked for, the initialiser's
-result is a new key's old value, a quirk that tables below rely on.
+into it, but the changelog stamps a deletion with the record's own. An update carries the headers of the record that
+caused it. Where old values are asked for, the initialiser's result is a new key's old value, a quirk that tables below
+rely on.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class Aggregate:
                     old, stored = row
                     latest = max(latest, stored)
                 new = fn(key, value, old)
-                put(key_bytes, new, latest, headers)
+                put(key_bytes, new, timestamp if new is None else latest, headers)
             except Exception as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -92,7 +93,7 @@ class Reduce:
                     old, stored = row
                     new = fn(old, value)
                     latest = max(latest, stored)
-                put(key_bytes, new, latest, headers)
+                put(key_bytes, new, timestamp if new is None else latest, headers)
             except Exception as error:
                 failed(error, key, value, timestamp, headers)
                 return

@@ -73,7 +73,7 @@ class WindowAggregate:
                         old, stored = row
                         latest = max(latest, stored)
                     new = fn(key, value, old)
-                    put(key_bytes, start, new, latest, headers)
+                    put(key_bytes, start, new, timestamp if new is None else latest, headers)
                 except Exception as error:
                     failed(error, key, value, timestamp, headers)
                     return
