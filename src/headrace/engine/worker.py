@@ -125,7 +125,7 @@ class Worker:
             reached=self._reached,
         )
         now = clock.seconds()
-        self._next_commit = now + self._options.commit_interval_ms / 1000
+        self._next_commit = self._next_idle_commit = now + self._options.commit_interval_ms / 1000
         self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
         self._next_maintain = now + _MAINTAIN_SECONDS
         self._next_status = now
@@ -282,7 +282,7 @@ class Worker:
             return 0
         now = self._clock.seconds()
         if any(task.has_progress for task in self._tasks.values()):
-            timeout_ms = min(timeout_ms, max(0, int((self._next_commit - now) * 1000)))
+            timeout_ms = min(timeout_ms, max(0, int((self._next_idle_commit - now) * 1000)))
         due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
@@ -339,7 +339,8 @@ class Worker:
     def _is_commit_due(self, now: float, *, worked: bool) -> bool:
         if self._commit_each_stretch:
             return worked
-        if now >= self._next_commit:
+        # A worker that has nothing else to do need not save commits.
+        if now >= (self._next_commit if worked else self._next_idle_commit):
             return True
         if not worked:
             return False
