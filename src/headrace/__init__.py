@@ -6,6 +6,10 @@ Names are loaded when they are first asked for: `import headrace` loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# Not lazily: the room `headrace.processor` becomes an attribute of this package when it is first imported, and would hide
+# the decorator of the same name. Bound here, after that import, the decorator stays.
+from headrace.processor.api import processor as processor
+
 if TYPE_CHECKING:
     from headrace import stores as stores
     from headrace import testing as testing
@@ -85,9 +89,6 @@ if TYPE_CHECKING:
     )
     from headrace.processor.api import (
         ProcessorSupplier as ProcessorSupplier,
-    )
-    from headrace.processor.api import (
-        processor as processor,
     )
     from headrace.processor.context import Cancellable as Cancellable
     from headrace.processor.handlers import (
@@ -171,7 +172,6 @@ _BY_MODULE = {
         "Processor",
         "ProcessorContext",
         "ProcessorSupplier",
-        "processor",
     ),
     "processor.context": ("Cancellable",),
     "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
@@ -191,7 +191,7 @@ _MODULE_OF = {name: module for module, names in _BY_MODULE.items() for name in n
 #: Modules that are public as they are.
 _MODULES = frozenset({"stores", "testing"})
 
-__all__ = sorted({*_MODULE_OF, *_MODULES})  # noqa: PLE0605 - a list, made of the table above
+__all__ = sorted({*_MODULE_OF, *_MODULES, "processor"})  # noqa: PLE0605 - a list, made of the table above
 
 
 def __getattr__(name: str) -> Any:

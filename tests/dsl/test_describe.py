@@ -1,0 +1,134 @@
+"""`describe()` gives the text that Kafka Streams 4.3.1 gave: names, indices, links, order. The facts are in a file."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace as hr
+from headrace import stores
+
+_FILE = Path(__file__).with_name("describe-4.3.1.txt")
+_PARTS = re.split(r"^### (.*)\n", _FILE.read_text(), flags=re.MULTILINE)
+FACTS = dict(zip(_PARTS[1::2], (text.rstrip("\n") for text in _PARTS[2::2])))
+
+Build = Callable[[hr.StreamsBuilder], object]
+
+
+def key(k: str | None, v: Any) -> bytes:
+    return v if isinstance(v, bytes) else b""
+
+
+def value(v: bytes) -> bytes:
+    return v
+
+
+def yes(k: str, v: bytes) -> bool:
+    return True
+
+
+class Nothing(hr.FixedKeyProcessor[str, bytes, bytes]):
+    pass
+
+
+class Pass(hr.Processor[str, bytes, str, bytes]):
+    pass
+
+
+def split(b: hr.StreamsBuilder) -> None:
+    b.stream("in").split(name="sp-").branch(yes, name="A").branch(yes).default_branch()
+    b.stream("in2").split().branch(yes).no_default_branch()
+
+
+def merge_process_print(b: hr.StreamsBuilder) -> None:
+    stream = b.stream("a")
+    merged = stream.merge(b.stream("b")).process_values(Nothing)
+    merged.peek(lambda k, v: None).foreach(lambda k, v: None)
+    stream.print()
+
+
+def several_repartitions(b: hr.StreamsBuilder) -> None:
+    stream = b.stream("in").select_key(key)
+    stream.group_by_key().count()
+    stream.group_by_key().reduce(lambda x, y: x)
+    stream.join(b.table("t", key=bytes), lambda x, y: x, value=bytes).to("o")
+
+
+def join_rekeyed(b: hr.StreamsBuilder) -> None:
+    b.stream("in").select_key(key).join(b.table("t", key=bytes), lambda x, y: x, name="JN")
+
+
+def duplicate_source(b: hr.StreamsBuilder) -> None:
+    b.stream("in").to("o1")
+    b.stream("in").to("o2")
+
+
+def table_chain(b: hr.StreamsBuilder) -> None:
+    b.table("a").filter(yes).map_values(value).to_stream(key).to("o")
+
+
+WINDOWS = hr.TimeWindows("5ms", grace="0ms")
+
+BUILDERS: dict[str, Build] = {
+    "stream.filter.to": lambda b: b.stream("in").filter(yes).to("out"),
+    "table noname": lambda b: b.table("in"),
+    "table named store": lambda b: b.table("in", store="S"),
+    "table Consumed.as": lambda b: b.table("in", name="src"),
+    "groupBy.count()": lambda b: b.stream("in").group_by(key).count(),
+    "groupBy.count(Mat.with)": lambda b: b.stream("in").group_by(key).count(store=stores.key_value()),
+    "groupBy(Grouped.as G).count(Named N)": lambda b: b.stream("in").group_by(key, name="G").count(name="N"),
+    "groupBy.count(Mat.as ST)": lambda b: b.stream("in").group_by(key).count(store="ST"),
+    "selectKey.toTable": lambda b: b.stream("in").select_key(key).to_table(),
+    "st join": lambda b: b.stream("in").join(b.table("t"), lambda x, y: x),
+    "st join rekeyed Joined.as": join_rekeyed,
+    "win count": lambda b: b.stream("in").group_by_key().windowed_by(WINDOWS).count(),
+    "win count Mat.with": lambda b: (
+        b.stream("in").group_by_key().windowed_by(WINDOWS).count(store=stores.window())
+    ),
+    "split": split,
+    "repartition": lambda b: b.stream("in").repartition().to("o"),
+    "repartition named R": lambda b: b.stream("in").repartition(name="R").to("o"),
+    "topics order": lambda b: b.stream(["zeta", "alpha", "beta", "topic-1", "topic-2"]).to(
+        lambda k, v, where: "x"
+    ),
+    "merge/process/print": merge_process_print,
+    "ktable filter/mapValues/toStream(mapper)": table_chain,
+    "ktable filter(Mat.with)": lambda b: (
+        b.table("a").filter(yes, store=stores.key_value()).to_stream().to("o")
+    ),
+    "ktable filter(Mat.as F)": lambda b: b.table("a").filter(yes, store="F").to_stream().to("o"),
+    "repartition-merge none": several_repartitions,
+    "repartition-merge all": several_repartitions,
+    "stream opts reuse ktable source": lambda b: b.table("in", store="S"),
+    "pattern": lambda b: b.stream(hr.Pattern("a.*")).to("o"),
+    "duplicate source merged": duplicate_source,
+}
+
+OPTIMIZED = {"repartition-merge all", "stream opts reuse ktable source"}
+
+
+@pytest.mark.parametrize("title", BUILDERS)
+def test_topology_is_described_as_kafka_streams_does(title: str) -> None:
+    builder = hr.StreamsBuilder(optimize="all" if title in OPTIMIZED else "none")
+    BUILDERS[title](builder)
+    found = builder.build().describe().rstrip("\n").replace("<function>", "<object>")
+    assert found == FACTS[title]
+
+
+def test_topology_made_by_hand_is_described_as_kafka_streams_does() -> None:
+    store = stores.key_value("st", key=str, value=str)
+    topology = (
+        hr.Topology()
+        .add_source("src", "t1", "t2")
+        .add_processor("p1", Pass, "src")
+        .add_state_store(store, "p1")
+        .add_sink("sk", "out", "p1")
+        .add_sink("sk2", "out2", "p1", "src")
+    )
+    assert topology.describe().rstrip("\n") == FACTS["papi"]
+
+
+def test_every_fact_has_a_builder() -> None:
+    assert set(FACTS) == {*BUILDERS, "papi"}
