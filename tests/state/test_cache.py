@@ -244,3 +244,25 @@ def test_reads_of_queries_leave_no_trace_in_the_cache(open_stores: OpenStores) -
     assert stores.cache.used_bytes == 0
     assert stores.only.get(b"a") == (1, 1)
     assert stores.cache.used_bytes == 401
+
+
+@pytest.mark.parametrize("value", [1, 2])
+def test_an_entry_put_again_by_its_own_listener_stays_and_is_weighed(
+    open_stores: OpenStores, value: int
+) -> None:
+    stores = open_stores(store_spec(caching=True), cache_bytes=500)
+
+    def listener(key: bytes, new: int, *_: object) -> None:
+        stores.forwarded.append((key, new))
+        if new == 1:
+            stores.only.put(key, 10, 1, ())
+
+    stores.only.on_flush(listener, send_old=False)
+    stores.only.put(b"a", value, 1, ())
+    stores.only.put(b"b", 5, 1, ())
+    assert stores.forwarded[0] == (b"a", value)
+    assert stores.only.get(b"a") == (10 if value == 1 else 2, 1)
+    stores.commit()
+    assert stores.only.get(b"a") == (10 if value == 1 else 2, 1)
+    stores.abort()
+    assert stores.cache.used_bytes == 0

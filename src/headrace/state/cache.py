@@ -127,12 +127,14 @@ class RecordCache(Generic[C]):
     def _set(self, key: C, row: tuple[Any, int] | None, timestamp: int, headers: Headers) -> None:
         """Put a row that waits for the next flush."""
         entry = self._entries.get(key)
+        may_exceed = self._weighs
         if entry is None:
             entry = self._enter(key, row)
+            may_exceed = True
         else:
             entry.row = row
             entry.is_used = True
-            if self._weighs:
+            if may_exceed:
                 self._weigh(entry)
         if not entry.is_dirty:
             entry.is_dirty = True
@@ -151,7 +153,7 @@ class RecordCache(Generic[C]):
             entry.topic, entry.offset = None, -1
         entry.timestamp = timestamp
         entry.headers = headers
-        if self._budget.used_bytes > self._budget.max_bytes:
+        if may_exceed and self._budget.used_bytes > self._budget.max_bytes:
             self._evict()
 
     def _enter(self, key: C, row: tuple[Any, int] | None) -> CacheEntry[C]:
@@ -188,16 +190,27 @@ class RecordCache(Generic[C]):
     def _evict(self) -> None:
         budget, entries = self._budget, self._entries
         while budget.used_bytes > budget.max_bytes and entries:
-            key, entry = entries.popitem(last=False)
+            key = next(iter(entries))
+            entry = entries[key]
             if entry.is_used:
                 entry.is_used = False
-                entries[key] = entry
+                entries.move_to_end(key)
                 continue
+            # Its weight goes first, or caches further on would make room for what is leaving; the entry itself goes
+            # last, so that a query finds it here or below at all times.
             budget.used_bytes -= entry.size_bytes
+            entry.size_bytes = 0
             if entry.is_dirty:
                 del self._dirty[key]
                 self._cleaned(key)
                 self._in_context(entry)
+                if entries.get(key) is not entry:
+                    continue  # evicted by what the listener put
+                if entry.is_dirty:
+                    self._weigh(entry)  # put again by the listener: it stays
+                    entries.move_to_end(key)
+                    continue
+            del entries[key]
 
     def flush(self) -> bool:
         """Let go of everything dirty, in the order of the last puts. Clean copies stay. Says whether anything was.

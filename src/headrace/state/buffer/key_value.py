@@ -11,7 +11,7 @@ from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
 from headrace.state.port import Database, FlushListener, Rows
 from headrace.state.spec import StoreSpec
-from headrace.state.values import ValueCodec
+from headrace.state.values import ValueCodec, pack_timestamp
 
 __all__ = ["KeyValueBuffer"]
 
@@ -181,8 +181,10 @@ class KeyValueBuffer:
 
     def changes(self) -> Rows:
         """What a commit has to write."""
-        stored = self._rows_codec.stored
-        return {key: stored(row) for key, row in self._rows.items()}
+        if self._timestamped:
+            pack = pack_timestamp
+            return {key: None if row is None else pack(row[1]) + row[2] for key, row in self._rows.items()}
+        return {key: None if row is None else row[2] for key, row in self._rows.items()}
 
     def committed(self) -> None:
         """Drop what waited: the database has it."""
