@@ -204,14 +204,14 @@ class RocksDatabase:
                 os.makedirs(self._path, exist_ok=True)
             except OSError as error:
                 raise StateError(f"cannot make the state directory {self._path}: {error}") from error
-            options = database_options(memory)
+            options = database_options(rocksdict, memory)
             # All families there are have to be named, or RocksDB refuses to open.
             exists = os.path.exists(os.path.join(self._path, "CURRENT"))
             names = rocksdict.Rdict.list_cf(self._path, options) if exists else ["default"]
             self._database: Any = rocksdict.Rdict(
                 self._path,
                 options=options,
-                column_families={name: database_options(memory) for name in names},
+                column_families={name: database_options(rocksdict, memory) for name in names},
             )
             self._names = set(names)
             self._default: Any = self._database.get_column_family_handle("default")
@@ -238,7 +238,7 @@ class RocksDatabase:
         database = self._open()
         with translated(self._path, f"open store {store!r}"):
             if store not in self._names:
-                database.create_column_family(store, database_options(self._memory))
+                database.create_column_family(store, database_options(self._rocksdict, self._memory))
                 self._names.add(store)
             rows = database.get_column_family(store)
             handle = database.get_column_family_handle(store)

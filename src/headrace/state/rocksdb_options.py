@@ -1,4 +1,7 @@
-"""How RocksDB is set up, and the memory that all databases of a process share. Loads nothing before the first use."""
+"""How RocksDB is set up, and the memory that all databases of a process share.
+
+rocksdict is handed in as an argument: only state/rocksdb.py imports it, at the first opening.
+"""
 
 from typing import Any
 
@@ -32,22 +35,26 @@ class RocksMemory:
         self._block_cache: Any = None
         self._write_buffers: Any = None
 
-    def shared(self) -> tuple[Any, Any]:
+    def shared(self, rocksdict: Any) -> tuple[Any, Any]:
         """RocksDB's block cache and write buffer manager, made at the first call."""
-        import rocksdict
-
         if self._block_cache is None:
             self._block_cache = rocksdict.Cache(self.block_cache_bytes)
             # A stall of this manager would block inside `write` and hold the GIL, in spite of `no_slowdown`.
             self._write_buffers = rocksdict.WriteBufferManager(self.write_buffer_bytes, allow_stall=False)
         return self._block_cache, self._write_buffers
 
+    @property
+    def used_bytes(self) -> int:
+        """What block cache and write buffers hold now."""
+        if self._block_cache is None:
+            return 0
+        used: int = self._block_cache.get_usage() + self._write_buffers.get_usage()
+        return used
 
-def database_options(memory: RocksMemory) -> Any:
+
+def database_options(rocksdict: Any, memory: RocksMemory) -> Any:
     """Options of a database, and of each of its families."""
-    import rocksdict
-
-    block_cache, write_buffers = memory.shared()
+    block_cache, write_buffers = memory.shared(rocksdict)
     blocks = rocksdict.BlockBasedOptions()
     blocks.set_block_cache(block_cache)
     # An absent key costs 0.3 µs with a filter, and a block read without.
