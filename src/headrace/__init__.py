@@ -6,8 +6,8 @@ Names are loaded when they are first asked for: `import headrace` loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Not lazily: the room `headrace.processor` becomes an attribute of this package when it is first imported, and would hide
-# the decorator of the same name. Bound here, after that import, the decorator stays.
+# Not lazily: the room `headrace.processor` becomes an attribute of this package when it is first imported, and would
+# hide the decorator of the same name. Bound here, after that import, the decorator stays.
 from headrace.processor.api import processor as processor
 
 if TYPE_CHECKING:
