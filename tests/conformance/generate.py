@@ -1,0 +1,568 @@
+#!/usr/bin/env python3
+"""Writes random conformance cases, without their "expect" (the oracle fills that in).
+
+Usage: generate.py OUT_DIR SEED COUNT_PER_FAMILY [FAMILY...]
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+WORDS = ["a", "b", "ab", "abc", "hello world", "x y z", "kafka", "streams", "b a", "zzz"]
+KEYS = ["k1", "k2", "k3", "k4"]
+
+
+class Case:
+    """One case under construction: a topology, its inputs and the records to pipe."""
+
+    def __init__(self, rng: random.Random, name: str) -> None:
+        self.rng = rng
+        self.n = 0
+        self.doc: dict[str, Any] = {
+            "name": name,
+            "config": {},
+            "topology": [],
+            "inputs": {},
+            "outputs": {},
+            "steps": [],
+        }
+
+    def id(self) -> str:
+        self.n += 1
+        return f"n{self.n}"
+
+    def add(self, op: str, **fields: Any) -> str:
+        node: dict[str, Any] = {"op": op}
+        has_id = op not in ("to", "state_store", "split")
+        if has_id:
+            node["id"] = self.id()
+        node.update({k: v for k, v in fields.items() if v is not None})
+        self.doc["topology"].append(node)
+        return str(node.get("id"))
+
+    def source(self, op: str, topic: str, key: str = "string", value: str = "string", **fields: Any) -> str:
+        self.doc["inputs"][topic] = {"key": key, "value": value}
+        return self.add(op, topic=topic, key=key, value=value, **fields)
+
+    def to(
+        self, node: str, topic: str = "out", key: str = "string", value: str = "string", **fields: Any
+    ) -> None:
+        sink_key = key
+        self.add("to", **{"in": node}, topic=topic, key=sink_key, value=value, **fields)
+        self.doc["outputs"][topic] = {"key": key, "value": value}
+
+    def maybe(self, p: float = 0.3) -> bool:
+        return self.rng.random() < p
+
+    def named(self, stem: str) -> str | None:
+        return f"{stem}-{self.rng.randrange(1000)}" if self.maybe() else None
+
+    def feed(
+        self,
+        count: int,
+        *,
+        null_key: float = 0.05,
+        null_value: float = 0.1,
+        jitter: int = 0,
+        step: int = 1000,
+        topics: list[str] | None = None,
+        headers: float = 0.0,
+        wall: float = 0.0,
+        flat_ts: bool = False,
+    ) -> None:
+        """Pipes random records; jitter makes timestamps run out of order by up to that many ms."""
+        r, t = self.rng, 0
+        topics = topics or list(self.doc["inputs"])
+        for _ in range(count):
+            if wall and r.random() < wall:
+                self.doc["steps"].append({"advance_wall_clock_ms": r.choice([100, 1000, 5000])})
+            topic = r.choice(topics)
+            types = self.doc["inputs"][topic]
+            if not flat_ts:
+                t += r.randrange(0, step)
+            ts = max(0, t - (r.randrange(0, jitter) if jitter and r.random() < 0.5 else 0))
+            value = r.randrange(-5, 30) if types["value"] == "long" else r.choice(WORDS)
+            rec: dict[str, Any] = {
+                "topic": topic,
+                "key": None if r.random() < null_key else r.choice(KEYS),
+                "value": None if r.random() < null_value else value,
+                "ts": ts,
+            }
+            if headers and r.random() < headers:
+                rec["headers"] = {r.choice("pqr"): r.choice(WORDS) for _ in range(r.randrange(1, 3))}
+            self.doc["steps"].append(rec)
+
+
+def stateless_step(c: Case, node: str, value: str) -> tuple[str, str]:
+    """One random stateless operator; returns the new node and its value type."""
+    r = c.rng
+    if value == "long":
+        op = r.choice(["filter", "filter_not", "map_values", "map_values_str", "select_key", "peek"])
+    else:
+        op = r.choice(
+            [
+                "filter",
+                "filter_not",
+                "map_values",
+                "map_values_len",
+                "map",
+                "flat_map",
+                "flat_map_values",
+                "select_key",
+                "peek",
+            ]
+        )
+    src = {"in": node}
+    if op in ("filter", "filter_not"):
+        fn = (
+            r.choice(["value_gt:5", "value_even"])
+            if value == "long"
+            else r.choice(["value_contains:a", "value_len_gt:2", "key_eq:k1", "value_null"])
+        )
+        return c.add(op, **src, fn=fn, name=c.named("flt")), value
+    if op == "map_values":
+        fn = (
+            r.choice(["add:3", "mul:2"])
+            if value == "long"
+            else r.choice(["upper", "reverse", "append:!", "prepend_key"])
+        )
+        return c.add("map_values", **src, fn=fn, name=c.named("mv")), value
+    if op == "map_values_str":
+        return c.add("map_values", **src, fn="to_string"), "string"
+    if op == "map_values_len":
+        return c.add("map_values", **src, fn="length"), "long"
+    if op == "map":
+        return c.add(
+            "map",
+            **src,
+            key_fn=r.choice(["prefix:1", "key", "identity"]),
+            fn=r.choice(["upper", "append:?"]),
+            name=c.named("m"),
+        ), value
+    if op == "flat_map":
+        return c.add(
+            "flat_map", **src, key_fn=r.choice(["prefix:1", "identity"]), fn=r.choice(["words", "repeat:2"])
+        ), value
+    if op == "flat_map_values":
+        return c.add(
+            "flat_map_values",
+            **src,
+            fn=r.choice(["words", "repeat:2", "nothing"]) if c.maybe(0.2) else "words",
+        ), value
+    if op == "select_key":
+        return c.add(
+            "select_key", **src, fn="mod:3" if value == "long" else "prefix:1", name=c.named("sk")
+        ), value
+    return c.add("peek", **src, name=c.named("pk")), value
+
+
+def stateless(c: Case) -> None:
+    r = c.rng
+    node, value = c.source("stream", "in", value=r.choice(["string", "string", "long"])), None
+    value = c.doc["inputs"]["in"]["value"]
+    for _ in range(r.randrange(1, 6)):
+        node, value = stateless_step(c, node, value)
+    if c.maybe(0.5):
+        p = ["value_gt:5", "value_even"] if value == "long" else ["value_contains:a", "value_len_gt:2"]
+        ids = [c.id(), c.id(), c.id()]
+        nm = c.named("split-")
+        c.add(
+            "split",
+            **{"in": node},
+            name=nm,
+            branches=[{"id": ids[0], "fn": p[0], "name": "one" if nm else None}, {"id": ids[1], "fn": p[1]}],
+            default={"id": ids[2]},
+        )
+        a, av = stateless_step(c, ids[0], value)
+        if c.maybe(0.5) and av == value:
+            node = c.add("merge", **{"in": a}, other=ids[1], name=c.named("mrg"))
+            c.to(node, "out", value=value)
+        else:
+            c.to(a, "out", value=av)
+            c.to(ids[1], "out2", value=value)
+        c.to(ids[2], "rest", value=value)
+    else:
+        if c.maybe(0.3):
+            node = c.add("repartition", **{"in": node}, key="string", value=value, name=c.named("rep"))
+        c.to(node, value=value, name=c.named("sink"))
+    c.feed(25, headers=0.3)
+
+
+def grouped(c: Case) -> tuple[str, str]:
+    r = c.rng
+    value = r.choice(["string", "long"])
+    node = c.source("stream", "in", value=value)
+    if c.maybe(0.4):
+        node, value = stateless_step(c, node, value)
+    if c.maybe(0.5):
+        g = c.add("group_by_key", **{"in": node}, key="string", value=value, name=c.named("grp"))
+    else:
+        g = c.add(
+            "group_by",
+            **{"in": node},
+            fn="mod:3" if value == "long" else "prefix:1",
+            key="string",
+            value=value,
+            name=c.named("grp"),
+        )
+    return g, value
+
+
+def fold(c: Case, g: str, value: str, windowed: str | None = None) -> tuple[str, str]:
+    """A random count, reduce or aggregate over a grouped node; returns the table and its value type."""
+    r = c.rng
+    kind = r.choice(["count", "reduce", "aggregate"])
+    store = c.named("store")
+    common: dict[str, Any] = {"in": g, "store": store, "key": "string", "name": c.named("agg")}
+    if windowed is None and c.maybe(0.2):
+        common["store_type"] = "memory"
+    if c.maybe(0.2):
+        common["caching"] = c.maybe(0.5)
+    if kind == "count":
+        return c.add("count", **common), "long"
+    if kind == "reduce":
+        return c.add(
+            "reduce",
+            **common,
+            value=value,
+            fn=r.choice(["sum", "max"]) if value == "long" else "concat_comma",
+        ), value
+    if value == "long":
+        return c.add(
+            "aggregate",
+            **common,
+            value="long",
+            init="long:0",
+            fn=r.choice(["sum", "minus", "max"]),
+            merge_fn="sum",
+        ), "long"
+    fn = (
+        "concat"
+        if windowed == "session"
+        else r.choice(["concat", "concat_comma"] if windowed else ["concat", "concat_comma", "null_on:b"])
+    )
+    return c.add(
+        "aggregate",
+        **common,
+        value="string",
+        init="null" if fn == "null_on:b" else "s:",
+        fn=fn,
+        merge_fn="concat",
+    ), "string"
+
+
+def aggregate(c: Case) -> None:
+    g, value = grouped(c)
+    t, value = fold(c, g, value)
+    if c.maybe(0.3):
+        t = c.add("filter", **{"in": t}, fn="value_gt:1" if value == "long" else "value_len_gt:2")
+    c.to(c.add("to_stream", **{"in": t}), value=value)
+    c.feed(30, jitter=3000)
+
+
+def window(c: Case) -> dict[str, Any]:
+    r = c.rng
+    kind = r.choice(["tumbling", "hopping", "sliding", "session"])
+    w: dict[str, Any] = {"type": kind}
+    if kind == "tumbling":
+        w["size_ms"] = r.choice([1000, 5000])
+    elif kind == "hopping":
+        w["size_ms"], w["advance_ms"] = r.choice([(5000, 1000), (5000, 2000), (3000, 3000)])
+    elif kind == "sliding":
+        w["difference_ms"] = r.choice([500, 2000])
+    else:
+        w["gap_ms"] = r.choice([500, 2000])
+    if c.maybe(0.7):
+        w["grace_ms"] = r.choice([0, 1000, 10000])
+    return w
+
+
+def windowed(c: Case) -> None:
+    r = c.rng
+    if c.maybe(0.7):
+        c.doc["config"]["__emit.interval.ms.kstreams.windowed.aggregation__"] = "0"
+    g, value = grouped(c)
+    null_value = 0.0 if value == "long" else 0.05  # a windowed aggregator is called with null values too
+    w = window(c)
+    emit = "on_window_close" if c.maybe(0.25) else None
+    node = c.add("windowed_by", **{"in": g}, window=w, emit=emit)
+    t, value = fold(c, node, value, w["type"])
+    if emit is None and c.maybe(0.35):
+        t = c.add("suppress", **{"in": t}, until="window_close", name=c.named("sup"))
+    s = c.add("to_stream", **{"in": t})
+    c.to(c.add("unwindow", **{"in": s}), value=value)
+    c.feed(
+        r.choice([25, 40]),
+        jitter=r.choice([0, 2000, 6000]),
+        step=r.choice([500, 1500]),
+        null_value=null_value,
+    )
+
+
+def table(c: Case) -> None:
+    r = c.rng
+    value = r.choice(["string", "long"])
+    if c.maybe(0.7):
+        t = c.source("table", "in", value=value, store=c.named("src"))
+    else:
+        s = c.source("stream", "in", value=value)
+        if c.maybe(0.3):
+            s = c.add("select_key", **{"in": s}, fn="mod:3" if value == "long" else "prefix:1")
+        t = c.add("to_table", **{"in": s}, key="string", value=value, store=c.named("tbl"))
+    for _ in range(r.randrange(0, 3)):
+        if c.maybe(0.5):
+            t = c.add(
+                r.choice(["filter", "filter_not"]),
+                **{"in": t},
+                fn="value_gt:5" if value == "long" else "value_contains:a",
+                store=c.named("ft"),
+                key="string",
+                value=value,
+            )
+        else:
+            t = c.add(
+                "map_values",
+                **{"in": t},
+                fn="add:1" if value == "long" else r.choice(["upper", "append:!", "null_if:ab"]),
+                store=c.named("mt"),
+                key="string",
+                value=value,
+            )
+    if c.maybe(0.5):
+        g = c.add(
+            "group_by", **{"in": t}, fn="mod:3" if value == "long" else "prefix:1", key="string", value=value
+        )
+        kind = r.choice(["count", "reduce", "aggregate"])
+        if kind == "count":
+            t, value = c.add("count", **{"in": g}, key="string"), "long"
+        elif value == "long":
+            extra = {"init": "long:0"} if kind == "aggregate" else {}
+            t = c.add(kind, **{"in": g}, fn="sum", subtract_fn="minus", key="string", value="long", **extra)
+        else:
+            extra = {"init": "s:"} if kind == "aggregate" else {}
+            t = c.add(
+                kind,
+                **{"in": g},
+                fn="concat",
+                subtract_fn="remove_last",
+                key="string",
+                value="string",
+                **extra,
+            )
+    c.to(c.add("to_stream", **{"in": t}), value=value)
+    c.feed(30, null_value=0.25, jitter=r.choice([0, 3000]))
+
+
+def stream_join(c: Case) -> None:
+    r = c.rng
+    if c.maybe(0.7):
+        c.doc["config"]["__emit.interval.ms.kstreams.outer.join.spurious.results.fix__"] = "0"
+    left, right = c.source("stream", "left"), c.source("stream", "right")
+    if c.maybe(0.3):
+        left = c.add("select_key", **{"in": left}, fn="prefix:1")
+        right = c.add("select_key", **{"in": right}, fn="prefix:1")
+    w = {"difference_ms": r.choice([500, 2000])}
+    if c.maybe(0.7):
+        w["grace_ms"] = r.choice([0, 1000, 5000])
+    if c.maybe(0.2):
+        w["before_ms"] = r.choice([0, 1000])
+    if c.maybe(0.2):
+        w["after_ms"] = r.choice([0, 1000])
+    j = c.add(
+        r.choice(["join", "left_join", "outer_join"]),
+        **{"in": left},
+        other=right,
+        window=w,
+        name=c.named("join"),
+        store=c.named("js"),
+    )
+    c.to(j)
+    c.feed(r.choice([25, 40]), jitter=r.choice([0, 2000, 6000]), step=r.choice([400, 1200]))
+
+
+def enrich(c: Case) -> None:
+    r = c.rng
+    s = c.source("stream", "left")
+    kind = r.choice(["table", "global", "versioned"])
+    null_key = 0.05
+    if kind == "global":
+        t = c.source("global_table", "right", store=c.named("glob"))
+        j = c.add(
+            r.choice(["join", "left_join"]),
+            **{"in": s},
+            other=t,
+            fn=r.choice(["key", "identity", "prefix:2"]),
+            name=c.named("gj"),
+        )
+    else:
+        if c.maybe(0.3):
+            s = c.add("map_values", **{"in": s}, fn="upper")
+        if kind == "versioned":
+            t = c.source("table", "right", store="versions", store_type="versioned:60000")
+            grace = r.choice([None, 1000])
+            j = c.add(r.choice(["join", "left_join"]), **{"in": s}, other=t, grace_ms=grace, name="vj")
+            if grace:  # Kafka Streams itself fails on a null key in a join with grace
+                null_key = 0.0
+        else:
+            t = c.source("table", "right")
+            j = c.add(r.choice(["join", "left_join"]), **{"in": s}, other=t, name=c.named("stj"))
+    c.to(j)
+    c.feed(30, null_key=null_key, null_value=0.15, jitter=r.choice([0, 3000]))
+
+
+def table_join(c: Case) -> None:
+    r = c.rng
+    left, right = c.source("table", "left"), c.source("table", "right")
+    if c.maybe(0.3):
+        left = c.add("filter", **{"in": left}, fn="value_contains:a")
+    if c.maybe(0.3):
+        right = c.add("map_values", **{"in": right}, fn="upper")
+    t = c.add(
+        r.choice(["join", "left_join", "outer_join"]),
+        **{"in": left},
+        other=right,
+        name=c.named("tj"),
+        store=c.named("tjs"),
+        key="string",
+        value="string",
+    )
+    if c.maybe(0.3):
+        third = c.source("table", "third")
+        t = c.add(r.choice(["join", "left_join", "outer_join"]), **{"in": t}, other=third)
+    c.to(c.add("to_stream", **{"in": t}))
+    c.feed(35, null_value=0.3, jitter=r.choice([0, 3000]))
+
+
+def foreign_key(c: Case) -> None:
+    r = c.rng
+    left, right = c.source("table", "left"), c.source("table", "right")
+    t = c.add(
+        r.choice(["join", "left_join"]),
+        **{"in": left},
+        other=right,
+        fn=r.choice(["prefix:1", "identity"]),
+        name=c.named("fk"),
+        store=c.named("fks"),
+        key="string",
+        value="string",
+    )
+    c.to(c.add("to_stream", **{"in": t}))
+    topics = ["left", "right"]
+    c.feed(35, null_value=0.25, null_key=0.02, jitter=r.choice([0, 2000]), topics=topics)
+    for s in c.doc["steps"]:  # keys on the right are what the left's values point at
+        if s["topic"] == "right" and s["key"] is not None:
+            s["key"] = r.choice(["a", "b", "x", "k", "ab"])
+
+
+def cogroup(c: Case) -> None:
+    r = c.rng
+    groups = []
+    for i in range(r.randrange(2, 4)):
+        s = c.source("stream", f"in{i}")
+        rekeyed = c.maybe(0.3)
+        if rekeyed:
+            s = c.add("select_key", **{"in": s}, fn="prefix:1")
+        # Kafka Streams itself fails when two unnamed groups of one cogroup need a repartition
+        g = c.add(
+            "group_by_key",
+            **{"in": s},
+            key="string",
+            value="string",
+            name=f"g{i}" if rekeyed else c.named(f"g{i}"),
+        )
+        groups.append({"in": g, "fn": r.choice(["concat", "concat_comma"])})
+    node = c.add("cogroup", groups=groups)
+    windowed_ = c.maybe(0.5)
+    w = None
+    if windowed_:
+        w = window(c)
+        node = c.add("windowed_by", **{"in": node}, window=w)
+    t = c.add(
+        "aggregate",
+        **{"in": node},
+        init="s:",
+        merge_fn="concat",
+        key="string",
+        value="string",
+        store=c.named("cg"),
+    )
+    s = c.add("to_stream", **{"in": t})
+    if windowed_:
+        s = c.add("unwindow", **{"in": s})
+    c.to(s)
+    c.feed(30, jitter=r.choice([0, 3000]))
+
+
+def processor(c: Case) -> None:
+    r = c.rng
+    c.add("state_store", store="mine", key="string", value="string", store_type=r.choice([None, "memory"]))
+    s = c.source("stream", "in")
+    if c.maybe(0.3):
+        s, _ = c.add("map_values", **{"in": s}, fn="append:#"), None
+    kind = r.choice(
+        ["dedupe", "changes", "header", "flush_every_stream_ms:2000", "flush_every_wall_ms:1000", "previous"]
+    )
+    if kind == "previous":
+        n = c.add("process_values", **{"in": s}, fn="previous", store="mine", name=c.named("pv"))
+    else:
+        n = c.add("process", **{"in": s}, fn=kind, store="mine", name=c.named("proc"))
+    c.doc["stores"] = ["mine"]
+    c.to(n)
+    c.feed(30, headers=0.3, wall=0.3, jitter=r.choice([0, 3000]))
+
+
+def graph(c: Case) -> None:
+    """A larger topology: several sources, shared nodes, repartitions and joins; tests naming and describe()."""
+    r = c.rng
+    s1, s2, t1 = c.source("stream", "s1"), c.source("stream", "s2"), c.source("table", "t1")
+    a, av = stateless_step(c, s1, "string")
+    m = c.add("merge", **{"in": s1}, other=s2, name=c.named("merge"))
+    g = c.add("group_by", **{"in": m}, fn="prefix:1", key="string", value="string")
+    counts = c.add("count", **{"in": g}, key="string", store=c.named("cnt"))
+    reduced = c.add("reduce", **{"in": g}, key="string", value="string", fn="concat_comma")
+    c.to(c.add("to_stream", **{"in": counts}), "counts", value="long")
+    c.to(c.add("to_stream", **{"in": reduced}), "reduced")
+    k = c.add("select_key", **{"in": s2}, fn="prefix:2")
+    c.to(c.add("left_join", **{"in": k}, other=t1), "enriched")
+    j = c.add("join", **{"in": k}, other=m, window={"difference_ms": 1000, "grace_ms": 500})
+    c.to(j, "joined")
+    c.to(a, "a", value=av)
+    if c.maybe(0.5):
+        c.doc["config"]["topology.optimization"] = "all"
+    c.feed(30, jitter=r.choice([0, 2000]))
+
+
+FAMILIES = {
+    f.__name__: f
+    for f in (
+        stateless,
+        aggregate,
+        windowed,
+        table,
+        stream_join,
+        enrich,
+        table_join,
+        foreign_key,
+        cogroup,
+        processor,
+        graph,
+    )
+}
+
+
+def main() -> None:
+    out, seed, count, *names = sys.argv[1:]
+    for family in names or FAMILIES:
+        folder = Path(out) / family
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(int(count)):
+            name = f"{family}-{seed}-{i:03d}"
+            case = Case(random.Random(name), name)
+            FAMILIES[family](case)
+            (folder / f"{name}.json").write_text(json.dumps(case.doc, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The processors that a case may name: the twins of `P` and `FP` in `oracle/Oracle.java`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import headrace as hr
+from headrace.stores import KeyValueStore, Store
+from tests.conformance.functions import argument, name, text
+
+__all__ = ["fixed_key_processor", "processor"]
+
+TextStore = Store[KeyValueStore[str, Any]]
+
+
+def processor(function: str, store: TextStore) -> Callable[[], hr.Processor[str, Any, str, Any]]:
+    """Return the supplier of a processor over a store that is connected to it."""
+    return lambda: _Processor(function, store)
+
+
+def fixed_key_processor(store: TextStore) -> Callable[[], hr.FixedKeyProcessor[Any, Any, str]]:
+    """Return the supplier of the processor that puts the key's previous value before each value."""
+    return lambda: _Previous(store)
+
+
+class _Processor(hr.Processor[str, Any, str, Any]):
+    def __init__(self, function: str, store: TextStore) -> None:
+        self._function = function
+        self._declared = store
+
+    def init(self) -> None:
+        self._store = self.context.store(self._declared)
+        interval = f"{argument(self._function)}ms"
+        if name(self._function) == "flush_every_stream_ms":
+            self.context.schedule(interval, self._flush, on="stream")
+        if name(self._function) == "flush_every_wall_ms":
+            self.context.schedule(interval, self._flush, on="wall")
+
+    def _flush(self, now: int) -> None:
+        for key, value in list(self._store.all()):
+            self.context.forward(hr.Record(key, value, now))
+            self._store.delete(key)
+
+    def process(self, record: hr.Record[str, Any]) -> None:
+        match name(self._function):
+            case "dedupe":
+                if (
+                    record.key is not None
+                    and self._store.put_if_absent(record.key, text(record.value)) is None
+                ):
+                    self.context.forward(record)
+            case "changes":
+                self._forward_change(record)
+            case "header":
+                seen = ("seen", text(record.value).encode())
+                self.context.forward(record.with_headers([*record.headers, seen]))
+            case _:
+                if record.key is not None and record.value is not None:
+                    self._store.put(record.key, record.value)
+
+    def _forward_change(self, record: hr.Record[str, Any]) -> None:
+        """Forward only what differs from the key's last value."""
+        if record.key is None or self._store.get(record.key) == record.value:
+            return
+        if record.value is None:
+            self._store.delete(record.key)
+        else:
+            self._store.put(record.key, record.value)
+        self.context.forward(record)
+
+
+class _Previous(hr.FixedKeyProcessor[Any, Any, str]):
+    def __init__(self, store: TextStore) -> None:
+        self._declared = store
+
+    def init(self) -> None:
+        self._store = self.context.store(self._declared)
+
+    def process(self, record: hr.Record[Any, Any]) -> list[str]:
+        if record.key is None:
+            return []
+        old = self._store.get(record.key)
+        self._store.put(record.key, text(record.value))
+        return [f"{text(old)}>{text(record.value)}"]
