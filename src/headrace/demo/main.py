@@ -1,0 +1,125 @@
+"""The program: loads the year into an embedded log, runs the job to its end, and prints what it found."""
+
+import logging
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import headrace as hr
+from headrace.base.ids import TopicPartition
+from headrace.demo.data import load
+from headrace.demo.flights import DEAD_LETTERS, build, set_aside
+from headrace.demo.report import print_report
+from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import Log
+
+__all__ = ["APPLICATION_ID", "application", "run"]
+
+APPLICATION_ID = "flights"
+
+
+def application(path: Path) -> hr.Streams:
+    """Make the application, with its log and its state below `path`. It does not run yet."""
+    return hr.Streams(
+        build(),
+        application_id=APPLICATION_ID,
+        embedded_path=str(path / "flights.db"),
+        state_dir=str(path / "state"),
+        processing_exception_handler=set_aside,
+        errors_dead_letter_queue_topic_name=DEAD_LETTERS,
+    )
+
+
+def run(path: Path, *, flights_max: int | None = None, console: Console | None = None) -> None:
+    """Load, run and report. Everything is kept below `path`: a second run loads nothing and processes nothing.
+
+    Raises:
+        MissingDataError: the data is not installed.
+        AlreadyRunningError: another process runs the demonstration below `path`.
+    """
+    # Each flight that is set aside is worth a warning, but not the 2,512 of them that the report counts.
+    logging.getLogger("headrace.failures").setLevel(logging.ERROR)
+    console = console or Console()
+    log_file = path / "flights.db"
+    streams, topology = application(path), build()
+    log = EmbeddedLog.open(log_file)
+    try:
+        with _progress(console) as progress:
+            loading = progress.add_task("loading", total=None)
+
+            def show(done: int, total: int) -> None:
+                progress.update(loading, completed=done, total=total)
+
+            load(log, flights_max=flights_max, on_progress=show)
+            running = progress.add_task("running", total=None)
+            with streams:
+                began = time.monotonic()
+                while not _is_caught_up(log, topology):
+                    figures = streams.metrics()
+                    done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
+                    progress.update(running, completed=done, total=done + lag)
+                    if streams.state == "error":
+                        break  # leaving the block raises what it died of
+                    time.sleep(0.1)
+                seconds = time.monotonic() - began
+                streams.wait_running("60s")
+                progress.stop()
+                print_report(streams, console)
+        _print_dead_letters(log, console)
+    finally:
+        log.close()
+    status = streams.status()
+    _print_speed(console, 0 if status is None else status.records, seconds)
+    console.print(f"The log is {log_file}, the stores are below {path / 'state'}.", highlight=False)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _is_caught_up(log: Log, topology: hr.Topology) -> bool:
+    """Say whether the job has processed and committed all that it reads, repartition topics included.
+
+    Offsets and outputs are committed together. So if all that was committed at one moment reaches the ends that are
+    asked for after it, nothing was left to do.
+    """
+    topics = log.topics()
+    names = {
+        topology.decorate(topic, APPLICATION_ID)
+        for each in topology.subtopologies
+        for topic in each.source_topics
+    }
+    if not names <= topics.keys():
+        return False  # the job is about to make its repartition topics
+    places = [
+        TopicPartition(name, number) for name in sorted(names) for number in range(topics[name].partitions)
+    ]
+    committed = log.committed(APPLICATION_ID, places)
+    ends = log.end_offsets(places)
+    return all(
+        not end or (place in committed and committed[place].offset >= end) for place, end in ends.items()
+    )
+
+
+def _print_dead_letters(log: Log, console: Console) -> None:
+    topic = log.topics().get(DEAD_LETTERS)
+    partitions = 0 if topic is None else topic.partitions
+    ends = log.end_offsets(TopicPartition(DEAD_LETTERS, number) for number in range(partitions))
+    console.print(
+        f"{sum(ends.values()):,} flights have no tail number: they are in the topic {DEAD_LETTERS}.",
+        highlight=False,
+    )
+
+
+def _print_speed(console: Console, records: int, seconds: float) -> None:
+    if records:
+        console.print(
+            f"{records:,} records (flights, aircraft, and what went through repartition topics) "
+            f"in {seconds:.1f} s: {records / seconds:,.0f} a second.",
+            highlight=False,
+        )
+    else:
+        console.print("Nothing was new: the year had been processed before.", highlight=False)
