@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import plain
 
-KILLS = int(os.environ.get("HEADRACE_KILLS", "50"))
+KILLS = int(os.environ.get("FAULT_KILLS", "50"))
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
 
 #: Records that a kill may leave between a store and its changelog: what one commit can hold, not the history.
@@ -21,7 +21,7 @@ GAP_RECORDS_MAX = 30_000
 @pytest.mark.process
 @pytest.mark.timeout(300)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(tmp_path: Path) -> None:
-    seed = int(os.environ.get("HEADRACE_SEED", "20240229"))
+    seed = int(os.environ.get("FAULT_SEED", "20240229"))
     moments = random.Random(seed)
     feed = plain.Feed(tmp_path, seed)
     killed_while_working = 0

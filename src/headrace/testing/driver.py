@@ -180,7 +180,7 @@ def run(
     """
     with TopologyTestDriver(topology, **config) as driver:
         for topic, records in inputs.items():
-            driver.input(topic).pipe_all(records)  # type: ignore[arg-type]  # tuples of two, three or four
+            driver.input(topic).pipe_all(records)
         sinks = {
             sink.topic: Topic(sink.topic, key=sink.key, value=sink.value)
             for sub in topology.subtopologies
