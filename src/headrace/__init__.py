@@ -6,10 +6,6 @@ Names are loaded when they are first asked for: `import headrace` loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Not lazily: the room `headrace.processor` becomes an attribute of this package when it is first imported, and would
-# hide the decorator of the same name. Bound here, after that import, the decorator stays.
-from headrace.processor.api import processor as processor
-
 if TYPE_CHECKING:
     from headrace import stores as stores
     from headrace import testing as testing
@@ -90,6 +86,7 @@ if TYPE_CHECKING:
     from headrace.processor.api import (
         ProcessorSupplier as ProcessorSupplier,
     )
+    from headrace.processor.api import processor as processor
     from headrace.processor.context import Cancellable as Cancellable
     from headrace.processor.handlers import (
         Failure as Failure,
@@ -166,6 +163,7 @@ _BY_MODULE = {
     "dsl.ktable": ("KTable",),
     "dsl.windows": ("TimeWindows",),
     "processor.api": (
+        "processor",
         "FixedKeyContext",
         "FixedKeyProcessor",
         "FixedKeyProcessorSupplier",
@@ -191,7 +189,13 @@ _MODULE_OF = {name: module for module, names in _BY_MODULE.items() for name in n
 #: Modules that are public as they are.
 _MODULES = frozenset({"stores", "testing"})
 
-__all__ = sorted({*_MODULE_OF, *_MODULES, "processor"})  # noqa: PLE0605 - a list, made of the table above
+__all__ = sorted({*_MODULE_OF, *_MODULES})  # noqa: PLE0605 - a list, made of the table above
+
+
+# The room `headrace.processor` becomes an attribute of this package when it is first imported, which is here, and would
+# hide the decorator of the same name. It is not bound a second time.
+import_module(f"{__name__}.processor")
+del globals()["processor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,34 @@
+"""What `import headrace` gives, and what it leaves alone."""
+
+import subprocess
+import sys
+
+import headrace as hr
+
+
+def test_import_loads_no_engine_log_or_terminal() -> None:
+    code = (
+        "import sys, headrace; "
+        "print(sorted({'rocksdict', 'sqlite3', 'rich', 'click', 'msgspec', 'asyncio'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "[]\n"
+
+
+def test_describing_a_topology_loads_no_engine_log_or_terminal() -> None:
+    code = (
+        "import sys, headrace as hr; b = hr.StreamsBuilder(); b.stream('a').group_by_key().count(); b.build(); "
+        "print(sorted({'rocksdict', 'sqlite3', 'rich', 'click'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "[]\n"
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in hr.__all__ if not hasattr(hr, name)] == []
+
+
+def test_decorator_is_not_hidden_by_the_room_of_its_name() -> None:
+    code = "import headrace as hr, headrace.processor.handlers; print(hr.processor.__module__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "headrace.processor.api\n"
