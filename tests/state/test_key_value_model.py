@@ -168,7 +168,7 @@ def test_store_behaves_like_a_dictionary(engine: str, cache_bytes: int, is_mutab
         "is_mutable": is_mutable,
     }
     machine = type("Machine", (KeyValueMachine,), attributes)
-    examples = 8 if engine == "rocksdb" else 40
+    examples = 5 if engine == "rocksdb" else 20
     run_state_machine_as_test(
         machine,
         settings=settings(

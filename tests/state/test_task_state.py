@@ -180,16 +180,16 @@ def test_another_retention_means_rebuild(open_stores: OpenStores) -> None:
 
 
 def test_fifty_tasks_share_one_bounded_memory(tmp_path: Path) -> None:
-    memory = RocksMemory(block_cache_bytes=4 << 20, write_buffer_bytes=8 << 20)
+    memory = RocksMemory(block_cache_bytes=4 << 20, write_buffer_bytes=4 << 20)
     assert memory.used_bytes == 0
     databases = [RocksDatabase(tmp_path / str(number), memory) for number in range(50)]
-    rows = {b"%05d" % number: b"x" * 100 for number in range(5_000)}
+    rows = {b"%05d" % number: b"x" * 100 for number in range(2_500)}
     for database in databases:
         database.write([("s", rows), ("t", {b"a": b"1"})], {"s": Position(1, "id")})
         # A flush runs in the background, so it may be a memtable behind.
-        assert memory.used_bytes < 20 << 20
+        assert memory.used_bytes < 16 << 20
     for database in databases:
-        assert database.family("s").get(b"04999") == b"x" * 100
+        assert database.family("s").get(b"02499") == b"x" * 100
         database.close()
 
 
