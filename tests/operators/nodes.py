@@ -1,0 +1,108 @@
+"""Compiles one operator over real stores, with a stand-in for the task around it: what it forwards is recorded."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location, TaskId
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.processor.context import TaskContext
+from headrace.state.cache import CacheBudget
+from headrace.state.memory import MemoryDatabase
+from headrace.state.spec import StoreSpec
+from headrace.state.task_state import TaskState
+from headrace.topology.wiring import Failed, Forward, Operator
+
+__all__ = ["Node", "Sent"]
+
+
+class Sent(NamedTuple):
+    """A forwarded record."""
+
+    key: Any
+    value: Any
+    timestamp: int
+
+
+class Node:
+    """One node of a task; `send` gives it a record, `sent` is what came out, by child."""
+
+    name = "node"
+    where = Location("test.py", 1)
+
+    def __init__(
+        self,
+        operator: Operator,
+        *stores: StoreSpec,
+        cache_bytes: int = 0,
+        children: tuple[str, ...] = ("child",),
+    ) -> None:
+        self.forward: Forward = self._to_all
+        self.failed: Failed = self._resumed
+        self.context = TaskContext("app", TaskId(0, 0), lambda: 0)
+        self.children: dict[str, list[Sent]] = {name: [] for name in children}
+        self.drops: list[str] = []
+        self.failures: list[Exception] = []
+        self.starts: list[Callable[[], object]] = []
+        self.closes: list[Callable[[], object]] = []
+        self.state = TaskState(
+            stores,
+            MemoryDatabase(),
+            {},
+            self.context,
+            CacheBudget(cache_bytes),
+            dropped=lambda store, reason: None,
+            application_id="app",
+            now_ms=lambda: 0,
+        )
+        self.run = operator.compile(self)
+        for start in self.starts:
+            start()
+
+    @property
+    def sent(self) -> list[Sent]:
+        """What the only child got."""
+        (child,) = self.children.values()
+        return child
+
+    def send(self, key: Any, value: Any, timestamp: int = 0, headers: Headers = NO_HEADERS) -> None:
+        """Process one record."""
+        self.run(key, value, timestamp, headers)
+
+    def _to_all(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        for child in self.children.values():
+            child.append(Sent(key, value, timestamp))
+
+    def _resumed(self, error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        # As with a handler that resumes.
+        self.failures.append(error)
+
+    def child(self, name: str) -> Forward:
+        """See `Wiring`."""
+        if name not in self.children:
+            raise TopologyError(name)
+        return lambda key, value, timestamp, headers: self.children[name].append(Sent(key, value, timestamp))
+
+    def store(self, name: str) -> Any:
+        """See `Wiring`."""
+        return self.state.state(name)
+
+    def drop(self, reason: str) -> None:
+        """See `Wiring`."""
+        self.drops.append(reason)
+
+    def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
+        """See `Wiring`."""
+
+        def punctuate(now: int) -> None:
+            do(now)
+
+        return punctuate
+
+    def on_close(self, do: Callable[[], object]) -> None:
+        """See `Wiring`."""
+        self.closes.append(do)
+
+    def on_start(self, do: Callable[[], object]) -> None:
+        """See `Wiring`."""
+        self.starts.append(do)
