@@ -13,13 +13,16 @@ UNKNOWN = Location("<unknown>", 0)
 
 _PACKAGE = __name__.partition(".")[0] + "."
 
+#: An application like any other, though it comes with the package.
+_DEMO = _PACKAGE + "demo."
+
 
 def caller() -> Location:
     """Return the place of the user's call that led here; takes about 1 us."""
     frame = sys._getframe(1)
     while frame is not None:
-        # `headrace.demo` and the like would be a user's module if they lived outside; only our rooms are skipped.
-        if not frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(_PACKAGE) or module.startswith(_DEMO):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         if frame.f_back is None:
             break
