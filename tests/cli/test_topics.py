@@ -148,6 +148,18 @@ def test_formats_by_application(command: Command, words: Path) -> None:
     assert _records(command("topics", "read", "word-counts", *app).out) == [("a", 5)]
 
 
+def test_input_may_be_written_before_the_application_has_ever_run(command: Command, words: Path) -> None:
+    app = ("--app", "words:build", *LOG)
+    assert command("topics", "write", "lines", *app, stdin='{"value": "to be"}').code == 0
+    assert command("topics", "list", *LOG).lines == ["topic  partitions  records", "lines           2        1"]
+
+
+def test_a_topic_that_the_application_does_not_read_is_not_made(command: Command, words: Path) -> None:
+    ran = command("topics", "write", "linse", "--app", "words:build", *LOG, stdin='{"value": "to be"}')
+    assert ran.code == 2
+    assert not Path("shop.db").exists()
+
+
 def test_the_log_is_found_by_environment_and_where_dev_keeps_it(
     command: Command, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

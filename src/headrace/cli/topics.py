@@ -21,6 +21,7 @@ from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from headrace.streams.config import Config
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
+from headrace.topology.topology import Topology
 
 __all__ = ["command"]
 
@@ -41,6 +42,26 @@ def open_existing(embedded: str | None, application_id: str | None) -> EmbeddedL
             f"there is no embedded log {str(path)!r}: start the application, or give --embedded PATH"
         )
     return EmbeddedLog.open(path)
+
+
+def _open_or_make(embedded: str | None, application_id: str | None) -> EmbeddedLog:
+    """Open a log, made if it is not there.
+
+    Raises:
+        ConfigError: no file is meant, several could be, or its directory is not there.
+    """
+    path = log_file(embedded, Config.load().get(STATE_DIR), application_id)
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(
+            f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
+        )
+    return EmbeddedLog.open(path)
+
+
+def _sources(topology: Topology) -> frozenset[str]:
+    """Names of the user topics that a topology reads."""
+    read = {topic for subtopology in topology.subtopologies for topic in subtopology.source_topics}
+    return frozenset(read - set(topology.repartition_topics))
 
 
 def application_of(app: str | None, application_id: str | None) -> tuple[Target | None, str | None]:
@@ -103,21 +124,14 @@ def create(
         if not equals:
             raise ConfigError(f"--config {text!r} has no '=': write --config cleanup.policy=compact")
         properties[key.strip()] = value.strip()
-    path = log_file(embedded, Config.load().get(STATE_DIR), application_of(None, application_id)[1])
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(
-            f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
-        )
-    log = EmbeddedLog.open(path)
+    log = _open_or_make(embedded, application_of(None, application_id)[1])
     try:
         if name in log.topics():
             raise LogError(f"cannot create topic {name!r}: it exists")
         log.create_topics([TopicSpec(name, partitions, properties)])
     finally:
         log.close()
-    click.echo(
-        f"created {name} with {partitions} partition{'' if partitions == 1 else 's'} in {path}", err=True
-    )
+    click.echo(f"created {name} with {partitions} partition{'' if partitions == 1 else 's'}", err=True)
 
 
 @command.command("write")
@@ -140,12 +154,18 @@ def write(
     is no record ends it with an error; all lines before it are written, none after it.
     """
     found, app_id = application_of(app, application_id)
-    log = open_existing(embedded, app_id)
+    # What the application would make when it starts, it may be given before: its log, and the topics that it reads.
+    is_source = found is not None and name in _sources(found.topology)
+    log = _open_or_make(embedded, app_id) if is_source else open_existing(embedded, app_id)
     try:
         topics = log.topics()
+        if name not in topics and found is not None and is_source:
+            log.create_topics([TopicSpec(name, found.topology.declared_partitions.get(name, 1))])
+            topics = log.topics()
         if name not in topics:
             raise UnknownTopicError(
-                f"there is no topic {name!r}: make it with `headrace topics create {name}`"
+                f"there is no topic {name!r}: make it with `headrace topics create {name}`, or name the application "
+                "that reads it with --app MODULE:NAME"
             )
         key, value = topic_formats(name, app_id, found.topology if found else None, key_format, value_format)
         writer = LineWriter(log.writer("headrace-topics-write"), name, topics[name].partitions, key, value)

@@ -36,14 +36,12 @@ class Committer:
         writer: Writer,
         reader: Reader,
         changelog_name: Callable[[str], str],
-        now_ms: Callable[[], int],
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._log = log
         self._writer = writer
         self._reader = reader
         self._changelog_name = changelog_name
-        self._now_ms = now_ms
         self._reached = reached
         self._topic_ids: dict[str, str] = {}
 
@@ -88,10 +86,7 @@ class Committer:
                 positions[spec.name] = Position(
                     offset=offset,
                     topic_id=self._topic_id(topic),
-                    written_ms=self._now_ms(),
-                    stream_time=task.context.stream_time,
                     inputs=inputs,
-                    mark=task.state.mark(spec.name),
                 )
         return positions
 

@@ -108,8 +108,6 @@ class Restoration:
     ) -> tuple[int, bool]:
         """Where to start reading, and whether that is the whole changelog. Clears a store that cannot be trusted."""
         task = self._task
-        if position is None:
-            return begin, True
         reason = must_rebuild(
             position,
             topic_id=topic.id,
@@ -121,7 +119,9 @@ class Restoration:
         )
         if reason is None:
             return position.offset, False
-        _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
+        if position is not None:
+            _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
+        # Also without a position: rows may be left of a restore that was cut off.
         task.state.clear(store)
         return begin, True
 
@@ -194,13 +194,7 @@ class Restoration:
         self._reader.unassign([partition])
         following.is_done = True
         state = self._task.state
-        position = Position(
-            offset=offset,
-            topic_id=following.topic_id,
-            written_ms=self._now_ms(),
-            mark=state.mark(following.store),
-        )
-        state.restored(following.store, position)
+        state.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
 
     @property
     def is_done(self) -> bool:

@@ -121,7 +121,6 @@ class Worker:
             writer=self._writer,
             reader=self._fetcher.reader,
             changelog_name=self._factory.changelog_name,
-            now_ms=clock.wall_ms,
             reached=self._reached,
         )
         now = clock.seconds()
