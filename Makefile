@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help sync lock format check typing test demo demo-verify bench conformance clean
+.PHONY: help sync lock format check typing test demo demo-verify bench conformance wheel clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench: .venv/.synced  ## Run the benchmarks on the embedded log.
 
 conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
+
+wheel: .tools/uv-$(UV_VERSION)  ## Build the wheel into dist/.
+	$(UV) build --wheel --quiet
 
 clean:  ## Remove what the targets made.
 	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist
