@@ -32,9 +32,12 @@ def driver() -> Iterator[testing.TopologyTestDriver]:
 
 def _pipe(driver: testing.TopologyTestDriver) -> None:
     directory = data_directory()
+    flights = read_flights(directory)[:_FLIGHTS]
+    flown = {tailnum for tailnum, _, _ in flights}
     for aircraft, plane, _ in read_planes(directory):
-        driver.input(job.PLANES).pipe(aircraft, plane, 0)
-    for tailnum, flight, scheduled in read_flights(directory)[:_FLIGHTS]:
+        if aircraft in flown:
+            driver.input(job.PLANES).pipe(aircraft, plane, 0)
+    for tailnum, flight, scheduled in flights:
         driver.input(job.FLIGHTS).pipe(tailnum, flight, scheduled)
 
 

@@ -81,9 +81,8 @@ def read_flights(directory: Path) -> list[tuple[str | None, Flight, int]]:
             "minute",
         )
         columns = [header.index(field) for field in fields]
-        hours: dict[
-            str, int
-        ] = {}  # the year has 8,760 of them; reading one takes longer than the rest of a row
+        # The year has 8,760 hours. Reading one takes longer than the rest of a row.
+        hours: dict[str, int] = {}
         happened: list[tuple[int, int, Flight]] = []
         for number, line in enumerate(lines):
             carrier, flight, tailnum, origin, dest, distance, delay, hour, minute = [
@@ -103,20 +102,17 @@ def read_flights(directory: Path) -> list[tuple[str | None, Flight, int]]:
 
 def load(
     log: Log,
+    directory: Path,
     *,
     flights_max: int | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> int:
-    """Write aircraft and flights into the log, and return how many records that were.
+    """Write the aircraft and flights of a folder into the log, and return how many records that were.
 
     Rows are written in order and in whole transactions, so the number of records in a topic says which row comes next:
     a second call writes nothing, and one after a crash goes on where the first stopped. `flights_max` stops after that
     many flights. `on_progress` is called with the records that are there, and how many there will be.
-
-    Raises:
-        MissingDataError: the data is not installed.
     """
-    directory = data_directory()
     flights_count = min(_flights_count(directory), flights_max or sys.maxsize)
     planes = list(read_planes(directory))
     log.create_topics([TopicSpec(topic.name, topic.partitions or 1) for topic in (PLANES, FLIGHTS)])

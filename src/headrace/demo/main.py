@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import headrace as hr
 from headrace.base.ids import TopicPartition
-from headrace.demo.data import load
+from headrace.demo.data import data_directory, load
 from headrace.demo.flights import DEAD_LETTERS, build, set_aside
 from headrace.demo.report import print_report
 from headrace.log.embedded import EmbeddedLog
@@ -44,6 +44,7 @@ def run(path: Path, *, flights_max: int | None = None, console: Console | None =
     console = console or Console()
     log_file = path / "flights.db"
     streams, topology = application(path), build()
+    directory = data_directory()
     log = EmbeddedLog.open(log_file)
     try:
         with _progress(console) as progress:
@@ -52,7 +53,7 @@ def run(path: Path, *, flights_max: int | None = None, console: Console | None =
             def show(done: int, total: int) -> None:
                 progress.update(loading, completed=done, total=total)
 
-            load(log, flights_max=flights_max, on_progress=show)
+            load(log, directory, flights_max=flights_max, on_progress=show)
             running = progress.add_task("running", total=None)
             with streams:
                 began = time.monotonic()
