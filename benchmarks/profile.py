@@ -34,7 +34,7 @@ def main() -> None:
     def profiled(worker: Worker, stop: threading.Event) -> None:
         profiler.runcall(run, worker, stop)
 
-    Worker.run = profiled  # type: ignore[method-assign] # a profiler sees only the thread that it was started in
+    Worker.run = profiled  # type: ignore[method-assign,assignment] # a profiler sees only the thread that it was started in
     figures = measure(given.workload, given.records)
     pstats.Stats(profiler).sort_stats(given.sort).print_stats(given.lines)
     print(f"{figures.records_per_second:,} records a second under the profiler")
