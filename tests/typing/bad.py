@@ -7,7 +7,7 @@ orders.map_values(lambda o: o.amout)  # 1 misspelt field
 orders.left_join(stock, lambda o, s: s.quantity)  # 2 None forgotten
 orders.to(PROCESSED)  # 3 wrong type for the topic
 orders.to(EVENTS)  # 4 a value that is no member of the topic's union
-stock.join(b.table("s", key=int, value=Order), lambda s, o: o)  # 5 tables with keys of different types
+orders.to_table(store=COUNTS)  # 5 a table kept in a store of other values
 orders.join(b.stream(EVENTS), lambda o, e: o)  # 6 a stream joined as if it were a table
 orders.filter(lambda o: o.amount > 3)  # 7 arity
 per_user.aggregate(int, lambda k, o, n: n + o.amount)  # 8 float into int
@@ -17,7 +17,7 @@ hr.TimeWindows("5m")  # 11 grace= forgotten
 hr.TimeWindows(300_000, grace=0)  # 12 bare numbers
 hr.Streams(b.build(), aplication_id="x")  # 13 misspelt config
 orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of different types
-orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type
+orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (mypy alone)
 b.stream(ORDERS).group_by_key().reduce(lambda x, y: x.amount)  # 16 a reducer that changes the type
 
 

@@ -49,7 +49,6 @@ SEATS = hr.Topic("seats", value=int)
 QUARTERS = stores.window("departures-by-quarter", key=str, value=int)
 DAYS = stores.window("carrier-days", key=str, value=Day)
 ROUTES = stores.key_value("routes", key=str, value=int)
-ORIGINS = stores.key_value("origins", key=str, value=int)
 FLEET = stores.key_value("fleet", key=str, value=Where)
 
 
@@ -77,13 +76,12 @@ def build() -> hr.Topology:
     days = flights.group_by(lambda k, f: f.carrier).windowed_by(hr.TimeWindows("1d", grace="400d"))
     assert_type(days.aggregate(Day, day, store=DAYS), KTable[Windowed[str], Day])
 
-    routes = flights.group_by(lambda k, f: f"{f.origin}-{f.dest}").count(store=ROUTES)
-    routes.group_by(lambda route, n: (route[:3], n)).reduce(
-        lambda x, y: x + y, lambda x, y: x - y, store=ORIGINS
-    )
+    flights.group_by(lambda k, f: f"{f.origin}-{f.dest}").count(store=ROUTES)
 
     homes = b.table("homes", value=Named)
-    flights.to_table().left_join(homes, lambda f, a: Where(f.dest, a.name if a else None), store=FLEET)
+    flights.left_join(homes, lambda f, a: Where(f.dest, a.name if a else None)).to_table(
+        value=Where, store=FLEET
+    )
     return b.build()
 
 

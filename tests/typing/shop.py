@@ -22,12 +22,6 @@ class Stock:
 
 
 @dataclass(frozen=True)
-class Product:
-    title: str
-    maker: str
-
-
-@dataclass(frozen=True)
 class Processed:
     order: Order
     status: str
@@ -132,20 +126,13 @@ assert_type(
     KStream[Windowed[str], Stats],
 )
 
-# Joins with tables, and tables of tables.
+# Joins with tables, and what is made of tables.
 assert_type(
     orders.left_join(stock, lambda o, s: (o.id, s.quantity if s else 0)), KStream[str, tuple[str, int]]
 )
 assert_type(
     orders.join(stock, hr.with_key(lambda k, o, s: (k, o.id, s.quantity))), KStream[str, tuple[str, str, int]]
 )
-by_sku = b.table("by-sku", key=int, value=Product)
-others = b.table("others", value=Order)
-assert_type(stock.join(others, lambda s, o: o.amount * s.quantity), KTable[str, float])
-assert_type(stock.outer_join(others, lambda s, o: (s, o)), KTable[str, tuple[Stock | None, Order | None]])
-assert_type(stock.group_by(lambda k, s: (s.quantity, k)).count(), KTable[int, int])
-assert_type(
-    by_sku.group_by(lambda k, p: (p.maker, p)).aggregate(int, lambda k, p, n: n + 1, lambda k, p, n: n - 1),
-    KTable[str, int],
-)
 assert_type(stock.filter(lambda k, s: s.quantity > 0).map_values(lambda s: s.quantity), KTable[str, int])
+assert_type(orders.to_table(), KTable[str, Order])
+assert_type(stock.to_stream(), KStream[str, Stock])
