@@ -117,7 +117,7 @@ class Restoration:
             now_ms=self._now_ms(),
             delete_retention_ms=int(topic.config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS)),
         )
-        if reason is None:
+        if position is not None and reason is None:
             return position.offset, False
         if position is not None:
             _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
