@@ -252,18 +252,18 @@ def verify(path: Path, scratch: Path, *, late: bool) -> bool:
             if name == result:
                 found = database.execute(query.format(table_of(result))).fetchone()
                 table.append((result, figure, f"{value:,}", f"{(found and found[0]) or 0:,}"))
-    for grace, *figures in LATE if late else ():
+    for grace, *known in LATE if late else ():
         judged = database.execute(LATE_SQL.format(grace=grace)).fetchone()
-        assert judged == tuple(figures), f"DuckDB finds {judged}, the known figures are {figures}"
+        assert judged == tuple(known), f"DuckDB finds {judged}, the known figures are {known}"
         counted = late_records(grace)
-        for figure, wanted, got in zip(
-            ("counted", "dropped as late", "windows"), figures, counted, strict=True
+        for figure, value, number in zip(
+            ("counted", "dropped as late", "windows"), known, counted, strict=True
         ):
-            table.append((f"hourly, grace {grace} h", figure, f"{wanted:,}", f"{got:,}"))
+            table.append((f"hourly, grace {grace} h", figure, f"{value:,}", f"{number:,}"))
     print(f"\n{'result':24}{'figure':26}{'expected':>12}{'found':>12}")
-    for result, figure, wanted, got in table:
-        print(f"{result:24}{figure:26}{wanted:>12}{got:>12}{'' if wanted == got else '   DIFFERS'}")
-    return all(wanted == got for _, _, wanted, got in table)
+    for result, figure, goal, got in table:
+        print(f"{result:24}{figure:26}{goal:>12}{got:>12}{'' if goal == got else '   DIFFERS'}")
+    return all(goal == got for _, _, goal, got in table)
 
 
 def main() -> int:

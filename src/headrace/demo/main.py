@@ -57,6 +57,8 @@ def run(path: Path, *, flights_max: int | None = None, console: Console | None =
             running = progress.add_task("running", total=None)
             with streams:
                 began = time.monotonic()
+                streams.wait_running("600s")
+                restored, restored_seconds = _restored(streams), time.monotonic() - began
                 while not _is_caught_up(log, topology):
                     figures = streams.metrics()
                     done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
@@ -65,15 +67,25 @@ def run(path: Path, *, flights_max: int | None = None, console: Console | None =
                         break  # leaving the block raises what it died of
                     time.sleep(0.1)
                 seconds = time.monotonic() - began
-                streams.wait_running("60s")
                 progress.stop()
                 print_report(streams, console)
         _print_dead_letters(log, console)
     finally:
         log.close()
+    if restored:
+        console.print(
+            f"First, {restored:,} changelog records brought the stores up to date, in {restored_seconds:.1f} s.",
+            highlight=False,
+        )
     status = streams.status()
     _print_speed(console, 0 if status is None else status.records, seconds)
     console.print(f"The log is {log_file}, the stores are below {path / 'state'}.", highlight=False)
+
+
+def _restored(streams: hr.Streams) -> int:
+    """Return how many changelog records the stores had missed: those of a run that was killed."""
+    status = streams.status()
+    return 0 if status is None else status.restored
 
 
 def _progress(console: Console) -> Progress:
