@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import headrace as hr
-from headrace import stores
-from headrace.topology.nodes import SinkNode
+from headrace import Serde, Topology, stores
+from headrace.topology.nodes import SinkNode, SourceNode
 
 
 @dataclass
@@ -168,3 +168,134 @@ def test_serde_that_is_none_is_refused_at_once() -> None:
     builder = hr.StreamsBuilder()
     with pytest.raises(hr.TopologyError, match=r"^test_serdes.py:\d+: value='text': 'text' is no serde"):
         builder.stream("in", value="text")  # type: ignore[call-overload]  # the mistake
+
+
+COUNTS = stores.key_value("counts", key=str, value=int)
+USERS = hr.Topic("users", value=str)
+
+
+def user(key: str, value: bytes) -> str:
+    return key
+
+
+def through_repartitions(topology: Topology) -> dict[str, tuple[Serde[Any], Serde[Any]]]:
+    """Return the serdes of each repartition topic, and make sure that it is read as it is written."""
+    nodes = topology.nodes.values()
+    written = {
+        node.topic: (node.key, node.value)
+        for node in nodes
+        if isinstance(node, SinkNode) and isinstance(node.topic, str) and node.topic.endswith("-repartition")
+    }
+    read = {
+        node.topics[0]: (node.key, node.value)
+        for node in nodes
+        if isinstance(node, SourceNode) and node.topics[0] in written
+    }
+    assert written == read
+    return written
+
+
+def test_repartition_takes_the_key_of_the_store_that_a_grouping_leads_to() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in").group_by(lambda k, v: k[:1]).count(store=COUNTS)
+    assert through_repartitions(builder.build()) == {"counts-repartition": (hr.string, hr.raw)}
+
+
+def test_repartition_takes_the_key_of_a_window_store_and_the_table_has_it_too() -> None:
+    store = stores.window("quarters", key=hr.int32, value=int)
+    builder = hr.StreamsBuilder()
+    by_length = builder.stream("in").select_key(lambda k, v: len(v))
+    windows = hr.TimeWindows("1h", advance="15m", grace="0s")
+    by_length.group_by_key().windowed_by(windows).count(store=store).to_stream().to("out")
+    topology = builder.build()
+    assert through_repartitions(topology) == {"quarters-repartition": (hr.int32, hr.raw)}
+    assert [node.key for node in topology.nodes.values() if isinstance(node, SinkNode)][
+        -1
+    ] == hr.time_windowed(hr.int32, "1h")
+
+
+def test_repartition_takes_both_serdes_of_the_store_of_a_reduction() -> None:
+    builder = hr.StreamsBuilder()
+    sizes = builder.stream("in").map(lambda k, v: (k[:1], len(v)))
+    sizes.group_by_key().reduce(lambda a, b: a + b, store=COUNTS)
+    assert through_repartitions(builder.build()) == {"counts-repartition": (hr.string, hr.int64)}
+
+
+def test_values_are_not_taken_from_a_store_of_another_type() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in").map(lambda k, v: (k[:1], len(v))).group_by_key().count(store=COUNTS)
+    with pytest.raises(
+        hr.TopologyError, match=r"^counts-repartition-sink \(.*\) needs the serde of its value, which comes"
+    ):
+        builder.build()
+
+
+def test_key_given_to_the_grouping_goes_first_and_the_store_keeps_its_own() -> None:
+    builder = hr.StreamsBuilder()
+    store = stores.key_value("lengths", key=hr.int64, value=int)
+    builder.stream("in").group_by(lambda k, v: len(v), key=hr.int32).count(store=store)
+    topology = builder.build()
+    assert through_repartitions(topology) == {"lengths-repartition": (hr.int32, hr.raw)}
+    assert topology.stores["lengths"].key == hr.int64
+
+
+def test_annotated_key_goes_first_too() -> None:
+    builder = hr.StreamsBuilder()
+    store = stores.key_value("users", key=hr.json(str), value=int)
+    builder.stream("in").group_by(user).count(store=store)
+    assert through_repartitions(builder.build()) == {"users-repartition": (hr.string, hr.raw)}
+
+
+def test_join_takes_the_key_of_the_table_and_so_does_its_result() -> None:
+    builder = hr.StreamsBuilder()
+    by_user = builder.stream("in").select_key(lambda k, v: k[:1])
+    by_user.join(builder.table(USERS), lambda v, name: name, value=str, name="named").to("out")
+    topology = builder.build()
+    assert through_repartitions(topology) == {"named-repartition": (hr.string, hr.raw)}
+    assert [node.key for node in topology.nodes.values() if isinstance(node, SinkNode)][-1] == hr.string
+
+
+def test_left_join_takes_the_key_of_the_table() -> None:
+    builder = hr.StreamsBuilder()
+    by_user = builder.stream("in").select_key(lambda k, v: k[:1])
+    by_user.left_join(builder.table(USERS), lambda v, name: name or "", name="named")
+    assert through_repartitions(builder.build()) == {"named-repartition": (hr.string, hr.raw)}
+
+
+def test_to_table_takes_both_serdes_of_its_store() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in").map(lambda k, v: (k[:1], len(v))).to_table(store=COUNTS, name="sizes")
+    assert through_repartitions(builder.build()) == {"sizes-repartition": (hr.string, hr.int64)}
+
+
+def test_to_table_refuses_a_key_that_its_store_does_not_have() -> None:
+    stream = hr.StreamsBuilder().stream("in", key=int, value=int)
+    store = stores.key_value("s", key=hr.int64, value=int)
+    with pytest.raises(
+        hr.TopologyError, match=r"^test_serdes.py:\d+: key= is int32, but store 's' is declared with int64$"
+    ):
+        stream.to_table(key=hr.int32, store=store)
+
+
+def test_named_grouping_takes_serdes_from_whichever_store_declares_them() -> None:
+    builder = hr.StreamsBuilder()
+    grouped = builder.stream("in").map(lambda k, v: (k[:1], len(v))).group_by_key(name="by-user")
+    grouped.count(store=COUNTS)
+    grouped.reduce(lambda a, b: a + b, store=stores.key_value("sizes", key=str, value=int))
+    assert through_repartitions(builder.build()) == {"by-user-repartition": (hr.string, hr.int64)}
+
+
+def test_merged_repartition_takes_serdes_from_any_store_that_declares_them() -> None:
+    builder = hr.StreamsBuilder(optimize="all")
+    sizes = builder.stream("in").map(lambda k, v: (k[:1], len(v)))
+    sizes.group_by_key().count(store=COUNTS)
+    sizes.group_by_key().reduce(lambda a, b: a + b, store=stores.key_value("sizes", key=str, value=int))
+    assert through_repartitions(builder.build()) == {"counts-repartition": (hr.string, hr.int64)}
+
+
+def test_in_a_merged_repartition_a_key_that_travels_goes_before_a_declared_one() -> None:
+    builder = hr.StreamsBuilder(optimize="all")
+    by_length = builder.stream("in").select_key(lambda k, v: len(v))
+    by_length.group_by_key().count(store=stores.key_value("first", key=hr.int64, value=int))
+    by_length.group_by_key(key=hr.int32).count(store=stores.key_value("second", key=hr.int64, value=int))
+    assert through_repartitions(builder.build()) == {"first-repartition": (hr.int32, hr.raw)}

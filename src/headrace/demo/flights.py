@@ -48,7 +48,8 @@ PLANES = hr.Topic("planes", value=Plane, partitions=4)  # key: tail number
 SEATS = hr.Topic("seats", value=int, partitions=4)
 DEAD_LETTERS = "dead-letters"
 
-# Stores, declared in the same way: for the operators that fill them and for the queries.
+# Stores, declared in the same way: for the operators that fill them and for the queries. A grouping that leads to one
+# takes its key's serde for the way there.
 QUARTERS = stores.window("departures-by-quarter", key=str, value=int)
 DAYS = stores.window("carrier-days", key=str, value=Day)
 ROUTES = stores.key_value("routes", key=str, value=int)
@@ -79,11 +80,6 @@ def add_to_day(carrier: str, flight: Flight, day: Day) -> Day:
     )
 
 
-def route(tailnum: str, flight: Flight) -> str:
-    """Name where a flight went from and to. Its annotation says what the new key is; a lambda needs `key=` for that."""
-    return f"{flight.origin}-{flight.dest}"
-
-
 def build() -> hr.Topology:
     """Describe the job."""
     builder = hr.StreamsBuilder(optimize="all")
@@ -96,18 +92,18 @@ def build() -> hr.Topology:
     # repartition topic, where the flights of four tasks meet; a grace beyond the year makes the result the same
     # however far apart those tasks read.
     (
-        flights.group_by(lambda tailnum, flight: flight.origin, key=str)
+        flights.group_by(lambda tailnum, flight: flight.origin)
         .windowed_by(hr.TimeWindows("1h", advance="15m", grace="400d"))
         .count(store=QUARTERS)
     )
 
     # How each carrier did, day by day.
     (
-        flights.group_by(lambda tailnum, flight: flight.carrier, key=str)
+        flights.group_by(lambda tailnum, flight: flight.carrier)
         .windowed_by(hr.TimeWindows("1d", grace="400d"))
         .aggregate(Day, add_to_day, store=DAYS)
     )
 
     # How often each route was flown.
-    flights.group_by(route).count(store=ROUTES)
+    flights.group_by(lambda tailnum, flight: f"{flight.origin}-{flight.dest}").count(store=ROUTES)
     return builder.build()

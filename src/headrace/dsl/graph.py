@@ -10,7 +10,7 @@ from typing import Any
 from headrace.base.ids import Location
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.naming import Names
-from headrace.dsl.serdes import Typed, required
+from headrace.dsl.serdes import Typed, first_known, required
 from headrace.operators.stateless import RepartitionFilter
 from headrace.operators.table import TableSource
 from headrace.state.spec import Engine, StoreSpec
@@ -202,6 +202,8 @@ class Repartition(GraphNode):
     """A way through an internal topic: filter, sink, source. Its own name is the source's.
 
     Attributes:
+        key, value: the serdes that travel with the stream.
+        key_below, value_below: the same if they are known, else what is declared below.
         optimizable: whether the optimiser may put one in the place of several.
     """
 
@@ -223,19 +225,25 @@ class Repartition(GraphNode):
         self.sink = sink
         self.filter = filter
         self.topic = topic
-        self.key = key
-        self.value = value
+        self.key = self.key_below = key
+        self.value = self.value_below = value
         self.optimizable = optimizable
         self.partitioner = partitioner
         self.partitions = partitions
         self.keeps_null_keys = False
+
+    def learn(self, *, key: Typed, value: Typed) -> None:
+        """Take serdes from below where none has come from above, nor from an earlier call."""
+        self.key_below = first_known(self.key_below, key)
+        self.value_below = first_known(self.value_below, value)
 
     def write(self, out: Assembly, engine: Engine) -> None:
         """Add topic, filter, sink and source."""
         out.add_repartition_topic(RepartitionTopic(self.topic, self.partitions))
         keep = RepartitionFilter(keep_null_keys=self.keeps_null_keys)
         out.add_processor(ProcessorNode(self.filter, keep, self.where), self.parent_names)
-        key, value = required(self.key, self.sink, self.where), required(self.value, self.sink, self.where)
+        key = required(self.key_below, self.sink, self.where)
+        value = required(self.value_below, self.sink, self.where)
         out.add_sink(
             SinkNode(self.sink, self.topic, key, value, self.where, self.partitioner), (self.filter,)
         )

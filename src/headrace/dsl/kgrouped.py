@@ -48,7 +48,9 @@ class Grouping:
     name: str | None
     repartition: Repartition | None = field(default=None)
 
-    def parent_of(self, store: Materialized, where: Location) -> tuple[GraphNode, frozenset[str]]:
+    def parent_of(
+        self, store: Materialized, where: Location, *, keeps_values: bool
+    ) -> tuple[GraphNode, frozenset[str]]:
         """Return the node to aggregate below, and the sources above it, leading through a repartition if needed.
 
         Source: `GroupedStreamAggregateBuilder`.
@@ -67,6 +69,7 @@ class Grouping:
         )
         if self.repartition is None or self.name is None:
             self.repartition = made
+        self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
         graph.add(self.repartition, flow.node)
         return self.repartition, frozenset({made.name})
 
@@ -78,9 +81,11 @@ class Grouping:
         store: Materialized,
         key: Typed,
         getter: Getter,
+        *,
+        keeps_values: bool,
     ) -> TableState:
-        """Add an aggregation; return its table."""
-        parent, sources = self.parent_of(store, where)
+        """Add an aggregation; return its table. `keeps_values`: the store's values are of the stream's type."""
+        parent, sources = self.parent_of(store, where, keeps_values=keeps_values)
         graph = self.flow.building.graph
         node = GraphProcessor(name, where, operator, stores=(store,))
         graph.add(node, parent)
@@ -113,6 +118,8 @@ class _Step:
             declared, kind=kind, names=names, prefix=prefix, key=grouping.flow.key, value=value, where=where
         )
         self.name = names.node(name, prefix, where)
+        # A reduction's results are of the type that its values have, an aggregate's are not.
+        self.keeps_values = prefix == _REDUCE
 
 
 def _check_value(declared: Store[Any] | None, value: Typed, where: Location) -> None:
@@ -241,7 +248,15 @@ class KGroupedStream(Generic[K, V]):
 
         store = step.store
         return KTable(
-            self._grouping.aggregated(step.name, where, operator, store, store.key, StoreGetter(store.name))
+            self._grouping.aggregated(
+                step.name,
+                where,
+                operator,
+                store,
+                store.key,
+                StoreGetter(store.name),
+                keeps_values=step.keeps_values,
+            )
         )
 
 
@@ -355,6 +370,12 @@ class TimeWindowedKStream(Generic[K, V]):
         windowed = key if isinstance(key, Unknown) else TimeWindowedSerde(key, self._windows.size_ms)
         return KTable(
             self._grouping.aggregated(
-                step.name, where, operator, store, windowed, WindowStoreGetter(store.name)
+                step.name,
+                where,
+                operator,
+                store,
+                windowed,
+                WindowStoreGetter(store.name),
+                keeps_values=step.keeps_values,
             )
         )

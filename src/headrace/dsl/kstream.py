@@ -16,7 +16,7 @@ from headrace.dsl.ktable import KTable, made_of_stream
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.processing import processor_node
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, either, given, merged, of_annotation, of_result
+from headrace.dsl.serdes import Typed, agreed, either, given, merged, of_annotation, of_result
 from headrace.dsl.stream_state import Flow
 from headrace.operators.stateless import (
     Branch,
@@ -356,11 +356,18 @@ class KStream(Generic[K, V_co]):
         store: TableStore[K, V_co] = None,
         name: Name = None,
     ) -> KTable[K, V_co]:
-        """Take the stream as a table's updates: null values delete, null keys are dropped."""
+        """Take the stream as a table's updates: null values delete, null keys are dropped.
+
+        Raises:
+            TopologyError: `key=` or `value=` is another serde than that which the store is declared with.
+        """
         where = caller()
         flow = self._flow
         graph = flow.building.graph
         declared = declared_store(store, "key_value", where)
+        if declared is not None:
+            agreed(given(key, "key", where), declared.key, "key", declared.name, where)
+            agreed(given(value, "value", where), declared.value, "value", declared.name, where)
         node_name = graph.names.node(name, "KSTREAM-TOTABLE-", where)
         made = Materialized.of(
             declared,
@@ -447,7 +454,7 @@ class KStream(Generic[K, V_co]):
             raise TopologyError(f"{where}: a stream is joined with a table here, found {other!r}")
         if name is not None:
             check_name(name, "node", where)
-        flow = self._flow.repartitioned_for_join(name, where)
+        flow = self._flow.repartitioned_for_join(name, other._state.flow.key, where)
         graph = flow.building.graph
         sources = graph.copartition(flow.sources, other._state.flow.sources)
         node_name = graph.names.node(name, "KSTREAM-LEFTJOIN-" if left else "KSTREAM-JOIN-", where)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from headrace.base.errors import TopologyError
 from headrace.dsl.graph import Graph, GraphNode, Repartition, StreamSource, TableSourceNode
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, Unknown
+from headrace.dsl.serdes import first_known
 
 __all__ = ["merge_repartition_topics", "merge_sources", "relax_null_keys", "reuse_source_topics"]
 
@@ -158,8 +158,8 @@ def _merge_below(graph: Graph, changer: GraphNode, repartitions: list[Repartitio
     merged = new_repartition(
         graph.names,
         first.topic,
-        key=_first_known([each.key for each in repartitions]),
-        value=_first_known([each.value for each in repartitions]),
+        key=first_known(*(each.key for each in repartitions)),
+        value=first_known(*(each.value for each in repartitions)),
         where=first.where,
         is_named=True,
     )
@@ -167,6 +167,7 @@ def _merge_below(graph: Graph, changer: GraphNode, repartitions: list[Repartitio
     # Written right after the key-changing node, before everything that was below it.
     merged.priority = changer.priority
     for replaced in repartitions:
+        merged.learn(key=replaced.key_below, value=replaced.value_below)
         child = _find_above(replaced, _is_below(changer))
         # None where what lies between was moved with an earlier one. (Kafka 4.3 fails there with an internal error.)
         if child is not None:
@@ -181,7 +182,3 @@ def _merge_below(graph: Graph, changer: GraphNode, repartitions: list[Repartitio
             replaced.remove_child(below)
         graph.rename_source(replaced.name, merged.name)
     changer.add_child(merged)
-
-
-def _first_known(serdes: list[Typed]) -> Typed:
-    return next((serde for serde in serdes if not isinstance(serde, Unknown)), serdes[0])

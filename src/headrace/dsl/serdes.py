@@ -3,6 +3,13 @@
 An operator that changes a type takes the new serde from, in this order: its `key=` or `value=`; the class, if the
 function is one; the function's return annotation; what the operation itself knows. None is guessed, and no default is
 applied to a type that has changed.
+
+What is still unknown at an automatic repartition is taken from what the repartition leads to, where that holds the very
+same type and its serde is declared: keys from the store of an aggregation, or from the table of a join; values from the
+store of a reduction. A serde that travels, or that `key=` or `value=` gives, goes first: the topic then has that one,
+and the store the one it is declared with, as with Java's `Grouped` and `Materialized`. (`to_table` is one step with one
+pair of serdes, in Java too: its store's, for the topic as well.) Where the optimiser puts one repartition in the place
+of several, the first of them whose serde travels decides, else the first that leads to a declared one.
 """
 
 from collections.abc import Callable
@@ -15,7 +22,19 @@ from headrace.dsl.functions import described, result_annotation
 from headrace.serde.resolve import serde_from_annotation, serde_of
 from headrace.serde.serde import Serde
 
-__all__ = ["Part", "Typed", "Unknown", "either", "given", "merged", "of_annotation", "of_result", "required"]
+__all__ = [
+    "Part",
+    "Typed",
+    "Unknown",
+    "agreed",
+    "either",
+    "first_known",
+    "given",
+    "merged",
+    "of_annotation",
+    "of_result",
+    "required",
+]
 
 Part: TypeAlias = Literal["key", "value"]
 
@@ -49,6 +68,23 @@ def given(spec: object, part: Part, where: Location) -> Serde[Any] | None:
 def either(spec: object, otherwise: Typed, part: Part, where: Location) -> Typed:
     """Return the given serde, else the one that travels."""
     return given(spec, part, where) or otherwise
+
+
+def first_known(first: Typed, *others: Typed) -> Typed:
+    """Return the first serde that is known, of several for one type; the first Unknown if none is."""
+    return next((each for each in (first, *others) if not isinstance(each, Unknown)), first)
+
+
+def agreed(
+    one: Serde[Any] | None, declared: Serde[Any] | None, part: Part, store: str | None, where: Location
+) -> None:
+    """Refuse a serde that one call gives in two ways.
+
+    Raises:
+        TopologyError: they differ.
+    """
+    if one is not None and declared is not None and one != declared:
+        raise TopologyError(f"{where}: {part}= is {one!r}, but store '{store}' is declared with {declared!r}")
 
 
 def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location) -> Typed:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from headrace.base.ids import Location
 from headrace.dsl.graph import Graph, GraphNode, GraphProcessor, Repartition
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed
+from headrace.dsl.serdes import Typed, first_known
 from headrace.operators.getters import Getter, StoreGetter
 from headrace.operators.table import TableSource
 from headrace.state.spec import Engine
@@ -63,8 +63,11 @@ class Flow:
         name = self.building.graph.names.node(given, prefix, where)
         return self.then(GraphProcessor(name, where, operator), **changes)
 
-    def repartitioned_for_join(self, given: str | None, where: Location) -> "Flow":
-        """Lead through a repartition topic if the keys may have changed. Source: `KStreamImpl.repartitionForJoin`."""
+    def repartitioned_for_join(self, given: str | None, other_key: Typed, where: Location) -> "Flow":
+        """Lead through a repartition topic if the keys may have changed. Source: `KStreamImpl.repartitionForJoin`.
+
+        `other_key` is the serde of what it will be joined with, which has keys of the same type.
+        """
         if not self.needs_repartition:
             return self
         graph = self.building.graph
@@ -76,10 +79,12 @@ class Flow:
         if self.repartition is None or self.name != base:
             self.repartition = made
             graph.add(made, self.node)
+        self.repartition.learn(key=other_key, value=self.value)
         return replace(
             self,
             name=source,
             node=self.repartition,
+            key=first_known(self.key, other_key),
             sources=frozenset({source}),
             needs_repartition=False,
             repartition=None,
