@@ -151,7 +151,10 @@ def test_formats_by_application(command: Command, words: Path) -> None:
 def test_input_may_be_written_before_the_application_has_ever_run(command: Command, words: Path) -> None:
     app = ("--app", "words:build", *LOG)
     assert command("topics", "write", "lines", *app, stdin='{"value": "to be"}').code == 0
-    assert command("topics", "list", *LOG).lines == ["topic  partitions  records", "lines           2        1"]
+    assert command("topics", "list", *LOG).lines == [
+        "topic  partitions  records",
+        "lines           2        1",
+    ]
 
 
 def test_a_topic_that_the_application_does_not_read_is_not_made(command: Command, words: Path) -> None:
