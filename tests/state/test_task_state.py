@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from headrace.base.ids import TopicPartition
+from headrace.base.records import Headers
+from headrace.serde.serde import Serde
 from headrace.state.port import Position
 from headrace.state.restore import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
@@ -217,6 +219,55 @@ def test_queries_from_another_thread_see_a_value_at_all_times(open_stores: OpenS
     thread.join()
     assert None not in found
     assert [number for number in found if number is not None] == sorted(n for n in found if n is not None)
+
+
+class Watched(Serde[int]):
+    """Numbers; somebody watches each time one is serialised, which a cache does while it lets go of an entry."""
+
+    immutable = True
+    type = int
+
+    def __init__(self) -> None:
+        self.watch: Callable[[], object] = lambda: None
+
+    def serialize(self, topic: str, value: int, headers: Headers = ()) -> bytes:
+        self.watch()
+        return b"%d" % value
+
+    def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> int:
+        return int(data)
+
+
+def test_range_query_in_the_middle_of_a_flush_sees_what_is_leaving_the_cache(open_stores: OpenStores) -> None:
+    watched = Watched()
+    stores = open_stores(store_spec(caching=True, value=watched))
+    reader = stores.state.read_only("store")
+    seen: list[list[tuple[str, int]]] = []
+    stores.only.put(b"a", 1, 1, ())
+    stores.commit()
+    stores.only.put(b"a", 2, 2, ())
+    stores.only.put(b"b", 3, 3, ())
+    watched.watch = lambda: seen.append(list(reader.all()))
+    stores.state.flush()
+    assert seen == [[("a", 2), ("b", 3)]] * 2
+
+
+def test_range_query_in_the_middle_of_a_flush_sees_windows_that_are_leaving_the_cache(
+    open_stores: OpenStores,
+) -> None:
+    watched = Watched()
+    stores = open_stores(
+        store_spec(kind="window", caching=True, value=watched, retention_ms=DAY_MS, size_ms=10)
+    )
+    reader = stores.state.read_only("store")
+    seen: list[list[int]] = []
+    stores.only.put(b"a", 0, 1, 1, ())
+    stores.commit()
+    stores.only.put(b"a", 0, 2, 2, ())
+    stores.only.put(b"a", 10, 3, 3, ())
+    watched.watch = lambda: seen.append([value for _, value in reader.range("a")])
+    stores.state.flush()
+    assert seen == [[2, 3]] * 2
 
 
 GOOD = Position(10, "id", written_ms=1_000, mark="mark")

@@ -52,8 +52,12 @@ class CachedKeyValue(RecordCache[bytes]):
         return self._below.get(key) if entry is None else self._opened(entry.row)
 
     def copied(self) -> dict[bytes, Row | None]:
-        """The rows that wait for a flush. From any thread."""
-        return {entry.key: self._over(entry) for entry in list(self._dirty.values())}
+        """The rows that are here, clean ones too. From any thread.
+
+        An entry is clean from the moment a flush takes it up, before the buffer has its row: of the dirty ones alone, a
+        query would see a row, and an older one after it.
+        """
+        return {entry.key: self._over(entry) for entry in list(self._entries.values())}
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete, in the cache."""

@@ -76,9 +76,9 @@ class CachedWindow(RecordCache[_Key]):
         return self._below.get(key, start) if entry is None else self._opened(entry.row)
 
     def copied(self) -> Overlay:
-        """The rows that wait for a flush. From any thread."""
+        """The rows that are here, clean ones too: see `CachedKeyValue.copied`. From any thread."""
         over: Overlay = {}
-        for entry in list(self._dirty.values()):
+        for entry in list(self._entries.values()):
             key, start = entry.key
             over.setdefault(key, {})[start] = self._over(entry)
         return over
