@@ -63,5 +63,8 @@ conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn),
 wheel: .tools/uv-$(UV_VERSION)  ## Build the wheel into dist/.
 	$(UV) build --wheel --quiet
 
+wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist.
+	$(UV) build --quiet
+
 clean:  ## Remove what the targets made.
 	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist
