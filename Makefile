@@ -60,9 +60,6 @@ bench: .venv/.synced  ## Run the benchmarks on the embedded log.
 conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
 
-wheel: .tools/uv-$(UV_VERSION)  ## Build the wheel into dist/.
-	$(UV) build --wheel --quiet
-
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist.
 	$(UV) build --quiet
 
