@@ -77,7 +77,7 @@ def test_value_is_read_from_code_and_from_text(kind: Kind[object], raw: object, 
         (choice("all", "none"), "some", "one of all, none"),
         (names(), [1], "a list of words"),
         (names(), b"a", "a list of words"),
-        (function(), "len", "a function, given in code"),
+        (function(), "len", "a function, or text that names one as MODULE:NAME"),
         (text, None, "text"),
     ],
 )
@@ -113,3 +113,14 @@ def test_property_declared_twice_is_an_error() -> None:
     assert by_name([option]) == {"a.b": option}
     with pytest.raises(ValueError, match=r"property a\.b is declared twice"):
         by_name([option, option])
+
+
+def test_function_may_be_named_by_module_and_name() -> None:
+    option = Option("x.handler", function(), None, "A function.")
+    assert option.parse("headrace.processor.handlers:log_and_continue").__name__ == "log_and_continue"
+
+
+@pytest.mark.parametrize("text", ["log_and_continue", "no.such.module:f", "headrace.processor.handlers:nothing", ":"])
+def test_function_that_cannot_be_found_is_refused_by_the_propertys_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"x\.handler is "):
+        Option("x.handler", function(), None, "A function.").parse(text)

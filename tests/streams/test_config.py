@@ -120,9 +120,15 @@ def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
         Config.load()
 
 
-def test_a_handler_can_only_be_given_in_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_may_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "headrace.processor.handlers:log_and_continue"
+    monkeypatch.setenv("HEADRACE_PROCESSING_EXCEPTION_HANDLER", name)
+    assert Config.load()["processing.exception.handler"].__name__ == "log_and_continue"
+
+
+def test_a_handler_that_is_not_named_by_its_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_PROCESSING_EXCEPTION_HANDLER", "shop.handler")
-    with pytest.raises(ConfigError, match="a function, given in code"):
+    with pytest.raises(ConfigError, match="a function, or text that names one as MODULE:NAME"):
         Config.load()
 
 

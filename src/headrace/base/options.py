@@ -6,6 +6,7 @@ Each room declares its own in `options.py`; the facade collects them, and the do
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
@@ -222,14 +223,31 @@ def names() -> Kind[Sequence[str]]:
 
 
 def function() -> Kind[Callable[..., Any]]:
-    """Read a function, which only code can give."""
+    """Read a function, or its name `MODULE:NAME`, which a file or a flag can give."""
 
     def parse(raw: object) -> Callable[..., Any]:
-        if not callable(raw):
+        found = _named(raw) if isinstance(raw, str) else raw
+        if not callable(found):
             raise TypeError
-        return raw
+        return found
 
-    return Kind("a function, given in code", parse)
+    return Kind("a function, or text that names one as MODULE:NAME", parse)
+
+
+def _named(text: str) -> object:
+    module, colon, name = text.partition(":")
+    if not (module and colon and name):
+        raise TypeError
+    try:
+        found: object = import_module(module)
+    except ImportError as error:
+        raise ValueError(f"module {module!r} cannot be imported: {error}") from error
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 #: Text as it stands.

@@ -10,6 +10,7 @@ import click
 from typing_extensions import TypeVar
 
 from headrace.base.errors import ConfigError
+from headrace.cli.target import make_importable
 from headrace.streams.config import Config, Layer
 
 __all__ = ["Settings", "log_file", "property_options", "settings_of"]
@@ -33,6 +34,7 @@ class Settings:
         Raises:
             ConfigError: a property is unknown or impossible, or a file cannot be read.
         """
+        make_importable(Path.cwd())  # a handler may be named by module
         config = Config().with_values(
             {"application.id": module, **defaults}, Layer.DEFAULT, "default of the command"
         )

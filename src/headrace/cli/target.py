@@ -17,7 +17,7 @@ from headrace.cli.failure import UserCodeError
 from headrace.dsl.builder import StreamsBuilder
 from headrace.topology.topology import Topology
 
-__all__ = ["Target", "TargetError", "load", "source_file"]
+__all__ = ["Target", "TargetError", "load", "make_importable", "source_file"]
 
 _DEFAULT_NAMES = ("topology", "build")
 
@@ -81,7 +81,7 @@ def _split(target: str) -> tuple[str, str]:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {str(path)!r}")
-    _make_importable(path.resolve().parent)
+    make_importable(path.resolve().parent)
     name = path.stem if path.stem not in sys.modules else f"headrace_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
@@ -102,7 +102,7 @@ def _load_file(path: Path) -> ModuleType:
 def _load_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise TargetError(f"{name!r} is no name of a module: write MODULE:NAME, such as shop:topology")
-    _make_importable(Path.cwd())
+    make_importable(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -118,7 +118,8 @@ def _load_module(name: str) -> ModuleType:
         raise _failed(error, f"cannot load module {name!r}") from error
 
 
-def _make_importable(directory: Path) -> None:
+def make_importable(directory: Path) -> None:
+    """Let modules of a directory be imported, as if Python had been started there."""
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
 

@@ -24,7 +24,13 @@ _log = logging.getLogger("headrace.state")
 
 
 class TaskFactory:
-    """Makes the tasks of one worker, which share a record cache and the memory of RocksDB."""
+    """Makes the tasks of one worker, which share a record cache, the memory of RocksDB and one collector.
+
+    Attributes:
+        collector: what all of them write. Shared, so that records of several tasks stand in a topic in the order in
+            which they were processed: with columns of its own, each task would append a whole commit's worth at once,
+            and windows behind a repartition topic would find days of records late.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class TaskFactory:
         self._cache = cache
         self._memory = RocksMemory()
         self._partition_counts: dict[str, int] = {}
+        self.collector = RecordCollector(self.partition_count)
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; one that a function chose is made, with a single partition.
@@ -74,10 +81,8 @@ class TaskFactory:
         """Make a task; `times` are its inputs' committed partition times."""
         subtopology = self._topology.subtopologies[task_id.subtopology]
 
-        def open_state(
-            context: TaskContext, collector: RecordCollector, dropped: Callable[[], None]
-        ) -> TaskState:
-            return self._open_state(subtopology, context, collector, dropped)
+        def open_state(context: TaskContext, dropped: Callable[[], None]) -> TaskState:
+            return self._open_state(subtopology, context, dropped)
 
         return Task(
             task_id,
@@ -86,7 +91,7 @@ class TaskFactory:
             application_id=self._application_id,
             options=self._options,
             now_ms=self._clock.wall_ms,
-            partition_count=self.partition_count,
+            collector=self.collector,
             open_state=open_state,
             committed=times,
         )
@@ -95,12 +100,11 @@ class TaskFactory:
         self,
         subtopology: SubTopology,
         context: TaskContext,
-        collector: RecordCollector,
         dropped: Callable[[], None],
     ) -> TaskState:
         path = self._state_dir / str(context.task_id)
         changelogs = {
-            spec.name: collector.columns(self.changelog_name(spec.name), context.partition)
+            spec.name: self.collector.columns(self.changelog_name(spec.name), context.partition)
             for spec in subtopology.stores
             if spec.logging and spec.source_topic is None
         }

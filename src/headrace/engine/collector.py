@@ -1,4 +1,4 @@
-"""What a task has to write: columns for each topic-partition, drained into the worker's transaction."""
+"""What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
 from collections.abc import Callable
 
@@ -19,9 +19,9 @@ _DRAIN_RECORDS = 5_000
 
 
 class RecordCollector:
-    """Output of one task since the last drain.
+    """Output of a worker's tasks since the last drain, of each topic-partition in the order of processing.
 
-    # Invariant: the `Columns` of a topic-partition is one object for the task's life; sinks bind its lists' methods.
+    # Invariant: the `Columns` of a topic-partition is one object for the worker's life; sinks bind its lists' methods.
     """
 
     def __init__(self, partition_count: Callable[[str], int]) -> None:
@@ -74,11 +74,6 @@ class RecordCollector:
                 columns.clear()
         for topic in self._null_keys:
             self._null_keys[topic] += 1
-
-    @property
-    def written_partitions(self) -> frozenset[TopicPartition]:
-        """Every topic-partition that this task has written to, or may write to."""
-        return frozenset(self._columns)
 
     def discard(self) -> None:
         """Forget everything that was not drained (abort)."""

@@ -16,6 +16,7 @@ What is durable when:
 from collections.abc import Callable, Mapping, Sequence
 
 from headrace.base.ids import TopicPartition
+from headrace.engine.collector import RecordCollector
 from headrace.engine.task import Task
 from headrace.log.port import CommittedOffset, Log, Reader, Writer
 from headrace.state.port import Position
@@ -34,12 +35,14 @@ class Committer:
         *,
         log: Log,
         writer: Writer,
+        collector: RecordCollector,
         reader: Reader,
         changelog_name: Callable[[str], str],
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._log = log
         self._writer = writer
+        self._collector = collector
         self._reader = reader
         self._changelog_name = changelog_name
         self._reached = reached
@@ -56,8 +59,8 @@ class Committer:
             task.flush()
         self._reached("drain")
         offsets: dict[TopicPartition, CommittedOffset] = {}
+        self._collector.drain(self._writer, everything=True)
         for task in tasks:
-            task.drain(self._writer, everything=True)
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
         ends = self._writer.commit(offsets)

@@ -29,6 +29,9 @@ __all__ = ["Failures"]
 
 _log = logging.getLogger("headrace.failures")
 
+#: Warnings about a node's dropped records; after these only every thousandth is logged.
+_WARNINGS_MAX = 10
+
 #: Errors of ours that are about the record at hand, so that the handler of that stage is asked.
 _OF_THE_RECORD: Mapping[str, tuple[type[HeadraceError], ...]] = {
     "deserialize": (SerializationError,),
@@ -57,6 +60,7 @@ class Failures:
         self._collector = collector
         self._options = options
         self._dropped = dropped
+        self._warnings: dict[str, int] = {}
 
     def of_processing(self, name: str, where: Location) -> Failed:
         """Make the function that a node calls with what its own work raised."""
@@ -115,10 +119,12 @@ class Failures:
         if reaction.kind == "dead_letter":
             self._write_dead_letter(failure, reaction, node)
         self._dropped()
-        _log.warning(
-            "%s: record dropped by the %s handler (task %s, topic %s, partition %d, offset %d): %r",
-            node, stage, failure.task_id, failure.topic, failure.partition, failure.offset, error,
-        )  # fmt: skip
+        seen = self._warnings[node] = self._warnings.get(node, 0) + 1
+        if seen <= _WARNINGS_MAX or seen % 1000 == 0:
+            _log.warning(
+                "%s: record dropped by the %s handler (task %s, topic %s, partition %d, offset %d): %r; %d so far",
+                node, stage, failure.task_id, failure.topic, failure.partition, failure.offset, error, seen,
+            )  # fmt: skip
 
     def _failure(self, error: Exception, stage: Stage, node: str) -> Failure:
         context = self._context

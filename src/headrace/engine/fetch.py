@@ -13,6 +13,9 @@ __all__ = ["Fetcher"]
 #: While tasks have records, the log is asked at most this often; an idle worker asks at once.
 _FETCH_SECONDS = 0.005
 
+#: How old the known ends of partitions may be.
+_LOOK_SECONDS = 0.020
+
 #: The smallest share of the input buffer that a partition may fill.
 _PARTITION_BYTES_MIN = 256 * 1024
 
@@ -33,6 +36,7 @@ class Fetcher:
         self._waiting: dict[TopicPartition, int] = {}  # assigned, but not read before its task runs
         self._idle_since: dict[Task, float] = {}
         self._next_fetch = 0.0
+        self._next_look = 0.0
         self._ends: Mapping[TopicPartition, int] = {}
 
     def add(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
@@ -57,7 +61,7 @@ class Fetcher:
 
     def expect_more(self) -> None:
         """Ask the log at the next chance: there is probably something new."""
-        self._next_fetch = 0.0
+        self._next_fetch = self._next_look = 0.0
 
     def fetch(self, timeout_ms: int, clock: Clock, *, is_idle: bool) -> bool:
         """Ask the log if it is time to; an idle worker waits up to `timeout_ms`. Says whether anything came."""
@@ -75,7 +79,8 @@ class Fetcher:
             if queue.queued_bytes >= share and partition not in self._paused:
                 self._paused.add(partition)
                 self.reader.pause([partition])
-        self._ends = {}
+        if chunks:
+            self._next_look = 0.0
         return bool(chunks)
 
     def _resume(self) -> None:
@@ -86,6 +91,23 @@ class Fetcher:
         if ready:
             self._paused.difference_update(ready)
             self.reader.resume(ready)
+
+    def lacks_fetched(self, tasks: Iterable[Task], clock: Clock) -> bool:
+        """Whether a task has run out of records that the log still has: the others would run ahead of it meanwhile."""
+        self._look(clock)
+        position, ends = self.reader.position, self._ends
+        return any(
+            queue.is_empty and position(partition) < ends[partition]
+            for task in tasks
+            if task.is_running
+            for partition, queue in task.queues.items()
+        )
+
+    def _look(self, clock: Clock) -> None:
+        now = clock.seconds()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            self._ends = self._log.end_offsets(self._queues)
 
     def is_processable(self, task: Task, idle_max_ms: int, clock: Clock) -> bool:
         """Whether a task may go on although some of its inputs have nothing waiting (`max.task.idle.ms`).
@@ -99,9 +121,7 @@ class Fetcher:
         if not empty:
             self._idle_since.pop(task, None)
             return True
-        missing = [partition for partition in empty if partition not in self._ends]
-        if missing:
-            self._ends = {**self._ends, **self._log.end_offsets(missing)}
+        self._look(clock)
         if any(self.reader.position(partition) < self._ends[partition] for partition in empty):
             self.expect_more()
             return False

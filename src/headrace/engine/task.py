@@ -1,4 +1,4 @@
-"""A task: one sub-topology at one partition. Owns its queues, its compiled nodes, its state and its output.
+"""A task: one sub-topology at one partition. Owns its queues, its compiled nodes and its state.
 
 The worker hands it chunks, lets it run *stretches* of records, and commits it; see `worker`.
 """
@@ -15,7 +15,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
 from headrace.engine.queue import Batch, RecordQueue, Undecodable
 from headrace.engine.wiring import CompiledTopology, compile_topology
-from headrace.log.port import CommittedOffset, Writer
+from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
 from headrace.topology.topology import SubTopology, Topology
@@ -42,8 +42,8 @@ class Task:
         application_id: str,
         options: EngineOptions,
         now_ms: Callable[[], int],
-        partition_count: Callable[[str], int],
-        open_state: Callable[[TaskContext, RecordCollector, Callable[[], None]], TaskState],
+        collector: RecordCollector,
+        open_state: Callable[[TaskContext, Callable[[], None]], TaskState],
         committed: Mapping[TopicPartition, int],
     ) -> None:
         self.id = task_id
@@ -53,14 +53,14 @@ class Task:
         self.dropped = 0
         self.has_progress = False
         self.context = TaskContext(application_id, task_id, now_ms)
-        self.collector = RecordCollector(partition_count)
+        self.collector = collector
         self.failures = Failures(self.context, self.collector, options, self._count_dropped)
-        self.state = open_state(self.context, self.collector, self._count_dropped)
+        self.state = open_state(self.context, self._count_dropped)
         self.queues: dict[TopicPartition, RecordQueue] = {}
         for source in subtopology.sources:
             for topic in source.topics:
                 partition = TopicPartition(topology.decorate(topic, application_id), task_id.partition)
-                if partition.partition < partition_count(partition.topic):
+                if partition.partition < collector.partition_count(partition.topic):
                     self.queues[partition] = RecordQueue(partition, source, committed.get(partition, -1))
         self._order: list[RecordQueue] = list(self.queues.values())  # least recently run first
         self._by_stream_time = PunctuationQueue("stream")
@@ -106,11 +106,10 @@ class Task:
                 close()
 
     def discard(self, committed: Mapping[TopicPartition, int]) -> None:
-        """Go back to the last commit: outputs, state changes and queued records are forgotten.
+        """Go back to the last commit: state changes and queued records are forgotten.
 
         `committed` holds the partition times that were committed. The caller seeks its reader and starts it again.
         """
-        self.collector.discard()
         self.state.discard()
         for partition, queue in self.queues.items():
             queue.partition_time = committed.get(partition, -1)
@@ -263,10 +262,6 @@ class Task:
     def flush(self) -> None:
         """Forward and log what the caches hold back."""
         self.state.flush()
-
-    def drain(self, writer: Writer, *, everything: bool) -> None:
-        """Hand output and changelog records to the worker's transaction."""
-        self.collector.drain(writer, everything=everything)
 
     def offsets(self, position: Callable[[TopicPartition], int]) -> dict[TopicPartition, CommittedOffset]:
         """What to commit: for each input the next unprocessed record's offset, or the reader's position."""

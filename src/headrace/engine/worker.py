@@ -119,6 +119,7 @@ class Worker:
         self._committer = Committer(
             log=self._log,
             writer=self._writer,
+            collector=self._factory.collector,
             reader=self._fetcher.reader,
             changelog_name=self._factory.changelog_name,
             reached=self._reached,
@@ -207,6 +208,7 @@ class Worker:
 
     def _step(self, timeout_ms: int) -> bool:
         restored = self._restore(_RESTORE_SECONDS) if self._restorations else False
+        self._fetch_for_all()
         picked = None if self._is_paused else self._pick()
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
@@ -223,6 +225,14 @@ class Worker:
         if now >= self._next_status:
             self._report(now)
         return ran or restored or punctuated or fetched
+
+    def _fetch_for_all(self) -> None:
+        """Fetch until every task has records, of those for which the log has any: alignment is among these."""
+        if len(self._tasks) < 2:
+            return
+        while self._fetcher.lacks_fetched(self._tasks.values(), self._clock):
+            if not self._fetcher.fetch(0, self._clock, is_idle=True):
+                return
 
     def _pick(self) -> tuple[Task, int] | None:
         """The ready task whose head is oldest, and how far it may go before the next one's turn (record time)."""
@@ -265,7 +275,7 @@ class Worker:
                 task.context.commit_requested or len(task.queues) > 1
             ):  # several inputs: ask again who is ready
                 break
-        task.drain(self._writer, everything=False)
+        self._factory.collector.drain(self._writer, everything=False)
         return taken > 0
 
     def _punctuate(self) -> bool:
@@ -304,6 +314,7 @@ class Worker:
     def _start_over(self, request: RetryRequested) -> None:
         """Abort to the last commit and build the tasks again: outcome and state are those of the log."""
         self._writer.abort()
+        self._factory.collector.discard()
         for task_id, task in self._tasks.items():
             if task_id in self._restorations:
                 self._restorations.pop(task_id).close()
@@ -322,6 +333,7 @@ class Worker:
             raise error
         _log.error("%s; they are deleted, and restored from their changelogs", error)
         self._writer.abort()
+        self._factory.collector.discard()
         task_ids = list(self._tasks)
         for restoration in self._restorations.values():
             restoration.close()

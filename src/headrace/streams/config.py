@@ -23,7 +23,8 @@ T = TypeVar("T")
 class ConfigFields(TypedDict, total=False):
     """Properties as arguments: Kafka's names with `_` for `.`; nothing is renamed.
 
-    `properties` takes everything else, by Kafka's own name. Handlers can only be given in code.
+    `properties` takes everything else, by Kafka's own name. A handler is a function, or text that names
+    one as `MODULE:NAME`.
     """
 
     application_id: str

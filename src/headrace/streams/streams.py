@@ -142,6 +142,9 @@ class Streams:
             return
         if not self._life.wait_for(FINAL, timeout_s):
             raise TimeoutError(f"application {self._application_id!r} did not stop within {timeout}")
+        if self._thread is not None:
+            # The last listeners may still run in it; a program that ends now would cut them off.
+            self._thread.join(timeout_s)
 
     def wait(self, timeout: Duration | None = None) -> None:
         """Block until the application has stopped; raise what killed it.

@@ -1,0 +1,58 @@
+"""Tasks of one worker advance together in record time, and what they write keeps that order."""
+
+from pathlib import Path
+
+import headrace as hr
+from headrace.base.columns import Columns
+from headrace.engine.clock import ManualClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.memory import MemoryLog
+from headrace.log.port import TopicSpec
+
+HOUR_MS = 3_600_000
+EVENTS = hr.Topic("events", key=str, value=int, partitions=3)
+
+
+def worst_lateness_hours(folder: Path, alignment_ms: int) -> float:
+    """Catch up on 3,000 hours in three partitions, and say how late a record stands in the repartition topic."""
+    builder = hr.StreamsBuilder()
+    builder.stream(EVENTS).group_by(lambda key, value: "all", key=str).count()
+    log = MemoryLog()
+    log.create_topics([TopicSpec("events", 3)])
+    writer = log.writer("feed")
+    for partition in range(3):
+        columns = Columns()
+        for hour in range(3_000):
+            columns.append(b"key", (1).to_bytes(8, "big"), hour * HOUR_MS + partition, ())
+        writer.append("events", partition, columns)
+    writer.commit({})
+    worker = Worker(
+        builder.build(),
+        log,
+        EngineOptions.of({"task.alignment.ms": alignment_ms}),
+        application_id="app",
+        state_dir=folder,
+        clock=ManualClock(),
+    )
+    worker.open()
+    while worker.step(0):
+        pass
+    worker.commit()
+    worker.close()
+    name = "app-KSTREAM-AGGREGATE-STATE-STORE-0000000002-repartition"
+    timestamps = [record[4] for record in log.records(name)]
+    assert len(timestamps) == 9_000
+    newest, worst = 0, 0
+    for timestamp in timestamps:
+        newest = max(newest, timestamp)
+        worst = max(worst, newest - timestamp)
+    return worst / HOUR_MS
+
+
+def test_records_of_aligned_tasks_meet_in_a_repartition_topic_no_later_than_the_alignment(tmp_path: Path) -> None:
+    assert worst_lateness_hours(tmp_path, 2 * HOUR_MS) <= 3
+
+
+def test_without_alignment_a_task_runs_far_ahead_of_the_others(tmp_path: Path) -> None:
+    assert worst_lateness_hours(tmp_path, 10_000 * HOUR_MS) > 100
