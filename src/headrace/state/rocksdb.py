@@ -5,20 +5,29 @@ after a loss of power the rows are those of some earlier moment, with the positi
 the rest.
 """
 
+import logging
 import os
 import shutil
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
-from headrace.base.errors import StateError, StoreUnavailableError
+from headrace.base.errors import (
+    HeadraceError,
+    StateCorruptionError,
+    StateError,
+    StoreUnavailableError,
+)
 from headrace.state.port import Position, Rows
 from headrace.state.position_codec import decode_position, encode_position
 from headrace.state.rocksdb_errors import is_stall, translated
 from headrace.state.rocksdb_options import RocksMemory, database_options
 
 __all__ = ["RocksDatabase", "RocksFamily"]
+
+_log = logging.getLogger("headrace.state")
 
 #: A write holds the GIL, so it has to be short: 2,000 rows of 110 B take about 1 ms.
 _SLICE_ROWS = 2_000
@@ -32,14 +41,18 @@ _POSITION_PREFIX = b"position:"
 #: Of one batch: a family's handle, keys in order, and the values of (at least) these keys.
 _Part: TypeAlias = tuple[Any, list[bytes], Rows]
 
+#: Makes the context in which errors are translated.
+_Reported: TypeAlias = Callable[[], AbstractContextManager[None]]
+
 
 class RocksFamily:
     """One store's rows."""
 
-    __slots__ = ("__weakref__", "_handle", "_read_options", "_rows", "_scans", "store")
+    __slots__ = ("__weakref__", "_handle", "_path", "_read_options", "_rows", "_scans", "store")
 
-    def __init__(self, store: str, rows: Any, handle: Any, read_options: Any) -> None:
+    def __init__(self, path: str, store: str, rows: Any, handle: Any, read_options: Any) -> None:
         self.store = store
+        self._path = path
         self._rows = rows
         self._handle = handle
         self._read_options = read_options
@@ -55,7 +68,7 @@ class RocksFamily:
         try:
             value: bytes | None = self._rows.get(key)
         except Exception as error:
-            with translated(self.store, "read a row"):
+            with translated(self._path, f"read a row of store {self.store!r}"):
                 raise self._closed_or(error) from error
         return value
 
@@ -80,14 +93,14 @@ class RocksFamily:
                 iterator.seek_for_prev(end)
                 if iterator.valid() and iterator.key() == end:
                     iterator.prev()
-            rows = _descending(iterator, start, self.store)
+            rows = _descending(iterator, start, self._reading)
         else:
             if end is not None:
                 # The method for the lower bound sets this one too, so there is no lower bound.
                 options.set_iterate_upper_bound(end)
             iterator = database_rows.iter(options)
             iterator.seek(b"" if start is None else start)
-            rows = _ascending(iterator, options, self.store)
+            rows = _ascending(iterator, options, self._reading)
         scan = _Scan(self.store, rows)
         self._scans.add(scan)
         return scan
@@ -106,6 +119,9 @@ class RocksFamily:
         for scan in list(self._scans):
             scan.cut_off()
         self._rows = self._handle = None
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return translated(self._path, f"read rows of store {self.store!r}")
 
     def _closed_or(self, error: Exception) -> Exception:
         return StoreUnavailableError(f"store {self.store!r} is closed") if self._rows is None else error
@@ -147,7 +163,7 @@ class _Scan:
             self._is_cut_off = True
 
 
-def _ascending(iterator: Any, options: Any, store: str) -> Iterator[tuple[bytes, bytes]]:
+def _ascending(iterator: Any, options: Any, reported: _Reported) -> Iterator[tuple[bytes, bytes]]:
     """Rows from where the iterator stands to its bound.
 
     `options` are held here: the iterator reads its bound out of them without owning them, and rows go missing if they
@@ -157,12 +173,14 @@ def _ascending(iterator: Any, options: Any, store: str) -> Iterator[tuple[bytes,
     while valid():
         yield key(), value()
         step()
-    with translated(store, "read rows"):
+    with reported():
         iterator.status()
     del options
 
 
-def _descending(iterator: Any, start: bytes | None, store: str) -> Iterator[tuple[bytes, bytes]]:
+def _descending(
+    iterator: Any, start: bytes | None, reported: _Reported
+) -> Iterator[tuple[bytes, bytes]]:
     """Rows from where the iterator stands down to `start`: there is no lower bound to set."""
     valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.prev
     low = b"" if start is None else start
@@ -172,7 +190,7 @@ def _descending(iterator: Any, start: bytes | None, store: str) -> Iterator[tupl
             return
         yield found, value()
         step()
-    with translated(store, "read rows"):
+    with reported():
         iterator.status()
 
 
@@ -242,7 +260,9 @@ class RocksDatabase:
                 self._names.add(store)
             rows = database.get_column_family(store)
             handle = database.get_column_family_handle(store)
-        family = self._families[store] = RocksFamily(store, rows, handle, self._rocksdict.ReadOptions)
+        family = self._families[store] = RocksFamily(
+            self._path, store, rows, handle, self._rocksdict.ReadOptions
+        )
         return family
 
     def position(self, store: str) -> Position | None:
@@ -253,7 +273,10 @@ class RocksDatabase:
         """
         with translated(self._path, "read a position"):
             data = self._open().get(_position_key(store))
-        return None if data is None else decode_position(data)
+        try:
+            return None if data is None else decode_position(data)
+        except StateCorruptionError as error:
+            raise StateCorruptionError(f"{error}; it stands at {self._path}", path=self._path) from error
 
     def write(self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position]) -> None:
         """Write rows, then positions.
@@ -344,7 +367,10 @@ class RocksDatabase:
         return self.family(store).count()
 
     def close(self) -> None:
-        """Release everything, open iterators first. Twice is fine."""
+        """Release everything, open iterators first. Twice is fine.
+
+        A failure is only logged: closing flushes rows to files, and the changelog has whatever those do not get.
+        """
         if self._database is None:
             return
         for family in self._families.values():
@@ -352,8 +378,11 @@ class RocksDatabase:
         self._families.clear()
         self._default = None
         database, self._database = self._database, None
-        with translated(self._path, "close the stores"):
-            database.close()
+        try:
+            with translated(self._path, "close the stores"):
+                database.close()
+        except HeadraceError as error:
+            _log.warning("%s; what is missing is restored from the changelogs", error)
 
     def _open(self) -> Any:
         if self._database is None:

@@ -39,17 +39,15 @@ def translated(path: str, attempt: str) -> Iterator[None]:
 
 def _meaning(path: str, attempt: str, error: Exception) -> HeadraceError:
     text = str(error)
-    lowered = text.lower()
-    if "/LOCK" in text and ("lock" in lowered or "unavailable" in lowered) and "permission" not in lowered:
+    # A directory may be called anything, and must not decide what the error is.
+    lowered = text.replace(path, "").lower()
+    is_missing = "no such file" in lowered
+    if "/lock" in lowered and "permission" not in lowered and not is_missing:
         return AlreadyRunningError(
             f"cannot {attempt} at {path}: another process or task has it open ({text}); "
             "stop it, or give this application another state directory"
         )
-    if (
-        "corrupt" in lowered
-        or "checksum mismatch" in lowered
-        or ("no such file" in lowered and ".sst" in lowered)
-    ):
+    if "corrupt" in lowered or "checksum mismatch" in lowered or is_missing:
         return StateCorruptionError(f"cannot {attempt} at {path}: its files are damaged ({text})", path=path)
     if type(error).__name__ == "DbClosedError":
         return StoreUnavailableError(f"cannot {attempt} at {path}: it is closed")
