@@ -46,8 +46,13 @@ def serve(
 
 
 def quiet_end() -> None:
-    """Set up the log of a command: warnings on the error stream; the end of the application is told by the command."""
+    """Set up the log of a command: warnings on the error stream, and what was restored, and which topics were made.
+
+    The end of the application is told by the command.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for told in ("headrace.restore", "headrace.topics"):
+        logging.getLogger(told).setLevel(logging.INFO)
     logging.getLogger("headrace.streams").setLevel(logging.CRITICAL)
     # The record that ends the application is shown by the command, with the user's own frames only; the warnings of
     # this log, about records that were dropped, stay.
