@@ -170,7 +170,10 @@ def test_poison_value_goes_to_the_deserialization_handler_with_its_raw_bytes() -
 def test_poison_value_is_found_even_where_nobody_looks_at_values() -> None:
     builder = hr.StreamsBuilder()
     builder.stream(NUMBERS).group_by_key().count(store=COUNTS)
-    with testing.TopologyTestDriver(builder.build()) as driver, pytest.raises(hr.ProcessingError, match="read"):
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(hr.ProcessingError, match="read"),
+    ):
         driver.input(NUMBERS).pipe_raw(b"a", b"poison", 0)
 
 
