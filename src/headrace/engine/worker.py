@@ -133,12 +133,28 @@ class Worker:
         self.assign(plan.tasks)
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
-        """Take up tasks; each restores its stores and then runs."""
-        for task_id in sorted(task_ids):
-            sources = self._sources(task_id)
-            offsets, times = self._starting.find(sources)
-            task = self._tasks[task_id] = self._factory.make(task_id, times)
-            self._begin(task, offsets)
+        """Take up tasks; each restores its stores and then runs. Damaged stores are deleted first.
+
+        Raises:
+            StateCorruptionError: stores are damaged that were made a moment ago.
+        """
+        wanted = sorted(task_ids)
+        deleted: set[str] = set()
+        while True:
+            try:
+                for task_id in wanted:
+                    self._take_up(task_id)
+                return
+            except StateCorruptionError as error:
+                if error.path in deleted:
+                    raise
+                deleted.add(error.path)
+                self._delete_damaged(error)
+
+    def _take_up(self, task_id: TaskId) -> None:
+        offsets, times = self._starting.find(self._sources(task_id))
+        task = self._tasks[task_id] = self._factory.make(task_id, times)
+        self._begin(task, offsets)
 
     def _sources(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
         found = {}
@@ -161,7 +177,6 @@ class Worker:
         )
         # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
         self._fetcher.add(task, offsets)
-        self._restore(0.0)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it."""
@@ -329,12 +344,17 @@ class Worker:
 
     def _rebuild(self, error: StateCorruptionError) -> None:
         """Delete a damaged database, and take up all tasks again; its stores are restored from their changelogs."""
+        task_ids = list(self._tasks)
+        self._delete_damaged(error)
+        self.assign(task_ids)
+
+    def _delete_damaged(self, error: StateCorruptionError) -> None:
+        """Let go of all tasks, with what was not committed, and delete a database."""
         if not error.path:
             raise error
         _log.error("%s; they are deleted, and restored from their changelogs", error)
         self._writer.abort()
         self._factory.collector.discard()
-        task_ids = list(self._tasks)
         for restoration in self._restorations.values():
             restoration.close()
         self._restorations.clear()
@@ -343,7 +363,6 @@ class Worker:
             task.close()
         self._tasks.clear()
         self._factory.destroy_state(error.path)
-        self.assign(task_ids)
 
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
 

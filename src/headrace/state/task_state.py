@@ -66,7 +66,21 @@ class TaskState:
         self._restores: dict[str, ChangelogRows] = {}
         self._specs = {spec.name: spec for spec in specs}
         self._open(database)
-        for spec in specs:
+        try:
+            self._make(changelogs, cache, dropped, application_id)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(
+        self,
+        changelogs: Mapping[str, Columns],
+        cache: CacheBudget,
+        dropped: Callable[[str, str], None],
+        application_id: str,
+    ) -> None:
+        context = self._context
+        for spec in self.specs:
             codec = ValueCodec(spec.value, f"{application_id}-{spec.changelog_topic}", spec.name)
             columns = changelogs.get(spec.name)
             below = self._databases[spec.name]

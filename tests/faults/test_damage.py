@@ -1,0 +1,134 @@
+"""Files of a store damaged while the application is stopped: it says so, and rebuilds the store by itself."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.engine.clock import SystemClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.embedded import EmbeddedLog
+from tests.faults import application, plain
+
+
+def work(folder: Path) -> None:
+    """Run the application to the end of its input, and stop it in good order."""
+    log = EmbeddedLog.open(folder / "log.db")
+    worker = Worker(
+        application.build(),
+        log,
+        EngineOptions.of({"commit.interval.ms": 1}),
+        application_id=application.APPLICATION_ID,
+        state_dir=folder / "state",
+        clock=SystemClock(),
+    )
+    try:
+        worker.open()
+        while worker.step(0):
+            pass
+        worker.commit()
+        while worker.step(0):
+            pass
+        worker.commit()
+    finally:
+        worker.close()
+        log.close()
+
+
+def cut_to_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    for at in range(0, len(content), 16):
+        content[at] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+def flipped_in_the_middle(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+def flipped_at_the_beginning(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[10] ^= 0xFF
+    file.write_bytes(bytes(content))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "damage",
+    [cut_to_half, emptied, flipped, flipped_in_the_middle, flipped_at_the_beginning, Path.unlink],
+    ids=lambda damage: damage.__name__,
+)
+@pytest.mark.parametrize("files", ["*.sst", "MANIFEST-*", "CURRENT"])
+def test_damaged_files_are_replaced_from_the_changelog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, damage: Callable[[Path], None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    feed = plain.Feed(tmp_path, seed=5)
+    feed.write(4_000)
+    work(tmp_path)
+    found = sorted((tmp_path / "state").rglob(files))
+    assert found
+    for file in found:
+        damage(file)
+    feed.write(4_000)
+    feed.close()
+    work(tmp_path)
+    plain.check(tmp_path, feed.written)
+
+
+def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / application.SUMS.name).mkdir()
+    mine = tmp_path / application.SUMS.name / "report.txt"
+    mine.write_text("mine")
+    feed = plain.Feed(tmp_path, seed=5)
+    feed.write(4_000)
+    work(tmp_path)
+    for file in (tmp_path / "state").rglob("*.sst"):
+        flipped_at_the_beginning(file)
+    feed.write(4_000)
+    feed.close()
+    work(tmp_path)
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.timeout(120)
+def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_path: Path) -> None:
+    feed = plain.Feed(tmp_path, seed=9)
+    feed.write(4_000)
+    log = EmbeddedLog.open(tmp_path / "log.db")
+    worker = Worker(
+        application.build(),
+        log,
+        EngineOptions.of({"commit.interval.ms": 1}),
+        application_id=application.APPLICATION_ID,
+        state_dir=tmp_path / "state",
+        clock=SystemClock(),
+    )
+    worker.open()
+    while worker.step(0):
+        pass
+    shutil.rmtree(tmp_path / "state")
+    feed.write(4_000)
+    feed.close()
+    while worker.step(0):
+        pass
+    worker.commit()
+    worker.close()
+    log.close()
+    plain.drain(tmp_path)
+    plain.check(tmp_path, feed.written)
