@@ -50,7 +50,9 @@ def worst_lateness_hours(folder: Path, alignment_ms: int) -> float:
     return worst / HOUR_MS
 
 
-def test_records_of_aligned_tasks_meet_in_a_repartition_topic_no_later_than_the_alignment(tmp_path: Path) -> None:
+def test_records_of_aligned_tasks_meet_in_a_repartition_topic_no_later_than_the_alignment(
+    tmp_path: Path,
+) -> None:
     assert worst_lateness_hours(tmp_path, 2 * HOUR_MS) <= 3
 
 

@@ -178,9 +178,7 @@ def _ascending(iterator: Any, options: Any, reported: _Reported) -> Iterator[tup
     del options
 
 
-def _descending(
-    iterator: Any, start: bytes | None, reported: _Reported
-) -> Iterator[tuple[bytes, bytes]]:
+def _descending(iterator: Any, start: bytes | None, reported: _Reported) -> Iterator[tuple[bytes, bytes]]:
     """Rows from where the iterator stands down to `start`: there is no lower bound to set."""
     valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.prev
     low = b"" if start is None else start
