@@ -92,8 +92,9 @@ def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / application.SUMS.name).mkdir()
-    mine = tmp_path / application.SUMS.name / "report.txt"
+    store = str(application.SUMS.name)
+    (tmp_path / store).mkdir()
+    mine = tmp_path / store / "report.txt"
     mine.write_text("mine")
     feed = plain.Feed(tmp_path, seed=5)
     feed.write(4_000)
