@@ -58,6 +58,13 @@ def test_undeclared_documents_become_text_json_or_what_base64_says(document: obj
     assert AUTO.read(document) == data
 
 
+def test_the_format_of_base64_takes_it_with_and_without_its_name() -> None:
+    assert FORMATS["base64"].read("//4=") == b"\xff\xfe"
+    assert FORMATS["base64"].read({"base64": "//4="}) == b"\xff\xfe"
+    with pytest.raises(SerializationError, match="7 is not base64"):
+        FORMATS["base64"].read(7)
+
+
 def test_broken_base64_is_refused() -> None:
     with pytest.raises(SerializationError, match="not base64"):
         AUTO.read({"base64": "???"})

@@ -20,6 +20,20 @@ def test_no_such_module(command: Command) -> None:
     assert "there is no module 'nowhere'" in _one_line(command, "topology", "show", "nowhere:topology")
 
 
+def test_a_module_beside_the_misspelt_one_is_asked_for(command: Command, words: Path) -> None:
+    assert "did you mean 'words'?" in _one_line(command, "topology", "show", "wrods:build")
+
+
+def test_no_name_says_the_topology_before_its_builder(command: Command, directory: Path) -> None:
+    (directory / "both.py").write_text(
+        "import headrace as hr\n"
+        "builder = hr.StreamsBuilder()\n"
+        "builder.stream('a').to('b')\n"
+        "shop = builder.build()\n"
+    )
+    assert "has neither topology nor build: write both:shop" in _one_line(command, "topology", "show", "both")
+
+
 def test_no_such_file(command: Command) -> None:
     assert "there is no file 'nowhere.py'" in _one_line(command, "topology", "show", "nowhere.py:topology")
 
@@ -139,3 +153,25 @@ def test_a_module_that_misses_another_is_shown(command: Command, directory: Path
     assert ran.code == 1
     assert 'needs.py", line 1' in ran.err
     assert "cannot load module 'needs': ModuleNotFoundError" in ran.err
+    assert "importlib" not in ran.err
+
+
+@pytest.mark.parametrize("target", ["broken", "broken.py"])
+def test_a_syntax_error_shows_its_line_and_nothing_of_the_import(
+    command: Command, directory: Path, target: str
+) -> None:
+    (directory / "broken.py").write_text("def build(:\n")
+    ran = command("topology", "show", target)
+    assert ran.code == 1
+    assert ran.err.count("  File ") == 1, ran.err
+    assert 'broken.py", line 1' in ran.err
+
+
+def test_bytes_that_cannot_be_read_are_one_line_without_a_traceback(command: Command, words: Path) -> None:
+    log = ("--embedded", "a.db")
+    command("topics", "create", "lines", *log)
+    command("topics", "write", "lines", *log, stdin='{"value": {"base64": "/w=="}}\n')
+    ran = command("run", "words:build", *log, "--quiet")
+    assert ran.code == 1
+    assert len(ran.err.splitlines()) == 1, ran.err
+    assert "could not read a record: topic 'lines', partition" in ran.err

@@ -68,6 +68,7 @@ def test_get_finds_a_key_wherever_it_is_and_says_so_if_it_is_nowhere(counted: Co
         assert json.loads(counted("stores", "get", "counts", key, *WORDS).out)["value"] == value
     ran = counted("stores", "get", "counts", "zzz", *WORDS)
     assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "headrace: store 'counts' has no key 'zzz'\n"
 
 
 def test_get_of_a_window_store_takes_a_start(counted: Command) -> None:

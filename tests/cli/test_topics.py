@@ -107,7 +107,34 @@ def test_a_partition_that_is_not_there_is_a_bad_line(orders: Command) -> None:
 
 def test_a_topic_that_is_not_there_is_neither_written_nor_read(orders: Command) -> None:
     assert "make it with `headrace topics create prders`" in orders("topics", "write", "prders", *LOG).err
-    assert "there is no topic 'prders'" in orders("topics", "read", "prders", *LOG).err
+    assert (
+        "there is no topic 'prders'; did you mean 'orders'?" in orders("topics", "read", "prders", *LOG).err
+    )
+    assert "`headrace topics list` has those there are" in orders("topics", "read", "xyz", *LOG).err
+
+
+def test_a_topic_near_one_that_the_application_reads_is_asked_for(command: Command, words: Path) -> None:
+    command("topics", "create", "orders", *LOG)
+    ran = command("topics", "write", "linse", "--app", "words:build", *LOG)
+    assert ran.code == 1
+    assert "no topic 'linse'; did you mean 'lines'? make it with" in ran.err
+    assert "--app" not in ran.err
+
+
+def test_a_name_that_kafka_refuses_is_refused(command: Command) -> None:
+    for name in ("two words", "", "..", "a" * 250):
+        ran = command("topics", "create", name, *LOG)
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
+
+
+def test_the_application_names_the_log_of_dev(command: Command, words: Path, directory: Path) -> None:
+    (directory / ".headrace").mkdir()
+    log = ("--embedded", ".headrace/words.db")
+    command("topics", "create", "lines", *log)
+    command("topics", "create", "lines", "--embedded", ".headrace/other.db")
+    app = ("--app", "words:build")
+    assert command("topics", "create", "more", *app).code == 0
+    assert "more" in command("topics", "list", *app).out
 
 
 def test_reading_begins_where_it_is_told(orders: Command) -> None:

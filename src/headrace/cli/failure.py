@@ -1,16 +1,18 @@
 """What the command line shows when the user's own code fails: their traceback, and the record it failed on."""
 
+import importlib
 import traceback
 from pathlib import Path
 
 import click
 
 import headrace
-from headrace.base.errors import HeadraceError, ProcessingError
+from headrace.base.errors import HeadraceError, ProcessingError, SerializationError
 
 __all__ = ["UserCodeError", "one_line", "show_processing_error", "show_user_error"]
 
 _PACKAGE = str(Path(headrace.__file__).parent)
+_IMPORTS = ("<frozen importlib", str(Path(importlib.__file__).parent))
 
 
 class UserCodeError(HeadraceError):
@@ -39,8 +41,11 @@ def show_processing_error(error: ProcessingError) -> None:
 def user_traceback(error: BaseException) -> str:
     """Return a traceback without the frames of headrace and of imports that lie above the user's own.
 
-    Those below stay: an error that comes out of headrace itself needs them.
+    Those below stay: an error that comes out of headrace itself needs them. A syntax error names its own place, and
+    bytes that a serde of headrace refuses are no fault of any code: nothing is left of those but the message.
     """
+    if isinstance(error, SerializationError) and not _has_users_frames(error):
+        return ""
     shown = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = shown
     while link is not None:
@@ -48,13 +53,26 @@ def user_traceback(error: BaseException) -> str:
             (index for index, frame in enumerate(link.stack) if not _is_ours(frame.filename)), default=-1
         )
         frames = [frame for frame in link.stack[: last + 1] if not _is_ours(frame.filename)]
-        link.stack = traceback.StackSummary.from_list([*frames, *link.stack[last + 1 :]])
+        below = [] if _is_syntax_error(link) else link.stack[last + 1 :]
+        link.stack = traceback.StackSummary.from_list([*frames, *below])
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return "".join(shown.format())
 
 
+def _is_syntax_error(link: traceback.TracebackException) -> bool:
+    return link.exc_type is not None and issubclass(link.exc_type, SyntaxError)
+
+
+def _has_users_frames(error: BaseException | None) -> bool:
+    while error is not None:
+        if any(not _is_ours(frame.filename) for frame in traceback.extract_tb(error.__traceback__)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _is_ours(filename: str) -> bool:
     # headrace.demo is an application like any other.
-    if filename.startswith("<frozen importlib"):
+    if filename.startswith(_IMPORTS):
         return True
     return filename.startswith(_PACKAGE) and not filename.startswith(str(Path(_PACKAGE, "demo")))

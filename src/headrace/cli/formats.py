@@ -83,6 +83,13 @@ def _show_raw(data: bytes) -> object:
     return {"base64": base64.b64encode(data).decode()}
 
 
+def _read_raw(document: Any) -> bytes:
+    found = _from_base64({"base64": document} if isinstance(document, str) else document)
+    if found is None:
+        raise SerializationError(f'{document!r} is not base64: write "AAE=" or {{"base64": "AAE="}}')
+    return found
+
+
 def format_of(serde: Serde[Any], topic: str) -> Format:
     """Return the format that a serde's values have on a line.
 
@@ -174,6 +181,6 @@ _NAMED: Mapping[str, Serde[Any]] = {
 FORMATS: Mapping[str, Format] = {
     "auto": AUTO,
     "json": Format(_show_json, _encode),
-    "base64": Format(_show_raw, _read_auto),
+    "base64": Format(_show_raw, _read_raw),
     **{name: format_of(serde, "") for name, serde in _NAMED.items()},
 }

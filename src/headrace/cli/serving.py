@@ -1,6 +1,7 @@
 """Runs an application in the foreground for `headrace run`, `dev` and `demo`: signals, status line, end."""
 
 import logging
+import sys
 from collections.abc import Callable
 
 from headrace.cli.status import StatusLine
@@ -45,12 +46,24 @@ def serve(
     return was_interrupted
 
 
+class _ErrorStream(logging.Handler):
+    """Writes to the error stream that there is then: on a terminal the status line puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:
+            self.handleError(record)
+
+
 def quiet_end() -> None:
     """Set up the log of a command: warnings on the error stream, and what was restored, and which topics were made.
 
     The end of the application is told by the command.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[_ErrorStream()]
+    )
     for told in ("headrace.restore", "headrace.topics"):
         logging.getLogger(told).setLevel(logging.INFO)
     logging.getLogger("headrace.streams").setLevel(logging.CRITICAL)

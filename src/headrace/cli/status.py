@@ -66,7 +66,10 @@ class StatusLine:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live("", console=Console(stderr=True), refresh_per_second=4)
+            # rich would also print what goes to a redirected output stream, to the terminal.
+            self._live = Live(
+                "", console=Console(stderr=True), auto_refresh=False, redirect_stdout=sys.stdout.isatty()
+            )
             self._live.start()
         return self
 
@@ -92,6 +95,9 @@ class StatusLine:
             return
         text = status_text(state, status)
         if self._live is not None:
+            if text == self._shown:
+                return
+            self._shown = text
             from rich.text import Text
 
             color = "green" if state == "running" else "yellow"

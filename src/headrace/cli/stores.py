@@ -120,6 +120,8 @@ def get(store: str, key: str, start: int | None, **options: Any) -> None:
                 return
     finally:
         source.close()
+    window = "" if start is None else f" in a window that starts at {start}"
+    click.echo(f"headrace: store {store!r} has no key {key!r}{window}", err=True)
     raise click.exceptions.Exit(1)
 
 

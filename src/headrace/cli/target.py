@@ -108,8 +108,11 @@ def _load_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
+            files = sorted(file.stem for file in Path.cwd().glob("*.py"))
+            near = difflib.get_close_matches(missing, files, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TargetError(
-                f"there is no module {missing!r} (looked in {Path.cwd()} and the environment)"
+                f"there is no module {missing!r} (looked in {Path.cwd()} and the environment){hint}"
             ) from None
         raise _failed(error, f"cannot load module {name!r}") from error
     except _OURS:
@@ -149,7 +152,8 @@ def _find(module: ModuleType, name: str, module_part: str) -> tuple[Any, str]:
 
 
 def _candidates(module: ModuleType) -> str:
-    names = [name for name, value in vars(module).items() if isinstance(value, Topology | StreamsBuilder)]
+    kinds = (Topology, StreamsBuilder)  # in this order: a builder that has built cannot build again
+    names = [name for kind in kinds for name, value in vars(module).items() if isinstance(value, kind)]
     return f": write {module.__name__}:{names[0]}" if names else ": write MODULE:NAME"
 
 

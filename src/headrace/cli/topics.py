@@ -1,7 +1,10 @@
 """`headrace topics`: lists, creates, writes and reads topics of an embedded log, also beside a running application."""
 
+import difflib
+import re
 import select
 import sys
+from collections.abc import Iterable
 from io import BufferedReader
 from typing import cast
 
@@ -27,7 +30,12 @@ __all__ = ["command"]
 
 _embedded = click.option("--embedded", metavar="PATH", help="File of the embedded log.")
 _app = click.option("--app", metavar="MODULE:NAME", help="Application whose serdes and log are meant.")
-_application_id = click.option("--application-id", metavar="ID", help="Its id; by default the module's name.")
+_application_id = click.option(
+    "--application-id", metavar="ID", help="The application's id; by default the module's name."
+)
+
+# As on Kafka, where more would be refused.
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 
 def open_existing(embedded: str | None, application_id: str | None) -> EmbeddedLog:
@@ -79,12 +87,13 @@ def command() -> None:
 
 
 @command.command("list")
+@_app
 @_embedded
 @_application_id
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
-def list_topics(embedded: str | None, application_id: str | None, as_json: bool) -> None:
+def list_topics(app: str | None, embedded: str | None, application_id: str | None, as_json: bool) -> None:
     """List topics with their partitions and the number of records."""
-    log = open_existing(embedded, application_of(None, application_id)[1])
+    log = open_existing(embedded, application_of(app, application_id)[1])
     try:
         rows = []
         for name, topic in sorted(log.topics().items()):
@@ -112,19 +121,29 @@ def list_topics(embedded: str | None, application_id: str | None, as_json: bool)
 @click.option(
     "--config", "config", metavar="K=V", multiple=True, help="A property of the topic; may be repeated."
 )
+@_app
 @_embedded
 @_application_id
 def create(
-    name: str, partitions: int, config: tuple[str, ...], embedded: str | None, application_id: str | None
+    name: str,
+    partitions: int,
+    config: tuple[str, ...],
+    app: str | None,
+    embedded: str | None,
+    application_id: str | None,
 ) -> None:
     """Create a topic, and the log's file if it is not there."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"cannot create topic {name!r}: use letters, digits, '.', '_' and '-', at most 249 of them"
+        )
     properties = {}
     for text in config:
         key, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--config {text!r} has no '=': write --config cleanup.policy=compact")
         properties[key.strip()] = value.strip()
-    log = _open_or_make(embedded, application_of(None, application_id)[1])
+    log = _open_or_make(embedded, application_of(app, application_id)[1])
     try:
         if name in log.topics():
             raise LogError(f"cannot create topic {name!r}: it exists")
@@ -163,9 +182,13 @@ def write(
             log.create_topics([TopicSpec(name, found.topology.declared_partitions.get(name, 1))])
             topics = log.topics()
         if name not in topics:
+            sources = _sources(found.topology) if found is not None else frozenset[str]()
+            near = _near(name, sources | topics.keys()) or ":"
+            or_else = (
+                "" if found is not None else ", or name the application that reads it with --app MODULE:NAME"
+            )
             raise UnknownTopicError(
-                f"there is no topic {name!r}: make it with `headrace topics create {name}`, or name the application "
-                "that reads it with --app MODULE:NAME"
+                f"there is no topic {name!r}{near} make it with `headrace topics create {name}`{or_else}"
             )
         key, value = topic_formats(name, app_id, found.topology if found else None, key_format, value_format)
         writer = LineWriter(log.writer("headrace-topics-write"), name, topics[name].partitions, key, value)
@@ -175,14 +198,23 @@ def write(
         except LineError as error:
             writer.commit()
             raise LogError(
-                f"line {writer.lines} cannot be written: {error}; {writer.written} records of the lines before it "
-                f"are written, nothing from it on"
+                f"line {writer.lines} cannot be written: {error}; {_records(writer.written)} of the lines before it "
+                f"{'is' if writer.written == 1 else 'are'} written, nothing from it on"
             ) from None
         finally:
             writer.close()
     finally:
         log.close()
-    click.echo(f"wrote {writer.written} records to {name}", err=True)
+    click.echo(f"wrote {_records(writer.written)} to {name}", err=True)
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _copy(stream: BufferedReader, writer: LineWriter) -> None:
@@ -244,7 +276,8 @@ def read(
     try:
         topics = log.topics()
         if name not in topics:
-            raise UnknownTopicError(f"there is no topic {name!r}; `headrace topics list` has those there are")
+            near = _near(name, topics) or "; `headrace topics list` has those there are"
+            raise UnknownTopicError(f"there is no topic {name!r}{near}")
         count = topics[name].partitions
         wanted = sorted(set(partitions)) or list(range(count))
         if wanted[-1] >= count:
