@@ -33,6 +33,11 @@ class Routing(hr.Processor[str, int, str, int]):
         self.context.forward(record, to="even" if record.value % 2 == 0 else "odd")
 
 
+class One(hr.Processor[str, int, str, int]):
+    def process(self, record: hr.Record[str, int]) -> hr.Record[str, int]:  # type: ignore[override]  # the mistake
+        return record
+
+
 class TimeTravel(hr.Processor[str, int, str, int]):
     def process(self, record: hr.Record[str, int]) -> None:
         self.context.forward(record.with_timestamp(-1))
@@ -65,6 +70,14 @@ def test_returned_records_are_forwarded_in_order() -> None:
     node = node_of(Doubling)
     node.send("a", 3, 7)
     assert node.sent == [Sent("a", 3, 7), Sent("a", 6, 8)]
+
+
+def test_one_record_returned_is_told_to_be_yielded() -> None:
+    node = node_of(One)
+    node.send("a", 3)
+    assert [str(error) for error in node.failures] == [
+        "the processor returned a Record: yield it, or return [record]"
+    ]
 
 
 def test_record_is_forwarded_to_one_child() -> None:

@@ -451,7 +451,14 @@ class KStream(Generic[K, V_co]):
     ) -> "KStream[Any, Any]":
         fn, with_key = plain(joiner, "joiner", where)
         if not isinstance(other, KTable):
-            raise TopologyError(f"{where}: a stream is joined with a table here, found {other!r}")
+            if isinstance(other, KStream):
+                raise TopologyError(
+                    f"{where}: a stream is joined with a table here, found a stream: this version has no joins of "
+                    "streams; to_table() makes a table of one"
+                )
+            raise TopologyError(
+                f"{where}: a stream is joined with a table here, found {other!r}; builder.table(...) makes one"
+            )
         if name is not None:
             check_name(name, "node", where)
         flow = self._flow.repartitioned_for_join(name, other._state.flow.key, where)

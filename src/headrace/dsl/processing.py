@@ -1,5 +1,6 @@
 """Makes the node of a user's processor, with the stores that it uses."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ def processor_node(
     Raises:
         TopologyError: the supplier is wrong, or something else than a store is named.
     """
+    _check_makes(supplier, name, where)
     operator = ProcessorOperator(supplier, name=name, where=where, fixed_key=fixed_key)
     specs: list[StoreSpec] = []
     uses: list[str] = []
@@ -45,3 +47,21 @@ def processor_node(
     elif isinstance(supplier, type):
         tells = getattr(supplier, "process")  # noqa: B009 - a class of processors, which `type` does not tell
     return GraphProcessor(name, where, operator, stores=tuple(specs), uses=tuple(uses)), tells
+
+
+def _check_makes(supplier: object, name: str, where: Location) -> None:
+    """Refuse a function that wants the record itself, and that nobody has made a processor."""
+    if not inspect.isroutine(supplier):
+        return
+    try:
+        signature = inspect.signature(supplier)
+    except ValueError:
+        return  # a builtin without a signature: the call will tell
+    try:
+        signature.bind()
+    except TypeError:
+        called = getattr(supplier, "__name__", "the function")
+        raise TopologyError(
+            f"{name} ({where}): {called}{signature} is not a function that makes a processor; to be given each record "
+            "itself it needs @hr.processor(), with the stores that it uses"
+        ) from None

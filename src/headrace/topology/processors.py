@@ -106,6 +106,7 @@ def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         before = task.timestamp, task.headers
         task.timestamp, task.headers = timestamp, headers
+        results = None
         try:
             results = process(Record(key, value, timestamp, headers))
             if results is not None:
@@ -114,11 +115,18 @@ def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
                 for record in results:
                     forward(record)
         except Exception as error:
-            failed(error, key, value, timestamp, headers)
+            failed(_explained(error, results), key, value, timestamp, headers)
         finally:
             task.timestamp, task.headers = before
 
     return run
+
+
+def _explained(error: Exception, results: object) -> Exception:
+    """Say what to write where one record was returned, instead of an iterable of records."""
+    if isinstance(results, Record):
+        return TypeError("the processor returned a Record: yield it, or return [record]")
+    return error
 
 
 def _run_fixed_key(
