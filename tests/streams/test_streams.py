@@ -14,6 +14,7 @@ from headrace.base.errors import (
     StoreUnavailableError,
     TopologyError,
 )
+from headrace.testing import TopologyTestDriver
 from tests.streams.conftest import COUNTS, MINUTES, Shop, words
 from tests.streams.waiting import until
 
@@ -257,7 +258,7 @@ def test_a_query_of_what_is_not_there_says_what_there_is(shop: Shop) -> None:
     streams = shop.streams()
     with pytest.raises(TopologyError, match="no store 'cuonts'; did you mean 'counts'"):
         streams.query("cuonts")
-    with pytest.raises(StoreUnavailableError, match="application 'words' is created"):
+    with pytest.raises(StoreUnavailableError, match="application 'words' is created; start it"):
         streams.query(COUNTS).get("a")
     with streams:
         streams.wait_running("20s")
@@ -302,3 +303,11 @@ def test_without_a_log_there_is_no_application() -> None:
         hr.Streams(words(), application_id="words", bootstrap_servers="localhost:9092")
     with pytest.raises(ConfigError, match=r"application\.id is not set"):
         hr.Streams(words(), embedded_path="shop.db")
+
+
+def test_a_builder_is_no_topology() -> None:
+    builder = hr.StreamsBuilder()
+    with pytest.raises(TopologyError, match=r"cannot run a StreamsBuilder: .* builder.build\(\)"):
+        hr.Streams(builder, application_id="words", embedded_path="words.db")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(TopologyError, match=r"cannot run a StreamsBuilder: .* builder.build\(\)"):
+        TopologyTestDriver(builder)  # type: ignore[arg-type]  # the mistake

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, overload
 from typing_extensions import TypeVar, Unpack
 
 from headrace.base.durations import Duration, milliseconds
-from headrace.base.errors import StateError, StoreUnavailableError
+from headrace.base.errors import StateError, StoreUnavailableError, TopologyError
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
@@ -52,11 +52,16 @@ class Streams:
 
     Raises:
         ConfigError: a property is unknown or impossible, `application.id` is missing, or no log is named.
+        TopologyError: `topology` is none, but its builder, say.
     """
 
     def __init__(
         self, topology: Topology, config: Config | None = None, **fields: Unpack[ConfigFields]
     ) -> None:
+        if not isinstance(topology, Topology):
+            raise TopologyError(
+                f"cannot run a {type(topology).__qualname__}: a Topology is wanted, such as builder.build() gives"
+            )
         self._topology = topology
         self._config = (config or Config()).with_fields(**fields)
         self._application_id = self._config.get(APPLICATION_ID)
@@ -333,8 +338,9 @@ class Streams:
     def _partitions(self, name: str) -> Mapping[int, Any]:
         worker = self._worker
         if worker is None or self.state not in ("rebalancing", "running"):
+            hint = "; start it, and wait_running()" if self.state == "created" else ""
             raise StoreUnavailableError(
-                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}"
+                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}{hint}"
             )
         return worker.query(name)
 

@@ -46,6 +46,10 @@ class TopologyTestDriver:
     def __init__(
         self, topology: Topology, *, start: int = 0, partitions: int = 1, **config: Unpack[ConfigFields]
     ) -> None:
+        if not isinstance(topology, Topology):
+            raise TopologyError(
+                f"cannot run a {type(topology).__qualname__}: a Topology is wanted, such as builder.build() gives"
+            )
         config.setdefault("application_id", "test")
         self._topology = topology
         self._values = Config(**config).values()
