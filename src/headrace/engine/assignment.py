@@ -10,7 +10,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
-from headrace.log.port import Log, TopicSpec
+from headrace.log.port import Log, TopicInfo, TopicSpec
 from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
 from headrace.state.rocksdb import RocksDatabase
@@ -51,17 +51,21 @@ class TaskFactory:
         self._clock = clock
         self._cache = cache
         self._memory = RocksMemory()
-        self._partition_counts: dict[str, int] = {}
-        self.collector = RecordCollector(self.partition_count)
+        self._topic_infos: dict[str, TopicInfo] = {}
+        self.collector = RecordCollector(self.topic_info)
 
     def partition_count(self, topic: str) -> int:
-        """Return how many partitions a topic has; one that a function chose is made, with a single partition.
+        """Return how many partitions a topic has; see `topic_info`."""
+        return self.topic_info(topic).partitions
+
+    def topic_info(self, topic: str) -> TopicInfo:
+        """Return what is known of a topic; one that a function chose is made, with a single partition.
 
         Raises:
             UnknownTopicError: the log cannot make it.
         """
-        count = self._partition_counts.get(topic)
-        if count is None:
+        info = self._topic_infos.get(topic)
+        if info is None:
             topics = self._log.topics()
             if topic not in topics:
                 self._log.create_topics([TopicSpec(topic, 1)])
@@ -70,8 +74,8 @@ class TaskFactory:
                 raise UnknownTopicError(
                     f"there is no topic '{topic}', and the log does not make topics; create it"
                 )
-            count = self._partition_counts[topic] = topics[topic].partitions
-        return count
+            info = self._topic_infos[topic] = topics[topic]
+        return info
 
     def changelog_name(self, store: str) -> str:
         """Full name of a store's changelog topic."""

@@ -7,7 +7,7 @@ from headrace.base.errors import ProductionError
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
-from headrace.log.port import Writer
+from headrace.log.port import TopicInfo, Writer
 
 __all__ = ["RecordCollector"]
 
@@ -24,8 +24,8 @@ class RecordCollector:
     # Invariant: the `Columns` of a topic-partition is one object for the worker's life; sinks bind its lists' methods.
     """
 
-    def __init__(self, partition_count: Callable[[str], int]) -> None:
-        self._partition_count = partition_count
+    def __init__(self, topic_info: Callable[[str], TopicInfo]) -> None:
+        self._topic_info = topic_info
         self._columns: dict[TopicPartition, Columns] = {}
         self._remembered: dict[str, dict[bytes, int]] = {}
         self._null_keys: dict[str, int] = {}
@@ -44,7 +44,15 @@ class RecordCollector:
         Raises:
             UnknownTopicError: there is no such topic, and none can be made.
         """
-        return self._partition_count(topic)
+        return self._topic_info(topic).partitions
+
+    def needs_keys(self, topic: str) -> bool:
+        """Whether a topic takes no record without a key: it is compacted.
+
+        Raises:
+            UnknownTopicError: there is no such topic, and none can be made.
+        """
+        return "compact" in self._topic_info(topic).config.get("cleanup.policy", "")
 
     def partition_of(self, topic: str, key: bytes | None, count: int) -> int:
         """Choose a partition as Kafka's producer does: murmur2 of the key; without a key, the partitions take turns."""

@@ -47,6 +47,9 @@ class Failures:
     """Asks the handlers of one task and does what they say.
 
     A dead letter goes through the task's own columns: it is committed with the record's own transaction, or not at all.
+
+    # Invariant: what a handler decided holds, also where a user's `except Exception` around `forward` swallows it: the
+    # task asks `ensure_none` before it goes on (tests/engine: "user code swallows").
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Failures:
         self._options = options
         self._dropped = dropped
         self._warnings: dict[str, int] = {}
+        self._raised: HeadraceError | None = None
 
     def of_processing(self, name: str, where: Location) -> Failed:
         """Make the function that a node calls with what its own work raised."""
@@ -89,6 +93,20 @@ class Failures:
             error, "deserialize", self._options.deserialization_exception_handler, name, where, error
         )
 
+    def ensure_none(self) -> None:
+        """Raise once more what ends this try of the records, if somebody above has swallowed it."""
+        if self._raised is not None:
+            raise self._raised
+
+    def forget(self) -> None:
+        """Begin anew, after an abort."""
+        self._raised = None
+
+    def _final(self, error: HeadraceError) -> HeadraceError:
+        self._raised = error
+        self._context.interrupted = True
+        return error
+
     def fatal(self, name: str, where: Location, error: Exception) -> NoReturn:
         """Stop the application because of the record at the cursor; no handler is asked."""
         raise self._stopped(error, f"{name} ({where})", "process", None) from error
@@ -99,23 +117,26 @@ class Failures:
         if isinstance(error, HeadraceError) and not isinstance(error, _OF_THE_RECORD.get(stage, ())):
             # Not the record's fault: decided further down already (user code that forwards lets it pass through its
             # own frames), or the disk's, the log's, the topology's. No handler may drop a record because of that.
-            raise error
+            raise self._final(error)
         node = f"{name} ({where})"
         failure = self._failure(error, stage, node)
         try:
             # Python does not hold a user's function to its annotation.
             reaction: object = handler(failure)
         except Exception as fault:
-            raise self._stopped(fault, node, stage, value, by="the handler itself failed on it") from fault
+            raise self._final(
+                self._stopped(fault, node, stage, value, by="the handler itself failed on it")
+            ) from fault
         if not isinstance(reaction, Reaction):
             answer = TypeError(
                 f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()"
             )
-            raise self._stopped(answer, node, stage, value) from error
+            raise self._final(self._stopped(answer, node, stage, value)) from error
         if reaction.kind == "retry":
-            raise RetryRequested(f"{node}: the handler asked to try again after {error!r}") from error
+            request = RetryRequested(f"{node}: the handler asked to try again after {error!r}")
+            raise self._final(request) from error
         if reaction.kind == "fail":
-            raise self._stopped(error, node, stage, value) from error
+            raise self._final(self._stopped(error, node, stage, value)) from error
         if reaction.kind == "dead_letter":
             self._write_dead_letter(failure, reaction, node)
         self._dropped()

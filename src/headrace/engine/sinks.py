@@ -1,9 +1,9 @@
 """How a sink becomes code: serialise, choose the partition, append to the task's columns."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
-from headrace.base.errors import HeadraceError, UnknownTopicError
+from headrace.base.errors import HeadraceError, ProductionError, UnknownTopicError
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
@@ -35,7 +35,9 @@ def compile_sink(
 def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: Failed) -> Forward:
     encode = _encoder(node, topic)
     count = collector.partition_count(topic)
-    if count == 1 and node.partitioner is None and not _uses_headers(node):
+    if collector.needs_keys(topic):
+        encode = _with_key(encode, topic)
+    elif count == 1 and node.partitioner is None and not _uses_headers(node):
         return _to_only_partition(node, topic, collector, refused)
     place = _placer(node, topic, collector, count)
 
@@ -126,7 +128,10 @@ def _uses_headers(node: SinkNode) -> bool:
     return node.key.uses_headers or node.value.uses_headers
 
 
-def _encoder(node: SinkNode, topic: str) -> Callable[[Any, Any, Headers], tuple[bytes | None, bytes | None]]:
+_Encode: TypeAlias = Callable[[Any, Any, Headers], tuple[bytes | None, bytes | None]]
+
+
+def _encoder(node: SinkNode, topic: str) -> _Encode:
     if _uses_headers(node):
 
         def encode_with_headers(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
@@ -142,6 +147,21 @@ def _encoder(node: SinkNode, topic: str) -> Callable[[Any, Any, Headers], tuple[
         return None if key is None else serialize_key(key), None if value is None else serialize_value(value)
 
     return encode
+
+
+def _with_key(encode: _Encode, topic: str) -> _Encode:
+    """Refuse a record without a key here, where the handler can decide: the log would refuse the transaction."""
+
+    def encode_with_key(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
+        encoded = encode(key, value, headers)
+        if encoded[0] is None:
+            raise ProductionError(
+                f"topic '{topic}' is compacted, and takes no record without a key; give it one before this sink, or "
+                "filter it out"
+            )
+        return encoded
+
+    return encode_with_key
 
 
 def _placer(

@@ -1,21 +1,25 @@
 """Where reading starts: at the group's committed offset, or where the source's reset policy says."""
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.engine.commit_metadata import decode_partition_time
-from headrace.log.port import Log
+from headrace.log.port import CommittedOffset, Log
 from headrace.topology.nodes import SourceNode
 
 __all__ = ["StartingOffsets"]
+
+_log = logging.getLogger("headrace.offsets")
 
 
 class StartingOffsets:
     """The group's committed places, and the starts of partitions that have none.
 
-    A start found by the policy *latest* is remembered: an abort must come back to it, not to a later end.
+    A start found by another policy than *earliest* is remembered: an abort must come back to it, not to a later end.
+    It is to be committed at once (`take_found`), or a crash before the first commit would lose what came after it.
     """
 
     def __init__(self, log: Log, group: str, now_ms: Callable[[], int]) -> None:
@@ -23,6 +27,7 @@ class StartingOffsets:
         self._group = group
         self._now_ms = now_ms
         self._initial: dict[TopicPartition, int] = {}
+        self._found: dict[TopicPartition, CommittedOffset] = {}
 
     def find(
         self, sources: Mapping[TopicPartition, SourceNode]
@@ -45,6 +50,11 @@ class StartingOffsets:
                 continue
             # A committed offset below the first record means that retention was faster than the application.
             offsets[partition] = max(place.offset, begin[partition])
+            if place.offset < begin[partition]:
+                _log.warning(
+                    "%s: retention has deleted offsets %d to %d before group '%s' has read them",
+                    partition, place.offset, begin[partition] - 1, self._group,
+                )  # fmt: skip
             times[partition] = decode_partition_time(place.metadata)
         return offsets, times
 
@@ -55,13 +65,23 @@ class StartingOffsets:
         if policy is None or policy == "earliest":
             return begin
         if policy == "latest":
-            return self._log.end_offsets([partition])[partition]
+            return self._kept(partition, self._log.end_offsets([partition])[partition])
         if isinstance(policy, timedelta):
-            return self._at_time(partition, begin, self._now_ms() - int(policy.total_seconds() * 1000))
+            since = self._now_ms() - int(policy.total_seconds() * 1000)
+            return self._kept(partition, self._at_time(partition, begin, since))
         raise LogError(
             f"group '{self._group}' has no committed offset for {partition}, and {source.name} ({source.where}) has "
             'offset_reset="none"; commit one, or use "earliest" or "latest"'
         )
+
+    def _kept(self, partition: TopicPartition, offset: int) -> int:
+        self._found[partition] = CommittedOffset(offset)
+        return offset
+
+    def take_found(self) -> Mapping[TopicPartition, CommittedOffset]:
+        """Return the starts that are to be committed, once."""
+        found, self._found = self._found, {}
+        return found
 
     def _at_time(self, partition: TopicPartition, begin: int, timestamp: int) -> int:
         """First offset whose timestamp is not before `timestamp`, else the end. Reads the partition: done once."""

@@ -4,6 +4,7 @@ The worker hands it chunks, lets it run *stretches* of records, and commits it; 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 from headrace.base.ids import TaskId, TopicPartition
@@ -102,8 +103,9 @@ class Task:
         self._by_stream_time.clear()
         self._by_wall_clock.clear()
         if compiled is not None:
-            for close in compiled.on_close:
-                close()
+            with ExitStack() as closing:  # each is closed, also when one before it fails
+                for close in reversed(compiled.on_close):
+                    closing.callback(close)
 
     def discard(self, committed: Mapping[TopicPartition, int]) -> None:
         """Go back to the last commit: state changes and queued records are forgotten.
@@ -116,6 +118,7 @@ class Task:
             queue.clear()
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.chunk = self.context.kept = None
+        self.failures.forget()
         self.has_progress = False
 
     # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,7 +181,7 @@ class Task:
         context.chunk, context.kept = batch.chunk, None
         context.interrupted = False
         start = batch.cursor
-        timestamps, headers = batch.timestamps, batch.headers
+        timestamps, headers, has_markers = batch.timestamps, batch.headers, batch.has_markers
         stream_time, partition_time = context.stream_time, queue.partition_time
         due = self._by_stream_time.next_due
         index, first = start, batch.first
@@ -192,13 +195,14 @@ class Task:
                 # The cursor moves before the record runs: a failure that a handler resumes must not come again, and
                 # one that stops the worker leads to an abort, which reads from the last commit anyway.
                 index += 1
+                if has_markers and type(value) is Undecodable:
+                    self._take_undecodable(queue, value)
+                    continue  # what is skipped moves no clock, as in Kafka Streams
                 if timestamp > partition_time:
                     partition_time = timestamp
                     if timestamp > stream_time:
                         stream_time = context.stream_time = timestamp
-                if batch.has_markers and type(value) is Undecodable:
-                    self._take_undecodable(queue, value)
-                elif headers is None:
+                if headers is None:
                     forward(key, value, timestamp, NO_HEADERS)
                 else:
                     forward(key, value, timestamp, headers[index - 1])
@@ -208,6 +212,7 @@ class Task:
             batch.cursor = index
             queue.partition_time = partition_time
             context.chunk = None
+        self.failures.ensure_none()
         return index - start
 
     def _take_undecodable(self, queue: RecordQueue, marker: Undecodable) -> None:
@@ -247,7 +252,9 @@ class Task:
         if self.context.stream_time < 0 or self._by_stream_time.next_due > self.context.stream_time:
             return False
         self.has_progress = True
-        return self._by_stream_time.run_due(self.context.stream_time)
+        ran = self._by_stream_time.run_due(self.context.stream_time)
+        self.failures.ensure_none()
+        return ran
 
     def punctuate_by_wall_clock(self) -> bool:
         """Run what the wall clock has made due."""
@@ -255,13 +262,16 @@ class Task:
         if self._by_wall_clock.next_due > now:
             return False
         self.has_progress = True
-        return self._by_wall_clock.run_due(now)
+        ran = self._by_wall_clock.run_due(now)
+        self.failures.ensure_none()
+        return ran
 
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def flush(self) -> None:
         """Forward and log what the caches hold back."""
         self.state.flush()
+        self.failures.ensure_none()
 
     def offsets(self, position: Callable[[TopicPartition], int]) -> dict[TopicPartition, CommittedOffset]:
         """What to commit: for each input the next unprocessed record's offset, or the reader's position."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,10 @@ class Worker:
         self._status = WorkerStatus("starting")
         self._commits = 0
         self._restored = 0
-        self._stretch_records = options.stretch_records_max
+        # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
+        # a thousand of them.
+        self._stretch_records = 1
+        self._stop = threading.Event()
         self._retry_seconds = _RETRY_SECONDS[0]
         self._is_paused = False
 
@@ -144,12 +148,14 @@ class Worker:
             try:
                 for task_id in wanted:
                     self._take_up(task_id)
-                return
+                break
             except StateCorruptionError as error:
                 if error.path in deleted:
                     raise
                 deleted.add(error.path)
                 self._delete_damaged(error)
+        if found := self._starting.take_found():
+            self._writer.commit(found)
 
     def _take_up(self, task_id: TaskId) -> None:
         offsets, times = self._starting.find(self._sources(task_id))
@@ -180,30 +186,43 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it."""
+        self._stop = stop
         try:
             self.open()
             while not stop.is_set():
                 self.step(self._options.poll_ms)
-            self.commit()
+            self._commit_last()
         except BaseException:
-            self.close()
+            try:
+                self.close()
+            except Exception:
+                _log.exception("closing failed as well")  # what came first is the reason
             raise
         self.close()
 
-    def close(self) -> None:
-        """Release everything. What was not committed is forgotten; the next start reads it again."""
+    def _commit_last(self) -> None:
         try:
+            self.commit()
+        except RetryRequested as request:
+            self._writer.abort()
+            _log.warning("%s; the next start does, since this one stops", request)
+
+    def close(self) -> None:
+        """Release everything. What was not committed is forgotten; the next start reads it again.
+
+        Raises what a processor's `close` raises, when all the rest is closed.
+        """
+        self._status = replace(self._status, state="stopped", records_per_second=0.0, tasks=())
+        with ExitStack() as closing:  # the last one first
+            if hasattr(self, "_writer"):
+                closing.callback(self._fetcher.close)
+                closing.callback(self._writer.close)
+            for task in reversed(self._tasks.values()):
+                closing.callback(task.close)
             for restoration in self._restorations.values():
-                restoration.close()
-            for task in self._tasks.values():
-                task.close()
-        finally:
+                closing.callback(restoration.close)
             self._restorations.clear()
             self._tasks.clear()
-            if hasattr(self, "_writer"):
-                self._writer.close()
-                self._fetcher.close()
-            self._status = replace(self._status, state="stopped", records_per_second=0.0, tasks=())
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,7 +254,9 @@ class Worker:
         now = self._clock.seconds()
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
-        if now >= self._next_maintain:
+        # Compaction must wait for restores: of a key that it removes while somebody reads on, the reader may have
+        # seen the value and never see the tombstone.
+        if now >= self._next_maintain and not self._restorations:
             self._maintain(now)
         if now >= self._next_status:
             self._report(now)
@@ -307,6 +328,8 @@ class Worker:
         now = self._clock.seconds()
         if any(task.has_progress for task in self._tasks.values()):
             timeout_ms = min(timeout_ms, max(0, int((self._next_idle_commit - now) * 1000)))
+        if self._is_paused:
+            return timeout_ms
         due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
@@ -315,9 +338,10 @@ class Worker:
     def _restore(self, seconds: float) -> bool:
         if not self._restorations:
             return False
+        share = seconds / len(self._restorations)
         for task_id, restoration in list(self._restorations.items()):
             if not restoration.is_done:
-                restoration.step(seconds)
+                restoration.step(share)
             if restoration.is_done:
                 self._restored += restoration.restored_records
                 restoration.close()
@@ -340,7 +364,7 @@ class Worker:
             self._begin(task, offsets)
         pause = self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
-        threading.Event().wait(pause)
+        self._stop.wait(pause)
 
     def _rebuild(self, error: StateCorruptionError) -> None:
         """Delete a damaged database, and take up all tasks again; its stores are restored from their changelogs."""
@@ -389,10 +413,12 @@ class Worker:
             self._commits += 1
             self._retry_seconds = _RETRY_SECONDS[0]
             self._fetcher.expect_more()  # what went to repartition topics can be read now
+        for task in self._tasks.values():
+            task.context.commit_requested = False  # also of a task that had nothing to commit
         now = self._clock.seconds()
-        self._next_commit = now + max(
-            self._options.commit_interval_ms / 1000, (now - began) * (_COMMIT_SHARE - 1)
-        )
+        interval = self._options.commit_interval_ms / 1000
+        self._next_idle_commit = now + interval
+        self._next_commit = now + max(interval, (now - began) * (_COMMIT_SHARE - 1))
         if now >= self._next_purge:
             self._purge(now)
 

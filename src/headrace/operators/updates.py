@@ -28,7 +28,7 @@ def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
     def flushed(key: bytes, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
         forward(deserialize(key), (new, old if send_old else None, True), timestamp, headers)
 
-    state.on_flush(flushed, send_old=send_old)
+    state.on_flush(flushed, send_old=send_old, refused=wiring.failed)
 
 
 def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_old: bool) -> None:
@@ -40,4 +40,4 @@ def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_ol
         windowed = Windowed(deserialize(key), Window(start, start + size_ms))
         forward(windowed, (new, old if send_old else None, True), timestamp, headers)
 
-    state.on_flush(flushed, send_old=send_old)
+    state.on_flush(flushed, send_old=send_old, refused=wiring.failed)

@@ -11,9 +11,10 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from headrace.base.errors import StateError
+from headrace.base.errors import SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import SourcePosition, TaskContext
+from headrace.state.port import FlushRefused
 from headrace.state.values import ValueCodec
 
 __all__ = ["CacheBudget", "CacheEntry", "RecordCache"]
@@ -87,6 +88,7 @@ class RecordCache(Generic[C]):
         "_entries",
         "_kept_type",
         "_moves",
+        "_refused",
         "_store",
         "_weighs",
     )
@@ -100,6 +102,7 @@ class RecordCache(Generic[C]):
         # Numbers all weigh about the same: their updates need no weighing.
         self._weighs = codec.kept_type not in {int, float, bool}
         self._moves = 0
+        self._refused: FlushRefused | None = None
         #: Least recently entered first.
         self._entries: OrderedDict[C, CacheEntry[C]] = OrderedDict()
         self._dirty: dict[C, CacheEntry[C]] = {}
@@ -244,6 +247,14 @@ class RecordCache(Generic[C]):
             self._release(entry)
         finally:
             context.kept, context.timestamp, context.headers = saved
+
+    def _refuse(self, entry: CacheEntry[C], key: Any, error: SerializationError) -> None:
+        """Hand a value that the serde refuses to whoever put it; if it may be dropped, the row stays what it was."""
+        if self._refused is None:
+            raise error
+        value = None if entry.row is None else entry.row[0]
+        self._refused(error, key, value, entry.timestamp, entry.headers)
+        entry.row = None  # forgotten, since it is no copy of the row below
 
     def ensure_flushed(self) -> None:
         """Refuse a commit that would leave updates behind.

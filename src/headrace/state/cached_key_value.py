@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
@@ -10,7 +11,7 @@ from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
 from headrace.state.merge import after, after_prefix
 from headrace.state.order import KeyOrder
-from headrace.state.port import FlushListener
+from headrace.state.port import FlushListener, FlushRefused
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedKeyValue"]
@@ -97,10 +98,13 @@ class CachedKeyValue(RecordCache[bytes]):
         """Roughly how many rows there are, without those that wait in the cache or for the commit."""
         return self._below.approximate_count()
 
-    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
-        """Name the one who forwards what the cache lets go of."""
+    def on_flush(
+        self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
+        """Name the one who forwards what the cache lets go of, and who decides about what cannot be written."""
         self._listener = listener
         self._send_old = send_old
+        self._refused = refused
 
     def _release(self, entry: CacheEntry[bytes]) -> None:
         key, row = entry.key, entry.row
@@ -110,7 +114,11 @@ class CachedKeyValue(RecordCache[bytes]):
             old = self._below.get(key)
             if row is None and old is None:
                 return  # put and deleted between two flushes: nobody has ever heard of it
-        value = self._put_below(key, row, entry)
+        try:
+            value = self._put_below(key, row, entry)
+        except SerializationError as error:
+            self._refuse(entry, key, error)
+            return
         if listener is not None:
             before = old[0] if send_old and old is not None else None
             listener(key, value, before, entry.timestamp, entry.headers)

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.buffer.window import Overlay, WindowBuffer
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
-from headrace.state.port import WindowFlushListener
+from headrace.state.port import FlushRefused, WindowFlushListener
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedWindow"]
@@ -114,10 +115,13 @@ class CachedWindow(RecordCache[_Key]):
         value, timestamp = entry.row
         return (ENCODED, timestamp, value) if self._kept_type is None else (value, timestamp, b"")
 
-    def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
-        """Name the one who forwards what the cache lets go of."""
+    def on_flush(
+        self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
+        """Name the one who forwards what the cache lets go of, and who decides about what cannot be written."""
         self._listener = listener
         self._send_old = send_old
+        self._refused = refused
 
     def _release(self, entry: CacheEntry[_Key]) -> None:
         key, start = entry.key
@@ -127,7 +131,11 @@ class CachedWindow(RecordCache[_Key]):
             old = self._below.get(key, start)
             if row is None and old is None:
                 return  # put and deleted between two flushes: nobody has ever heard of it
-        value = self._put_below(key, start, row, entry)
+        try:
+            value = self._put_below(key, start, row, entry)
+        except SerializationError as error:
+            self._refuse(entry, key, error)
+            return
         if listener is not None:
             before = old[0] if send_old and old is not None else None
             listener(key, start, value, before, entry.timestamp, entry.headers)

@@ -12,6 +12,7 @@ __all__ = [
     "Database",
     "Family",
     "FlushListener",
+    "FlushRefused",
     "KeyValueReads",
     "KeyValueState",
     "Position",
@@ -100,6 +101,9 @@ FlushListener: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
 #: The same for windows: key, window start, new value, value before it, timestamp, headers.
 WindowFlushListener: TypeAlias = Callable[[bytes, int, Any, Any, int, Headers], None]
 
+#: Told of a cached value that its serde refuses: error, key, value, timestamp, headers. Raises, or lets it be dropped.
+FlushRefused: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
+
 
 class KeyValueReads(Protocol):
     """What can be read of a key-value store: keys are bytes, values are objects, timestamps epoch ms.
@@ -136,7 +140,9 @@ class KeyValueState(KeyValueReads, Protocol):
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
 
-    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+    def on_flush(
+        self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
         """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
 
 
@@ -170,5 +176,7 @@ class WindowState(WindowReads, Protocol):
     def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Set the value of a window, or delete it with None."""
 
-    def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
+    def on_flush(
+        self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
         """Name the one who forwards what the cache lets go of. Only of a store with a cache."""

@@ -9,7 +9,7 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
-from headrace.state.port import Database, FlushListener, Rows
+from headrace.state.port import Database, FlushListener, FlushRefused, Rows
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec, pack_timestamp
 
@@ -171,7 +171,9 @@ class KeyValueBuffer:
         """Roughly how many rows there are, without those that wait for the commit."""
         return self._database.approximate_count(self.spec.name)
 
-    def on_flush(self, listener: FlushListener, *, send_old: bool) -> None:
+    def on_flush(
+        self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
         """There is no cache to listen to.
 
         Raises:

@@ -17,7 +17,7 @@ from headrace.state.buffer.window_key import (
     window_start,
 )
 from headrace.state.merge import merge
-from headrace.state.port import Database, Rows, WindowFlushListener
+from headrace.state.port import Database, FlushRefused, Rows, WindowFlushListener
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
 
@@ -279,7 +279,9 @@ class WindowBuffer:
         """The rows that wait. From any thread: copying a dictionary of bytes is one step of the interpreter."""
         return {key: times.copy() for key, times in self._rows.copy().items()}
 
-    def on_flush(self, listener: WindowFlushListener, *, send_old: bool) -> None:
+    def on_flush(
+        self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
+    ) -> None:
         """There is no cache to listen to.
 
         Raises:

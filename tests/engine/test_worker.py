@@ -1,0 +1,291 @@
+"""What the worker promises beyond one record: when it commits, where it starts, what a failure leaves behind."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace as hr
+from headrace import stores, testing
+from headrace.base.columns import Columns
+from headrace.base.ids import TopicPartition
+from headrace.engine.clock import ManualClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.memory import MemoryLog
+from headrace.log.port import TopicSpec
+
+NUMBERS = hr.Topic("numbers", key=str, value=int)
+OUT = hr.Topic("out", key=str, value=int)
+SUMS = stores.key_value("sums", key=str, value=int)
+
+
+class Bench:
+    """A worker on a memory log, turned by hand; it can be left without a commit and made again."""
+
+    def __init__(self, topology: hr.Topology, folder: Path, **config: Any) -> None:
+        self.topology = topology
+        self.folder = folder
+        self.options = EngineOptions.of({name.replace("_", "."): value for name, value in config.items()})
+        self.clock = ManualClock(1_000_000)
+        self.log = MemoryLog()
+        self.worker = self.made()
+
+    def made(self) -> Worker:
+        return Worker(
+            self.topology,
+            self.log,
+            self.options,
+            application_id="app",
+            state_dir=self.folder,
+            clock=self.clock,
+        )
+
+    def open(self) -> None:
+        self.worker.open()
+        self.turn()
+
+    def turn(self) -> None:
+        while self.worker.step(0):
+            pass
+
+    def crash(self) -> None:
+        self.worker.close()
+        self.worker = self.made()
+
+    def write(self, topic: str, *records: tuple[bytes | None, bytes | None, int]) -> None:
+        columns = Columns()
+        for key, value, timestamp in records:
+            columns.append(key, value, timestamp, ())
+        writer = self.log.writer("feed")
+        writer.append(topic, 0, columns)
+        writer.commit({})
+        writer.close()
+
+    def read(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+        place = TopicPartition(topic, 0)
+        reader = self.log.reader()
+        reader.assign({place: 0})
+        found = [row for chunk in reader.poll(0) for row in zip(chunk.keys, chunk.values)]
+        reader.close()
+        return found
+
+
+def eight(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(topology: hr.Topology, **config: Any) -> Bench:
+        one = Bench(topology, tmp_path / "state", **config)
+        made.append(one)
+        return one
+
+    yield make
+    for each in made:
+        each.worker.close()
+
+
+def summing() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    sums = builder.stream(NUMBERS).group_by_key().reduce(lambda total, value: total + value, store=SUMS)
+    sums.to_stream().to(OUT)
+    return builder.build()
+
+
+def test_idle_worker_commits_at_its_interval_and_not_after_each_record(bench: Callable[..., Bench]) -> None:
+    app = bench(summing(), commit_interval_ms=30_000)
+    app.open()
+    app.clock.advance(30_000)
+    app.turn()
+    for number in (1, 2, 3):
+        app.write("numbers", (b"a", eight(number), number))
+        app.turn()
+    assert app.read("out") == []
+    app.clock.advance(30_000)
+    app.turn()
+    assert app.read("out") == [(b"a", eight(6))]
+
+
+def test_record_that_came_after_a_start_at_latest_is_not_lost_by_a_crash(bench: Callable[..., Bench]) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS, offset_reset="latest").to(OUT)
+    app = bench(builder.build())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.write("numbers", (b"a", eight(1), 1))
+    app.open()
+    app.write("numbers", (b"a", eight(2), 2))
+    app.turn()
+    app.crash()
+    app.open()
+    app.worker.commit()
+    assert app.read("out") == [(b"a", eight(2))]
+
+
+class Hurried(ManualClock):
+    """Every look at it takes two seconds."""
+
+    def seconds(self) -> float:
+        self.advance(2_000)
+        return super().seconds()
+
+
+def test_log_is_left_alone_while_a_store_is_restored(
+    bench: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = stores.key_value("texts", key=str, value=str)
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("lines", key=str, value=str)).group_by_key().reduce(max, store=texts)
+    app = bench(builder.build())
+    app.open()
+    for number in range(6):
+        app.write("lines", (b"%d" % number, b"x" * (2 << 20), number))
+        app.turn()
+        app.worker.commit()
+    app.worker.close()
+    shutil.rmtree(app.folder)
+    app.clock = Hurried(1_000_000)
+    app.worker = app.made()
+    turns: list[str] = []
+
+    def maintain(budget_ms: int) -> None:
+        turns.append("maintained")
+
+    monkeypatch.setattr(app.log, "maintain", maintain)
+    app.worker.open()
+    while "maintained" not in turns:
+        app.worker.step(0)
+        turns.append(app.worker.status().state)
+    assert turns.index("maintained") > 2
+    assert set(turns[: turns.index("maintained")]) == {"restoring"}
+
+
+def test_value_that_cannot_be_written_at_a_flush_goes_to_the_processing_handler() -> None:
+    seen: list[str] = []
+
+    def resume(failure: hr.Failure) -> hr.Reaction:
+        seen.append(failure.stage)
+        return hr.Reaction.resume
+
+    with testing.TopologyTestDriver(summing(), processing_exception_handler=resume) as driver:
+        numbers, out = driver.input(NUMBERS), driver.output(OUT)
+        numbers.pipe("a", 2**62, 1)
+        numbers.pipe("a", 2**62, 2)
+        numbers.pipe("a", 1, 3)
+        assert [record.value for record in out.read_all()] == [2**62, 2**62 + 1]
+        assert driver.store(SUMS).get("a") == 2**62 + 1
+    assert seen == ["process"]
+
+
+def test_failure_that_user_code_swallows_stops_the_application_all_the_same() -> None:
+    class Swallowing(hr.Processor[str, int, str, int]):
+        def process(self, record: hr.Record[str, int]) -> None:
+            with contextlib.suppress(Exception):
+                self.context.forward(record)
+
+    def odd(value: int) -> int:
+        raise ValueError(value)
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).process(Swallowing).map_values(odd, value=int).to(OUT)
+    with testing.TopologyTestDriver(builder.build()) as driver, pytest.raises(hr.ProcessingError):
+        driver.input(NUMBERS).pipe("a", 1, 1)
+
+
+def test_skipped_record_that_cannot_be_read_does_not_move_stream_time() -> None:
+    times: list[int] = []
+
+    class Ticking(hr.Processor[str, int, str, int]):
+        def init(self) -> None:
+            self.context.schedule("1s", times.append, on="stream")
+
+        def process(self, record: hr.Record[str, int]) -> None:
+            pass
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).process(Ticking)
+    with testing.TopologyTestDriver(
+        builder.build(), deserialization_exception_handler=lambda failure: hr.Reaction.resume
+    ) as driver:
+        driver.input(NUMBERS).pipe("a", 1, 0)
+        driver.input(NUMBERS).pipe_raw(b"a", b"poison", 10_000_000)
+        driver.input(NUMBERS).pipe("a", 1, 1_500)
+    assert times == [0, 1_500]
+
+
+def test_null_key_for_a_compacted_topic_goes_to_the_production_handler(bench: Callable[..., Bench]) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).to(OUT)
+    app = bench(builder.build(), production_exception_handler=lambda failure: hr.Reaction.resume)
+    app.log.create_topics([TopicSpec("numbers", 1), TopicSpec("out", 1, {"cleanup.policy": "compact"})])
+    app.open()
+    app.write("numbers", (None, eight(1), 1), (b"a", eight(2), 2))
+    app.turn()
+    app.worker.commit()
+    assert app.read("out") == [(b"a", eight(2))]
+
+
+def test_every_processor_is_closed_though_one_fails_to(bench: Callable[..., Bench]) -> None:
+    closed: list[int] = []
+
+    class Failing(hr.Processor[str, int, str, int]):
+        def process(self, record: hr.Record[str, int]) -> None:
+            pass
+
+        def close(self) -> None:
+            closed.append(int(self.context.task_id[-1]))
+            raise OSError("the connection is gone")
+
+    builder = hr.StreamsBuilder()
+    numbers = builder.stream(NUMBERS)
+    numbers.process(Failing)
+    numbers.process(Failing)
+    app = bench(builder.build())
+    app.log.create_topics([TopicSpec("numbers", 2)])
+    app.open()
+    with pytest.raises(OSError, match="gone"):
+        app.worker.close()
+    assert closed == [0, 0, 1, 1]
+
+
+def test_paused_worker_waits_though_a_punctuation_is_due(bench: Callable[..., Bench]) -> None:
+    class Ticking(hr.Processor[str, int, str, int]):
+        def init(self) -> None:
+            self.context.schedule("1s", lambda now: None, on="wall")
+
+        def process(self, record: hr.Record[str, int]) -> None:
+            pass
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).process(Ticking)
+    app = bench(builder.build())
+    app.open()
+    app.worker.pause()
+    app.clock.advance(5_000)
+    app.turn()
+    assert app.worker._wait_ms(100) == 100
+
+
+def test_commit_requested_by_an_init_is_made_once(bench: Callable[..., Bench]) -> None:
+    class Eager(hr.Processor[str, int, str, int]):
+        def init(self) -> None:
+            self.context.request_commit()
+
+        def process(self, record: hr.Record[str, int]) -> None:
+            pass
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).process(Eager)
+    builder.stream(hr.Topic("others", key=str, value=int)).to(OUT)
+    app = bench(builder.build(), commit_interval_ms=30_000)
+    app.open()
+    for number in (1, 2, 3):
+        app.write("others", (b"a", eight(number), number))
+        app.turn()
+    assert len(app.read("out")) <= 1
