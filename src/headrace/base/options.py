@@ -187,7 +187,11 @@ def duration_ms(*, minimum: int = 0, maximum: int = 2**63 - 1) -> Kind[int]:
 
     def parse(raw: object) -> int:
         if isinstance(raw, timedelta) or (isinstance(raw, str) and raw[-1:].isalpha()):
-            value = milliseconds(raw, name="it", negative_allowed=True)
+            try:
+                value = milliseconds(raw, name="it", negative_allowed=True)
+            except ValueError:
+                # What is allowed says all of it; "it='soon' is not a duration" only repeats.
+                raise TypeError from None
         else:
             value = _whole(raw)
         if not minimum <= value <= maximum:

@@ -49,8 +49,10 @@ def command(target: str, again: bool, **options: Any) -> None:
         found = load(target)
         watch.add(user_files())
         streams, path = _streams(found, settings)
+        count = len(user_files())
         started = (
-            f"headrace: application {streams.application_id!r} on {path}, watching {len(user_files())} files"
+            f"headrace: application {streams.application_id!r} on {path}, "
+            f"watching {count} file{'' if count == 1 else 's'}"
         )
         if serve(streams, StatusLine(), started=started, interrupted=lambda: _has_changed(watch)):
             _start_anew(watch.changed())

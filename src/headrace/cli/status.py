@@ -40,7 +40,7 @@ def status_text(state: str, status: WorkerStatus | None, *, paused: bool = False
         f"{status.records_per_second:,.0f} records/s",
         f"lag {status.lag_records:,}",
         tasks,
-        f"{status.records:,} records processed",
+        f"{status.records:,} record{'' if status.records == 1 else 's'} processed",
     ]
     if status.dropped:
         parts.append(f"{status.dropped:,} dropped")
