@@ -109,6 +109,13 @@ def test_a_configuration_that_is_not_there(command: Command, words: Path) -> Non
     assert "cannot read the configuration none.toml" in said
 
 
+def test_dev_where_its_directory_cannot_be_made(command: Command, words: Path, directory: Path) -> None:
+    (directory / ".headrace").write_text("")
+    assert "cannot make .headrace for the log of `headrace dev`: File exists" in _one_line(
+        command, "dev", "words:build"
+    )
+
+
 def test_a_file_that_is_no_log(command: Command, words: Path, directory: Path) -> None:
     (directory / "a.db").write_text("hello " * 1000)
     assert "the file is not an embedded log" in _one_line(

@@ -71,7 +71,13 @@ def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
     path = config.get(EMBEDDED_PATH)
     if path is None:
         path = str(dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID)))
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make {Path(path).parent} for the log of `headrace dev`: {error.strerror or error}; run it in "
+                "a directory that can be written, or give --embedded PATH and --set state.dir=PATH"
+            ) from None
     return Streams(found.topology, config, embedded_path=path), path
 
 
