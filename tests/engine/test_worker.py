@@ -11,8 +11,10 @@ import pytest
 import headrace as hr
 from headrace import stores, testing
 from headrace.base.columns import Columns
+from headrace.base.errors import StateCorruptionError
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import ManualClock
+from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
@@ -289,3 +291,43 @@ def test_commit_requested_by_an_init_is_made_once(bench: Callable[..., Bench]) -
         app.write("others", (b"a", eight(number), number))
         app.turn()
     assert len(app.read("out")) <= 1
+
+
+def test_table_with_fewer_partitions_than_its_neighbours_is_restored_where_it_has_any(
+    bench: Callable[..., Bench],
+) -> None:
+    table, more = hr.Topic("table", key=str, value=int), hr.Topic("more", key=str, value=int)
+    builder = hr.StreamsBuilder(optimize="all")
+    rows = builder.table(table, store=stores.key_value("rows", key=str, value=int))
+    rows.to_stream().merge(builder.stream(more)).to(OUT)
+    app = bench(builder.build())
+    app.log.create_topics([TopicSpec("table", 1), TopicSpec("more", 2), TopicSpec("out", 1)])
+    app.open()
+    app.write("table", (b"a", eight(1), 1))
+    app.turn()
+    app.worker.commit()
+    assert app.read("out") == [(b"a", eight(1))]
+
+
+def test_figures_do_not_go_back_when_damaged_stores_are_rebuilt(bench: Callable[..., Bench]) -> None:
+    app = bench(summing())
+    app.open()
+    app.write("numbers", *((b"a", eight(number), number) for number in range(5)))
+    app.turn()
+    app.worker.commit()
+    app.worker._rebuild(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
+    app.clock.advance(5_000)
+    app.turn()
+    status = app.worker.status()
+    assert (status.records, status.records_per_second) == (5, 1.0)
+
+
+def test_large_records_reach_the_transaction_before_there_are_thousands() -> None:
+    log = MemoryLog()
+    log.create_topics([TopicSpec("out", 1)])
+    collector = RecordCollector(log.topics().__getitem__)
+    for _ in range(4):
+        collector.add("out", b"a", b"x" * (1 << 20), 0, ())
+    writer = log.writer("app")
+    collector.drain(writer, everything=False)
+    assert writer.pending_bytes >= 4 << 20

@@ -17,6 +17,9 @@ _REMEMBERED_KEYS_MAX = 20_000
 #: Rows that wait in a column before they are encoded into the writer's transaction.
 _DRAIN_RECORDS = 5_000
 
+#: The same in bytes, judged by the last row: large records must be seen by who limits what waits for a commit.
+_DRAIN_BYTES = 1 << 20
+
 
 class RecordCollector:
     """Output of a worker's tasks since the last drain, of each topic-partition in the order of processing.
@@ -77,7 +80,7 @@ class RecordCollector:
     def drain(self, writer: Writer, *, everything: bool) -> None:
         """Hand records to the writer: all, or only what is long enough to make a good batch."""
         for name, columns in self._columns.items():
-            if columns.keys and (everything or len(columns.keys) >= _DRAIN_RECORDS):
+            if columns.keys and (everything or _is_long(columns)):
                 writer.append(name.topic, name.partition, columns)
                 columns.clear()
         for topic in self._null_keys:
@@ -87,6 +90,11 @@ class RecordCollector:
         """Forget everything that was not drained (abort)."""
         for columns in self._columns.values():
             columns.clear()
+
+
+def _is_long(columns: Columns) -> bool:
+    count = len(columns.keys)
+    return count >= _DRAIN_RECORDS or count * len(columns.values[-1] or b"") >= _DRAIN_BYTES
 
 
 def check_partition(topic: str, partition: object, count: int) -> int:

@@ -88,6 +88,8 @@ class Restoration:
             topic = changelog_name(spec.name) if spec.source_topic is None else full_name(spec.source_topic)
             if (not spec.logging and spec.source_topic is None) or topic not in topics:
                 continue
+            if task.id.partition >= topics[topic].partitions:
+                continue  # a table's own topic may have fewer partitions than its neighbours
             partition = TopicPartition(topic, task.id.partition)
             begin = self._log.beginning_offsets([partition])[partition]
             end = self._log.end_offsets([partition], committed=False)[partition]

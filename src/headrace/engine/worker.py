@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from headrace.engine.fetch import Fetcher
 from headrace.engine.options import EngineOptions
 from headrace.engine.prepare import prepare
 from headrace.engine.punctuation import NEVER
+from headrace.engine.reporting import Reporting
 from headrace.engine.restore import Restoration
 from headrace.engine.starting_offsets import StartingOffsets
-from headrace.engine.status import TaskStatus, WorkerStatus
+from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
@@ -39,7 +39,6 @@ _RESTORE_SECONDS = 0.050
 #: Commits may take a tenth of the time; when they take more, the interval stretches.
 _COMMIT_SHARE = 10
 
-_STATUS_SECONDS = 0.25
 _MAINTAIN_SECONDS = 1.0
 _MAINTAIN_BUDGET_MS = 20
 
@@ -71,7 +70,6 @@ class Worker:
     ) -> None:
         self._topology = topology
         self._log = log
-        self._on_status = on_status
         self._partitions = partitions
         self._options = options
         self._application_id = application_id
@@ -81,9 +79,7 @@ class Worker:
         self._state_dir = state_dir
         self._tasks: dict[TaskId, Task] = {}
         self._restorations: dict[TaskId, Restoration] = {}
-        self._status = WorkerStatus("starting")
-        self._commits = 0
-        self._restored = 0
+        self._reporting = Reporting(on_status)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
         # a thousand of them.
         self._stretch_records = 1
@@ -132,8 +128,7 @@ class Worker:
         self._next_commit = self._next_idle_commit = now + self._options.commit_interval_ms / 1000
         self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
         self._next_maintain = now + _MAINTAIN_SECONDS
-        self._next_status = now
-        self._counted = (now, 0)
+        self._reporting.begin(now)
         self.assign(plan.tasks)
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
@@ -212,7 +207,7 @@ class Worker:
 
         Raises what a processor's `close` raises, when all the rest is closed.
         """
-        self._status = replace(self._status, state="stopped", records_per_second=0.0, tasks=())
+        self._reporting.stopped()
         with ExitStack() as closing:  # the last one first
             if hasattr(self, "_writer"):
                 closing.callback(self._fetcher.close)
@@ -258,8 +253,9 @@ class Worker:
         # seen the value and never see the tombstone.
         if now >= self._next_maintain and not self._restorations:
             self._maintain(now)
-        if now >= self._next_status:
-            self._report(now)
+        if self._reporting.is_due(now):
+            lag = self._fetcher.lag(self._tasks.values())
+            self._reporting.report(now, self._tasks, self._restorations, lag)
         return ran or restored or punctuated or fetched
 
     def _fetch_for_all(self) -> None:
@@ -343,7 +339,7 @@ class Worker:
             if not restoration.is_done:
                 restoration.step(share)
             if restoration.is_done:
-                self._restored += restoration.restored_records
+                self._reporting.restored += restoration.restored_records
                 restoration.close()
                 del self._restorations[task_id]
                 self._tasks[task_id].start()
@@ -382,6 +378,7 @@ class Worker:
         for restoration in self._restorations.values():
             restoration.close()
         self._restorations.clear()
+        self._reporting.retire(self._tasks.values())
         for task in self._tasks.values():
             self._fetcher.stop(task)
             task.close()
@@ -410,7 +407,7 @@ class Worker:
         tasks = [task for task in self._tasks.values() if task.has_progress]
         if tasks:
             self._committer.commit(tasks)
-            self._commits += 1
+            self._reporting.commits += 1
             self._retry_seconds = _RETRY_SECONDS[0]
             self._fetcher.expect_more()  # what went to repartition topics can be read now
         for task in self._tasks.values():
@@ -454,40 +451,7 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """Return the last snapshot, at most a quarter of a second old. From any thread."""
-        return self._status
-
-    def _report(self, now: float) -> None:
-        self._next_status = now + _STATUS_SECONDS
-        processed = sum(task.processed for task in self._tasks.values())
-        since, before = self._counted
-        rate = self._status.records_per_second
-        if now - since >= 1.0 or not rate:
-            rate = (processed - before) / max(now - since, 1e-3)
-            self._counted = (now, processed)
-        self._status = WorkerStatus(
-            state="restoring" if self._restorations else "running",
-            records=processed,
-            records_per_second=rate,
-            lag_records=self._fetcher.lag(self._tasks.values()),
-            dropped=sum(task.dropped for task in self._tasks.values()),
-            commits=self._commits,
-            restored=self._restored + sum(each.restored_records for each in self._restorations.values()),
-            tasks=tuple(self._task_status(task) for task in self._tasks.values()),
-        )
-        self._on_status(self._status)
-
-    def _task_status(self, task: Task) -> TaskStatus:
-        restoration = self._restorations.get(task.id)
-        if restoration is None:
-            return TaskStatus(task.id, "running")
-        stores = restoration.progress()
-        return TaskStatus(
-            task.id,
-            "restoring",
-            sum(store.restored for store in stores),
-            sum(store.remaining for store in stores),
-            sum(store.records_per_second for store in stores),
-        )
+        return self._reporting.latest
 
     def query(self, store: str) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.

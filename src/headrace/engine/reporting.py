@@ -1,0 +1,90 @@
+"""What a worker says of itself: adds up the figures of its tasks, several times a second. See `status`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from headrace.base.ids import TaskId
+from headrace.engine.restore import Restoration
+from headrace.engine.status import TaskStatus, WorkerStatus
+from headrace.engine.task import Task
+
+__all__ = ["Reporting"]
+
+_STATUS_SECONDS = 0.25
+
+#: What a rate is taken over.
+_RATE_SECONDS = 1.0
+
+
+class Reporting:
+    """Makes a worker's snapshots, and keeps what outlives its tasks: these are made again when stores are rebuilt.
+
+    Attributes:
+        latest: the last snapshot; other threads read it.
+        commits: transactions committed.
+        restored: changelog records applied by restores that are done.
+    """
+
+    def __init__(self, on_status: Callable[[WorkerStatus], None]) -> None:
+        self._on_status = on_status
+        self.latest = WorkerStatus("starting")
+        self.commits = 0
+        self.restored = 0
+        self._next = 0.0
+        self._counted = (0.0, 0)
+        self._records = self._dropped = 0  # of tasks that are gone
+
+    def begin(self, now: float) -> None:
+        """Count from now on."""
+        self._next = now
+        self._counted = (now, 0)
+
+    def retire(self, tasks: Iterable[Task]) -> None:
+        """Keep the figures of tasks that go."""
+        for task in tasks:
+            self._records += task.processed
+            self._dropped += task.dropped
+
+    def stopped(self) -> None:
+        """Leave the figures as they are at the end."""
+        self.latest = replace(self.latest, state="stopped", records_per_second=0.0, tasks=())
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for a snapshot."""
+        return now >= self._next
+
+    def report(
+        self, now: float, tasks: Mapping[TaskId, Task], restorations: Mapping[TaskId, Restoration], lag: int
+    ) -> None:
+        """Make a snapshot and hand it on."""
+        self._next = now + _STATUS_SECONDS
+        processed = self._records + sum(task.processed for task in tasks.values())
+        since, before = self._counted
+        rate = self.latest.records_per_second
+        if now - since >= _RATE_SECONDS or not rate:
+            rate = (processed - before) / max(now - since, 1e-3)
+            self._counted = (now, processed)
+        self.latest = WorkerStatus(
+            state="restoring" if restorations else "running",
+            records=processed,
+            records_per_second=rate,
+            lag_records=lag,
+            dropped=self._dropped + sum(task.dropped for task in tasks.values()),
+            commits=self.commits,
+            restored=self.restored + sum(each.restored_records for each in restorations.values()),
+            tasks=tuple(_task_status(task_id, restorations.get(task_id)) for task_id in tasks),
+        )
+        self._on_status(self.latest)
+
+
+def _task_status(task_id: TaskId, restoration: Restoration | None) -> TaskStatus:
+    if restoration is None:
+        return TaskStatus(task_id, "running")
+    stores = restoration.progress()
+    return TaskStatus(
+        task_id,
+        "restoring",
+        sum(store.restored for store in stores),
+        sum(store.remaining for store in stores),
+        sum(store.records_per_second for store in stores),
+    )
