@@ -133,3 +133,33 @@ def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_p
     log.close()
     plain.drain(tmp_path)
     plain.check(tmp_path, feed.written)
+
+
+@pytest.mark.timeout(120)
+def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path: Path) -> None:
+    feed = plain.Feed(tmp_path, seed=13)
+    feed.write(4_000)
+    work(tmp_path)
+    log = EmbeddedLog.open(tmp_path / "log.db")
+    worker = Worker(
+        application.build(),
+        log,
+        EngineOptions.of({"commit.interval.ms": 1}),
+        application_id=application.APPLICATION_ID,
+        state_dir=tmp_path / "state",
+        clock=SystemClock(),
+    )
+    worker.open()
+    for file in (tmp_path / "state").rglob("*.sst"):
+        flipped(file)
+    feed.write(4_000)
+    feed.close()
+    while worker.step(0):
+        pass
+    worker.commit()
+    while worker.step(0):
+        pass
+    worker.commit()
+    worker.close()
+    log.close()
+    plain.check(tmp_path, feed.written)
