@@ -4,6 +4,7 @@ from pathlib import Path
 
 import headrace as hr
 from headrace.base.columns import Columns
+from headrace.engine.alignment import alignment_ms
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
@@ -58,3 +59,26 @@ def test_records_of_aligned_tasks_meet_in_a_repartition_topic_no_later_than_the_
 
 def test_without_alignment_a_task_runs_far_ahead_of_the_others(tmp_path: Path) -> None:
     assert worst_lateness_hours(tmp_path, 10_000 * HOUR_MS) > 100
+
+
+def topology(*graces: str) -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    events = builder.stream(EVENTS).group_by_key()
+    for grace in graces:
+        events.windowed_by(hr.TimeWindows("5m", grace=grace)).count()
+    events.count()
+    return builder.build()
+
+
+def test_alignment_is_an_hour_unless_a_grace_is_short() -> None:
+    assert alignment_ms(None, topology().stores.values()) == HOUR_MS
+    assert alignment_ms(None, topology("400d").stores.values()) == HOUR_MS
+    assert alignment_ms(None, topology("400d", "10m").stores.values()) == 150_000
+
+
+def test_alignment_without_grace_is_a_second() -> None:
+    assert alignment_ms(None, topology("0s").stores.values()) == 1_000
+
+
+def test_alignment_that_is_set_is_taken_as_it_is() -> None:
+    assert alignment_ms(0, topology("10m").stores.values()) == 0

@@ -6,6 +6,7 @@ import pytest
 
 import headrace as hr
 from headrace import stores, testing
+from headrace.engine.failures import is_worth_a_warning
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
 
@@ -295,3 +296,15 @@ def test_store_whose_value_cannot_be_written_leaves_the_record_to_the_processing
         driver.input(NUMBERS).pipe_all([("a", 1, 0), ("a", 3, 1)])
         assert driver.store(COUNTS).get("a") == 1
         assert driver.output(HALVES).read_pairs() == [("a", 1)]
+
+
+def test_warnings_about_dropped_records_grow_rare() -> None:
+    assert [seen for seen in range(1, 10_001) if is_worth_a_warning(seen)] == [
+        1,
+        2,
+        3,
+        10,
+        100,
+        1_000,
+        10_000,
+    ]

@@ -25,12 +25,9 @@ from headrace.processor.context import TaskContext
 from headrace.processor.handlers import Failure, Handler, Reaction, dead_letter_record
 from headrace.topology.wiring import Failed
 
-__all__ = ["Failures"]
+__all__ = ["Failures", "is_worth_a_warning"]
 
 _log = logging.getLogger("headrace.failures")
-
-#: Warnings about a node's dropped records; after these only every thousandth is logged.
-_WARNINGS_MAX = 10
 
 #: Errors of ours that are about the record at hand, so that the handler of that stage is asked.
 _OF_THE_RECORD: Mapping[str, tuple[type[HeadraceError], ...]] = {
@@ -141,7 +138,7 @@ class Failures:
             self._write_dead_letter(failure, reaction, node)
         self._dropped()
         seen = self._warnings[node] = self._warnings.get(node, 0) + 1
-        if seen <= _WARNINGS_MAX or seen % 1000 == 0:
+        if is_worth_a_warning(seen):
             _log.warning(
                 "%s: record dropped by the %s handler (task %s, topic %s, partition %d, offset %d): %r; %d so far",
                 node, stage, failure.task_id, failure.topic, failure.partition, failure.offset, error, seen,
@@ -197,3 +194,8 @@ class Failures:
             partition=context.partition,
             offset=context.offset,
         )
+
+
+def is_worth_a_warning(seen: int) -> bool:
+    """Whether the nth record dropped in one place is logged: the 1st, 2nd, 3rd, 10th, 100th, 1,000th and so on."""
+    return seen <= 3 or str(seen).strip("0") == "1"

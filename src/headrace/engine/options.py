@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.options import Option, duration_ms, function, integer, long, text
+from headrace.base.options import Kind, Option, duration_ms, function, integer, long, text
 from headrace.processor.handlers import Handler, log_and_fail
 
 __all__ = ["OPTIONS", "EngineOptions"]
+
+_OPTIONAL_MS: Kind[int | None] = duration_ms()
 
 OPTIONS: tuple[Option[Any], ...] = (
     Option(
@@ -36,9 +38,10 @@ OPTIONS: tuple[Option[Any], ...] = (
     ),
     Option(
         "task.alignment.ms",
-        duration_ms(minimum=0),
-        60 * 60 * 1000,
-        "How far (record time, ms) one task may run ahead of the worker's next one while both have records.",
+        _OPTIONAL_MS,
+        None,
+        "How far (record time, ms) one task may run ahead of the worker's next one while both have records. By default "
+        "an hour, or a quarter of the smallest grace among the topology's windows if that is less.",
     ),
     Option(
         "max.task.idle.ms",
@@ -91,7 +94,7 @@ class EngineOptions:
     input_buffer_max_bytes: int
     statestore_uncommitted_max_bytes: int
     statestore_cache_max_bytes: int
-    task_alignment_ms: int
+    task_alignment_ms: int | None
     max_task_idle_ms: int
     poll_ms: int
     repartition_purge_interval_ms: int

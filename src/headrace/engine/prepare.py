@@ -33,7 +33,8 @@ def prepare(
     if made:
         log.create_topics(made)
         for topic in made:
-            _log.info("made topic '%s' with %d partitions", topic.name, topic.partitions)
+            plural = "" if topic.partitions == 1 else "s"
+            _log.info("made topic '%s' with %d partition%s", topic.name, topic.partitions, plural)
     existing = log.topics()
     resolved = topology.with_topics(existing)
     plan = make_plan(resolved, {name: info.partitions for name, info in existing.items()}, application_id)

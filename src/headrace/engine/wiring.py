@@ -8,7 +8,7 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.engine.collector import RecordCollector
-from headrace.engine.failures import Failures
+from headrace.engine.failures import Failures, is_worth_a_warning
 from headrace.engine.sinks import compile_sink
 from headrace.processor.context import SourcePosition, TaskContext
 from headrace.topology.nodes import SinkNode, SourceNode
@@ -18,9 +18,6 @@ from headrace.topology.wiring import Failed, Forward
 __all__ = ["CompiledTopology", "compile_topology"]
 
 _log = logging.getLogger("headrace.dropped")
-
-#: Warnings about dropped records for each node and reason; after these only every thousandth is logged.
-_WARNINGS_MAX = 10
 
 
 class CompiledTopology:
@@ -79,7 +76,7 @@ class _NodeWiring:
     def drop(self, reason: str) -> None:
         self._dropped()
         seen = self._warnings[reason] = self._warnings.get(reason, 0) + 1
-        if seen <= _WARNINGS_MAX or seen % 1000 == 0:
+        if is_worth_a_warning(seen):
             context = self.context
             _log.warning(
                 "%s (%s): record dropped, %s (topic %s, partition %d, offset %d); %d so far",

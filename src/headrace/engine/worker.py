@@ -9,6 +9,7 @@ from typing import Any
 
 from headrace.base.errors import RetryRequested, StateCorruptionError, StoreUnavailableError
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.alignment import alignment_ms
 from headrace.engine.assignment import TaskFactory
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
@@ -113,6 +114,7 @@ class Worker:
             clock=clock,
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
+        self._alignment_ms = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
         self._writer = self._log.writer(self._application_id)
@@ -284,7 +286,7 @@ class Worker:
                 following = min(following, head)
         if best is None:
             return None
-        return best, NEVER if following == NEVER else following + self._options.task_alignment_ms
+        return best, NEVER if following == NEVER else following + self._alignment_ms
 
     def _run(self, task: Task, until: int) -> bool:
         began = self._clock.seconds()
