@@ -117,6 +117,7 @@ class Count:
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
+        add_one = state.add_one
         if cached:
             forward_flushed(wiring, state, send_old=send_old)
 
@@ -126,6 +127,8 @@ class Count:
                 return
             try:
                 key_bytes = serialize(key)
+                if cached and add_one(key_bytes, timestamp, headers):
+                    return
                 row = get(key_bytes)
                 latest = timestamp
                 if row is None:

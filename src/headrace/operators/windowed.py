@@ -122,6 +122,7 @@ class WindowCount:
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
+        add_one = state.add_one
         if cached:
             forward_flushed_windows(wiring, state, size, send_old=send_old)
         stream_time = -1
@@ -141,6 +142,8 @@ class WindowCount:
                 return
             try:
                 key_bytes = serialize(key)
+                if cached and add_one(key_bytes, start, timestamp, headers):
+                    return
                 row = get(key_bytes, start)
                 latest = timestamp
                 if row is None:

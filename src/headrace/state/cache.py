@@ -159,6 +159,34 @@ class RecordCache(Generic[C]):
         if may_exceed and self._budget.used_bytes > self._budget.max_bytes:
             self._evict()
 
+    def _add_one(self, key: C, timestamp: int, headers: Headers) -> bool:
+        """Count one record on a key whose number is here; says whether it was, else `get` and `put` do it.
+
+        One look-up in place of two, and no calls: a third less for the most frequent operation of all. A number weighs
+        what it weighed, so nothing is evicted.
+        """
+        entry = self._entries.get(key)
+        if entry is None or (row := entry.row) is None or self._kept_type is not int:
+            return False
+        count, latest = row
+        latest = max(latest, timestamp)
+        entry.row = (count + 1, latest)
+        entry.is_used = True
+        if not entry.is_dirty:
+            entry.is_dirty = True
+            self._dirty[key] = entry
+            self._dirtied(key)
+        self._moves = entry.order = self._moves + 1
+        context = self._context
+        chunk = context.chunk
+        if chunk is not None and context.kept is None:
+            entry.topic, entry.offset = chunk.topic, chunk.offsets[context.index]
+        else:
+            entry.topic, entry.offset = context.topic, context.offset
+        entry.timestamp = latest
+        entry.headers = headers
+        return True
+
     def _enter(self, key: C, row: tuple[Any, int] | None) -> CacheEntry[C]:
         entry = self._entries[key] = CacheEntry(key, row, 0)
         self._weigh(entry)

@@ -69,6 +69,10 @@ class CachedKeyValue(RecordCache[bytes]):
             row = None if value is None else self._row(value, row_timestamp)
         self._set(key, row, timestamp, headers)
 
+    def add_one(self, key: bytes, timestamp: int, headers: Headers) -> bool:
+        """Count one record on a key whose number is here; says whether it was."""
+        return self._add_one(key, timestamp, headers)
+
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, Any, int]]:

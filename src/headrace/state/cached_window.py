@@ -98,6 +98,14 @@ class CachedWindow(RecordCache[_Key]):
             row = None if value is None else self._row(value, row_timestamp)
         self._set((key, start), row, timestamp, headers)
 
+    def add_one(self, key: bytes, start: int, timestamp: int, headers: Headers) -> bool:
+        """Count one record on a window whose number is here; says whether it was."""
+        if start > self.observed_stream_time:
+            self.observed_stream_time = start
+        elif start <= self.observed_stream_time - self._retention_ms:
+            return False
+        return self._add_one((key, start), timestamp, headers)
+
     def range(
         self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:

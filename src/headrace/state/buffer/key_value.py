@@ -171,6 +171,10 @@ class KeyValueBuffer:
         """Roughly how many rows there are, without those that wait for the commit."""
         return self._database.approximate_count(self.spec.name)
 
+    def add_one(self, key: bytes, timestamp: int, headers: Headers) -> bool:
+        """Nothing is cached here."""
+        return False
+
     def on_flush(
         self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
     ) -> None:

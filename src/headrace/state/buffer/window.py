@@ -279,6 +279,10 @@ class WindowBuffer:
         """The rows that wait. From any thread: copying a dictionary of bytes is one step of the interpreter."""
         return {key: times.copy() for key, times in self._rows.copy().items()}
 
+    def add_one(self, key: bytes, start: int, timestamp: int, headers: Headers) -> bool:
+        """Nothing is cached here."""
+        return False
+
     def on_flush(
         self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
     ) -> None:
