@@ -13,6 +13,7 @@ from headrace.engine.alignment import alignment_ms
 from headrace.engine.assignment import TaskFactory
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
+from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.options import EngineOptions
 from headrace.engine.prepare import prepare
@@ -22,6 +23,7 @@ from headrace.engine.restore import Restoration
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
+from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
 from headrace.topology.nodes import SourceNode
@@ -37,11 +39,6 @@ _STRETCH_SECONDS = 0.010
 #: A restore's share of one turn of the loop while other tasks run.
 _RESTORE_SECONDS = 0.050
 
-#: Commits may take a tenth of the time; when they take more, the interval stretches.
-_COMMIT_SHARE = 10
-
-_MAINTAIN_SECONDS = 1.0
-_MAINTAIN_BUDGET_MS = 20
 
 #: First and last wait before a batch is tried again that a handler answered with *retry*.
 _RETRY_SECONDS = (0.1, 10.0)
@@ -81,6 +78,7 @@ class Worker:
         self._tasks: dict[TaskId, Task] = {}
         self._restorations: dict[TaskId, Restoration] = {}
         self._reporting = Reporting(on_status)
+        self._schedule = CommitSchedule(options.commit_interval_ms)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
         # a thousand of them.
         self._stretch_records = 1
@@ -126,10 +124,18 @@ class Worker:
             changelog_name=self._factory.changelog_name,
             reached=self._reached,
         )
+        self._upkeep = Upkeep(
+            self._log,
+            self._application_id,
+            frozenset(
+                self._topology.decorate(topic, self._application_id)
+                for topic in self._topology.repartition_topics
+            ),
+            self._options.repartition_purge_interval_ms,
+        )
         now = clock.seconds()
-        self._next_commit = self._next_idle_commit = now + self._options.commit_interval_ms / 1000
-        self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
-        self._next_maintain = now + _MAINTAIN_SECONDS
+        self._schedule.begin(now)
+        self._upkeep.begin(now)
         self._reporting.begin(now)
         self.assign(plan.tasks)
 
@@ -251,10 +257,8 @@ class Worker:
         now = self._clock.seconds()
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
-        # Compaction must wait for restores: of a key that it removes while somebody reads on, the reader may have
-        # seen the value and never see the tombstone.
-        if now >= self._next_maintain and not self._restorations:
-            self._maintain(now)
+        if not self._restorations:
+            self._upkeep.maintain(now)
         if self._reporting.is_due(now):
             lag = self._fetcher.lag(self._tasks.values())
             self._reporting.report(now, self._tasks, self._restorations, lag)
@@ -323,9 +327,8 @@ class Worker:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
         if self._restorations:
             return 0
-        now = self._clock.seconds()
         if any(task.has_progress for task in self._tasks.values()):
-            timeout_ms = min(timeout_ms, max(0, int((self._next_idle_commit - now) * 1000)))
+            timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))
         if self._is_paused:
             return timeout_ms
         due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
@@ -392,8 +395,7 @@ class Worker:
     def _is_commit_due(self, now: float, *, worked: bool) -> bool:
         if self._commit_each_stretch:
             return worked
-        # A worker that has nothing else to do need not save commits.
-        if now >= (self._next_commit if worked else self._next_idle_commit):
+        if self._schedule.is_due(now, is_busy=worked):
             return True
         if not worked:
             return False
@@ -415,31 +417,8 @@ class Worker:
         for task in self._tasks.values():
             task.context.commit_requested = False  # also of a task that had nothing to commit
         now = self._clock.seconds()
-        interval = self._options.commit_interval_ms / 1000
-        self._next_idle_commit = now + interval
-        self._next_commit = now + max(interval, (now - began) * (_COMMIT_SHARE - 1))
-        if now >= self._next_purge:
-            self._purge(now)
-
-    def _purge(self, now: float) -> None:
-        """Let go of what was read from repartition topics and committed."""
-        self._next_purge = now + self._options.repartition_purge_interval_ms / 1000
-        internal = {
-            self._topology.decorate(name, self._application_id) for name in self._topology.repartition_topics
-        }
-        partitions = [
-            partition
-            for task in self._tasks.values()
-            for partition in task.queues
-            if partition.topic in internal
-        ]
-        if partitions:
-            committed = self._log.committed(self._application_id, partitions)
-            self._log.delete_records({partition: place.offset for partition, place in committed.items()})
-
-    def _maintain(self, now: float) -> None:
-        self._next_maintain = now + _MAINTAIN_SECONDS
-        self._log.maintain(_MAINTAIN_BUDGET_MS)
+        self._schedule.committed(began, now)
+        self._upkeep.purge(now, self._tasks.values())
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,35 @@
+"""When the next commit is due by the clock."""
+
+__all__ = ["CommitSchedule"]
+
+#: Commits may take a tenth of the time; when they take more, the interval stretches.
+_SHARE = 10
+
+
+class CommitSchedule:
+    """`commit.interval.ms`, stretched for a busy worker whose commits are slow.
+
+    An idle worker need not save commits: for it the interval is as it was set, so that its last outputs are seen soon.
+    Times are seconds of the monotonic clock.
+    """
+
+    def __init__(self, interval_ms: int) -> None:
+        self._interval = interval_ms / 1000
+        self._next_busy = self._next_idle = 0.0
+
+    def begin(self, now: float) -> None:
+        """Start counting."""
+        self._next_busy = self._next_idle = now + self._interval
+
+    def committed(self, began: float, now: float) -> None:
+        """Note a commit."""
+        self._next_idle = now + self._interval
+        self._next_busy = now + max(self._interval, (now - began) * (_SHARE - 1))
+
+    def is_due(self, now: float, *, is_busy: bool) -> bool:
+        """Whether a commit is due."""
+        return now >= (self._next_busy if is_busy else self._next_idle)
+
+    def idle_wait_ms(self, now: float) -> int:
+        """How long an idle worker may wait before the next one."""
+        return max(0, int((self._next_idle - now) * 1000))

@@ -1,0 +1,55 @@
+"""What keeps the log small: purging repartition topics, and the log's own retention and compaction."""
+
+from collections.abc import Iterable
+
+from headrace.engine.task import Task
+from headrace.log.port import Log
+
+__all__ = ["Upkeep"]
+
+#: Time between looks at retention and compaction, and what one look may take.
+_MAINTAIN_SECONDS = 1.0
+_MAINTAIN_BUDGET_MS = 20
+
+
+class Upkeep:
+    """Does both when they are due. `repartition_topics` are full names; `group` is whose committed offsets count."""
+
+    def __init__(
+        self, log: Log, group: str, repartition_topics: frozenset[str], purge_interval_ms: int
+    ) -> None:
+        self._log = log
+        self._group = group
+        self._repartition_topics = repartition_topics
+        self._purge_seconds = purge_interval_ms / 1000
+        self._next_purge = self._next_maintain = 0.0
+
+    def begin(self, now: float) -> None:
+        """Start counting."""
+        self._next_purge = now + self._purge_seconds
+        self._next_maintain = now + _MAINTAIN_SECONDS
+
+    def purge(self, now: float, tasks: Iterable[Task]) -> None:
+        """Let go of what was read from repartition topics and committed; after a commit."""
+        if now < self._next_purge:
+            return
+        self._next_purge = now + self._purge_seconds
+        partitions = [
+            partition
+            for task in tasks
+            for partition in task.queues
+            if partition.topic in self._repartition_topics
+        ]
+        if partitions:
+            committed = self._log.committed(self._group, partitions)
+            self._log.delete_records({partition: place.offset for partition, place in committed.items()})
+
+    def maintain(self, now: float) -> None:
+        """Let the log apply retention and compaction.
+
+        Not while anything restores: of a key that compaction removes while somebody reads on, the reader may have seen
+        the value and never see the tombstone.
+        """
+        if now >= self._next_maintain:
+            self._next_maintain = now + _MAINTAIN_SECONDS
+            self._log.maintain(_MAINTAIN_BUDGET_MS)
