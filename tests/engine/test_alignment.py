@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import headrace as hr
+from headrace import stores
 from headrace.base.columns import Columns
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.clock import ManualClock
@@ -74,6 +75,13 @@ def test_alignment_is_an_hour_unless_a_grace_is_short() -> None:
     assert alignment_ms(None, topology().stores.values()) == HOUR_MS
     assert alignment_ms(None, topology("400d").stores.values()) == HOUR_MS
     assert alignment_ms(None, topology("400d", "10m").stores.values()) == 150_000
+
+
+def test_alignment_goes_by_the_grace_however_long_the_store_keeps_windows() -> None:
+    builder = hr.StreamsBuilder()
+    kept = stores.window("kept", key=str, value=int, retention="30d")
+    builder.stream(EVENTS).group_by_key().windowed_by(hr.TimeWindows("5m", grace="10m")).count(store=kept)
+    assert alignment_ms(None, builder.build().stores.values()) == 150_000
 
 
 def test_alignment_without_grace_is_a_second() -> None:

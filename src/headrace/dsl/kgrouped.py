@@ -359,6 +359,7 @@ class TimeWindowedKStream(Generic[K, V]):
                 f"together, {needed} ms: write retention='{needed}ms' or more"
             )
         made.size_ms = windows.size_ms
+        made.grace_ms = windows.grace_ms
         made.retention_ms = needed if made.retention_ms is None else made.retention_ms
         return step
 

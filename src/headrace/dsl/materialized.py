@@ -56,6 +56,7 @@ class Materialized:
     where: Location
     retention_ms: int | None = None
     size_ms: int | None = None
+    grace_ms: int | None = None
     source_topic: str | None = None
 
     @classmethod
@@ -106,5 +107,6 @@ class Materialized:
             changelog_config=dict(declared.logging) if isinstance(declared.logging, Mapping) else {},
             retention_ms=self.retention_ms,
             size_ms=self.size_ms,
+            grace_ms=self.grace_ms,
             source_topic=self.source_topic,
         )

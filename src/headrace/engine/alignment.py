@@ -17,14 +17,9 @@ def alignment_ms(wanted: int | None, stores: Iterable[StoreSpec]) -> int:
     """Return `task.alignment.ms`: as set, else an hour, or a quarter of the smallest grace if that is less.
 
     A catch-up makes records late by the disorder of the input *and* by the drift of the tasks that feed a repartition
-    topic; a quarter leaves the greater part of the grace to the input. A window store keeps rows for its windows' size
-    and grace (or for longer, if the user says so), which is where the grace is read off.
+    topic; a quarter leaves the greater part of the grace to the input.
     """
     if wanted is not None:
         return wanted
-    graces = [
-        store.retention_ms - store.size_ms
-        for store in stores
-        if store.kind == "window" and store.retention_ms is not None and store.size_ms is not None
-    ]
+    graces = [store.grace_ms for store in stores if store.grace_ms is not None]
     return max(_SECOND_MS, min([_HOUR_MS, *(grace // 4 for grace in graces)]))

@@ -33,6 +33,7 @@ class StoreSpec:
         caching: asked for; whether there is a cache depends on `statestore.cache.max.bytes` too.
         changelog_config: the user's own topic properties for the changelog.
         retention_ms, size_ms: of a window store.
+        grace_ms: how late a record may be for the windows that fill a window store; None if an application fills it.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         where: place of the declaration.
@@ -50,6 +51,7 @@ class StoreSpec:
     changelog_config: Mapping[str, str] = field(default_factory=dict)
     retention_ms: int | None = None
     size_ms: int | None = None
+    grace_ms: int | None = None
     retain_duplicates: bool = False
     source_topic: str | None = None
 
