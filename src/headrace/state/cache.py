@@ -169,7 +169,8 @@ class RecordCache(Generic[C]):
         if entry is None or (row := entry.row) is None or self._kept_type is not int:
             return False
         count, latest = row
-        latest = max(latest, timestamp)
+        if timestamp > latest:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
+            latest = timestamp
         entry.row = (count + 1, latest)
         entry.is_used = True
         if not entry.is_dirty:
