@@ -1,0 +1,129 @@
+"""The test driver, as its users meet it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+import headrace as hr
+from headrace import stores, testing
+
+WORDS = hr.Topic("words", key=str, value=str)
+COUNTS = hr.Topic("counts", key=str, value=int)
+KEPT = stores.key_value("kept", key=str, value=int)
+
+
+def counting() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    builder.stream(WORDS).group_by(lambda key, word: word).count(store=KEPT).to_stream().to(COUNTS)
+    return builder.build()
+
+
+def test_each_record_is_processed_to_the_end_before_pipe_returns() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        driver.input(WORDS).pipe("x", "a", 7)
+        assert driver.output(COUNTS).read() == hr.Record("a", 1, 7)
+        assert driver.store(KEPT).get("a") == 1
+
+
+def test_each_record_of_an_output_is_read_once() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        driver.input(WORDS).pipe_all([("x", "a"), ("x", "b", 3), hr.Record("x", "a", 4)])
+        assert len(driver.output(COUNTS)) == 3
+        assert driver.output(COUNTS).read().key == "a"
+        assert driver.output(COUNTS).read_pairs() == [("b", 1), ("a", 2)]
+        assert driver.output(COUNTS).read_all() == []
+        with pytest.raises(IndexError, match="nothing \\(more\\) was written to topic 'counts'"):
+            driver.output(COUNTS).read()
+
+
+def test_table_of_an_output_has_the_last_value_of_each_key() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        driver.input(WORDS).pipe_all([("x", "a"), ("x", "b"), ("x", "a")])
+        assert driver.output(COUNTS).read_table() == {"a": 2, "b": 1}
+
+
+def test_record_without_a_timestamp_gets_the_drivers_wall_clock() -> None:
+    with testing.TopologyTestDriver(counting(), start=1_000) as driver:
+        driver.advance("2s")
+        driver.input(WORDS).pipe("x", "a")
+        assert driver.output(COUNTS).read().timestamp == 3_000
+
+
+@pytest.mark.parametrize("lose_state", [False, True])
+def test_restart_brings_the_stores_back(lose_state: bool) -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        driver.input(WORDS).pipe_all([("x", "a"), ("x", "a")])
+        driver.restart(lose_state=lose_state)
+        driver.input(WORDS).pipe("x", "a")
+        assert driver.store(KEPT).get("a") == 3
+        assert driver.output(COUNTS).read_pairs() == [("a", 1), ("a", 2), ("a", 3)]
+
+
+def test_wall_clock_punctuation_runs_when_the_clock_is_advanced() -> None:
+    ticks: list[int] = []
+
+    class Ticking(hr.Processor[str, str, str, str]):
+        def init(self) -> None:
+            self.context.schedule("10s", ticks.append, on="wall")
+
+        def process(self, record: hr.Record[str, str]) -> None:
+            pass
+
+    builder = hr.StreamsBuilder()
+    builder.stream(WORDS).process(Ticking, key=str, value=str)
+    with testing.TopologyTestDriver(builder.build(), start=5_000) as driver:
+        driver.advance("9s")
+        driver.advance(timedelta(seconds=2))
+        driver.input(WORDS).pipe("x", "a")
+    assert ticks == [16_000]
+
+
+def test_with_partitions_a_key_stays_in_its_own_and_its_store_is_asked_for_by_partition() -> None:
+    with testing.TopologyTestDriver(counting(), partitions=3) as driver:
+        driver.input(WORDS).pipe_all([("x", word) for word in "abcdef"])
+        found = [dict(driver.store(KEPT, partition=partition).all()) for partition in range(3)]
+        assert sorted(word for store in found for word in store) == list("abcdef")
+        assert all(store != {} for store in found)
+        assert driver.output(COUNTS).read_table() == dict.fromkeys("abcdef", 1)
+
+
+def test_topic_or_store_that_is_not_there_is_named_with_those_that_are() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        with pytest.raises(hr.TopologyError, match=r"does not read topic 'wrods'; it reads .*words"):
+            driver.input(hr.Topic("wrods"))
+        with pytest.raises(hr.TopologyError, match=r"no store 'gone'.*it has kept"):
+            driver.store(stores.key_value("gone", key=str, value=int))
+
+
+def test_closed_driver_says_so() -> None:
+    driver = testing.TopologyTestDriver(counting())
+    driver.close()
+    driver.close()
+    with pytest.raises(hr.StateError, match="the test driver is closed"):
+        driver.advance("1s")
+
+
+def test_topology_that_feeds_itself_without_end_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.testing.driver._TURNS_MAX", 50)
+    builder = hr.StreamsBuilder()
+    builder.stream(WORDS).to(WORDS)
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(hr.StateError, match="does not come to rest"),
+    ):
+        driver.input(WORDS).pipe("x", "a")
+
+
+def test_run_pipes_everything_and_returns_what_came_out_by_topic() -> None:
+    assert testing.run(counting(), {WORDS: [("x", "a", 1), ("x", "a", 2)]}) == {
+        "counts": [hr.Record("a", 1, 1), hr.Record("a", 2, 2)]
+    }
+
+
+def test_fixture_makes_drivers_that_close_with_the_test(
+    topology_driver: Callable[..., testing.TopologyTestDriver],
+) -> None:
+    driver = topology_driver(counting(), partitions=2)
+    driver.input(WORDS).pipe("x", "a")
+    assert driver.output(COUNTS).read_pairs() == [("a", 1)]
