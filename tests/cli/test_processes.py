@@ -147,6 +147,9 @@ def test_dev_starts_anew_when_a_file_changes_and_waits_while_it_is_broken(
     process = start("dev", "words:build")
     process.wait_for("running: ")
     assert (directory / ".headrace" / "words.db").exists()
+    # Its stores do not lie where `headrace run` keeps those of the same application on another log.
+    assert (directory / ".headrace" / "dev" / "words").is_dir()
+    assert not (directory / ".headrace" / "words").exists()
     words.write_text(APPLICATION + "\n1 / 0\n")
     process.wait_for("headrace: words.py changed, starting anew")
     process.wait_for("ZeroDivisionError")

@@ -69,16 +69,19 @@ def command(target: str, again: bool, **options: Any) -> None:
 def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
     config = settings.config(found.module, **{"commit.interval.ms": _COMMIT_INTERVAL_MS})
     path = config.get(EMBEDDED_PATH)
-    if path is None:
-        path = str(dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID)))
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot make {Path(path).parent} for the log of `headrace dev`: {error.strerror or error}; run it in "
-                "a directory that can be written, or give --embedded PATH and --set state.dir=PATH"
-            ) from None
-    return Streams(found.topology, config, embedded_path=path), path
+    if path is not None:
+        return Streams(found.topology, config), path
+    path = str(dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID)))
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make {Path(path).parent} for the log of `headrace dev`: {error.strerror or error}; run it in "
+            "a directory that can be written, or give --embedded PATH and --set state.dir=PATH"
+        ) from None
+    # Its stores follow its own log: in the place of those of `headrace run` each would rebuild what the other left.
+    state_dir = str(Path(config.get(STATE_DIR), "dev"))
+    return Streams(found.topology, config, embedded_path=path, state_dir=state_dir), path
 
 
 def _has_changed(watch: Watch) -> bool:
