@@ -3,8 +3,10 @@
 __all__ = [
     "AlreadyRunningError",
     "ConfigError",
+    "FencedError",
     "HeadraceError",
     "LogError",
+    "OffsetOutOfRangeError",
     "ProcessingError",
     "ProductionError",
     "RetryRequested",
@@ -13,6 +15,7 @@ __all__ = [
     "StateError",
     "StoreUnavailableError",
     "TopologyError",
+    "TransactionAbortedError",
     "UnknownTopicError",
 ]
 
@@ -78,6 +81,38 @@ class LogError(HeadraceError):
 
 class UnknownTopicError(LogError):
     """A topic does not exist."""
+
+
+class OffsetOutOfRangeError(LogError):
+    """A position lies outside of what the log has: retention was faster, or the topic was made again.
+
+    The source's reset policy decides about an input; a store is rebuilt from its changelog.
+
+    Attributes:
+        topic, partition, position: what was asked for.
+        first, end: what the log has, `end` exclusive; -1 where the log has not said.
+    """
+
+    def __init__(
+        self, message: str, *, topic: str, partition: int, position: int, first: int = -1, end: int = -1
+    ) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.partition = partition
+        self.position = position
+        self.first = first
+        self.end = end
+
+
+class TransactionAbortedError(LogError):
+    """What was written since the last commit is given up: the log lost it, or never said what became of it.
+
+    The worker aborts, drops the buffers of all its tasks, and builds them again from what is committed.
+    """
+
+
+class FencedError(LogError):
+    """Another instance of the application has taken over: this one stops and writes nothing more."""
 
 
 class StateError(HeadraceError):

@@ -64,7 +64,14 @@ class Reader(Protocol):
         position. Positions may move without a chunk.
 
         Raises:
-            LogError: the log cannot be read; also when a position lies before the first or after the last offset.
+            OffsetOutOfRangeError: a position lies before the first or after the last offset.
+            LogError: the log cannot be read.
+        """
+
+    def end(self, partition: TopicPartition) -> int | None:
+        """The partition's committed end as far as this reader knows, without asking anybody; None if it does not yet.
+
+        Never behind `position` for long, and never ahead of the truth: lag and `max.task.idle.ms` are judged by it.
         """
 
     def position(self, partition: TopicPartition) -> int:
@@ -91,11 +98,13 @@ class Writer(Protocol):
         With no records, it commits the offsets alone.
 
         Raises:
-            LogError: not committed, or not known to be; the caller aborts and rebuilds its tasks.
+            TransactionAbortedError: not committed, or not known to be; the caller aborts and rebuilds its tasks.
+            FencedError: another writer with the same transactional id has taken over; this one is of no more use.
+            LogError: not committed, and trying again will not help.
         """
 
     def abort(self) -> None:
-        """Forget the open transaction."""
+        """Forget the open transaction; what was appended since the last commit is seen by nobody, ever."""
 
     @property
     def pending_bytes(self) -> int:
@@ -106,10 +115,18 @@ class Writer(Protocol):
 
 
 class Log(Protocol):
-    """Topics, offsets, and the makers of readers and writers. Safe to use from several threads."""
+    """Topics, offsets, and the makers of readers and writers. Safe to use from several threads.
 
-    def topics(self) -> Mapping[str, TopicInfo]:
-        """All topics by name."""
+    Attributes:
+        makes_user_topics: whether an application's own topics are made when they are missing: there is nobody else to
+            make them in a file. On a cluster, a missing topic is a mistake.
+    """
+
+    @property
+    def makes_user_topics(self) -> bool: ...
+
+    def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
+        """Those of these topics that exist, by name; all that there are where no names are given."""
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """Create those that do not exist. One that exists with another partition count is an error.
