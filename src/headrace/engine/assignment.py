@@ -66,13 +66,14 @@ class TaskFactory:
         """
         info = self._topic_infos.get(topic)
         if info is None:
-            topics = self._log.topics()
-            if topic not in topics:
+            topics = self._log.topics([topic])
+            if topic not in topics and self._log.makes_user_topics:
                 self._log.create_topics([TopicSpec(topic, 1)])
-                topics = self._log.topics()
+                topics = self._log.topics([topic])
             if topic not in topics:
                 raise UnknownTopicError(
-                    f"there is no topic '{topic}', and the log does not make topics; create it"
+                    f"there is no topic '{topic}' on the cluster: create it, such as with "
+                    f"`headrace topics create {topic}`"
                 )
             info = self._topic_infos[topic] = topics[topic]
         return info

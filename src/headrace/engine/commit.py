@@ -52,7 +52,8 @@ class Committer:
         """Commit tasks that have progress.
 
         Raises:
-            LogError: the transaction is not known to be durable; the caller gives up all buffers.
+            TransactionAbortedError: the transaction is not known to be durable; the caller gives up all buffers.
+            LogError: the same, and trying again will not help.
         """
         self._reached("flush")
         for task in tasks:
@@ -95,5 +96,5 @@ class Committer:
 
     def _topic_id(self, topic: str) -> str:
         if topic not in self._topic_ids:
-            self._topic_ids = {name: info.id for name, info in self._log.topics().items()}
+            self._topic_ids[topic] = self._log.topics([topic])[topic].id
         return self._topic_ids[topic]

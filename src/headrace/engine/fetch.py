@@ -16,6 +16,9 @@ _FETCH_SECONDS = 0.005
 #: How old the known ends of partitions may be.
 _LOOK_SECONDS = 0.020
 
+#: Stands for an end that the reader does not know yet: beyond every position.
+_UNKNOWN = 1 << 63
+
 #: The smallest share of the input buffer that a partition may fill.
 _PARTITION_BYTES_MIN = 256 * 1024
 
@@ -28,7 +31,6 @@ class Fetcher:
     """
 
     def __init__(self, log: Log, input_buffer_max_bytes: int) -> None:
-        self._log = log
         self.reader: Reader = log.reader()
         self._bytes_max = input_buffer_max_bytes
         self._queues: dict[TopicPartition, RecordQueue] = {}
@@ -37,7 +39,7 @@ class Fetcher:
         self._idle_since: dict[Task, float] = {}
         self._next_fetch = 0.0
         self._next_look = 0.0
-        self._ends: Mapping[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
 
     def add(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
         """Know a task's partitions, at these positions; nothing of them is read before `start`."""
@@ -49,6 +51,11 @@ class Fetcher:
         """Read for a task from now on."""
         self._queues.update(task.queues)
         self.reader.resume(task.queues)
+        self.expect_more()
+
+    def move(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading a partition elsewhere; what waits of it is processed first."""
+        self.reader.assign({partition: offset})
         self.expect_more()
 
     def stop(self, task: Task) -> None:
@@ -107,7 +114,10 @@ class Fetcher:
         now = clock.seconds()
         if now >= self._next_look:
             self._next_look = now + _LOOK_SECONDS
-            self._ends = self._log.end_offsets(self._queues)
+            for partition in self._queues:
+                end = self.reader.end(partition)
+                # A reader that has not heard of an end yet has something to fetch, for all that is known.
+                self._ends[partition] = _UNKNOWN if end is None else end
 
     def is_processable(self, task: Task, idle_max_ms: int, clock: Clock) -> bool:
         """Whether a task may go on although some of its inputs have nothing waiting (`max.task.idle.ms`).
@@ -133,11 +143,12 @@ class Fetcher:
     def lag(self, tasks: Iterable[Task]) -> int:
         """Records of the tasks' inputs that are not processed yet."""
         queues = {partition: queue for task in tasks for partition, queue in task.queues.items()}
-        ends = self._log.end_offsets(queues)
         total = 0
         for partition, queue in queues.items():
-            offset = queue.next_offset
-            total += max(0, ends[partition] - (self.reader.position(partition) if offset is None else offset))
+            end = self.reader.end(partition)
+            if end is not None:
+                offset = queue.next_offset
+                total += max(0, end - (self.reader.position(partition) if offset is None else offset))
         return total
 
     def close(self) -> None:

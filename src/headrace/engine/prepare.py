@@ -2,6 +2,7 @@
 
 import logging
 
+from headrace.base.errors import UnknownTopicError
 from headrace.log.port import Log, TopicSpec
 from headrace.plan.plan import Plan, make_plan
 from headrace.topology.nodes import SinkNode, SourceNode
@@ -17,25 +18,28 @@ def prepare(
 ) -> tuple[Topology, Plan]:
     """Make the topics that are missing, and return the topology with its patterns resolved, and its plan.
 
-    User topics are made too, with the partitions that they declare, else `partitions`: a log that is a file has nobody
-    else to make them. A pattern is resolved to the topics that there are now.
+    User topics are made too where the log says so, with the partitions that they declare, else `partitions`. A pattern
+    is resolved to the topics that there are now.
 
     Raises:
         TopologyError: topics that must be co-partitioned are not, or a pattern matches nothing.
+        UnknownTopicError: the application's own topics are missing, and the log does not make them.
         LogError: an internal topic exists with another partition count.
     """
-    existing = log.topics()
-    names = _user_topics(topology)
-    if dead_letters is not None:
-        names.append(dead_letters)
-    missing = [name for name in dict.fromkeys(names) if name not in existing]
+    names = list(dict.fromkeys([*_user_topics(topology), *([] if dead_letters is None else [dead_letters])]))
+    # Patterns are matched against all topics there are; otherwise the log is asked for those that matter.
+    asked = None if _has_pattern(topology) else names
+    existing = log.topics(asked)
+    missing = [name for name in names if name not in existing]
     made = [TopicSpec(name, topology.declared_partitions.get(name, partitions)) for name in missing]
     if made:
+        if not log.makes_user_topics:
+            raise _missing_topics(made)
         log.create_topics(made)
         for topic in made:
             plural = "" if topic.partitions == 1 else "s"
             _log.info("made topic '%s' with %d partition%s", topic.name, topic.partitions, plural)
-    existing = log.topics()
+        existing = log.topics(asked)
     resolved = topology.with_topics(existing)
     plan = make_plan(resolved, {name: info.partitions for name, info in existing.items()}, application_id)
     log.create_topics(plan.internal_topics)
@@ -50,3 +54,18 @@ def _user_topics(topology: Topology) -> list[str]:
         elif isinstance(node, SinkNode) and isinstance(node.topic, str):
             names.append(node.topic)
     return [name for name in names if name not in topology.repartition_topics]
+
+
+def _has_pattern(topology: Topology) -> bool:
+    return any(isinstance(node, SourceNode) and node.pattern is not None for node in topology.nodes.values())
+
+
+def _missing_topics(missing: list[TopicSpec]) -> UnknownTopicError:
+    found = ", ".join(f"'{topic.name}'" for topic in missing)
+    first = missing[0]
+    plural = "s" if len(missing) > 1 else ""
+    return UnknownTopicError(
+        f"there is no topic{plural} {found} on the cluster: create {'them' if plural else 'it'} first, such as with "
+        f"`headrace topics create {first.name} --partitions {first.partitions}`; only internal topics are made by the "
+        f"application"
+    )

@@ -1,17 +1,17 @@
 """Brings a task's stores up to their changelogs: the gap after a crash, everything after a lost disk.
 
 Restoring reads committed data up to the *uncommitted* end offset, asked for after the input offsets were fetched, until
-the reader's position is there. It runs in slices of the worker's loop, so that other tasks go on meanwhile.
+the reader's position is there. `restorer` reads for all restorations of a worker.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from headrace.base.columns import Chunk
-from headrace.base.ids import TopicPartition
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.task import Task
-from headrace.log.port import Log, TopicInfo
+from headrace.log.port import Log, Reader, TopicInfo
 from headrace.serde.serde import Serde
 from headrace.state.port import Position
 from headrace.state.restore import must_rebuild
@@ -49,7 +49,7 @@ class _Following:
 
 
 class Restoration:
-    """Restores one task; the worker calls `step` until `is_done`.
+    """Restores one task: takes chunks of its changelogs until `is_done`.
 
     # Invariant: a store's position is written after the rows it stands for, and only when its changelog's end was
     # reached: a restore that is cut off starts again from the position before.
@@ -59,6 +59,7 @@ class Restoration:
         self,
         task: Task,
         log: Log,
+        reader: Reader,
         *,
         changelog_name: Callable[[str], str],
         full_name: Callable[[str], str],
@@ -71,7 +72,7 @@ class Restoration:
         self._now_ms = now_ms
         self._seconds = seconds
         self._started = seconds()
-        self._reader = log.reader()
+        self._reader = reader
         self._following: dict[TopicPartition, _Following] = {}
         self._plan(changelog_name, full_name, committed)
 
@@ -82,17 +83,30 @@ class Restoration:
         committed: Mapping[TopicPartition, int],
     ) -> None:
         task = self._task
-        topics = self._log.topics()
+        sources = {
+            spec.name: changelog_name(spec.name)
+            if spec.source_topic is None
+            else full_name(spec.source_topic)
+            for spec in task.subtopology.stores
+            if spec.logging or spec.source_topic is not None
+        }
+        if not sources:
+            return
+        topics = self._log.topics(sources.values())
+        # A table's own topic may have fewer partitions than its neighbours.
+        partitions = {
+            store: TopicPartition(topic, task.id.partition)
+            for store, topic in sources.items()
+            if topic in topics and task.id.partition < topics[topic].partitions
+        }
+        begins = self._log.beginning_offsets(partitions.values())
+        ends = self._log.end_offsets(partitions.values(), committed=False)
         positions = task.state.positions()
         for spec in task.subtopology.stores:
-            topic = changelog_name(spec.name) if spec.source_topic is None else full_name(spec.source_topic)
-            if (not spec.logging and spec.source_topic is None) or topic not in topics:
+            if spec.name not in partitions:
                 continue
-            if task.id.partition >= topics[topic].partitions:
-                continue  # a table's own topic may have fewer partitions than its neighbours
-            partition = TopicPartition(topic, task.id.partition)
-            begin = self._log.beginning_offsets([partition])[partition]
-            end = self._log.end_offsets([partition], committed=False)[partition]
+            partition = partitions[spec.name]
+            topic, begin, end = partition.topic, begins[partition], ends[partition]
             if spec.source_topic is not None:
                 # The topic is an input too: what the task has not processed yet is not its state yet.
                 end = min(committed.get(partition, begin), end)
@@ -168,19 +182,18 @@ class Restoration:
 
         return readable
 
-    def step(self, seconds_max: float) -> None:
-        """Restore for about this long."""
-        deadline = self._seconds() + seconds_max
-        while not self.is_done:
-            for chunk in self._reader.poll(0):
-                self._apply(chunk)
-            for partition, following in self._following.items():
-                if not following.is_done and self._reader.position(partition) >= following.end:
-                    self._finish(partition, following, following.end)
-            if self._seconds() >= deadline:
-                return
+    @property
+    def task_id(self) -> TaskId:
+        """Whose stores they are."""
+        return self._task.id
 
-    def _apply(self, chunk: Chunk) -> None:
+    @property
+    def partitions(self) -> Iterable[TopicPartition]:
+        """The changelogs that are still to be read."""
+        return [partition for partition, following in self._following.items() if not following.is_done]
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take records of one of the changelogs, in order."""
         following = self._following[TopicPartition(chunk.topic, chunk.partition)]
         if following.is_done:
             return
@@ -191,6 +204,25 @@ class Restoration:
         if len(chunk):
             self._task.state.restore(following.store, chunk)
             following.restored += len(chunk)
+
+    def look(self) -> None:
+        """Finish the stores whose changelog's end the reader has reached."""
+        for partition, following in self._following.items():
+            if not following.is_done and self._reader.position(partition) >= following.end:
+                self._finish(partition, following, following.end)
+
+    def start_again(self, partition: TopicPartition, begin: int) -> None:
+        """Rebuild a store from its changelog's start: what was to be read has been deleted meanwhile."""
+        following = self._following[partition]
+        _log.warning(
+            "task %s: store '%s' is rebuilt: retention has overtaken its restore",
+            self._task.id,
+            following.store,
+        )
+        self._task.state.clear(following.store)
+        following.restored, following.is_full = 0, True
+        following.end = max(begin, following.end)
+        self._reader.assign({partition: begin})
 
     def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
         self._reader.unassign([partition])
@@ -223,7 +255,8 @@ class Restoration:
         ]
 
     def close(self) -> None:
-        """Release the reader."""
+        """Stop reading; say what was restored, if it is done."""
+        self._reader.unassign(self.partitions)
         if self.is_done and self.restored_records:
             for done in self.progress():
                 _log.info(
@@ -232,7 +265,6 @@ class Restoration:
                     "all of its changelog" if done.is_full else "the gap since its last commit",
                     done.records_per_second,
                 )  # fmt: skip
-        self._reader.close()
 
 
 def _before(chunk: Chunk, end: int) -> Chunk:

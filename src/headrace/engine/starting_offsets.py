@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from headrace.base.errors import LogError
+from headrace.base.errors import LogError, OffsetOutOfRangeError
 from headrace.base.ids import TopicPartition
 from headrace.engine.commit_metadata import decode_partition_time
 from headrace.log.port import CommittedOffset, Log
@@ -68,11 +68,29 @@ class StartingOffsets:
             return self._kept(partition, self._log.end_offsets([partition])[partition])
         if isinstance(policy, timedelta):
             since = self._now_ms() - int(policy.total_seconds() * 1000)
-            return self._kept(partition, self._at_time(partition, begin, since))
+            return self._kept(partition, self._log.offsets_for_times({partition: since})[partition])
         raise LogError(
             f"group '{self._group}' has no committed offset for {partition}, and {source.name} ({source.where}) has "
             'offset_reset="none"; commit one, or use "earliest" or "latest"'
         )
+
+    def reset(self, partition: TopicPartition, source: SourceNode, error: OffsetOutOfRangeError) -> int:
+        """Return where to go on with a partition whose next offset does not exist any more, or not yet.
+
+        Raises:
+            OffsetOutOfRangeError: the source's policy is "none".
+        """
+        if source.offset_reset == "none":
+            raise error
+        if source.offset_reset == "latest":
+            offset = self._log.end_offsets([partition])[partition]
+        else:
+            offset = self._log.beginning_offsets([partition])[partition]
+        _log.warning(
+            "%s; group '%s' goes on at %d, as the reset policy of %s says",
+            error, self._group, offset, source.name,
+        )  # fmt: skip
+        return offset
 
     def _kept(self, partition: TopicPartition, offset: int) -> int:
         self._found[partition] = CommittedOffset(offset)
@@ -83,17 +101,6 @@ class StartingOffsets:
         found, self._found = self._found, {}
         return found
 
-    def _at_time(self, partition: TopicPartition, begin: int, timestamp: int) -> int:
-        """First offset whose timestamp is not before `timestamp`, else the end. Reads the partition: done once."""
-        end = self._log.end_offsets([partition])[partition]
-        reader = self._log.reader()
-        try:
-            reader.assign({partition: begin})
-            while reader.position(partition) < end:
-                for chunk in reader.poll(0):
-                    for offset, stamp in zip(chunk.offsets, chunk.timestamps):
-                        if stamp >= timestamp:
-                            return offset
-        finally:
-            reader.close()
-        return end
+    def put_back(self, found: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Take back what could not be committed."""
+        self._found = {**found, **self._found}

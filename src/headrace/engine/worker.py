@@ -7,7 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from headrace.base.errors import RetryRequested, StateCorruptionError, StoreUnavailableError
+from headrace.base.errors import (
+    OffsetOutOfRangeError,
+    RetryRequested,
+    StateCorruptionError,
+    StoreUnavailableError,
+    TransactionAbortedError,
+)
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.assignment import TaskFactory
@@ -19,7 +25,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.prepare import prepare
 from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
-from headrace.engine.restore import Restoration
+from headrace.engine.restorer import Restorer
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
@@ -39,6 +45,8 @@ _STRETCH_SECONDS = 0.010
 #: A restore's share of one turn of the loop while other tasks run.
 _RESTORE_SECONDS = 0.050
 
+#: How long all tasks wait for what the log has for one that ran out: a round trip to a broker, with room.
+_LACK_WAIT_MS = 10
 
 #: First and last wait before a batch is tried again that a handler answered with *retry*.
 _RETRY_SECONDS = (0.1, 10.0)
@@ -49,7 +57,8 @@ class Worker:
 
     `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
     topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
-    of punctuations (test driver). `reached` is told of each step of a commit.
+    of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
+    once on a log that also offers less.
     """
 
     def __init__(
@@ -65,10 +74,12 @@ class Worker:
         partitions: int = 1,
         commit_each_stretch: bool = False,
         reached: Callable[[str], None] = lambda step: None,
+        transactional_id: str | None = None,
     ) -> None:
         self._topology = topology
         self._log = log
         self._partitions = partitions
+        self._transactional_id = transactional_id
         self._options = options
         self._application_id = application_id
         self._clock = clock
@@ -76,7 +87,7 @@ class Worker:
         self._reached = reached
         self._state_dir = state_dir
         self._tasks: dict[TaskId, Task] = {}
-        self._restorations: dict[TaskId, Restoration] = {}
+        self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
         self._reporting = Reporting(on_status)
         self._schedule = CommitSchedule(options.commit_interval_ms)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
@@ -103,6 +114,8 @@ class Worker:
             dead_letters=self._options.errors_dead_letter_queue_topic_name,
         )
         clock = self._clock
+        # First of all: it ends what an older self has left open, before anybody asks for offsets.
+        self._writer = self._log.writer(self._application_id, self._transactional_id)
         self._factory = TaskFactory(
             topology=self._topology,
             log=self._log,
@@ -115,7 +128,6 @@ class Worker:
         self._alignment_ms = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
-        self._writer = self._log.writer(self._application_id)
         self._committer = Committer(
             log=self._log,
             writer=self._writer,
@@ -157,8 +169,13 @@ class Worker:
                     raise
                 deleted.add(error.path)
                 self._delete_damaged(error)
-        if found := self._starting.take_found():
-            self._writer.commit(found)
+        while found := self._starting.take_found():
+            try:
+                self._writer.commit(found)
+            except TransactionAbortedError as error:
+                _log.warning("the offsets to start at are committed again: %s", error)
+                self._starting.put_back(found)
+                self._writer.abort()
 
     def _take_up(self, task_id: TaskId) -> None:
         offsets, times = self._starting.find(self._sources(task_id))
@@ -175,14 +192,11 @@ class Worker:
         return found
 
     def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
-        self._restorations[task.id] = Restoration(
+        self._restorer.begin(
             task,
-            self._log,
+            offsets,
             changelog_name=self._factory.changelog_name,
             full_name=lambda topic: self._topology.decorate(topic, self._application_id),
-            committed=offsets,
-            now_ms=self._clock.wall_ms,
-            seconds=self._clock.seconds,
         )
         # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
         self._fetcher.add(task, offsets)
@@ -206,9 +220,11 @@ class Worker:
     def _commit_last(self) -> None:
         try:
             self.commit()
-        except RetryRequested as request:
+        except (RetryRequested, TransactionAbortedError) as reason:
             self._writer.abort()
-            _log.warning("%s; the next start does, since this one stops", request)
+            _log.warning(
+                "%s; what the last commit left out is done by the next start, since this one stops", reason
+            )
 
     def close(self) -> None:
         """Release everything. What was not committed is forgotten; the next start reads it again.
@@ -218,13 +234,12 @@ class Worker:
         self._reporting.stopped()
         with ExitStack() as closing:  # the last one first
             if hasattr(self, "_writer"):
-                closing.callback(self._fetcher.close)
                 closing.callback(self._writer.close)
+            if hasattr(self, "_fetcher"):
+                closing.callback(self._fetcher.close)
             for task in reversed(self._tasks.values()):
                 closing.callback(task.close)
-            for restoration in self._restorations.values():
-                closing.callback(restoration.close)
-            self._restorations.clear()
+            closing.callback(self._restorer.close)
             self._tasks.clear()
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,15 +251,18 @@ class Worker:
         """
         try:
             return self._step(timeout_ms)
-        except RetryRequested as request:
-            self._start_over(request)
+        except (RetryRequested, TransactionAbortedError) as reason:
+            self._start_over(reason)
+            return True
+        except OffsetOutOfRangeError as error:
+            self._move(error)
             return True
         except StateCorruptionError as error:
             self._rebuild(error)
             return True
 
     def _step(self, timeout_ms: int) -> bool:
-        restored = self._restore(_RESTORE_SECONDS) if self._restorations else False
+        restored = self._restore(_RESTORE_SECONDS)
         self._fetch_for_all()
         picked = None if self._is_paused else self._pick()
         is_idle = picked is None
@@ -257,11 +275,11 @@ class Worker:
         now = self._clock.seconds()
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
-        if not self._restorations:
+        if not self._restorer.under_way:
             self._upkeep.maintain(now)
         if self._reporting.is_due(now):
             lag = self._fetcher.lag(self._tasks.values())
-            self._reporting.report(now, self._tasks, self._restorations, lag)
+            self._reporting.report(now, self._tasks, self._restorer.under_way, lag)
         return ran or restored or punctuated or fetched
 
     def _fetch_for_all(self) -> None:
@@ -269,8 +287,8 @@ class Worker:
         if len(self._tasks) < 2:
             return
         while self._fetcher.lacks_fetched(self._tasks.values(), self._clock):
-            if not self._fetcher.fetch(0, self._clock, is_idle=True):
-                return
+            if not self._fetcher.fetch(_LACK_WAIT_MS, self._clock, is_idle=True):
+                return  # a broker that is slow or away must not hold up the tasks of the others for long
 
     def _pick(self) -> tuple[Task, int] | None:
         """The ready task whose head is oldest, and how far it may go before the next one's turn (record time)."""
@@ -325,7 +343,7 @@ class Worker:
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
-        if self._restorations:
+        if self._restorer.under_way:
             return 0
         if any(task.has_progress for task in self._tasks.values()):
             timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))
@@ -337,27 +355,36 @@ class Worker:
     # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _restore(self, seconds: float) -> bool:
-        if not self._restorations:
+        if not self._restorer.under_way:
             return False
-        share = seconds / len(self._restorations)
-        for task_id, restoration in list(self._restorations.items()):
-            if not restoration.is_done:
-                restoration.step(share)
-            if restoration.is_done:
-                self._reporting.restored += restoration.restored_records
-                restoration.close()
-                del self._restorations[task_id]
-                self._tasks[task_id].start()
-                self._fetcher.start(self._tasks[task_id])
+        for restoration in self._restorer.step(seconds):
+            self._reporting.restored += restoration.restored_records
+            task = self._tasks[restoration.task_id]
+            task.start()
+            self._fetcher.start(task)
         return True
 
-    def _start_over(self, request: RetryRequested) -> None:
-        """Abort to the last commit and build the tasks again: outcome and state are those of the log."""
+    def _move(self, error: OffsetOutOfRangeError) -> None:
+        """Go on reading where the source's reset policy says: the log no longer has what was to be read next."""
+        partition = TopicPartition(error.topic, error.partition)
+        for task in self._tasks.values():
+            if partition in task.queues:
+                offset = self._starting.reset(partition, task.queues[partition].source, error)
+                self._fetcher.move(partition, offset)
+                return
+        raise error
+
+    def _start_over(self, reason: RetryRequested | TransactionAbortedError) -> None:
+        """Abort to the last commit and build the tasks again: outcome and state are those of the log.
+
+        # Invariant: the abort comes first, and settles what became of the transaction; the committed offsets and the
+        # ends of the changelogs are asked for after it.
+        """
+        _log.warning("all tasks go back to their last commit: %s", reason)
         self._writer.abort()
         self._factory.collector.discard()
         for task_id, task in self._tasks.items():
-            if task_id in self._restorations:
-                self._restorations.pop(task_id).close()
+            self._restorer.forget(task_id)
             offsets, times = self._starting.find(self._sources(task_id))
             task.stop()
             task.discard(times)
@@ -380,9 +407,7 @@ class Worker:
         _log.error("%s; they are deleted, and restored from their changelogs", error)
         self._writer.abort()
         self._factory.collector.discard()
-        for restoration in self._restorations.values():
-            restoration.close()
-        self._restorations.clear()
+        self._restorer.close()
         self._reporting.retire(self._tasks.values())
         for task in self._tasks.values():
             self._fetcher.stop(task)

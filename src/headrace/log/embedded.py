@@ -20,6 +20,7 @@ from headrace.log.embedded_reader import EmbeddedReader
 from headrace.log.embedded_topics import Bounds, Catalogue, create, delete, infos, load_offsets
 from headrace.log.embedded_writer import EmbeddedWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
+from headrace.log.searching import search_offsets
 
 __all__ = ["EmbeddedLog"]
 
@@ -74,10 +75,13 @@ class EmbeddedLog:
         file.prepare()
         return cls(file, limits, new_topic_id)
 
-    def topics(self) -> Mapping[str, TopicInfo]:
+    makes_user_topics = True
+
+    def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
         """See `Log.topics`."""
         with self._exclusive(), self._file.read(self._connection, "read"):
-            return infos(self._connection)
+            found = infos(self._connection)
+        return found if names is None else {name: found[name] for name in names if name in found}
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """See `Log.create_topics`. Creates all or none."""
@@ -106,6 +110,10 @@ class EmbeddedLog:
         with self._exclusive(), self._file.read(self._connection, "read"):
             catalogue = Catalogue(self._connection)
             return {place: catalogue.bounds(attempt, place) for place in partitions}
+
+    def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """See `Log.offsets_for_times`."""
+        return search_offsets(self, timestamps)
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]

@@ -74,6 +74,11 @@ class EmbeddedReader:
         """See `Reader.position`."""
         return self._positions[partition]
 
+    def end(self, partition: TopicPartition) -> int:
+        """See `Reader.end`: asks the file, which takes some microseconds."""
+        with self._file.read(self._connection, "read"):
+            return self._catalogue.bounds("find the end of", partition).end
+
     def poll(self, timeout_ms: int) -> list[Chunk]:
         """See `Reader.poll`."""
         self._check_usable("poll")

@@ -15,6 +15,7 @@ from headrace.log.commits import CommitSignal
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.positions import Positions, cut_chunk, out_of_range
+from headrace.log.searching import search_offsets
 
 __all__ = ["MemoryLog", "MemoryReader", "MemoryWriter"]
 
@@ -109,12 +110,16 @@ class MemoryLog:
                     found += [(number, *record) for record in columns if record[0] >= partition.start]
             return found
 
-    def topics(self) -> Mapping[str, TopicInfo]:
+    makes_user_topics = True
+
+    def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
         """See `Log.topics`."""
+        wanted = None if names is None else set(names)
         with self._contents.lock:
             return {
                 name: TopicInfo(name, topic.spec.partitions, topic.id, dict(topic.spec.config))
                 for name, topic in self._contents.topics.items()
+                if wanted is None or name in wanted
             }
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
@@ -153,6 +158,10 @@ class MemoryLog:
         """See `Log.end_offsets`. Open transactions have no offsets yet, so `committed` makes no difference."""
         with self._contents.lock:
             return {place: self._contents.partition("find the end of", place).end for place in partitions}
+
+    def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """See `Log.offsets_for_times`."""
+        return search_offsets(self, timestamps)
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]
@@ -219,6 +228,11 @@ class MemoryReader:
     def position(self, partition: TopicPartition) -> int:
         """See `Reader.position`."""
         return self._positions[partition]
+
+    def end(self, partition: TopicPartition) -> int:
+        """See `Reader.end`."""
+        with self._contents.lock:
+            return self._contents.partition("find the end of", partition).end
 
     def poll(self, timeout_ms: int) -> list[Chunk]:
         """See `Reader.poll`."""

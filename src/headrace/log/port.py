@@ -1,6 +1,6 @@
 """The log port: what the engine needs of a log, whichever log it is.
 
-Drivers: `log.memory` (test driver), `log.embedded` (one SQLite file), and later `kafka`. Everything here speaks in
+Drivers: `log.memory` (test driver), `log.embedded` (one SQLite file) and `kafka` (a cluster). Everything here speaks in
 chunks, columns and *positions*: a position is the next offset to read, and moves past transaction markers, aborted
 and compacted-away data without a record being seen. Commit, lag and restore use positions, never the last record.
 """
@@ -145,6 +145,9 @@ class Log(Protocol):
         self, partitions: Iterable[TopicPartition], *, committed: bool = True
     ) -> Mapping[TopicPartition, int]:
         """Position behind the last record; with `committed=False` also behind open transactions of others."""
+
+    def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """First offset of each partition whose record is not older than a timestamp (epoch ms); the end, if none is."""
 
     def committed(
         self, group: str, partitions: Iterable[TopicPartition]

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from headrace.base.columns import Chunk
-from headrace.base.errors import LogError, StateError
+from headrace.base.errors import OffsetOutOfRangeError, StateError
 from headrace.base.ids import TopicPartition
 
 __all__ = ["Positions", "cut_chunk", "out_of_range"]
@@ -83,9 +83,14 @@ def cut_chunk(chunk: Chunk, position: int) -> Chunk | None:
     )
 
 
-def out_of_range(place: TopicPartition, position: int, start: int, end: int) -> LogError:
+def out_of_range(place: TopicPartition, position: int, start: int, end: int) -> OffsetOutOfRangeError:
     """Make the error for a position outside of [start, end]."""
-    return LogError(
+    return OffsetOutOfRangeError(
         f"cannot read {place} from position {position}: the partition has {start} to {end}; "
-        f"its records were deleted or never written, so assign a position in that range"
+        f"its records were deleted or never written, so assign a position in that range",
+        topic=place.topic,
+        partition=place.partition,
+        position=position,
+        first=start,
+        end=end,
     )
