@@ -1,0 +1,407 @@
+"""Decides what to fetch from whom: answers and assignments in, requests and data out; no IO, no clock.
+
+One request for each broker covers all its partitions that may be read, and the next one is due as soon as its answer is
+taken in, before anything of it is decoded. Fetches are full ones, without sessions: on a few hundred partitions the
+larger requests cost less than the bookkeeping of incremental ones (KIP-227) would.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from headrace.base.errors import LogError, StateError
+from headrace.base.ids import TopicPartition
+from headrace.kafka.error_codes import ErrorCode
+from headrace.kafka.fetch_errors import Reaction, made_again, metadata_reaction, refused
+from headrace.kafka.fetch_messages import (
+    AskBounds,
+    AskMetadata,
+    BoundAnswer,
+    BoundQuery,
+    Fetch,
+    FetchAnswer,
+    FetchedPartition,
+    FetchLimits,
+    PartitionFetch,
+    PartitionLeader,
+    Request,
+    Taken,
+    TopicLeaders,
+)
+from headrace.kafka.fetch_partition import PartitionState, Stage
+from headrace.log.admission import unknown_topic
+
+__all__ = ["FetchMachine"]
+
+#: How long a broker may hold an answer back (ms) while partitions of it are left out of the request: a resumed one
+#: waits for that answer, since a broker serves a connection's requests one after another.
+_SHORT_WAIT_MS = 25
+
+#: How long metadata may not know a topic (s): a broker hears of a new one a moment after the one that made it.
+_MISSING_SECONDS = 1.0
+
+_NEVER = float("inf")
+
+_ASKING = {Stage.WANTS_FIRST: Stage.ASKING_FIRST, Stage.WANTS_END: Stage.ASKING_END}
+
+
+class FetchMachine:
+    """The fetching of one reader. Times are seconds of any steady clock.
+
+    The driver sends what `requests` returns, gives every answer or failure back with its request, hands out what `take`
+    returns, and waits no longer than `wake_at`.
+
+    # Invariant: an answer is taken in only if the generation of its partition is the one that asked (tests/kafka: the
+    # simulation seeks, unassigns and moves leaders while answers are under way).
+    """
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self._limits = limits
+        # In the order in which brokers are asked: what brought records goes behind the others.
+        self._partitions: dict[TopicPartition, PartitionState] = {}
+        # In the order in which data is handed out: what was served goes behind the others.
+        self._turns: dict[TopicPartition, PartitionState] = {}
+        self._generation = 0
+        self._topics: dict[str, TopicLeaders] = {}
+        self._fetching: dict[int, int] = {}  # broker -> the bytes that may come
+        self._node_retry_at: dict[int, float] = {}
+        self._node_attempts: dict[int, int] = {}
+        self._asked_metadata: AskMetadata | None = None
+        self._asked_metadata_at = -_NEVER
+        self._metadata_at = _NEVER
+        self._metadata_attempts = 0
+        self._fatal: LogError | None = None
+        self._has_changed = False
+        self._wake_at = _NEVER
+
+    # What the application wants.
+
+    def assign(self, positions: Mapping[TopicPartition, int], now: float) -> None:
+        """Read partitions from these positions; what was fetched of them before is forgotten, a pause stays."""
+        self._has_changed = True
+        for place, position in positions.items():
+            before = self._partitions.get(place)
+            state = PartitionState(place, position, self._next_generation(), self._limits)
+            state.is_paused = before is not None and before.is_paused
+            self._partitions[place] = self._turns[place] = state
+            known = self._topics.get(place.topic)
+            if known is None:
+                self._metadata_at = now
+            else:
+                self._take_metadata(state, known, now)
+                if state.stage is Stage.LEADERLESS:
+                    self._want_metadata(now)
+
+    def unassign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Forget partitions; ones that are not assigned are ignored."""
+        self._has_changed = True
+        for place in partitions:
+            self._partitions.pop(place, None)
+            self._turns.pop(place, None)
+        # What is known of a topic ages while nobody reads it: it may be made again until it is assigned again.
+        assigned = {place.topic for place in self._partitions}
+        self._topics = {name: topic for name, topic in self._topics.items() if name in assigned}
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Hand out nothing of partitions, and ask for nothing more of them. What was fetched is kept, up to a limit."""
+        for place in partitions:
+            if state := self._partitions.get(place):
+                state.is_paused = True
+        self._drop_paused()
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        for place in partitions:
+            if (state := self._partitions.get(place)) and state.is_paused:
+                state.is_paused = False
+                self._has_changed = True
+
+    def position(self, partition: TopicPartition) -> int:
+        """The next offset that `take` hands out."""
+        return self._assigned(partition).position
+
+    def end(self, partition: TopicPartition) -> int | None:
+        """The committed end as the last answers told it; None before the first one."""
+        return self._assigned(partition).end
+
+    def _assigned(self, place: TopicPartition) -> PartitionState:
+        state = self._partitions.get(place)
+        if state is None:
+            raise StateError(
+                f"cannot tell the position in {place}: the partition is not assigned to this reader"
+            )
+        return state
+
+    def undecided(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether metadata has not said yet if one of these exists."""
+        return any(
+            self._partitions[place].stage is Stage.LEADERLESS and not self._partitions[place].is_known
+            for place in partitions
+        )
+
+    def failure(self, partitions: Iterable[TopicPartition]) -> LogError | None:
+        """The error of the first of these that has failed."""
+        return next((error for place in partitions if (error := self._partitions[place].error)), None)
+
+    # What is handed out.
+
+    def take(self, bytes_max: int) -> list[Taken]:
+        """Hand out fetched data, one run a partition, the one that waits longest first, until `bytes_max` is reached.
+
+        Raises:
+            LogError: a partition cannot be read on, and all that was fetched of it before is handed out; every call
+                raises it until the partition is assigned anew or unassigned. Also what no broker can mend: once.
+        """
+        if self._fatal is not None:
+            error, self._fatal = self._fatal, None
+            raise error
+        for state in self._turns.values():
+            if state.error is not None and not state.runs and not state.is_paused:
+                raise state.error.with_traceback(None)
+        taken: list[Taken] = []
+        ready = [state for state in self._turns.values() if state.runs and not state.is_paused]
+        for state in ready:
+            if bytes_max <= 0:
+                break
+            taken.append(state.take())
+            bytes_max -= len(taken[-1].records)
+            self._turns[state.place] = self._turns.pop(state.place)
+        self._has_changed |= bool(taken)
+        return taken
+
+    def damaged(self, taken: Taken, error: LogError) -> None:
+        """Say that data which was handed out cannot be decoded; `take` raises `error` from now on."""
+        if state := self._partitions.get(taken.partition):
+            state.damaged(taken, error)
+
+    # What is to be sent.
+
+    def wake_at(self) -> float:
+        """When `requests` has something to say without an event before."""
+        return self._wake_at
+
+    def requests(self, now: float) -> list[Request]:
+        """Return what is to be sent now; each must be answered, or failed, exactly once."""
+        if not self._has_changed and now < self._wake_at:
+            return []
+        self._has_changed = False
+        self._wake_at = _NEVER
+        self._drop_paused()
+        found: list[Request] = [*self._metadata_request(now), *self._bound_requests(now)]
+        found += self._fetches(now)
+        return found
+
+    def _metadata_request(self, now: float) -> Iterator[AskMetadata]:
+        if self._asked_metadata is not None or not self._partitions:
+            return
+        if now < self._metadata_at:
+            self._wake_at = min(self._wake_at, self._metadata_at)
+            return
+        request = AskMetadata(tuple(sorted({place.topic for place in self._partitions})))
+        self._asked_metadata, self._asked_metadata_at, self._metadata_at = request, now, _NEVER
+        yield request
+
+    def _is_due(self, state: PartitionState, node: int, now: float) -> bool:
+        due_at = max(state.retry_at, self._node_retry_at.get(node, 0.0))
+        if now < due_at:
+            self._wake_at = min(self._wake_at, due_at)
+            return False
+        return True
+
+    def _bound_requests(self, now: float) -> Iterator[AskBounds]:
+        queries: dict[tuple[int, bool], list[BoundQuery]] = {}
+        for state in self._partitions.values():
+            if state.stage in _ASKING and self._is_due(state, state.leader, now):
+                query = BoundQuery(state.place, state.generation, state.leader_epoch)
+                queries.setdefault((state.leader, state.stage is Stage.WANTS_END), []).append(query)
+                state.stage = _ASKING[state.stage]
+        for (node, of_end), partitions in queries.items():
+            yield AskBounds(node, of_end, tuple(partitions))
+
+    def _fetches(self, now: float) -> Iterator[Fetch]:
+        wanted: dict[int, list[PartitionState]] = {}
+        incomplete: set[int] = set()
+        kept = 0
+        is_waiting = False  # whether a poll will make room
+        for state in self._partitions.values():
+            kept += state.kept_bytes
+            is_waiting |= bool(state.runs) and not state.is_paused
+            node = state.node(now)
+            if state.stage is not Stage.READY or node in self._fetching:
+                continue
+            if state.is_paused or not state.has_room or not self._is_due(state, node, now):
+                incomplete.add(node)
+            else:
+                wanted.setdefault(node, []).append(state)
+        for count, (node, states) in enumerate(wanted.items()):
+            room = self._limits.bytes_max - kept - sum(self._fetching.values())
+            share = min(room // (len(wanted) - count), len(states) * self._limits.partition_bytes_max)
+            if share < self._limits.partition_bytes_max:
+                # Data that a poll hands out, or an answer under way, makes room; otherwise nothing ever would.
+                if is_waiting or self._fetching:
+                    continue
+                share = max(share, 1)
+            self._fetching[node] = share
+            yield self._fetch(node, states, share, is_complete=node not in incomplete)
+
+    def _fetch(self, node: int, states: list[PartitionState], share: int, *, is_complete: bool) -> Fetch:
+        limits = self._limits
+        for state in states:
+            state.stage = Stage.FETCHING
+        return Fetch(
+            node,
+            tuple(
+                PartitionFetch(
+                    state.place, state.generation, state.fetch_offset, state.leader_epoch, state.last_epoch
+                )
+                for state in states
+            ),
+            max_wait_ms=limits.max_wait_ms if is_complete else min(_SHORT_WAIT_MS, limits.max_wait_ms),
+            min_bytes=limits.min_bytes,
+            bytes_max=share,
+            partition_bytes_max=limits.partition_bytes_max,
+            rack=limits.rack,
+        )
+
+    # What has come back.
+
+    def fetched(self, request: Fetch, answer: FetchAnswer, now: float) -> None:
+        """Take in the answer to a fetch."""
+        self._answered(request.node_id)
+        answers = {each.partition: each for each in answer.partitions}
+        for asked in request.partitions:
+            state = self._asked(asked)
+            if state is None:
+                continue
+            # An error of the whole answer is one of each partition; one that was left out is asked for again.
+            code = answer.error if answer.error is not ErrorCode.NONE else ErrorCode.UNKNOWN_SERVER_ERROR
+            found = answers.get(asked.partition) or FetchedPartition(asked.partition, code)
+            if state.fetched(found, self._next_generation(), now):
+                self._partitions[state.place] = self._partitions.pop(state.place)
+            if state.stage is Stage.LEADERLESS:
+                self._want_metadata(now)
+
+    def bounds_found(self, request: AskBounds, answers: Iterable[BoundAnswer], now: float) -> None:
+        """Take in the answer to a question for bounds."""
+        self._has_changed = True
+        found = {each.partition: each for each in answers}
+        for asked in request.partitions:
+            state = self._asked(asked)
+            if state is not None:
+                missing = BoundAnswer(asked.partition, error=ErrorCode.UNKNOWN_SERVER_ERROR)
+                state.bound_found(found.get(asked.partition, missing), now)
+                if state.stage is Stage.LEADERLESS:
+                    self._want_metadata(now)
+
+    def failed(self, request: Request, now: float, fatal: LogError | None = None) -> None:
+        """Take in that a request has no answer and will have none; `fatal` is what trying again does not mend."""
+        self._fatal = fatal or self._fatal
+        self._has_changed = True
+        if isinstance(request, AskMetadata):
+            self._asked_metadata = None
+            self._metadata_at = now + self._metadata_pause()
+            return
+        if isinstance(request, Fetch):
+            self._fetching.pop(request.node_id, None)
+        attempts = self._node_attempts.get(request.node_id, 0)
+        self._node_attempts[request.node_id] = attempts + 1
+        self._node_retry_at[request.node_id] = now + self._pause(attempts)
+        for asked in request.partitions:
+            state = self._asked(asked)
+            if state is not None:
+                state.lost_leader(now)
+        self._want_metadata(now)
+
+    def _answered(self, node_id: int) -> None:
+        self._has_changed = True
+        self._fetching.pop(node_id, None)
+        self._node_attempts.pop(node_id, None)
+        self._node_retry_at.pop(node_id, None)
+
+    def _asked(self, asked: PartitionFetch | BoundQuery) -> PartitionState | None:
+        state = self._partitions.get(asked.partition)
+        if state is None or state.generation != asked.generation or state.stage is Stage.FAILED:
+            return None
+        return state
+
+    def metadata_found(self, topics: Mapping[str, TopicLeaders], now: float) -> None:
+        """Take in what a broker says of the topics that were asked for; one that is not there does not exist."""
+        self._has_changed = True
+        asked, self._asked_metadata = self._asked_metadata, None
+        names = set(asked.topics) if asked else set(topics)
+        missing = TopicLeaders(error=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        for state in list(self._partitions.values()):
+            if state.place.topic in names:
+                topic = topics.get(state.place.topic, missing)
+                self._topics[state.place.topic] = topic
+                self._take_metadata(state, topic, now)
+        open_ = [state for state in self._partitions.values() if state.needs_metadata]
+        if not open_:
+            self._metadata_attempts = 0
+            self._metadata_at = min(self._metadata_at, now + self._limits.metadata_max_age_ms / 1000)
+        elif any(state.place.topic not in names for state in open_):
+            self._metadata_at = now
+        else:
+            self._metadata_at = now + self._metadata_pause()
+
+    def _take_metadata(self, state: PartitionState, topic: TopicLeaders, now: float) -> None:
+        found = topic.partitions.get(state.place.partition)
+        reaction = metadata_reaction(topic.error)
+        if reaction is Reaction.TAKE:
+            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if found is None else found.error
+            reaction = metadata_reaction(error)
+        else:
+            error = topic.error
+        if reaction is Reaction.MISSING:
+            self._is_missing(state, topic, now)
+            return
+        state.missing_since = None
+        if reaction is Reaction.FAIL:
+            state.fail(refused(state.place, state.position, error))
+            return
+        state.is_known = True
+        if topic.id and state.topic_id and topic.id != state.topic_id:
+            state.fail(made_again(state.place, state.position))
+            return
+        state.topic_id = topic.id or state.topic_id
+        if found is not None and found.leader >= 0 and not self._is_older(state, found):
+            state.led_by(found.leader, found.leader_epoch, self._next_generation())
+
+    @staticmethod
+    def _is_older(state: PartitionState, found: PartitionLeader) -> bool:
+        """Whether this broker's news are older than what is known already."""
+        return 0 <= found.leader_epoch < state.leader_epoch
+
+    @staticmethod
+    def _is_missing(state: PartitionState, topic: TopicLeaders, now: float) -> None:
+        if state.missing_since is None:
+            state.missing_since = now
+        if now - state.missing_since >= _MISSING_SECONDS and state.stage is not Stage.FAILED:
+            is_topic = metadata_reaction(topic.error) is Reaction.MISSING
+            state.fail(unknown_topic("read", state.place.topic, None if is_topic else state.place.partition))
+
+    def _want_metadata(self, now: float) -> None:
+        """Ask for metadata soon, but not at every error."""
+        soon = max(now, self._asked_metadata_at + self._limits.retry_backoff_ms / 1000)
+        self._metadata_at = min(self._metadata_at, soon)
+
+    def _metadata_pause(self) -> float:
+        pause = self._pause(self._metadata_attempts)
+        self._metadata_attempts += 1
+        return pause
+
+    def _pause(self, attempts: int) -> float:
+        pause_ms = min(self._limits.retry_backoff_ms << min(attempts, 16), self._limits.retry_backoff_max_ms)
+        return pause_ms / 1000
+
+    def _next_generation(self) -> int:
+        self._generation += 1
+        return self._generation
+
+    def _drop_paused(self) -> None:
+        """Forget fetched data of paused partitions beyond half of what may be kept: the others need the rest."""
+        paused = [state for state in self._partitions.values() if state.is_paused and state.runs]
+        excess = sum(state.kept_bytes for state in paused) - self._limits.bytes_max // 2
+        for state in paused:
+            if excess <= 0:
+                return
+            excess -= state.kept_bytes
+            state.rewind(self._next_generation())
