@@ -1,0 +1,88 @@
+//! The compiled record batch codec of headrace. `headrace.kafka.codec` says what the functions promise; its pure-Python twin is
+//! `headrace.kafka.record_decoding` and `record_encoding`, and both are tested against each other.
+
+mod batch;
+mod columns;
+mod compression;
+mod decoding;
+mod encoding;
+mod murmur2;
+mod varint;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// Calls `read` with the bytes of an object that has some. Bytes are lent; anything else is copied, because its owner could write
+/// to it meanwhile.
+fn with_bytes<Answer>(
+    data: &Bound<'_, PyAny>,
+    read: impl FnOnce(&[u8]) -> PyResult<Answer>,
+) -> PyResult<Answer> {
+    match data.cast::<PyBytes>() {
+        Ok(bytes) => read(bytes.as_bytes()),
+        Err(_) => read(&PyBuffer::<u8>::get(data)?.to_vec(data.py())?),
+    }
+}
+
+/// Return the next offset to fetch, from the headers of the batches alone.
+#[pyfunction]
+fn next_position(data: &Bound<'_, PyAny>, fetch_offset: i64) -> PyResult<i64> {
+    with_bytes(data, |bytes| decoding::next_position(bytes, fetch_offset))
+}
+
+/// Decode what one partition's bytes hold from `fetch_offset` on.
+#[pyfunction]
+#[pyo3(signature = (data, fetch_offset, aborted=None))]
+fn decode<'py>(
+    data: &Bound<'py, PyAny>,
+    fetch_offset: i64,
+    aborted: Option<Vec<(i64, i64)>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = data.py();
+    let decoded = with_bytes(data, |bytes| decoding::decode(py, bytes, fetch_offset, aborted))?;
+    Ok(decoded.into_pyobject(py)?.into_any())
+}
+
+/// Encode one batch of rows from `start`, cut below `bytes_max`; return it and the index behind its last row.
+#[pyfunction]
+#[pyo3(signature = (
+    keys, values, timestamps, headers, start, bytes_max, *, compression="none", level=None,
+    producer_id=-1, producer_epoch=-1, base_sequence=-1, is_transactional=false,
+))]
+#[allow(clippy::too_many_arguments)] // the codec's signature, which the twin shares
+fn encode_batch<'py>(
+    keys: &Bound<'py, PyAny>,
+    values: &Bound<'py, PyAny>,
+    timestamps: &Bound<'py, PyAny>,
+    headers: Option<&Bound<'py, PyAny>>,
+    start: usize,
+    bytes_max: usize,
+    compression: &str,
+    level: Option<i32>,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    is_transactional: bool,
+) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+    let Some(codec) = compression::Codec::from_name(compression) else {
+        let names = "none, gzip, snappy, lz4, zstd";
+        return Err(PyValueError::new_err(format!(
+            "no compression is called {compression}: there are {names}"
+        )));
+    };
+    let columns = encoding::Columns { keys, values, timestamps, headers };
+    let attributes =
+        encoding::Attributes { codec, level, producer_id, producer_epoch, base_sequence, is_transactional };
+    encoding::encode(keys.py(), &columns, start, bytes_max, &attributes)
+}
+
+#[pymodule]
+fn headrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(next_position, module)?)?;
+    module.add_function(wrap_pyfunction!(decode, module)?)?;
+    module.add_function(wrap_pyfunction!(encode_batch, module)?)?;
+    module.add_function(wrap_pyfunction!(murmur2::partitions, module)?)
+}
