@@ -1,19 +1,17 @@
 """A real Apache Kafka on this machine for the length of a test: KRaft brokers on loopback ports."""
 
-import base64
-import re
 import shutil
-import subprocess
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from headrace.base.errors import ConfigError, LogError
 from headrace.testing import local_kafka_jars, local_kafka_wire
+from headrace.testing.local_kafka_archive import java_command
+from headrace.testing.local_kafka_java import Isolation, JavaClients, JavaRecord, TransactionEnd
 from headrace.testing.local_kafka_node import Node
 from headrace.testing.local_kafka_security import (
     ADMIN,
@@ -23,6 +21,7 @@ from headrace.testing.local_kafka_security import (
     make_certificates,
 )
 from headrace.testing.local_kafka_settings import broker_properties, free_ports
+from headrace.testing.local_kafka_storage import format_storage
 
 __all__ = ["LocalKafka"]
 
@@ -51,6 +50,8 @@ class LocalKafka:
         advertised: the address `host:port` that each broker tells its clients, where it is not its own: a proxy's.
         directory: where it is kept; started again there, it has its topics and records. A temporary one by default.
         port: of the first broker for clients; the next ones follow. Free ones by default.
+        jvm_options: of the brokers' Java, over `-Xmx512m` and a compiler that makes starts quick, but a busy broker
+            slow: `["-Xmx2g", "-XX:TieredStopAtLevel=4"]` is for measurements.
         start_seconds: how long its start may take.
     """
 
@@ -66,6 +67,7 @@ class LocalKafka:
         advertised: Sequence[str] | None = None,
         directory: Path | None = None,
         port: int | None = None,
+        jvm_options: Sequence[str] = (),
         start_seconds: float = 60.0,
     ) -> None:
         if brokers < 1:
@@ -80,11 +82,13 @@ class LocalKafka:
         self._authorizer = authorizer
         self._directory = directory
         self._port = port
+        self._jvm_options = jvm_options
         self._start_seconds = start_seconds
         self._security_asked: tuple[SecurityProtocol, Mechanism] = (security, mechanism)
         self._users = {ADMIN: "admin-secret", **(users or {})}
         self._nodes: list[Node] = []
         self._java: list[str] = []
+        self._clients: JavaClients | None = None
         self._folder = Path()
         self._security = self._securing(Path())
 
@@ -112,7 +116,7 @@ class LocalKafka:
         if reason is not None:
             raise LogError(reason)
         jars = local_kafka_jars.fetch_jars()
-        self._java = [str(local_kafka_jars.find_java()), "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{jars}/*"]
+        self._java = [*java_command(jars), *self._jvm_options]
         self._folder = self._directory or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         try:
             self._prepare()
@@ -125,6 +129,9 @@ class LocalKafka:
 
     def close(self) -> None:
         """End all brokers. What they kept is removed, unless a directory was named: then they shut down in order."""
+        if self._clients is not None:
+            self._clients.close()
+            self._clients = None
         for node in self._nodes:
             if self._directory is None:
                 node.kill()
@@ -238,6 +245,46 @@ class LocalKafka:
         if code != 0:
             raise LogError(f"cannot delete topic {name!r} of the local Kafka: error {code}")
 
+    def consume_with_java(
+        self, topic: str, isolation: Isolation = "read_committed", *, count: int = 0, timeout: float = 15.0
+    ) -> list[JavaRecord]:
+        """Read a topic from its beginning to its end with Java's consumer, which checks every batch's CRC.
+
+        With a count: once there are so many records, and then to the end too. What came by the time-out (seconds) is
+        returned, so that a comparison shows what is missing. The first call starts a Java, 2 s.
+
+        Raises:
+            LogError: the consumer fails: no such topic, a wrong CRC.
+        """
+        return self._java_clients().consume(topic, isolation, count, timeout)
+
+    def produce_with_java(
+        self,
+        topic: str,
+        records: Iterable[JavaRecord],
+        *,
+        transactional_id: str | None = None,
+        end: TransactionEnd = "commit",
+        config: Mapping[str, str] | None = None,
+    ) -> list[JavaRecord]:
+        """Write records with Java's producer; returns them with partition and offset.
+
+        With a transactional id in a transaction, which is left open with `end="open"`, for the next call with that id
+        to continue. `config` is the producer's (`compression.type`); that of an id's first call stays.
+
+        Raises:
+            LogError: the producer fails.
+        """
+        clients = self._java_clients()
+        return clients.produce(
+            topic, records, transactional_id=transactional_id, end=end, config=config or {}
+        )
+
+    def _java_clients(self) -> JavaClients:
+        if self._clients is None:
+            self._clients = JavaClients(self._java, self.internal_servers)
+        return self._clients
+
     def _securing(self, folder: Path) -> Security:
         protocol, mechanism = self._security_asked
         asks_certificate = self._config.get("ssl.client.auth") == "required"
@@ -289,35 +336,7 @@ class LocalKafka:
             )
             node.write_properties(properties | self._config)
         if not kept:
-            self._format()
-
-    def _format(self) -> None:
-        """Format the storage of the first broker, and that of the others after it: one start of Java for all."""
-        first = self._nodes[0]
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if cluster.startswith("-"):
-            # It would be taken for an option.
-            cluster = "A" + cluster[1:]
-        java = [self._java[0], "-XX:TieredStopAtLevel=1", *self._java[1:]]
-        command = [*java, f"-Dlog4j2.configurationFile={first.directory / 'log4j2.properties'}"]
-        command += ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(first.properties)]
-        ran = subprocess.run(
-            [*command, *self._security.scram_credentials()],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=self._start_seconds,
-            check=False,
-        )
-        if ran.returncode != 0:
-            raise LogError(f"cannot format the storage of the local Kafka: {_tail(ran.stdout + ran.stderr)}")
-        meta = (first.data / "meta.properties").read_text()
-        for node in self._nodes[1:]:
-            shutil.copytree(first.data, node.data)
-            named = re.sub(r"node\.id=\d+", f"node.id={node.number}", meta)
-            identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            named = re.sub(r"directory\.id=.*", f"directory.id=A{identity[1:]}", named)
-            (node.data / "meta.properties").write_text(named)
+            format_storage(self._java, self._nodes, self._security.scram_credentials())
 
     def _wait_for(self, nodes: Sequence[Node]) -> None:
         """Wait until all running brokers have these in their view of the cluster."""

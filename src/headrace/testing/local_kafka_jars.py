@@ -95,7 +95,7 @@ def fetch_jars() -> Path:
     Raises:
         LogError: Maven is missing or fails, or takes longer than 15 minutes.
     """
-    # Not on Windows, where `unavailable` has said so before.
+    # Not on Windows, where there is no local Kafka, but this module is imported.
     import fcntl
 
     folder = _folder()
