@@ -69,6 +69,7 @@ class Option(Generic[T]):
         default: its value when nobody sets it, or `REQUIRED`. None means *not set*, and is kept as it is.
         text: one line for the documentation.
         validate: returns what is wrong with a value of the right kind, or None.
+        is_secret: its value is a password or a key: it is never shown, not even in an error.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Option(Generic[T]):
     default: T
     text: str
     validate: Callable[[T], str | None] | None = None
+    is_secret: bool = False
 
     @property
     def field(self) -> str:
@@ -96,16 +98,17 @@ class Option(Generic[T]):
         """
         if raw is None and self.default is None:
             return self.default
+        said = "****" if self.is_secret else repr(raw)
         try:
             value = self.kind.parse(raw)
         except (TypeError, ValueError) as error:
             reason = str(error)
             raise ConfigError(
-                f"{self.name} is {raw!r}, but must be {self.kind.allowed}{': ' + reason if reason else ''}"
+                f"{self.name} is {said}, but must be {self.kind.allowed}{': ' + reason if reason else ''}"
             ) from error
         wrong = self.validate(value) if self.validate else None
         if wrong is not None:
-            raise ConfigError(f"{self.name} is {raw!r}, but {wrong}")
+            raise ConfigError(f"{self.name} is {said}, but {wrong}")
         return value
 
 

@@ -117,6 +117,12 @@ class Config:
                 copy._settings[name] = setting
         return copy
 
+    def without(self, name: str) -> Self:
+        """Return a copy in which nobody has set a property."""
+        copy = type(self)()
+        copy._settings = {each: value for each, value in self._settings.items() if each != lookup(name).name}
+        return copy
+
     def with_fields(self, **fields: Unpack[ConfigFields]) -> Self:
         """Return a copy with more values from code; file, environment and flags still win over them."""
         return self.with_values(_flat(fields), Layer.CODE)
@@ -175,7 +181,7 @@ class Config:
             if setting is None:
                 value = "<required>" if option.is_required else _shown(option.default)
             else:
-                value = _shown(setting.value)
+                value = "****" if option.is_secret else _shown(setting.value)
             yield name, value, self.origin(name), option.text
 
     def explain(self) -> str:
