@@ -11,14 +11,14 @@ import pytest
 import headrace as hr
 from headrace import stores, testing
 from headrace.base.columns import Columns
-from headrace.base.errors import StateCorruptionError
+from headrace.base.errors import OffsetOutOfRangeError, StateCorruptionError
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
-from headrace.log.port import TopicSpec
+from headrace.log.port import CommittedOffset, TopicSpec
 
 NUMBERS = hr.Topic("numbers", key=str, value=int)
 OUT = hr.Topic("out", key=str, value=int)
@@ -128,6 +128,36 @@ def test_record_that_came_after_a_start_at_latest_is_not_lost_by_a_crash(bench: 
     app.open()
     app.worker.commit()
     assert app.read("out") == [(b"a", eight(2))]
+
+
+def test_input_deleted_under_a_reader_goes_on_where_the_reset_policy_says(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).to(OUT)
+    app = bench(builder.build())
+    app.open()
+    app.write("numbers", (b"a", eight(1), 1), (b"a", eight(2), 2))
+    app.log.delete_records({TopicPartition("numbers", 0): 1})
+    app.turn()
+    app.worker.commit()
+    assert app.read("out") == [(b"a", eight(2))]
+    assert "goes on at 1, as the reset policy of KSTREAM-SOURCE-0000000000 says" in caplog.text
+
+
+def test_input_deleted_under_a_reader_ends_an_application_that_wants_no_reset(
+    bench: Callable[..., Bench],
+) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS, offset_reset="none").to(OUT)
+    app = bench(builder.build())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.log.writer("app").commit({TopicPartition("numbers", 0): CommittedOffset(0)})
+    app.open()
+    app.write("numbers", (b"a", eight(1), 1), (b"a", eight(2), 2))
+    app.log.delete_records({TopicPartition("numbers", 0): 1})
+    with pytest.raises(OffsetOutOfRangeError, match="the partition has 1 to 2"):
+        app.turn()
 
 
 class Hurried(ManualClock):

@@ -47,6 +47,21 @@ class Committer:
         self._changelog_name = changelog_name
         self._reached = reached
         self._topic_ids: dict[str, str] = {}
+        self._committed: dict[TopicPartition, int] = {}
+
+    def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Know where the group stands in these partitions."""
+        self._committed.update(offsets)
+
+    def has_moved(self, task: Task) -> bool:
+        """Whether an input's position is past what was committed although no record came: transaction markers do that.
+
+        Committed too, or a partition that was read to its end would show a lag for ever.
+        """
+        return any(
+            queue.next_offset is None and self._reader.position(partition) > self._committed.get(partition, 0)
+            for partition, queue in task.queues.items()
+        )
 
     def commit(self, tasks: Sequence[Task]) -> None:
         """Commit tasks that have progress.
@@ -65,6 +80,7 @@ class Committer:
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
         ends = self._writer.commit(offsets)
+        self._committed.update((partition, place.offset) for partition, place in offsets.items())
         self._reached("state")
         for task in tasks:
             task.state.commit(self._positions(task, offsets, ends))

@@ -21,14 +21,14 @@ class Reporting:
 
     Attributes:
         latest: the last snapshot; other threads read it.
-        commits: transactions committed.
         restored: changelog records applied by restores that are done.
     """
 
     def __init__(self, on_status: Callable[[WorkerStatus], None]) -> None:
         self._on_status = on_status
         self.latest = WorkerStatus("starting")
-        self.commits = 0
+        self._commits = 0
+        self._commit_seconds = self._commit_seconds_max = 0.0
         self.restored = 0
         self._next = 0.0
         self._counted = (0.0, 0)
@@ -44,6 +44,12 @@ class Reporting:
         for task in tasks:
             self._records += task.processed
             self._dropped += task.dropped
+
+    def committed(self, seconds: float) -> None:
+        """Count a transaction."""
+        self._commits += 1
+        self._commit_seconds += seconds
+        self._commit_seconds_max = max(self._commit_seconds_max, seconds)
 
     def stopped(self) -> None:
         """Leave the figures as they are at the end."""
@@ -70,7 +76,9 @@ class Reporting:
             records_per_second=rate,
             lag_records=lag,
             dropped=self._dropped + sum(task.dropped for task in tasks.values()),
-            commits=self.commits,
+            commits=self._commits,
+            commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
+            commit_ms_max=self._commit_seconds_max * 1000,
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
             tasks=tuple(_task_status(task_id, restorations.get(task_id)) for task_id in tasks),
         )

@@ -35,6 +35,7 @@ class WorkerStatus:
         lag_records: records of its inputs that are not processed yet, internal topics included.
         dropped: records dropped since it started.
         commits: transactions committed since it started.
+        commit_ms_average, commit_ms_max: how long these took.
         restored: changelog records applied since it started.
     """
 
@@ -44,5 +45,7 @@ class WorkerStatus:
     lag_records: int = 0
     dropped: int = 0
     commits: int = 0
+    commit_ms_average: float = 0.0
+    commit_ms_max: float = 0.0
     restored: int = 0
     tasks: tuple[TaskStatus, ...] = ()

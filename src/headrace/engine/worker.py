@@ -198,6 +198,7 @@ class Worker:
             changelog_name=self._factory.changelog_name,
             full_name=lambda topic: self._topology.decorate(topic, self._application_id),
         )
+        self._committer.begin(offsets)
         # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
         self._fetcher.add(task, offsets)
 
@@ -431,12 +432,16 @@ class Worker:
         return waiting >= self._options.statestore_uncommitted_max_bytes
 
     def commit(self) -> None:
-        """Commit all tasks that have progress."""
+        """Commit all tasks that have progress, or whose inputs' positions moved without any."""
         began = self._clock.seconds()
-        tasks = [task for task in self._tasks.values() if task.has_progress]
+        tasks = [
+            task
+            for task in self._tasks.values()
+            if task.has_progress or (task.is_running and self._committer.has_moved(task))
+        ]
         if tasks:
             self._committer.commit(tasks)
-            self._reporting.commits += 1
+            self._reporting.committed(self._clock.seconds() - began)
             self._retry_seconds = _RETRY_SECONDS[0]
             self._fetcher.expect_more()  # what went to repartition topics can be read now
         for task in self._tasks.values():
