@@ -66,12 +66,24 @@ def test_no_name_of_a_module(command: Command) -> None:
 
 def test_run_without_a_log(command: Command, words: Path) -> None:
     said = _one_line(command, "run", "words:build")
-    assert "no log is named: give --embedded PATH" in said
+    assert "no log is named" in said and "--embedded PATH" in said and "--bootstrap-servers HOST:PORT" in said
 
 
-def test_run_on_brokers(command: Command, words: Path) -> None:
-    said = _one_line(command, "run", "words:build", "--bootstrap-servers", "localhost:9092")
-    assert "this version runs on the embedded log only" in said
+def test_run_on_brokers_and_on_a_file(command: Command, words: Path) -> None:
+    said = _one_line(
+        command, "run", "words:build", "--bootstrap-servers", "localhost:9092", "--embedded", "a.db"
+    )
+    assert "two logs are named, embedded.path (a.db) and bootstrap.servers (localhost:9092): keep one" in said
+
+
+def test_run_on_an_address_without_a_port(command: Command, words: Path) -> None:
+    said = _one_line(command, "run", "words:build", "--bootstrap-servers", "localhost")
+    assert "'localhost' is no address: write host:port, such as localhost:9092" in said
+
+
+def test_dev_on_brokers(command: Command, words: Path) -> None:
+    said = _one_line(command, "dev", "words:build", "--bootstrap-servers", "localhost:9092")
+    assert "`headrace dev` runs on an embedded log of its own" in said
 
 
 def test_run_in_a_directory_that_is_not_there(command: Command, words: Path) -> None:
@@ -131,7 +143,7 @@ def test_an_unknown_option_and_command(command: Command) -> None:
 
 def test_looking_at_a_log_that_is_not_there_makes_none(command: Command, directory: Path) -> None:
     assert "there is no embedded log 'a.db'" in _one_line(command, "topics", "list", "--embedded", "a.db")
-    assert "no embedded log is named" in _one_line(command, "topics", "list")
+    assert "no log is named" in _one_line(command, "topics", "list")
     assert list(directory.iterdir()) == []
 
 

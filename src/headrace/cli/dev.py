@@ -68,6 +68,11 @@ def command(target: str, again: bool, **options: Any) -> None:
 
 def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
     config = settings.config(found.module, **{"commit.interval.ms": _COMMIT_INTERVAL_MS})
+    if settings.bootstrap_servers is not None:
+        raise ConfigError(
+            "`headrace dev` runs on an embedded log of its own: leave out --bootstrap-servers, or use `headrace run`"
+        )
+    config = config.without("bootstrap.servers")  # of a file or the environment: those of production
     path = config.get(EMBEDDED_PATH)
     if path is not None:
         return Streams(found.topology, config), path

@@ -9,7 +9,7 @@ from headrace.cli.serving import quiet_end, serve
 from headrace.cli.settings import property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import load
-from headrace.streams.logs import embedded_path
+from headrace.streams.logs import place_of
 from headrace.streams.streams import Streams
 
 __all__ = ["command"]
@@ -20,7 +20,7 @@ __all__ = ["command"]
 @property_options
 @click.option("--quiet", is_flag=True, help="No status line.")
 def command(target: str, quiet: bool, **options: Any) -> None:
-    """Run the topology at MODULE:NAME, or file.py:NAME, on the embedded log at --embedded PATH.
+    """Run the topology at MODULE:NAME, or file.py:NAME, on Kafka at --bootstrap-servers, or a file at --embedded.
 
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
     SIGTERM and Ctrl-C commit and leave; a second one abandons, and the next start does the rest again.
@@ -28,20 +28,15 @@ def command(target: str, quiet: bool, **options: Any) -> None:
     settings = settings_of(options)
     # What was asked for is checked before anybody's code runs.
     config = settings.config(None)
-    if config.get_or_none("embedded.path") is None and config.get_or_none("bootstrap.servers") is None:
+    place = place_of(config)
+    if place.path is not None and not place.path.absolute().parent.is_dir():
         raise ConfigError(
-            "no log is named: give --embedded PATH, the file of the embedded log such as shop.db "
-            "(`headrace dev` keeps one by itself)"
-        )
-    path = embedded_path(config)
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(
-            f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
+            f"there is no directory {str(place.path.parent)!r} for the embedded log: make it, or name another path"
         )
     found = load(target)
     streams = Streams(found.topology, settings.config(found.module))
     quiet_end()
-    started = f"headrace: application {streams.application_id!r} on {path}"
+    started = f"headrace: application {streams.application_id!r} on {place}"
     serve(streams, StatusLine(is_quiet=quiet), started=started)
     if not quiet:
         click.echo("headrace: stopped", err=True)

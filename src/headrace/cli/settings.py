@@ -1,6 +1,5 @@
 """Options that several commands share, and the configuration that they make together."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing_extensions import TypeVar
 from headrace.base.errors import ConfigError
 from headrace.cli.target import make_importable
 from headrace.streams.config import Config, Layer
+from headrace.streams.options import APPLICATION_ID, STATE_DIR
 
-__all__ = ["Settings", "log_file", "property_options", "settings_of"]
+__all__ = ["Settings", "dev_log", "looked_at", "property_options", "settings_of"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -59,9 +59,7 @@ class Settings:
 
 _OPTIONS = (
     click.option("--embedded", metavar="PATH", help="File of the embedded log, such as shop.db."),
-    click.option(
-        "--bootstrap-servers", metavar="HOSTS", hidden=True, help="Kafka brokers; not in this version."
-    ),
+    click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="Brokers of a Kafka cluster."),
     click.option(
         "--application-id", metavar="ID", help="The application's id; by default the module's name."
     ),
@@ -85,33 +83,33 @@ def settings_of(options: dict[str, Any]) -> Settings:
     return Settings(**{name: options[name] for name in names})
 
 
-def log_file(embedded: str | None, state_dir: str, application_id: str | None) -> Path:
-    """Return the log's file for a command that looks at what exists.
+def looked_at(config: Config) -> Config:
+    """Return the configuration of a command that looks at what exists, with the log that it means.
 
-    In this order: `--embedded`, `HEADRACE_EMBEDDED_PATH`, the log that `headrace dev` keeps for the application, and
-    the only such log there is.
+    Where none is named: the log that `headrace dev` keeps for the application, or the only such log there is.
 
     Raises:
-        ConfigError: there is no file, or several could be meant.
+        ConfigError: none is named, and there is none of `headrace dev`, or several could be meant.
     """
-    named = embedded or os.environ.get("HEADRACE_EMBEDDED_PATH")
-    if named is not None:
-        path = Path(named)
-        if path.is_dir():
-            raise ConfigError(f"{named!r} is a directory: name the file of the embedded log")
-        return path
+    if config.is_set("embedded.path") or config.is_set("bootstrap.servers"):
+        return config
+    state_dir = config.get(STATE_DIR)
+    application_id = config.get_or_none(APPLICATION_ID.name)
     if application_id is not None:
-        return dev_log(state_dir, application_id)
-    logs = sorted(Path(state_dir).glob("*.db"))
-    if len(logs) == 1:
-        return logs[0]
-    if not logs:
-        raise ConfigError(
-            f"no embedded log is named, and {state_dir} has none of `headrace dev`: give --embedded PATH"
-        )
-    raise ConfigError(
-        f"several embedded logs could be meant ({', '.join(map(str, logs))}): give --embedded PATH"
-    )
+        found = dev_log(state_dir, application_id)
+    else:
+        logs = sorted(Path(state_dir).glob("*.db"))
+        if not logs:
+            raise ConfigError(
+                f"no log is named, and {state_dir} has none of `headrace dev`: give --embedded PATH, or "
+                "--bootstrap-servers HOST:PORT"
+            )
+        if len(logs) > 1:
+            raise ConfigError(
+                f"several embedded logs could be meant ({', '.join(map(str, logs))}): give --embedded PATH"
+            )
+        found = logs[0]
+    return config.with_values({"embedded.path": str(found)}, Layer.DEFAULT, "the log of `headrace dev`")
 
 
 def dev_log(state_dir: str, application_id: str) -> Path:

@@ -12,9 +12,9 @@ from typing_extensions import TypeVar
 from headrace.base.errors import ConfigError, HeadraceError, SerializationError
 from headrace.base.murmur2 import partition_for
 from headrace.cli.formats import Format
+from headrace.cli.opening import Looked, look_options, looked_of
 from headrace.cli.serdes import format_options
 from headrace.cli.store_source import StoreSource, open_store
-from headrace.cli.topics import application_of, open_existing
 from headrace.query.changelog import changelog_of, partitions_of
 
 __all__ = ["command"]
@@ -29,25 +29,14 @@ _LINES = 2_000
 
 def _source_options(command: C) -> C:
     """Say which application and which log."""
-    for option in (
-        click.option(
-            "--application-id", metavar="ID", help="The application's id; by default the module's name."
-        ),
-        click.option("--embedded", metavar="PATH", help="File of the embedded log."),
-        click.option(
-            "--app", metavar="MODULE:NAME", help="The application, for the kinds and serdes of its stores."
-        ),
-    ):
-        command = option(command)
-    return format_options(command)
+    return format_options(look_options(command))
 
 
 def _source(store: str, options: dict[str, Any]) -> StoreSource:
-    target, application_id = application_of(options["app"], options["application_id"])
-    if application_id is None:
-        raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
-    log = open_existing(options["embedded"], application_id)
-    topology = target.topology if target else None
+    looked = looked_of(options)
+    application_id = _application(looked)
+    log = looked.open()
+    topology = looked.target.topology if looked.target else None
     try:
         return open_store(
             log, store, application_id, topology, options["key_format"], options["value_format"]
@@ -57,21 +46,24 @@ def _source(store: str, options: dict[str, Any]) -> StoreSource:
         raise
 
 
+def _application(looked: Looked) -> str:
+    if looked.application_id is None:
+        raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
+    return looked.application_id
+
+
 @click.group("stores")
 def command() -> None:
     """Look into the stores of an application, as of its last commit; it may be running."""
 
 
 @command.command("list")
-@click.option("--app", metavar="MODULE:NAME", help="The application.")
-@click.option("--embedded", metavar="PATH", help="File of the embedded log.")
-@click.option("--application-id", metavar="ID", help="The application's id; by default the module's name.")
-def list_stores(app: str | None, embedded: str | None, application_id: str | None) -> None:
+@look_options
+def list_stores(**options: Any) -> None:
     """List stores with kind, partitions and the topic they are rebuilt from."""
-    target, app_id = application_of(app, application_id)
-    if app_id is None:
-        raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
-    log = open_existing(embedded, app_id)
+    looked = looked_of(options)
+    target, app_id = looked.target, _application(looked)
+    log = looked.open()
     try:
         rows = [("store", "kind", "partitions", "topic")]
         topics = log.topics()

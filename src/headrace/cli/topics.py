@@ -1,4 +1,4 @@
-"""`headrace topics`: lists, creates, writes and reads topics of an embedded log, also beside a running application."""
+"""`headrace topics`: lists, creates, writes and reads topics, also beside a running application."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ import select
 import sys
 from collections.abc import Iterable
 from io import BufferedReader
-from typing import cast
+from typing import Any, cast
 
 import click
 import msgspec
@@ -14,56 +14,18 @@ import msgspec
 from headrace.base.errors import ConfigError, LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.cli.lines import LineError
+from headrace.cli.opening import look_options, looked_of
 from headrace.cli.places import First, first_of
 from headrace.cli.reading import read_topic
 from headrace.cli.serdes import format_options, topic_formats
-from headrace.cli.settings import log_file
-from headrace.cli.target import Target, load
 from headrace.cli.writing import LineWriter
-from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
-from headrace.streams.config import Config
-from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.topology.topology import Topology
 
 __all__ = ["command"]
 
-_embedded = click.option("--embedded", metavar="PATH", help="File of the embedded log.")
-_app = click.option("--app", metavar="MODULE:NAME", help="Application whose serdes and log are meant.")
-_application_id = click.option(
-    "--application-id", metavar="ID", help="The application's id; by default the module's name."
-)
-
 # As on Kafka, where more would be refused.
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
-
-
-def open_existing(embedded: str | None, application_id: str | None) -> EmbeddedLog:
-    """Open a log that exists: looking must not make an empty one.
-
-    Raises:
-        ConfigError: no file is meant, several could be, or it is not there.
-    """
-    path = log_file(embedded, Config.load().get(STATE_DIR), application_id)
-    if not path.exists():
-        raise ConfigError(
-            f"there is no embedded log {str(path)!r}: start the application, or give --embedded PATH"
-        )
-    return EmbeddedLog.open(path)
-
-
-def _open_or_make(embedded: str | None, application_id: str | None) -> EmbeddedLog:
-    """Open a log, made if it is not there.
-
-    Raises:
-        ConfigError: no file is meant, several could be, or its directory is not there.
-    """
-    path = log_file(embedded, Config.load().get(STATE_DIR), application_id)
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(
-            f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
-        )
-    return EmbeddedLog.open(path)
 
 
 def _sources(topology: Topology) -> frozenset[str]:
@@ -72,28 +34,17 @@ def _sources(topology: Topology) -> frozenset[str]:
     return frozenset(read - set(topology.repartition_topics))
 
 
-def application_of(app: str | None, application_id: str | None) -> tuple[Target | None, str | None]:
-    """Return what `--app` means, and the application id: by flag, environment, else the module's name."""
-    found = load(app) if app else None
-    config = Config.load()
-    if application_id is None and config.is_set(APPLICATION_ID.name):
-        application_id = config.get(APPLICATION_ID)
-    return found, application_id or (found.module if found else None)
-
-
 @click.group("topics")
 def command() -> None:
     """List, create, write and read topics."""
 
 
 @command.command("list")
-@_app
-@_embedded
-@_application_id
+@look_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
-def list_topics(app: str | None, embedded: str | None, application_id: str | None, as_json: bool) -> None:
+def list_topics(as_json: bool, **options: Any) -> None:
     """List topics with their partitions and the number of records."""
-    log = open_existing(embedded, application_of(app, application_id)[1])
+    log = looked_of(options).open()
     try:
         rows = []
         for name, topic in sorted(log.topics().items()):
@@ -119,18 +70,14 @@ def list_topics(app: str | None, embedded: str | None, application_id: str | Non
 @click.argument("name")
 @click.option("--partitions", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
-    "--config", "config", metavar="K=V", multiple=True, help="A property of the topic; may be repeated."
+    "--topic-config", "config", metavar="K=V", multiple=True, help="A property of the topic; may be repeated."
 )
-@_app
-@_embedded
-@_application_id
+@look_options
 def create(
     name: str,
     partitions: int,
     config: tuple[str, ...],
-    app: str | None,
-    embedded: str | None,
-    application_id: str | None,
+    **options: Any,
 ) -> None:
     """Create a topic, and the log's file if it is not there."""
     if not _NAME.fullmatch(name):
@@ -141,11 +88,13 @@ def create(
     for text in config:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ConfigError(f"--config {text!r} has no '=': write --config cleanup.policy=compact")
+            raise ConfigError(
+                f"--topic-config {text!r} has no '=': write --topic-config cleanup.policy=compact"
+            )
         properties[key.strip()] = value.strip()
-    log = _open_or_make(embedded, application_of(app, application_id)[1])
+    log = looked_of(options).open_or_make()
     try:
-        if name in log.topics():
+        if name in log.topics([name]):
             raise LogError(f"cannot create topic {name!r}: it exists")
         log.create_topics([TopicSpec(name, partitions, properties)])
     finally:
@@ -156,29 +105,26 @@ def create(
 @command.command("write")
 @click.argument("name", metavar="TOPIC")
 @format_options
-@_app
-@_embedded
-@_application_id
+@look_options
 def write(
     name: str,
     key_format: str | None,
     value_format: str | None,
-    app: str | None,
-    embedded: str | None,
-    application_id: str | None,
+    **options: Any,
 ) -> None:
     """Write JSON lines from the input: {"key": …, "value": …, "timestamp": …, "headers": {…}, "partition": …}.
 
     Only what there is must be given: the timestamp is now, and the key decides the partition as Kafka does. A line that
     is no record ends it with an error; all lines before it are written, none after it.
     """
-    found, app_id = application_of(app, application_id)
+    looked = looked_of(options)
+    found, app_id = looked.target, looked.application_id
     # What the application would make when it starts, it may be given before: its log, and the topics that it reads.
     is_source = found is not None and name in _sources(found.topology)
-    log = _open_or_make(embedded, app_id) if is_source else open_existing(embedded, app_id)
+    log = looked.open_or_make() if is_source else looked.open()
     try:
         topics = log.topics()
-        if name not in topics and found is not None and is_source:
+        if name not in topics and found is not None and is_source and log.makes_user_topics:
             log.create_topics([TopicSpec(name, found.topology.declared_partitions.get(name, 1))])
             topics = log.topics()
         if name not in topics:
@@ -250,9 +196,7 @@ def _has_more(stream: BufferedReader) -> bool:
 )
 @click.option("--limit", type=click.IntRange(min=0), help="Most records.")
 @format_options
-@_app
-@_embedded
-@_application_id
+@look_options
 def read(
     name: str,
     start: str,
@@ -261,9 +205,7 @@ def read(
     limit: int | None,
     key_format: str | None,
     value_format: str | None,
-    app: str | None,
-    embedded: str | None,
-    application_id: str | None,
+    **options: Any,
 ) -> None:
     """Print records as JSON lines with topic, partition, offset, timestamp, key, value and headers.
 
@@ -271,8 +213,9 @@ def read(
     {"base64": …}. Records of one partition come in order.
     """
     first: First = first_of(start)
-    found, app_id = application_of(app, application_id)
-    log = open_existing(embedded, app_id)
+    looked = looked_of(options)
+    found, app_id = looked.target, looked.application_id
+    log = looked.open()
     try:
         topics = log.topics()
         if name not in topics:

@@ -124,7 +124,7 @@ def partitions_of(log: Log, topic: str, wanted: Sequence[int] | None = None) -> 
     Raises:
         StoreUnavailableError: there is no such topic: the application has not run on this log.
     """
-    info = log.topics().get(topic)
+    info = log.topics([topic]).get(topic)
     if info is None:
         raise StoreUnavailableError(
             f"there is no topic {topic!r}: the application has not run on this log yet"

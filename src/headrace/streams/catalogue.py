@@ -7,12 +7,15 @@ from typing import Any
 from headrace.base.errors import ConfigError
 from headrace.base.options import Option, by_name
 from headrace.engine import options as engine_options
+from headrace.kafka import options as kafka_options
 from headrace.streams import options as streams_options
 
 __all__ = ["OPTIONS", "lookup"]
 
 #: Every property that can be set, in the order in which they are explained.
-OPTIONS: Mapping[str, Option[Any]] = by_name([*streams_options.OPTIONS, *engine_options.OPTIONS])
+OPTIONS: Mapping[str, Option[Any]] = by_name(
+    [*streams_options.OPTIONS, *engine_options.OPTIONS, *kafka_options.OPTIONS]
+)
 
 _FIELDS = {option.field: option for option in OPTIONS.values()}
 
@@ -55,23 +58,19 @@ _KAFKA_ONLY = frozenset(
         "built.in.metrics.version",
         "cache.max.bytes.buffering",
         "config.providers",
-        "connections.max.idle.ms",
         "default.client.supplier",
         "default.deserialization.exception.handler",
         "default.production.exception.handler",
         "dsl.store.format",
         "enable.metrics.push",
         "log.summary.interval.ms",
-        "max.task.idle.ms",
         "max.warmup.replicas",
-        "metadata.max.age.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
         "metadata.recovery.strategy",
         "metric.reporters",
         "metrics.num.samples",
         "metrics.recording.level",
         "metrics.sample.window.ms",
-        "poll.ms",
         "probing.rebalance.interval.ms",
         "processing.exception.handler.global.enabled",
         "processor.wrapper.class",
@@ -80,14 +79,7 @@ _KAFKA_ONLY = frozenset(
         "rack.aware.assignment.tags",
         "rack.aware.assignment.traffic_cost",
         "receive.buffer.bytes",
-        "reconnect.backoff.max.ms",
-        "reconnect.backoff.ms",
-        "repartition.purge.interval.ms",
-        "replication.factor",
-        "request.timeout.ms",
-        "retry.backoff.ms",
         "rocksdb.config.setter",
-        "security.protocol",
         "send.buffer.bytes",
         "state.cleanup.delay.ms",
         "state.cleanup.dir.max.age.ms",

@@ -1,46 +1,77 @@
 """Which log a configuration means, and opening it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.base.errors import ConfigError
-from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import Log
 from headrace.streams.config import Config
-from headrace.streams.options import BOOTSTRAP_SERVERS, EMBEDDED_PATH
+from headrace.streams.options import EMBEDDED_PATH
 
-__all__ = ["embedded_path", "open_log"]
+__all__ = ["LogPlace", "open_log", "place_of"]
+
+_SERVERS = "bootstrap.servers"
 
 
-def embedded_path(config: Config) -> Path:
-    """Return the file of the embedded log.
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """The file of an embedded log, or the brokers of a cluster: one of them is set."""
+
+    path: Path | None = None
+    servers: str | None = None
+
+    def __str__(self) -> str:
+        return f"Kafka at {self.servers}" if self.path is None else str(self.path)
+
+
+def place_of(config: Config) -> LogPlace:
+    """Return which log is meant. Where both are named, what comes from the higher layer wins: a flag over a file.
 
     Raises:
         ConfigError: none is named (there is no default: a missing variable must not start an application on an empty
-            file), or brokers are.
+            file), or both by the same layer.
     """
-    if config.get(BOOTSTRAP_SERVERS) is not None:
-        raise ConfigError(
-            "bootstrap.servers is set, but this version runs on the embedded log only: "
-            "leave it out and name a file with embedded.path"
-        )
-    path = config.get(EMBEDDED_PATH)
+    path, servers = config.get(EMBEDDED_PATH), ",".join(config[_SERVERS]) or None
+    if path is not None and servers is not None:
+        file_layer, servers_layer = config.layer(EMBEDDED_PATH.name), config.layer(_SERVERS)
+        if file_layer == servers_layer:
+            raise ConfigError(
+                f"two logs are named, embedded.path ({path}) and bootstrap.servers ({servers}): keep one of them"
+            )
+        if file_layer > servers_layer:
+            servers = None
+        else:
+            path = None
+    if servers is not None:
+        return LogPlace(servers=servers)
     if path is None:
         raise ConfigError(
-            "no log is named: set embedded.path to the file of the embedded log, such as shop.db "
-            "(embedded_path=… in code, --embedded PATH for a command)"
+            "no log is named: set bootstrap.servers to the brokers of a Kafka cluster (bootstrap_servers=… in code, "
+            "--bootstrap-servers HOST:PORT for a command), or embedded.path to the file of an embedded log "
+            "(embedded_path=…, --embedded PATH)"
         )
     found = Path(path)
     if found.is_dir():
         raise ConfigError(
             f"embedded.path is {path!r}, a directory: name a file, such as {str(found / 'shop.db')!r}"
         )
-    return found
+    return LogPlace(path=found)
 
 
-def open_log(config: Config) -> EmbeddedLog:
-    """Open the log that a configuration names; made if it does not exist.
+def open_log(config: Config) -> Log:
+    """Open the log that a configuration names; a file is made if it does not exist.
 
     Raises:
-        ConfigError: as for `embedded_path`.
-        LogError: the file cannot be opened.
+        ConfigError: as for `place_of`, or the properties of the connections do not fit together.
+        LogError: the file cannot be opened, or the brokers cannot be reached.
     """
-    return EmbeddedLog.open(embedded_path(config))
+    place = place_of(config)
+    # Each is imported when it is needed: a client library takes longer to load than all of headrace.
+    if place.path is not None:
+        from headrace.log.embedded import EmbeddedLog
+
+        return EmbeddedLog.open(place.path)
+    from headrace.kafka.log import KafkaLog
+    from headrace.kafka.options import ConnectionSettings, KafkaOptions
+
+    return KafkaLog(ConnectionSettings.of(config.values()), KafkaOptions.of(config.values()))

@@ -5,7 +5,13 @@ from typing import Any
 
 from headrace.base.options import REQUIRED, Option, choice, integer, text
 
-__all__ = ["APPLICATION_ID", "BOOTSTRAP_SERVERS", "EMBEDDED_PATH", "OPTIONS", "STATE_DIR"]
+__all__ = [
+    "APPLICATION_ID",
+    "EMBEDDED_PATH",
+    "OPTIONS",
+    "PROCESSING_GUARANTEE",
+    "STATE_DIR",
+]
 
 # It begins the names of topics, and names a directory: what Kafka allows in a topic's name, and no path.
 _APPLICATION_ID = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9._-]*")
@@ -46,13 +52,15 @@ EMBEDDED_PATH: Option[str | None] = Option(
     "File of the embedded log, such as shop.db; made when it does not exist. Not a property of Kafka.",
     lambda value: None if value is None else _not_empty(value),
 )
-BOOTSTRAP_SERVERS: Option[str | None] = Option(
-    "bootstrap.servers", text, None, "Kafka brokers. This version runs on the embedded log only."
+PROCESSING_GUARANTEE: Option[str] = Option(
+    "processing.guarantee",
+    choice("exactly_once_v2", "at_least_once"),
+    "exactly_once_v2",
+    "What a crash may repeat; the embedded log is exactly once, whatever is asked for.",
 )
 
 OPTIONS: tuple[Option[Any], ...] = (
     APPLICATION_ID,
-    BOOTSTRAP_SERVERS,
     EMBEDDED_PATH,
     STATE_DIR,
     Option(
@@ -63,19 +71,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         _one_thread,
     ),
     # An application that moves here from a broker keeps its configuration: these are read, checked, and of no effect.
-    Option("client.id", text, "", "Names the clients of a broker; no effect on the embedded log."),
     Option(
         "group.protocol",
         choice("classic", "streams", ignore_case=True),
         "classic",
         "How members of a group agree on tasks; no effect on the embedded log, which has one member.",
     ),
-    Option(
-        "processing.guarantee",
-        choice("exactly_once_v2", "at_least_once"),
-        "exactly_once_v2",
-        "What a crash may repeat; the embedded log is exactly once, whatever is asked for.",
-    ),
+    PROCESSING_GUARANTEE,
     Option(
         "num.standby.replicas",
         integer(minimum=0),

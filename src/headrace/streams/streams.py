@@ -22,8 +22,9 @@ from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
 from headrace.state.typed import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
+from headrace.streams.guarantee import engine_values, transactional_id
 from headrace.streams.lock import ApplicationLock
-from headrace.streams.logs import embedded_path, open_log
+from headrace.streams.logs import open_log, place_of
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
@@ -66,8 +67,8 @@ class Streams:
         self._config = (config or Config()).with_fields(**fields)
         self._application_id = self._config.get(APPLICATION_ID)
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
-        self._log_file = embedded_path(self._config)
-        self._options = EngineOptions.of(self._config.values())
+        self._place = place_of(self._config)
+        self._options = EngineOptions.of(engine_values(self._config))
         self._life = Lifecycle()
         self._stop = threading.Event()
         self._starting = threading.Lock()
@@ -295,6 +296,8 @@ class Streams:
             "records-lag": float(status.lag_records),
             "dropped-records-total": float(status.dropped),
             "commit-total": float(status.commits),
+            "commit-latency-avg": status.commit_ms_average,
+            "commit-latency-max": status.commit_ms_max,
             "restore-total": float(status.restored),
             "active-task-count": float(len(status.tasks)),
             "restoring-task-count": float(sum(task.state == "restoring" for task in status.tasks)),
@@ -372,6 +375,7 @@ class Streams:
                 state_dir=self._state_directory,
                 clock=SystemClock(),
                 on_status=self._on_status,
+                transactional_id=transactional_id(self._config),
             )
             self._worker = worker
             self._pause(self._paused)
@@ -415,8 +419,12 @@ class Streams:
             raise self._killed_by
 
     def _application_lock(self) -> ApplicationLock:
-        beside_log = self._log_file.with_name(f"{self._log_file.name}-{self._application_id}.lock")
-        return ApplicationLock(self._application_id, (self._state_directory / _LOCK_FILE, beside_log))
+        files = [self._state_directory / _LOCK_FILE]
+        if self._place.path is not None:
+            # A second process with another state directory would process the same input twice. On a cluster, its
+            # transactional id fences this one.
+            files.append(self._place.path.with_name(f"{self._place.path.name}-{self._application_id}.lock"))
+        return ApplicationLock(self._application_id, tuple(files))
 
 
 def _seconds(duration: Duration | None) -> float | None:

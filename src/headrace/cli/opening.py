@@ -1,0 +1,77 @@
+"""The log that a command looks at, and the application whose serdes it uses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from typing_extensions import TypeVar
+
+from headrace.base.errors import ConfigError
+from headrace.cli.settings import looked_at, property_options, settings_of
+from headrace.cli.target import Target, load
+from headrace.log.port import Log
+from headrace.streams.config import Config
+from headrace.streams.logs import open_log, place_of
+from headrace.streams.options import APPLICATION_ID
+
+__all__ = ["Looked", "look_options", "looked_of"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a command looks at: an application, if one is named, and a log."""
+
+    target: Target | None
+    application_id: str | None
+    config: Config
+
+    def open(self) -> Log:
+        """Open a log that exists: looking must not make an empty one.
+
+        Raises:
+            ConfigError: no log is meant, several could be, or its file is not there.
+            LogError: the brokers cannot be reached.
+        """
+        config = looked_at(self.config)
+        path = place_of(config).path
+        if path is not None and not path.exists():
+            raise ConfigError(
+                f"there is no embedded log {str(path)!r}: start the application, or give --embedded PATH"
+            )
+        return open_log(config)
+
+    def open_or_make(self) -> Log:
+        """Open a log; a file is made if it is not there.
+
+        Raises:
+            ConfigError: no log is meant, several could be, or the file's directory is not there.
+            LogError: the brokers cannot be reached.
+        """
+        config = looked_at(self.config)
+        path = place_of(config).path
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(
+                f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
+            )
+        return open_log(config)
+
+
+def look_options(command: C) -> C:
+    """Give a command `--app` and the options that name a log."""
+    app = click.option("--app", metavar="MODULE:NAME", help="Application whose serdes and log are meant.")
+    return app(property_options(command))
+
+
+def looked_of(options: dict[str, Any]) -> Looked:
+    """Take what `look_options` gave out of a command's keyword arguments.
+
+    Raises:
+        ConfigError: a property is unknown or impossible, or a file cannot be read.
+        TargetError: `--app` leads to no topology.
+    """
+    target = load(options["app"]) if options["app"] else None
+    config = settings_of(options).config(target.module if target else None)
+    return Looked(target, config.get_or_none(APPLICATION_ID.name), config)

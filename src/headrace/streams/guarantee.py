@@ -1,0 +1,52 @@
+"""What the processing guarantee makes of the other properties."""
+
+from typing import Any
+
+from headrace.base.errors import ConfigError
+from headrace.streams.config import Config
+from headrace.streams.logs import place_of
+from headrace.streams.options import APPLICATION_ID, PROCESSING_GUARANTEE
+
+__all__ = ["engine_values", "transactional_id"]
+
+_COMMIT_INTERVAL = "commit.interval.ms"
+
+#: Kafka Streams' default where a commit is not what makes results visible.
+_AT_LEAST_ONCE_INTERVAL_MS = 30_000
+
+
+def _is_exactly_once(config: Config) -> bool:
+    # The embedded log knows nothing else.
+    return place_of(config).path is not None or config.get(PROCESSING_GUARANTEE) == "exactly_once_v2"
+
+
+def engine_values(config: Config) -> dict[str, Any]:
+    """Return the properties that are set, and those that follow from the guarantee.
+
+    Raises:
+        ConfigError: a transaction would be over before its commit is due.
+
+    Source: `StreamsConfig` of Kafka Streams: 100 ms between commits for exactly once, else 30 s.
+    """
+    values = config.values()
+    if not _is_exactly_once(config):
+        values.setdefault(_COMMIT_INTERVAL, _AT_LEAST_ONCE_INTERVAL_MS)
+    elif place_of(config).path is None:
+        interval_ms, timeout_ms = config[_COMMIT_INTERVAL], config["transaction.timeout.ms"]
+        if interval_ms >= timeout_ms:
+            raise ConfigError(
+                f"commit.interval.ms is {interval_ms}, but a transaction lives for {timeout_ms} ms: make it shorter, "
+                "or transaction.timeout.ms longer"
+            )
+    return values
+
+
+def transactional_id(config: Config) -> str | None:
+    """Return the id of the application's transactions; None where it has none.
+
+    It names the application alone, and not where it runs: one instance owns all partitions, so a second one, wherever
+    it was started, has to fence it.
+    """
+    if not _is_exactly_once(config):
+        return None
+    return f"{config.get(APPLICATION_ID)}-1"
