@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies `headrace demo`: compares every row of its results with what DuckDB makes of the CSV files.
 
-Usage: verify.py [--kill N] [--seed N] [--path DIR]
+Usage: verify.py [--kill N] [--seed N] [--path DIR] [--bootstrap-servers HOST:PORT | --local-kafka]
 
 It imports nothing of headrace and reads the results through its commands, so that it cannot share a mistake. With
 `--kill` the demonstration is killed (kill -9) at that many random moments before it may end; nothing else changes: the
@@ -12,13 +12,17 @@ import argparse
 import csv
 import importlib.util
 import json
+import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +124,52 @@ def read_files(scratch: Path) -> duckdb.DuckDBPyConnection:
     return database
 
 
-def run_demo(path: Path, kills: int, chance: random.Random, lifetime: tuple[float, float]) -> bool:
+@dataclass(frozen=True)
+class Place:
+    """Where the demonstration runs: its folder, and the brokers where it is not on an embedded log there."""
+
+    path: Path
+    servers: str | None
+
+    def log_options(self) -> list[str]:
+        """Return the options that tell a command which log is meant."""
+        if self.servers is not None:
+            return ["--bootstrap-servers", self.servers]
+        return ["--embedded", str(self.path / "flights.db")]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a program that takes no options."""
+        return {
+            **os.environ,
+            **({} if self.servers is None else {"HEADRACE_BOOTSTRAP_SERVERS": self.servers}),
+        }
+
+
+@contextmanager
+def local_kafka() -> Iterator[str]:
+    """Start a Kafka broker for as long as the block runs; give its address."""
+    process = subprocess.Popen([*COMMAND, "kafka"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found = re.search(r"127\.0\.0\.1:\d+", line)
+            if found:
+                yield found[0]
+                return
+        sys.exit("no Kafka broker could be started")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run_demo(place: Place, kills: int, chance: random.Random, lifetime: tuple[float, float]) -> bool:
     """Run the demonstration to its end, killing it at random moments first.
 
     Returns False where it ended by itself before all the kills.
     """
-    command = [*COMMAND, "demo", "--path", str(path)]
+    command = [*COMMAND, "demo", "--path", str(place.path)]
+    if place.servers is not None:
+        command += place.log_options()
     for number in range(1, kills + 1):
         seconds = chance.uniform(*lifetime)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -144,13 +188,13 @@ def run_demo(path: Path, kills: int, chance: random.Random, lifetime: tuple[floa
     return True
 
 
-def rows_of(path: Path, result: str, *, from_stores: bool = False) -> Iterator[tuple[Any, ...]]:
+def rows_of(place: Place, result: str, *, from_stores: bool = False) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a result as the commands give them, in the order of its columns.
 
     A store's rows come from its changelog, or from the job's local stores.
     """
     if result in TOPICS:
-        for line in topic_lines(path, result):
+        for line in topic_lines(place, result):
             if result == "seats":
                 yield line["key"], line["value"], line["timestamp"]
             else:
@@ -165,7 +209,7 @@ def rows_of(path: Path, result: str, *, from_stores: bool = False) -> Iterator[t
                     error,
                 )
         return
-    for line in local_lines(path, result) if from_stores else store_lines(path, result):
+    for line in local_lines(place, result) if from_stores else store_lines(place, result):
         value = line["value"]
         if result == "routes":
             yield line["key"], value
@@ -176,28 +220,41 @@ def rows_of(path: Path, result: str, *, from_stores: bool = False) -> Iterator[t
             yield line["key"], line["start"], *fields
 
 
-def topic_lines(path: Path, topic: str) -> Iterator[dict[str, Any]]:
+def topic_lines(place: Place, topic: str) -> Iterator[dict[str, Any]]:
     """Yield the records of a topic."""
     yield from lines(
-        [*COMMAND, "topics", "read", topic, "--app", APPLICATION, "--embedded", str(path / "flights.db")]
+        [*COMMAND, "topics", "read", topic, "--app", APPLICATION, *place.log_options()], place.environment()
     )
 
 
-def store_lines(path: Path, store: str) -> Iterator[dict[str, Any]]:
+def store_lines(place: Place, store: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a store."""
     yield from lines(
-        [*COMMAND, "stores", "dump", store, "--app", APPLICATION, "--embedded", str(path / "flights.db")]
+        [
+            *COMMAND,
+            "stores",
+            "dump",
+            store,
+            "--app",
+            APPLICATION,
+            "--application-id",
+            "flights",
+            *place.log_options(),
+        ],
+        place.environment(),
     )
 
 
-def local_lines(path: Path, store: str) -> Iterator[dict[str, Any]]:
+def local_lines(place: Place, store: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a store as the job itself has them."""
-    yield from lines([sys.executable, "-m", "headrace.demo.rows", store, str(path)])
+    yield from lines(
+        [sys.executable, "-m", "headrace.demo.rows", store, str(place.path)], place.environment()
+    )
 
 
-def lines(command: list[str]) -> Iterator[dict[str, Any]]:
+def lines(command: list[str], environment: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Run a command and yield its JSON lines."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
             yield json.loads(line)
@@ -238,15 +295,15 @@ def late_records(grace_hours: int) -> tuple[int, ...]:
     return found["counted"], found["dropped"], found["windows"]
 
 
-def verify(path: Path, scratch: Path, *, late: bool) -> bool:
+def verify(place: Place, scratch: Path, *, late: bool) -> bool:
     """Print the table of expected and found, and return whether all of it agrees."""
     database = read_files(scratch)
     table: list[tuple[str, str, str, str]] = []
     for result in EXPECTED:
         if result not in TOPICS:
-            differing = compare(database, scratch, result, rows_of(path, result, from_stores=True))
+            differing = compare(database, scratch, result, rows_of(place, result, from_stores=True))
             table.append((result, "rows that differ, local", "0", f"{differing:,}"))
-        differing = compare(database, scratch, result, rows_of(path, result))
+        differing = compare(database, scratch, result, rows_of(place, result))
         table.append((result, "rows that differ", "0", f"{differing:,}"))
         for name, figure, value, query in FIGURES:
             if name == result:
@@ -282,18 +339,25 @@ def main() -> int:
     parser.add_argument(
         "--no-late", action="store_true", help="leave out the late records, which take longest"
     )
+    cluster = parser.add_mutually_exclusive_group()
+    cluster.add_argument(
+        "--bootstrap-servers", help="a Kafka cluster that has not seen the demonstration yet"
+    )
+    cluster.add_argument("--local-kafka", action="store_true", help="a Kafka broker that is started for it")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="headrace-verify-") as folder:
+    with ExitStack() as running:
+        folder = running.enter_context(tempfile.TemporaryDirectory(prefix="headrace-verify-"))
+        servers = running.enter_context(local_kafka()) if given.local_kafka else given.bootstrap_servers
         scratch = Path(folder, "files")
         scratch.mkdir()
-        path = given.path or Path(folder, "demo")
+        place = Place(given.path or Path(folder, "demo"), servers)
         chance, lifetime = random.Random(given.seed), tuple(given.lifetime)
-        while not run_demo(path, given.kill, chance, lifetime):
-            if given.path:
-                sys.exit(f"{path} is complete now: remove it, and give a shorter --lifetime")
-            shutil.rmtree(path)
+        while not run_demo(place, given.kill, chance, lifetime):
+            if given.path or servers:
+                sys.exit("the demonstration is complete now: begin anew, with a shorter --lifetime")
+            shutil.rmtree(place.path)
             lifetime = (lifetime[0] / 2, lifetime[1] / 2)  # a faster machine than it was written on
-        agrees = verify(path, scratch, late=not given.no_late)
+        agrees = verify(place, scratch, late=not given.no_late)
     print("\nevery row agrees" if agrees else "\nthe results DIFFER")
     return 0 if agrees else 1
 

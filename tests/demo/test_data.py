@@ -10,7 +10,7 @@ import pytest
 
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
-from headrace.demo.data import MissingDataError, data_directory, load, read_flights, read_planes
+from headrace.demo.data import MissingDataError, data_directory, load, make_topics, read_flights, read_planes
 from headrace.demo.flights import Flight
 from headrace.log.memory import MemoryLog
 
@@ -54,15 +54,21 @@ def test_flights_are_stamped_with_their_schedule_in_utc(year: Year) -> None:
     assert (flight.carrier, flight.flight, timestamp) == ("UA", 1545, 1_357_035_300_000)
 
 
-def test_loading_twice_writes_each_record_once(directory: Path) -> None:
+def prepared() -> MemoryLog:
     log = MemoryLog()
+    make_topics(log)
+    return log
+
+
+def test_loading_twice_writes_each_record_once(directory: Path) -> None:
+    log = prepared()
     assert load(log, directory) == _LINES + _PLANES
     assert load(log, directory) == 0
     assert sum(log.end_offsets(_places("flights")).values()) == _LINES
 
 
 def test_loading_goes_on_after_a_crash_where_it_stopped(directory: Path) -> None:
-    log, whole = MemoryLog(), MemoryLog()
+    log, whole = prepared(), prepared()
 
     def crash(done: int, total: int) -> None:
         if _PLANES < done < total:
@@ -77,12 +83,12 @@ def test_loading_goes_on_after_a_crash_where_it_stopped(directory: Path) -> None
 
 
 def test_loading_stops_after_as_many_flights_as_wanted(directory: Path) -> None:
-    log = MemoryLog()
+    log = prepared()
     assert load(log, directory, flights_max=100) == 100 + _PLANES
 
 
 def test_a_flight_goes_to_the_partition_of_its_tail_number(directory: Path) -> None:
-    log = MemoryLog()
+    log = prepared()
     load(log, directory)
     keyed = [(partition, key) for partition, _, key, *_ in log.records("flights") if key is not None]
     assert all(partition == partition_for(key, 4) for partition, key in keyed)

@@ -22,10 +22,10 @@ from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS
-from headrace.demo.flights import FLIGHTS, PLANES, Flight, Plane
+from headrace.demo.flights import DEAD_LETTERS, FLIGHTS, PLANES, SEATS, Flight, Plane
 from headrace.log.port import Log, TopicSpec
 
-__all__ = ["MissingDataError", "data_directory", "load", "read_flights", "read_planes"]
+__all__ = ["MissingDataError", "data_directory", "load", "make_topics", "read_flights", "read_planes"]
 
 #: Rows written in one transaction of the log: large enough to cost little, small enough to show progress.
 _BATCH_ROWS = 20_000
@@ -100,6 +100,13 @@ def read_flights(directory: Path) -> list[tuple[str | None, Flight, int]]:
     return [(flight.tailnum, flight, flight.sched) for _, _, flight in happened]
 
 
+def make_topics(log: Log) -> None:
+    """Create the topics of the job, to be kept for ever: a cluster would soon delete records of 2013 as too old."""
+    topics = [(topic.name, topic.partitions or 1) for topic in (PLANES, FLIGHTS, SEATS)]
+    config = {"retention.ms": "-1"}
+    log.create_topics([TopicSpec(name, count, config) for name, count in (*topics, (DEAD_LETTERS, 1))])
+
+
 def load(
     log: Log,
     directory: Path,
@@ -109,21 +116,21 @@ def load(
 ) -> int:
     """Write the aircraft and flights of a folder into the log, and return how many records that were.
 
-    Rows are written in order and in whole transactions, so the number of records in a topic says which row comes next:
-    a second call writes nothing, and one after a crash goes on where the first stopped. `flights_max` stops after that
-    many flights. `on_progress` is called with the records that are there, and how many there will be.
+    The topics are there. A row's partition is decided by the row, and each partition is written in order, so its length
+    says which of its rows comes next: a second call writes nothing, and one after a crash goes on where the first
+    stopped. `flights_max` stops after that many flights. `on_progress` is called with the records that are there, and
+    how many there will be.
     """
     flights_count = min(_flights_count(directory), flights_max or sys.maxsize)
     planes = list(read_planes(directory))
-    log.create_topics([TopicSpec(topic.name, topic.partitions or 1) for topic in (PLANES, FLIGHTS)])
-    present = {topic.name: _count(log, topic) for topic in (PLANES, FLIGHTS)}
-    total, before = len(planes) + flights_count, sum(present.values())
+    present = {topic.name: _ends(log, topic) for topic in (PLANES, FLIGHTS)}
+    total, before = len(planes) + flights_count, sum(map(sum, present.values()))
     done = before
     on_progress(done, total)
     if done >= total:
         return 0  # reading and sorting the year takes longer than seeing that it is there
     for topic, rows in ((PLANES, planes), (FLIGHTS, read_flights(directory)[:flights_count])):
-        for count in _write(log, topic, islice(enumerate(rows), present[topic.name], None)):
+        for count in _write(log, topic, enumerate(rows), present[topic.name]):
             done += count
             on_progress(done, total)
     return done - before
@@ -134,20 +141,31 @@ def _flights_count(directory: Path) -> int:
         return archive.read("flights.csv").count(b"\n") - 1
 
 
-def _count(log: Log, topic: hr.Topic[Any, Any]) -> int:
+def _ends(log: Log, topic: hr.Topic[Any, Any]) -> list[int]:
     partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions or 1)]
-    return sum(log.end_offsets(partitions).values())
+    ends = log.end_offsets(partitions)
+    return [ends[partition] for partition in partitions]
 
 
-def _write(log: Log, topic: hr.Topic[Any, Any], rows: Iterator[tuple[int, Row]]) -> Iterator[int]:
-    """Write numbered rows, a transaction a batch; yield how many each one had."""
+def _write(
+    log: Log, topic: hr.Topic[Any, Any], rows: Iterator[tuple[int, Row]], present: list[int]
+) -> Iterator[int]:
+    """Write numbered rows but for the first ones of each partition, which are present; yield how many went."""
+    skipped = list(present)
     writer = log.writer("headrace-demo-loader")
     try:
         while batch := list(islice(rows, _BATCH_ROWS)):
-            for number, columns in enumerate(_columns(batch, topic.partitions or 1)):
-                writer.append(topic.name, number, columns)
-            writer.commit({})
-            yield len(batch)
+            count = 0
+            for number, columns in enumerate(_columns(batch, len(present))):
+                there = min(skipped[number], len(columns))
+                skipped[number] -= there
+                if there < len(columns):
+                    columns.drop_first(there)
+                    count += len(columns)
+                    writer.append(topic.name, number, columns)
+            if count:
+                writer.commit({})
+                yield count
     finally:
         writer.close()
 

@@ -9,44 +9,59 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import headrace as hr
 from headrace.base.ids import TopicPartition
-from headrace.demo.data import data_directory, load
+from headrace.demo.data import data_directory, load, make_topics
 from headrace.demo.flights import DEAD_LETTERS, build, set_aside
 from headrace.demo.report import print_report
-from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import Log
+from headrace.streams.logs import open_log, place_of
 
-__all__ = ["APPLICATION_ID", "application", "run"]
+__all__ = ["APPLICATION_ID", "application", "configured", "run"]
 
 APPLICATION_ID = "flights"
 
 
-def application(path: Path) -> hr.Streams:
-    """Make the application, with its log and its state below `path`. It does not run yet."""
-    return hr.Streams(
-        build(),
+def configured(path: Path, config: hr.Config | None = None) -> hr.Config:
+    """Return the configuration of a run below `path`: on its own embedded log, unless `config` names brokers."""
+    found = config or hr.Config()
+    if not found["bootstrap.servers"]:
+        found = found.with_fields(embedded_path=str(path / "flights.db"))
+    return found.with_fields(
         application_id=APPLICATION_ID,
-        embedded_path=str(path / "flights.db"),
         state_dir=str(path / "state"),
         processing_exception_handler=set_aside,
         errors_dead_letter_queue_topic_name=DEAD_LETTERS,
     )
 
 
-def run(path: Path, *, flights_max: int | None = None, console: Console | None = None) -> None:
-    """Load, run and report. Everything is kept below `path`: a second run loads nothing and processes nothing.
+def application(path: Path, config: hr.Config | None = None) -> hr.Streams:
+    """Make the application, with its state below `path`. It does not run yet."""
+    return hr.Streams(build(), configured(path, config))
+
+
+def run(
+    path: Path,
+    config: hr.Config | None = None,
+    *,
+    flights_max: int | None = None,
+    console: Console | None = None,
+) -> None:
+    """Load, run and report. State is kept below `path`, and so is the log where `config` names no brokers.
+
+    A second run loads nothing and processes nothing.
 
     Raises:
         MissingDataError: the data is not installed.
         AlreadyRunningError: another process runs the demonstration below `path`.
+        LogError: the brokers cannot be reached.
     """
     # Each flight that is set aside is worth a warning, but not the 2,512 of them that the report counts.
     logging.getLogger("headrace.failures").setLevel(logging.ERROR)
     console = console or Console()
-    log_file = path / "flights.db"
-    streams, topology = application(path), build()
+    streams, topology = application(path, config), build()
     directory = data_directory()
-    log = EmbeddedLog.open(log_file)
+    log = open_log(streams.config)
     try:
+        make_topics(log)
         with _progress(console) as progress:
             loading = progress.add_task("loading", total=None)
 
@@ -79,7 +94,9 @@ def run(path: Path, *, flights_max: int | None = None, console: Console | None =
         )
     status = streams.status()
     _print_speed(console, 0 if status is None else status.records, seconds)
-    console.print(f"The log is {log_file}, the stores are below {path / 'state'}.", highlight=False)
+    console.print(
+        f"The log is {place_of(streams.config)}, the stores are below {path / 'state'}.", highlight=False
+    )
 
 
 def _restored(streams: hr.Streams) -> int:

@@ -1,6 +1,7 @@
 """Rows of a store, asked of the job itself: what its local stores hold, not what their changelogs say.
 
-`python -m headrace.demo.rows STORE DIRECTORY` prints JSON lines: key, start for a window store, and value.
+`python -m headrace.demo.rows STORE DIRECTORY` prints JSON lines: key, start for a window store, and value. Properties
+come from the environment, such as HEADRACE_BOOTSTRAP_SERVERS.
 """
 
 import sys
@@ -18,7 +19,7 @@ __all__ = ["rows"]
 
 def rows(store: str, path: Path) -> Iterator[dict[str, object]]:
     """Start the job below `path` and yield the rows of a store, as `headrace stores dump` shows them."""
-    with application(path) as streams:
+    with application(path, hr.Config.load()) as streams:
         streams.wait_running("60s")
         if store == ROUTES.name:
             for route, count in streams.query(ROUTES).all():
