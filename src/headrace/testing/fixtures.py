@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that makes test drivers and closes them. Loaded by pytest itself, so it imports late."""
+"""The pytest plugin: fixtures of test drivers and of a real Kafka. Loaded by pytest itself, so it imports late."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,8 +8,9 @@ import pytest
 
 if TYPE_CHECKING:
     from headrace.testing.driver import TopologyTestDriver
+    from headrace.testing.local_kafka import LocalKafka
 
-__all__ = ["topology_driver"]
+__all__ = ["local_kafka", "local_kafka_is_there", "topology_driver"]
 
 
 @pytest.fixture
@@ -28,3 +29,42 @@ def topology_driver() -> "Iterator[Callable[..., TopologyTestDriver]]":
             return drivers.enter_context(TopologyTestDriver(topology, **config))
 
         yield make
+
+
+@pytest.hookimpl
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch Kafka before the first test, if one of them asks for it: no test's time limit has to allow for that."""
+    if session.config.option.collectonly:
+        return
+    if any("local_kafka_is_there" in getattr(item, "fixturenames", ()) for item in session.items):
+        from headrace.testing.local_kafka import LocalKafka
+
+        if LocalKafka.unavailable() is None:
+            LocalKafka.prepare()
+
+
+@pytest.fixture(scope="session")
+def local_kafka_is_there(request: pytest.FixtureRequest) -> None:
+    """Skip what needs a local Kafka where none can be started. For fixtures that start one of their own."""
+    from headrace.testing.local_kafka import LocalKafka
+
+    reason = LocalKafka.unavailable()
+    if reason is not None:
+        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"\nSKIPPED, everything that needs Kafka: {reason}", yellow=True)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def local_kafka(local_kafka_is_there: None) -> "Iterator[LocalKafka]":
+    """One plain broker for the whole session, started when first asked for; tests keep apart by their topics' names.
+
+    def test_orders(local_kafka):
+        local_kafka.create_topic("orders", partitions=3)
+        streams = hr.Streams(topology, local_kafka.client_properties | {"application.id": "shop"})
+    """
+    from headrace.testing.local_kafka import LocalKafka
+
+    with LocalKafka() as kafka:
+        yield kafka

@@ -97,6 +97,15 @@ class LocalKafka:
         """Say in one line why no Kafka can be started here; None where it can."""
         return local_kafka_jars.unavailable()
 
+    @staticmethod
+    def prepare() -> None:
+        """Fetch and make what the first start on a machine needs, so that it takes no longer than the others.
+
+        Raises:
+            LogError: Java or Maven is missing, or Maven fails.
+        """
+        _java_command()
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -112,11 +121,7 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or a broker ended or took too long; with the end of its log.
         """
-        reason = local_kafka_jars.unavailable()
-        if reason is not None:
-            raise LogError(reason)
-        jars = local_kafka_jars.fetch_jars()
-        self._java = [*java_command(jars), *self._jvm_options]
+        self._java = [*_java_command(), *self._jvm_options]
         self._folder = self._directory or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         try:
             self._prepare()
@@ -370,3 +375,10 @@ class LocalKafka:
 
 def _tail(text: str) -> str:
     return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def _java_command() -> list[str]:
+    reason = local_kafka_jars.unavailable()
+    if reason is not None:
+        raise LogError(reason)
+    return java_command(local_kafka_jars.fetch_jars())

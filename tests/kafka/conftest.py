@@ -1,0 +1,108 @@
+"""Brokers for the tests of a room that talks to Kafka: each is started once, when a test first asks for it.
+
+Tests share them, and keep apart by the names that `unique` and `new_topic` make.
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import pytest
+
+from headrace.testing import LocalKafka
+from tests.kafka.proxy import Proxy
+
+_NUMBERS = itertools.count(1)
+
+
+class NewTopic(Protocol):
+    """Makes a topic with a name that nobody has yet, on the plain broker unless another is named; returns the name."""
+
+    def __call__(
+        self,
+        partitions: int = 1,
+        config: Mapping[str, str] | None = None,
+        *,
+        kafka: LocalKafka | None = None,
+    ) -> str: ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On CI there has to be a Kafka: tests that skip themselves would show nothing."""
+    wants = any("local_kafka_is_there" in getattr(item, "fixturenames", ()) for item in items)
+    if wants and os.environ.get("CI") and (reason := LocalKafka.unavailable()):
+        pytest.exit(reason, returncode=3)
+
+
+@pytest.fixture(scope="session")
+def broker(local_kafka: LocalKafka) -> LocalKafka:
+    """One plain broker. Not to be stopped: others use it."""
+    return local_kafka
+
+
+@pytest.fixture(scope="session")
+def _three(local_kafka_is_there: None) -> Iterator[LocalKafka]:
+    with LocalKafka(brokers=3) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def cluster(_three: LocalKafka) -> Iterator[LocalKafka]:
+    """Three brokers, of which a test may stop or kill what it likes: they run again for the next one."""
+    yield _three
+    for number in range(3):
+        if _three.pid(number) is None:
+            _three.start_broker(number)
+
+
+@pytest.fixture(scope="session")
+def secured(local_kafka_is_there: None) -> Iterator[LocalKafka]:
+    """One broker with TLS, all SASL mechanisms and ACLs; `admin` may do everything, `alice` nothing as yet."""
+    users = {"alice": "alice-secret"}
+    with LocalKafka(security="sasl_ssl", users=users, authorizer=True) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def _proxied(local_kafka_is_there: None) -> Iterator[tuple[LocalKafka, Proxy]]:
+    with Proxy() as proxy, LocalKafka(advertised=[proxy.address]) as kafka:
+        proxy.target = kafka.broker_servers[0]
+        yield kafka, proxy
+
+
+@pytest.fixture
+def proxy(_proxied: tuple[LocalKafka, Proxy]) -> Iterator[Proxy]:
+    """The proxy in front of `proxied`; its faults end with the test."""
+    yield _proxied[1]
+    _proxied[1].clear()
+
+
+@pytest.fixture
+def proxied(_proxied: tuple[LocalKafka, Proxy], proxy: Proxy) -> LocalKafka:
+    """One plain broker whose clients come through `proxy`."""
+    return _proxied[0]
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make names that no other test has: of groups, applications, transactional ids."""
+    test = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:60].strip("-")
+    return lambda name: f"{test}-{name}-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def new_topic(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> NewTopic:
+    """Make topics; see `NewTopic`."""
+
+    def make(
+        partitions: int = 1, config: Mapping[str, str] | None = None, *, kafka: LocalKafka | None = None
+    ) -> str:
+        chosen = kafka or request.getfixturevalue("broker")
+        assert isinstance(chosen, LocalKafka)
+        name = unique("topic")
+        chosen.create_topic(name, partitions, config)
+        return name
+
+    return make
