@@ -1,8 +1,8 @@
 """An application to be killed: copies, counts behind a repartition, counts windows, keeps a store by hand.
 
-Run as a process: `application.py FOLDER [--drain] [--stop-at STEP:N]`. It works until SIGTERM, or with `--drain` until
-nothing is left to process; with `--stop-at` it kills itself when a commit reaches that step for the Nth time.
-What it restores goes to FOLDER/restored.log, one line a store.
+Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
+SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
+step for the Nth time. What it restores goes to FOLDER/restored.log, one line a store.
 """
 
 import argparse
@@ -15,12 +15,14 @@ from pathlib import Path
 
 import headrace as hr
 from headrace import stores
+from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
-from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import Log
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
+from tests.faults.site import Site
 
 APPLICATION_ID = "faults"
 INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
@@ -71,6 +73,8 @@ def main() -> None:
     """Run until told to stop."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--bootstrap-servers")
+    parser.add_argument("--at-least-once", action="store_true")
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--stop-at")
     arguments = parser.parse_args()
@@ -81,7 +85,8 @@ def main() -> None:
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    log = EmbeddedLog.open(arguments.folder / "log.db")
+    site = Site.of(arguments.folder, arguments.bootstrap_servers, at_least_once=arguments.at_least_once)
+    log = site.open_log()
     worker = Worker(
         build(),
         log,
@@ -90,18 +95,33 @@ def main() -> None:
         state_dir=arguments.folder / "state",
         clock=SystemClock(),
         reached=killer(arguments.stop_at),
+        transactional_id=site.transactional_id,
     )
     worker.open()
     print("running", flush=True)
-    while not stop.is_set():
-        worked = worker.step(20)
-        if arguments.drain and not worked:
-            worker.commit()
-            if not worker.step(20):
-                break
+    while not stop.is_set() and not (arguments.drain and is_drained(log)):
+        worker.step(20)
     worker.commit()
     worker.close()
     log.close()
+
+
+def is_drained(log: Log) -> bool:
+    """Whether all inputs, internal ones too, are committed to their ends. Asked in this order: a commit moves both."""
+    topology = build()
+    names = [
+        topology.decorate(topic, APPLICATION_ID)
+        for each in topology.subtopologies
+        for topic in each.source_topics
+    ]
+    places = [
+        TopicPartition(name, number)
+        for name, info in log.topics(names).items()
+        for number in range(info.partitions)
+    ]
+    committed = log.committed(APPLICATION_ID, places)
+    ends = log.end_offsets(places, committed=False)
+    return all(place in committed and committed[place].offset >= end for place, end in ends.items() if end)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TaskId, TopicPartition
@@ -13,10 +12,10 @@ from headrace.base.murmur2 import partition_for
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
-from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from headrace.state.typed import typed
 from tests.faults import application
+from tests.faults.site import Site
 
 Input = tuple[str, int, int]  # key, value, timestamp
 
@@ -24,11 +23,12 @@ Input = tuple[str, int, int]  # key, value, timestamp
 class Feed:
     """Writes input as another process would, and remembers it."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, site: Site, seed: int) -> None:
         self.written: list[Input] = []
         self._random = random.Random(seed)
-        self._log = EmbeddedLog.open(folder / "log.db")
-        self._log.create_topics([TopicSpec(application.INPUT.name, 2)])
+        self._log = site.open_log()
+        topics = (application.INPUT, application.COPY, application.COUNTED)
+        self._log.create_topics([TopicSpec(topic.name, 2) for topic in topics])
 
     def write(self, count: int) -> None:
         """Append records, in one transaction."""
@@ -51,10 +51,10 @@ class Feed:
         self._log.close()
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(site: Site, *options: str) -> subprocess.Popen[str]:
     """Start the application, and wait until it runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.application", str(folder), *options],
+        [sys.executable, "-m", "tests.faults.application", *site.options(), *options],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -67,35 +67,35 @@ def wait_until_running(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline() == "running\n"
 
 
-def drain(folder: Path) -> None:
+def drain(site: Site) -> None:
     """Run the application to the end of its input."""
-    process = start(folder, "--drain")
+    process = start(site, "--drain")
     process.communicate(timeout=60)
     assert process.returncode == 0
 
 
-def read_topic(folder: Path, topic: str, partitions: int = 2) -> list[tuple[bytes | None, bytes | None, int]]:
+def read_topic(site: Site, topic: str, partitions: int = 2) -> list[tuple[bytes | None, bytes | None, int]]:
     """Everything committed to a topic: (key, value, timestamp), partition by partition."""
-    log = EmbeddedLog.open(folder / "log.db")
+    log = site.open_log()
     reader = log.reader()
     wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
     reader.assign(log.beginning_offsets(wanted))
     ends = log.end_offsets(wanted)
     chunks: list[Chunk] = []
     while any(reader.position(each) < ends[each] for each in wanted):
-        chunks += reader.poll(0)
+        chunks += reader.poll(100)
     reader.close()
     log.close()
     return [row for chunk in chunks for row in zip(chunk.keys, chunk.values, chunk.timestamps)]
 
 
-def check(folder: Path, written: Sequence[Input]) -> None:
+def check(site: Site, written: Sequence[Input]) -> None:
     """Compare outputs and stores with a plain evaluation of the input: nothing lost, nothing doubled."""
-    copied = Counter(read_topic(folder, application.COPY.name))
+    copied = Counter(read_topic(site, application.COPY.name))
     assert copied == Counter((key.encode(), value.to_bytes(8, "big"), stamp) for key, value, stamp in written)
 
     counted: dict[str, int] = {}
-    for key_bytes, value_bytes, _ in read_topic(folder, application.COUNTED.name):
+    for key_bytes, value_bytes, _ in read_topic(site, application.COUNTED.name):
         assert key_bytes is not None and value_bytes is not None
         key, count = key_bytes.decode(), int.from_bytes(value_bytes, "big")
         assert count > counted.get(key, 0), "a count was emitted twice, or went back"
@@ -110,7 +110,7 @@ def check(folder: Path, written: Sequence[Input]) -> None:
         sums[key] += value
         windows[key, stamp // 1000 * 1000] += 1
         last[key] = value
-    found_digits, found_sums, found_windows, found_last = _stores(folder)
+    found_digits, found_sums, found_windows, found_last = _stores(site)
     assert found_digits == dict(digits)
     assert found_sums == dict(sums)
     assert found_windows == dict(windows)
@@ -118,21 +118,22 @@ def check(folder: Path, written: Sequence[Input]) -> None:
 
 
 def _stores(
-    folder: Path,
+    site: Site,
 ) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, int], int], dict[str, int]]:
     """Read every store as the application would find it when it starts."""
-    log = EmbeddedLog.open(folder / "log.db")
+    log = site.open_log()
     worker = Worker(
         application.build(),
         log,
         EngineOptions.of({}),
         application_id=application.APPLICATION_ID,
-        state_dir=folder / "state",
+        state_dir=site.folder / "state",
         clock=SystemClock(),
+        transactional_id=site.transactional_id,
     )
     worker.open()
-    while worker.step(0):
-        pass
+    while not all(task.is_running for task in worker.tasks):
+        worker.step(0)
     digits: dict[str, int] = {}
     sums: dict[str, int] = {}
     windows: dict[tuple[str, int], int] = {}
@@ -151,9 +152,9 @@ def _stores(
     return digits, sums, windows, last
 
 
-def restored_records(folder: Path) -> list[tuple[int, bool]]:
+def restored_records(site: Site) -> list[tuple[int, bool]]:
     """For each store that a start has restored: how many records, and whether that was the whole changelog."""
-    lines = (folder / "restored.log").read_text().splitlines()
+    lines = (site.folder / "restored.log").read_text().splitlines()
     return [
         (int(line.split(" restored ")[1].split()[0]), "all of its changelog" in line)
         for line in lines
@@ -161,9 +162,9 @@ def restored_records(folder: Path) -> list[tuple[int, bool]]:
     ]
 
 
-def changelog_records(folder: Path) -> int:
+def changelog_records(site: Site) -> int:
     """How many changelog records were ever written (by offset, so compaction does not matter)."""
-    log = EmbeddedLog.open(folder / "log.db")
+    log = site.open_log()
     partitions = [
         TopicPartition(name, partition)
         for name, info in log.topics().items()

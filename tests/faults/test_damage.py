@@ -11,6 +11,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.embedded import EmbeddedLog
 from tests.faults import application, plain
+from tests.faults.site import Site
 
 
 def work(folder: Path) -> None:
@@ -75,7 +76,7 @@ def test_damaged_files_are_replaced_from_the_changelog(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, damage: Callable[[Path], None]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    feed = plain.Feed(tmp_path, seed=5)
+    feed = plain.Feed(Site(tmp_path), seed=5)
     feed.write(4_000)
     work(tmp_path)
     found = sorted((tmp_path / "state").rglob(files))
@@ -85,7 +86,7 @@ def test_damaged_files_are_replaced_from_the_changelog(
     feed.write(4_000)
     feed.close()
     work(tmp_path)
-    plain.check(tmp_path, feed.written)
+    plain.check(Site(tmp_path), feed.written)
 
 
 def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
@@ -96,7 +97,7 @@ def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
     (tmp_path / store).mkdir()
     mine = tmp_path / store / "report.txt"
     mine.write_text("mine")
-    feed = plain.Feed(tmp_path, seed=5)
+    feed = plain.Feed(Site(tmp_path), seed=5)
     feed.write(4_000)
     work(tmp_path)
     for file in (tmp_path / "state").rglob("*.sst"):
@@ -109,7 +110,7 @@ def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
 
 @pytest.mark.timeout(120)
 def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_path: Path) -> None:
-    feed = plain.Feed(tmp_path, seed=9)
+    feed = plain.Feed(Site(tmp_path), seed=9)
     feed.write(4_000)
     log = EmbeddedLog.open(tmp_path / "log.db")
     worker = Worker(
@@ -131,13 +132,13 @@ def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_p
     worker.commit()
     worker.close()
     log.close()
-    plain.drain(tmp_path)
-    plain.check(tmp_path, feed.written)
+    plain.drain(Site(tmp_path))
+    plain.check(Site(tmp_path), feed.written)
 
 
 @pytest.mark.timeout(120)
 def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path: Path) -> None:
-    feed = plain.Feed(tmp_path, seed=13)
+    feed = plain.Feed(Site(tmp_path), seed=13)
     feed.write(4_000)
     work(tmp_path)
     log = EmbeddedLog.open(tmp_path / "log.db")
@@ -162,4 +163,4 @@ def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path:
     worker.commit()
     worker.close()
     log.close()
-    plain.check(tmp_path, feed.written)
+    plain.check(Site(tmp_path), feed.written)

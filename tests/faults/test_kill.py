@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import plain
+from tests.faults.site import Site
 
 KILLS = int(os.environ.get("FAULT_KILLS", "50"))
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
@@ -20,44 +21,42 @@ GAP_RECORDS_MAX = 30_000
 
 @pytest.mark.process
 @pytest.mark.timeout(300)
-def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(tmp_path: Path) -> None:
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(site: Site) -> None:
     seed = int(os.environ.get("FAULT_SEED", "20240229"))
     moments = random.Random(seed)
-    feed = plain.Feed(tmp_path, seed)
+    feed = plain.Feed(site, seed)
     killed_while_working = 0
     for _ in range(KILLS):
         feed.write(moments.randrange(3_000, 12_000))
-        process = plain.start(tmp_path)
+        process = plain.start(site)
         plain.wait_until_running(process)
         time.sleep(moments.uniform(0.0, 0.25))  # the moment of the kill is what is tested
         killed_while_working += process.poll() is None
         process.kill()
         process.communicate()
     feed.write(1_000)
-    plain.drain(tmp_path)
+    plain.drain(site)
     feed.close()
     assert killed_while_working == KILLS
-    plain.check(tmp_path, feed.written)
-    restored = plain.restored_records(tmp_path)
+    plain.check(site, feed.written)
+    restored = plain.restored_records(site)
     assert all(count <= GAP_RECORDS_MAX for count, _ in restored)
-    assert sum(count for count, _ in restored) < plain.changelog_records(tmp_path) // 2
+    assert sum(count for count, _ in restored) < plain.changelog_records(site) // 2
 
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("step", STEPS)
-def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(
-    tmp_path: Path, step: str
-) -> None:
-    feed = plain.Feed(tmp_path, seed=7)
+def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(site: Site, step: str) -> None:
+    feed = plain.Feed(site, seed=7)
     for occurrence in (1, 2, 3):
         feed.write(4_000)
-        process = plain.start(tmp_path, "--stop-at", f"{step}:{occurrence}")
+        process = plain.start(site, "--stop-at", f"{step}:{occurrence}")
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
-    plain.drain(tmp_path)
+    plain.drain(site)
     feed.close()
-    plain.check(tmp_path, feed.written)
+    plain.check(site, feed.written)
 
 
 @pytest.mark.process
@@ -65,10 +64,10 @@ def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(
 def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changelog(tmp_path: Path) -> None:
     """RocksDB's WAL is not synced, so a power loss may cut it anywhere; SQLite's is, at every commit."""
     cuts = random.Random(11)
-    feed = plain.Feed(tmp_path, seed=11)
+    feed = plain.Feed(Site(tmp_path), seed=11)
     for _ in range(6):
         feed.write(4_000)
-        process = plain.start(tmp_path)
+        process = plain.start(Site(tmp_path))
         plain.wait_until_running(process)
         time.sleep(cuts.uniform(0.05, 0.3))
         process.kill()
@@ -77,19 +76,19 @@ def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changel
             size = wal.stat().st_size
             if wal.name[:-4].isdigit() and size:
                 os.truncate(wal, cuts.randrange(size))
-    plain.drain(tmp_path)
+    plain.drain(Site(tmp_path))
     feed.close()
-    plain.check(tmp_path, feed.written)
+    plain.check(Site(tmp_path), feed.written)
 
 
 @pytest.mark.process
 @pytest.mark.timeout(120)
-def test_deleted_store_is_restored_from_its_changelog(tmp_path: Path) -> None:
-    feed = plain.Feed(tmp_path, seed=3)
+def test_deleted_store_is_restored_from_its_changelog(site: Site) -> None:
+    feed = plain.Feed(site, seed=3)
     feed.write(10_000)
-    plain.drain(tmp_path)
-    shutil.rmtree(tmp_path / "state")
-    plain.drain(tmp_path)
+    plain.drain(site)
+    shutil.rmtree(site.folder / "state")
+    plain.drain(site)
     feed.close()
-    plain.check(tmp_path, feed.written)
-    assert all(whole for _, whole in plain.restored_records(tmp_path))
+    plain.check(site, feed.written)
+    assert all(whole for _, whole in plain.restored_records(site))

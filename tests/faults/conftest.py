@@ -1,0 +1,25 @@
+"""Where the applications of these tests run: on a file, and on a broker of their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.testing import LocalKafka
+from tests.faults.site import Site
+
+
+@pytest.fixture
+def kafka() -> Iterator[LocalKafka]:
+    reason = LocalKafka.unavailable()
+    if reason is not None:
+        pytest.skip(f"no Kafka can be started here: {reason}")
+    with LocalKafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    if request.param == "embedded":
+        return Site(tmp_path)
+    return Site(tmp_path, request.getfixturevalue("kafka").bootstrap_servers)

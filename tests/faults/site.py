@@ -1,0 +1,47 @@
+"""Where the application to be killed runs: its folder, and its log, a file there or a cluster."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import Log
+
+__all__ = ["Site"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place for one application. Without `servers` its log is a file in the folder."""
+
+    folder: Path
+    servers: str | None = None
+    is_exactly_once: bool = True
+
+    def open_log(self) -> Log:
+        """Open the log."""
+        if self.servers is None:
+            return EmbeddedLog.open(self.folder / "log.db")
+        from headrace.kafka.log import KafkaLog
+        from headrace.kafka.options import ConnectionSettings, KafkaOptions
+
+        values = {"bootstrap.servers": self.servers, "transaction.timeout.ms": 10_000}
+        return KafkaLog(ConnectionSettings.of(values), KafkaOptions.of(values))
+
+    def options(self) -> list[str]:
+        """Return what the application's command line needs to find the same place."""
+        options = [str(self.folder)]
+        if self.servers is not None:
+            options += ["--bootstrap-servers", self.servers]
+        if not self.is_exactly_once:
+            options += ["--at-least-once"]
+        return options
+
+    @classmethod
+    def of(cls, folder: Path, servers: str | None, *, at_least_once: bool) -> "Site":
+        """Make a site of what a command line said."""
+        return cls(folder, servers, not at_least_once)
+
+    @property
+    def transactional_id(self) -> str | None:
+        """The id of the application's transactions."""
+        return "faults-1" if self.is_exactly_once else None
