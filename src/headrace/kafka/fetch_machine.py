@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
-from headrace.kafka.fetch_errors import Reaction, made_again, metadata_reaction, refused
 from headrace.kafka.fetch_messages import (
     AskBounds,
     AskMetadata,
@@ -21,22 +20,18 @@ from headrace.kafka.fetch_messages import (
     FetchedPartition,
     FetchLimits,
     PartitionFetch,
-    PartitionLeader,
     Request,
     Taken,
     TopicLeaders,
 )
+from headrace.kafka.fetch_metadata import MetadataWatch, take_topic
 from headrace.kafka.fetch_partition import PartitionState, Stage
-from headrace.log.admission import unknown_topic
 
 __all__ = ["FetchMachine"]
 
 #: How long a broker may hold an answer back (ms) while partitions of it are left out of the request: a resumed one
 #: waits for that answer, since a broker serves a connection's requests one after another.
 _SHORT_WAIT_MS = 25
-
-#: How long metadata may not know a topic (s): a broker hears of a new one a moment after the one that made it.
-_MISSING_SECONDS = 1.0
 
 _NEVER = float("inf")
 
@@ -60,14 +55,10 @@ class FetchMachine:
         # In the order in which data is handed out: what was served goes behind the others.
         self._turns: dict[TopicPartition, PartitionState] = {}
         self._generation = 0
-        self._topics: dict[str, TopicLeaders] = {}
+        self._metadata = MetadataWatch(limits)
         self._fetching: dict[int, int] = {}  # broker -> the bytes that may come
         self._node_retry_at: dict[int, float] = {}
         self._node_attempts: dict[int, int] = {}
-        self._asked_metadata: AskMetadata | None = None
-        self._asked_metadata_at = -_NEVER
-        self._metadata_at = _NEVER
-        self._metadata_attempts = 0
         self._fatal: LogError | None = None
         self._has_changed = False
         self._wake_at = _NEVER
@@ -82,13 +73,13 @@ class FetchMachine:
             state = PartitionState(place, position, self._next_generation(), self._limits)
             state.is_paused = before is not None and before.is_paused
             self._partitions[place] = self._turns[place] = state
-            known = self._topics.get(place.topic)
+            known = self._metadata.known(place.topic)
             if known is None:
-                self._metadata_at = now
+                self._metadata.want(now, at_once=True)
             else:
-                self._take_metadata(state, known, now)
+                take_topic(state, known, self._next_generation(), now)
                 if state.stage is Stage.LEADERLESS:
-                    self._want_metadata(now)
+                    self._metadata.want(now)
 
     def unassign(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions; ones that are not assigned are ignored."""
@@ -96,15 +87,13 @@ class FetchMachine:
         for place in partitions:
             self._partitions.pop(place, None)
             self._turns.pop(place, None)
-        # What is known of a topic ages while nobody reads it: it may be made again until it is assigned again.
-        assigned = {place.topic for place in self._partitions}
-        self._topics = {name: topic for name, topic in self._topics.items() if name in assigned}
+        self._metadata.keep({place.topic for place in self._partitions})
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Hand out nothing of partitions, and ask for nothing more of them. What was fetched is kept, up to a limit."""
         for place in partitions:
             if state := self._partitions.get(place):
-                state.is_paused = True
+                state.pause()
         self._drop_paused()
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
@@ -130,12 +119,18 @@ class FetchMachine:
             )
         return state
 
-    def undecided(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether metadata has not said yet if one of these exists."""
-        return any(
-            self._partitions[place].stage is Stage.LEADERLESS and not self._partitions[place].is_known
-            for place in partitions
-        )
+    def undecided(self, partitions: Iterable[TopicPartition]) -> TopicPartition | None:
+        """Return the first of these of which metadata has not said yet whether it exists.
+
+        Raises:
+            LogError: what no broker can mend; once.
+        """
+        self._raise_fatal()
+        for place in partitions:
+            state = self._partitions[place]
+            if not state.is_known and state.stage is not Stage.FAILED:
+                return place
+        return None
 
     def failure(self, partitions: Iterable[TopicPartition]) -> LogError | None:
         """The error of the first of these that has failed."""
@@ -150,9 +145,7 @@ class FetchMachine:
             LogError: a partition cannot be read on, and all that was fetched of it before is handed out; every call
                 raises it until the partition is assigned anew or unassigned. Also what no broker can mend: once.
         """
-        if self._fatal is not None:
-            error, self._fatal = self._fatal, None
-            raise error
+        self._raise_fatal()
         for state in self._turns.values():
             if state.error is not None and not state.runs and not state.is_paused:
                 raise state.error.with_traceback(None)
@@ -166,6 +159,11 @@ class FetchMachine:
             self._turns[state.place] = self._turns.pop(state.place)
         self._has_changed |= bool(taken)
         return taken
+
+    def _raise_fatal(self) -> None:
+        if self._fatal is not None:
+            error, self._fatal = self._fatal, None
+            raise error
 
     def damaged(self, taken: Taken, error: LogError) -> None:
         """Say that data which was handed out cannot be decoded; `take` raises `error` from now on."""
@@ -185,19 +183,13 @@ class FetchMachine:
         self._has_changed = False
         self._wake_at = _NEVER
         self._drop_paused()
-        found: list[Request] = [*self._metadata_request(now), *self._bound_requests(now)]
-        found += self._fetches(now)
+        found: list[Request] = [*self._bound_requests(now), *self._fetches(now)]
+        if self._partitions:
+            metadata = self._metadata.request((place.topic for place in self._partitions), now)
+            if metadata is not None:
+                found.append(metadata)
+            self._wake_at = min(self._wake_at, self._metadata.wake_at)
         return found
-
-    def _metadata_request(self, now: float) -> Iterator[AskMetadata]:
-        if self._asked_metadata is not None or not self._partitions:
-            return
-        if now < self._metadata_at:
-            self._wake_at = min(self._wake_at, self._metadata_at)
-            return
-        request = AskMetadata(tuple(sorted({place.topic for place in self._partitions})))
-        self._asked_metadata, self._asked_metadata_at, self._metadata_at = request, now, _NEVER
-        yield request
 
     def _is_due(self, state: PartitionState, node: int, now: float) -> bool:
         due_at = max(state.retry_at, self._node_retry_at.get(node, 0.0))
@@ -277,7 +269,7 @@ class FetchMachine:
             if state.fetched(found, self._next_generation(), now):
                 self._partitions[state.place] = self._partitions.pop(state.place)
             if state.stage is Stage.LEADERLESS:
-                self._want_metadata(now)
+                self._metadata.want(now)
 
     def bounds_found(self, request: AskBounds, answers: Iterable[BoundAnswer], now: float) -> None:
         """Take in the answer to a question for bounds."""
@@ -289,26 +281,25 @@ class FetchMachine:
                 missing = BoundAnswer(asked.partition, error=ErrorCode.UNKNOWN_SERVER_ERROR)
                 state.bound_found(found.get(asked.partition, missing), now)
                 if state.stage is Stage.LEADERLESS:
-                    self._want_metadata(now)
+                    self._metadata.want(now)
 
     def failed(self, request: Request, now: float, fatal: LogError | None = None) -> None:
         """Take in that a request has no answer and will have none; `fatal` is what trying again does not mend."""
         self._fatal = fatal or self._fatal
         self._has_changed = True
         if isinstance(request, AskMetadata):
-            self._asked_metadata = None
-            self._metadata_at = now + self._metadata_pause()
+            self._metadata.failed(now)
             return
         if isinstance(request, Fetch):
             self._fetching.pop(request.node_id, None)
         attempts = self._node_attempts.get(request.node_id, 0)
         self._node_attempts[request.node_id] = attempts + 1
-        self._node_retry_at[request.node_id] = now + self._pause(attempts)
+        self._node_retry_at[request.node_id] = now + self._limits.pause_s(attempts)
         for asked in request.partitions:
             state = self._asked(asked)
             if state is not None:
                 state.lost_leader(now)
-        self._want_metadata(now)
+        self._metadata.want(now)
 
     def _answered(self, node_id: int) -> None:
         self._has_changed = True
@@ -325,72 +316,14 @@ class FetchMachine:
     def metadata_found(self, topics: Mapping[str, TopicLeaders], now: float) -> None:
         """Take in what a broker says of the topics that were asked for; one that is not there does not exist."""
         self._has_changed = True
-        asked, self._asked_metadata = self._asked_metadata, None
-        names = set(asked.topics) if asked else set(topics)
-        missing = TopicLeaders(error=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        for state in list(self._partitions.values()):
-            if state.place.topic in names:
-                topic = topics.get(state.place.topic, missing)
-                self._topics[state.place.topic] = topic
-                self._take_metadata(state, topic, now)
-        open_ = [state for state in self._partitions.values() if state.needs_metadata]
-        if not open_:
-            self._metadata_attempts = 0
-            self._metadata_at = min(self._metadata_at, now + self._limits.metadata_max_age_ms / 1000)
-        elif any(state.place.topic not in names for state in open_):
-            self._metadata_at = now
-        else:
-            self._metadata_at = now + self._metadata_pause()
-
-    def _take_metadata(self, state: PartitionState, topic: TopicLeaders, now: float) -> None:
-        found = topic.partitions.get(state.place.partition)
-        reaction = metadata_reaction(topic.error)
-        if reaction is Reaction.TAKE:
-            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if found is None else found.error
-            reaction = metadata_reaction(error)
-        else:
-            error = topic.error
-        if reaction is Reaction.MISSING:
-            self._is_missing(state, topic, now)
-            return
-        state.missing_since = None
-        if reaction is Reaction.FAIL:
-            state.fail(refused(state.place, state.position, error))
-            return
-        state.is_known = True
-        if topic.id and state.topic_id and topic.id != state.topic_id:
-            state.fail(made_again(state.place, state.position))
-            return
-        state.topic_id = topic.id or state.topic_id
-        if found is not None and found.leader >= 0 and not self._is_older(state, found):
-            state.led_by(found.leader, found.leader_epoch, self._next_generation())
-
-    @staticmethod
-    def _is_older(state: PartitionState, found: PartitionLeader) -> bool:
-        """Whether this broker's news are older than what is known already."""
-        return 0 <= found.leader_epoch < state.leader_epoch
-
-    @staticmethod
-    def _is_missing(state: PartitionState, topic: TopicLeaders, now: float) -> None:
-        if state.missing_since is None:
-            state.missing_since = now
-        if now - state.missing_since >= _MISSING_SECONDS and state.stage is not Stage.FAILED:
-            is_topic = metadata_reaction(topic.error) is Reaction.MISSING
-            state.fail(unknown_topic("read", state.place.topic, None if is_topic else state.place.partition))
-
-    def _want_metadata(self, now: float) -> None:
-        """Ask for metadata soon, but not at every error."""
-        soon = max(now, self._asked_metadata_at + self._limits.retry_backoff_ms / 1000)
-        self._metadata_at = min(self._metadata_at, soon)
-
-    def _metadata_pause(self) -> float:
-        pause = self._pause(self._metadata_attempts)
-        self._metadata_attempts += 1
-        return pause
-
-    def _pause(self, attempts: int) -> float:
-        pause_ms = min(self._limits.retry_backoff_ms << min(attempts, 16), self._limits.retry_backoff_max_ms)
-        return pause_ms / 1000
+        told = self._metadata.found(topics)
+        self._metadata.keep({place.topic for place in self._partitions})
+        for state in self._partitions.values():
+            topic = told.get(state.place.topic)
+            if topic is not None:
+                take_topic(state, topic, self._next_generation(), now)
+        waiting = {state.place.topic for state in self._partitions.values() if state.needs_metadata}
+        self._metadata.plan(waiting, told, now)
 
     def _next_generation(self) -> int:
         self._generation += 1

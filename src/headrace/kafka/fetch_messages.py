@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
@@ -46,6 +46,10 @@ class FetchLimits:
     metadata_max_age_ms: int = 300_000
     retry_backoff_ms: int = 100
     retry_backoff_max_ms: int = 1000
+
+    def pause_s(self, attempts: int) -> float:
+        """How long to wait (s) after this many tries that failed before."""
+        return min(self.retry_backoff_ms << min(attempts, 16), self.retry_backoff_max_ms) / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,7 @@ class AskMetadata:
 Request: TypeAlias = Fetch | AskBounds | AskMetadata
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedPartition:
+class FetchedPartition(NamedTuple):
     """What a broker answered for one partition. -1 stands for *not said* in all offsets.
 
     Attributes:
@@ -140,6 +143,7 @@ class FetchAnswer:
 
     partitions: Sequence[FetchedPartition]
     error: ErrorCode = ErrorCode.NONE
+    throttle_time_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,13 +105,18 @@ class PartitionState:
 
     def delay(self, now: float) -> None:
         """Ask nothing for a while, each time for longer."""
-        pause_ms = min(
-            self.limits.retry_backoff_ms << min(self.attempts, 16), self.limits.retry_backoff_max_ms
-        )
-        self.retry_at = now + pause_ms / 1000
+        self.retry_at = now + self.limits.pause_s(self.attempts)
         self.attempts += 1
 
     # What happens to it.
+
+    def pause(self) -> None:
+        """Hand out nothing for a while. What is kept no longer holds on to the whole answer that it came with."""
+        self.is_paused = True
+        self.runs = deque(
+            FetchedRun(run.offset, run.answer._replace(records=bytes(run.answer.records)))
+            for run in self.runs
+        )
 
     def led_by(self, leader: int, leader_epoch: int, generation: int) -> None:
         """Take in what metadata says. An answer of the leader before is no longer waited for."""
@@ -171,7 +176,7 @@ class PartitionState:
             self._diverged(answer, generation, now)
             return False
         self.attempts = 0
-        self.end = max(self.end or 0, answer.last_stable_offset, answer.next_offset)
+        self.end = max(self.end or 0, answer.last_stable_offset)
         if answer.preferred_replica >= 0 and answer.preferred_replica != self.leader:
             self.replica = answer.preferred_replica
             self.replica_until = now + self.limits.metadata_max_age_ms / 1000
@@ -179,8 +184,12 @@ class PartitionState:
             return (
                 False  # nothing new, or a single batch larger than its share: it comes when its turn is first
             )
+        if self.is_paused:
+            answer = answer._replace(records=bytes(answer.records))
         self.runs.append(FetchedRun(self.fetch_offset, answer))
         self.kept_bytes += len(answer.records)
+        # A broker tells the end as it was before it read: it may have sent more.
+        self.end = max(self.end, answer.next_offset)
         self.fetch_offset, self.last_epoch = answer.next_offset, answer.last_epoch
         self._doubts = 0
         return True
