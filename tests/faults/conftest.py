@@ -10,10 +10,7 @@ from tests.faults.site import Site
 
 
 @pytest.fixture
-def kafka() -> Iterator[LocalKafka]:
-    reason = LocalKafka.unavailable()
-    if reason is not None:
-        pytest.skip(f"no Kafka can be started here: {reason}")
+def kafka(local_kafka_is_there: None) -> Iterator[LocalKafka]:
     with LocalKafka() as kafka:
         yield kafka
 
