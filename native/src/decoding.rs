@@ -150,6 +150,11 @@ impl<'py> Decoder<'py> {
             return Err("its offset is out of order");
         }
         *previous_delta = record.offset_delta;
+        let offset = batch.base_offset + i64::from(record.offset_delta);
+        let headers = if record.headers == 0 { None } else { Some(self.headers_of(&record)?) };
+        if offset < fetch_offset {
+            return Ok(());
+        }
         let timestamp = if batch.has_log_append_time() {
             batch.max_timestamp
         } else {
@@ -158,11 +163,6 @@ impl<'py> Decoder<'py> {
                 .checked_add(record.timestamp_delta)
                 .ok_or("its timestamp has more than 64 bits")?
         };
-        let offset = batch.base_offset + i64::from(record.offset_delta);
-        let headers = if record.headers == 0 { None } else { Some(self.headers_of(&record)?) };
-        if offset < fetch_offset {
-            return Ok(());
-        }
         self.offsets.push(offset);
         let timestamp = self.timestamp(timestamp);
         self.timestamps.push(timestamp);
@@ -170,11 +170,11 @@ impl<'py> Decoder<'py> {
         self.keys.push(key);
         let value = self.bytes(record.value);
         self.values.push(value);
-        if let Some((headers, size_bytes)) = headers {
+        if let Some(headers) = headers {
             // The rows before the first one that has headers have none.
             let (rows, no_headers) = (self.keys.len() - 1, &self.no_headers);
             self.headers.get_or_insert_with(|| vec![no_headers.clone(); rows]).push(headers);
-            self.size_bytes += size_bytes;
+            self.size_bytes += record.rest.len();
         } else if let Some(all) = &mut self.headers {
             all.push(self.no_headers.clone());
         }
@@ -207,19 +207,17 @@ impl<'py> Decoder<'py> {
     }
 
     #[inline(never)]
-    fn headers_of(&mut self, record: &Record<'_>) -> Result<(Row<'py>, usize), Flaw> {
+    fn headers_of(&mut self, record: &Record<'_>) -> Result<Row<'py>, Flaw> {
         let mut rest = record.rest;
         if record.headers > rest.len() / 2 {
             return Err("it has more headers than bytes for them");
         }
-        let mut size_bytes = 0;
         let mut headers = Vec::with_capacity(record.headers);
         for _ in 0..record.headers {
             let length =
                 usize::try_from(varint(&mut rest)?).map_err(|_| "a header's name has a negative length")?;
             let name = take(&mut rest, length)?;
             let value = nullable(&mut rest)?;
-            size_bytes += name.len() + value.map_or(0, <[u8]>::len);
             let value = match value {
                 None => self.none.clone(),
                 Some(bytes) => PyBytes::new(self.py, bytes).into_any(),
@@ -233,7 +231,7 @@ impl<'py> Decoder<'py> {
             return Err("it is longer than its fields");
         }
         let headers = PyTuple::new(self.py, headers).map_err(|_| "its headers do not fit into memory")?;
-        Ok((headers.into_any(), size_bytes))
+        Ok(headers.into_any())
     }
 
     /// Turns a header's name to text; malformed UTF-8 is replaced, as Java does, so that it stops nobody.
@@ -313,11 +311,12 @@ impl Scratch<'_> {
         }
         let (buffer, decompressor) = (&mut self.buffer, &mut self.decompressor);
         buffer.clear();
-        let records = batch.records;
-        let done = if records.len() < DETACH_BYTES_MIN {
-            decompressor.decompress(codec, records, buffer)
+        let done = if batch.records.len() < DETACH_BYTES_MIN {
+            decompressor.decompress(codec, batch.records, buffer)
         } else {
-            self.py.detach(|| decompressor.decompress(codec, records, buffer))
+            // A copy: without the GIL, the owner of a bytearray could write to it meanwhile.
+            let records = batch.records.to_vec();
+            self.py.detach(|| decompressor.decompress(codec, &records, buffer))
         };
         done.map_err(|what| crate::batch::corrupt(batch.base_offset, &format!("{}: {what}", codec.name())))?;
         Ok(&self.buffer)
