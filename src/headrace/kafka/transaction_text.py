@@ -1,0 +1,51 @@
+"""What the machines for transactions and group offsets say of a request: its purpose, and the worst of its errors."""
+
+from headrace.base.ids import TopicPartition
+from headrace.kafka.error_codes import ErrorCode
+from headrace.kafka.transaction_errors import Reaction, reaction
+from headrace.kafka.transaction_messages import (
+    AddOffsets,
+    AddPartitions,
+    Answer,
+    EndTransaction,
+    FindCoordinator,
+    InitProducer,
+    OffsetCommit,
+    Request,
+    TransactionalOffsetCommit,
+)
+
+__all__ = ["attempt", "worst"]
+
+# Where an answer has several errors, the one that ends most decides.
+_SEVERITY = {each: rank for rank, each in enumerate(Reaction)}
+
+
+def attempt(request: Request) -> str:
+    """Say what was attempted."""
+    match request:
+        case FindCoordinator():
+            return f"cannot find the coordinator of {request.kind.name.lower()} {request.key!r}"
+        case InitProducer(transactional_id=None):
+            return "cannot get a producer id"
+        case InitProducer():
+            return f"cannot begin with transactional id {request.transactional_id!r}"
+        case AddPartitions():
+            return f"cannot add partitions to the transaction of {request.transactional_id!r}"
+        case AddOffsets():
+            return f"cannot add offsets of group {request.group!r} to the transaction of {request.transactional_id!r}"
+        case TransactionalOffsetCommit() | OffsetCommit():
+            return f"cannot commit offsets of group {request.group!r}"
+        case EndTransaction():
+            verb = "commit" if request.is_commit else "abort"
+            return f"cannot {verb} the transaction of {request.transactional_id!r}"
+
+
+def worst(request: Request, answer: Answer) -> tuple[ErrorCode, TopicPartition | None]:
+    """Return the code of an answer that decides, and the partition that it is about, if it is about one."""
+    code: ErrorCode = answer.error
+    place: TopicPartition | None = None
+    for each, found in answer.errors.items():
+        if _SEVERITY[reaction(request, found)] > _SEVERITY[reaction(request, code)]:
+            code, place = found, each
+    return code, place

@@ -1,0 +1,434 @@
+"""`Writer` on a Kafka cluster: encodes, drives the machines that decide, and waits for what they say.
+
+The caller's thread does everything: an append sends what is ready and takes answers that are there, without waiting; a
+commit waits. Decisions are in `produce_machine`, `transaction_machine` and `offsets_commit_machine`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from headrace.base.columns import Columns
+from headrace.base.errors import LogError, ProductionError, StateError, TransactionAbortedError
+from headrace.base.ids import TopicPartition
+from headrace.kafka.codec import encode_batch
+from headrace.kafka.network import ApiMessage, Network, NetworkError
+from headrace.kafka.offsets_commit_machine import OffsetsCommitMachine
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce_machine import ProduceMachine
+from headrace.kafka.produce_messages import AskLeaders, Failure, FailureKind, Produce, ProduceLimits
+from headrace.kafka.produce_wire import produce_request, read_produced
+from headrace.kafka.transaction_machine import TransactionMachine
+from headrace.kafka.transaction_messages import (
+    NO_IDENTITY,
+    NO_MEMBER,
+    AbortRequested,
+    Answered,
+    CommitFailed,
+    CommitRequested,
+    FindCoordinator,
+    GroupMember,
+    Opened,
+    Request,
+    RequestFailed,
+    Touched,
+    TransactionLimits,
+)
+from headrace.kafka.transaction_state import State
+from headrace.kafka.transaction_wire import has_newest_protocol, read_answer, transaction_request
+from headrace.kafka.writer_errors import error_of
+from headrace.kafka.writer_topics import WriterTopics
+from headrace.log.admission import check_columns
+from headrace.log.port import CommittedOffset, TopicInfo
+
+__all__ = ["KafkaWriter"]
+
+#: Appends wait while so much is not acknowledged: memory, and what is lost with a connection, stay bounded.
+_QUEUED_BYTES_MAX = 64 * 1024 * 1024
+
+#: How long `close` tries to abort. After it the coordinator does so when transaction.timeout.ms is over.
+_CLOSE_SECONDS = 5.0
+
+_LONGEST_PUMP_MS = 1000
+
+
+class KafkaWriter:
+    """Writes to a Kafka cluster: exactly once with a transactional id, at least once without. See `Writer`.
+
+    Making one blocks until the producer has its id (`default.api.timeout.ms` at most): with a transactional id, that
+    ends the transaction that an older instance has left open, and fences it. So whoever makes the writer first reads
+    committed offsets that stay. Kafka Streams does the same (initTransactions before anything is read).
+
+    Attributes:
+        member: who commits offsets, in the group's eyes. Set it whenever the membership moves.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        options: KafkaOptions,
+        group: str,
+        transactional_id: str | None = None,
+        *,
+        topics: Callable[[str], TopicInfo],
+        network: Network | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        is_newest_protocol: bool | None = None,
+    ) -> None:
+        """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
+
+        `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
+
+        Raises:
+            LogError: the cluster cannot be reached, or refuses the producer; says why.
+        """
+        self.member: GroupMember = NO_MEMBER
+        self._options = options
+        self._transactional_id = transactional_id
+        self._clock = clock
+        self._call_timeout_ms = settings.request_timeout_ms
+        self._seconds_max = (options.delivery_timeout_ms + settings.request_timeout_ms) / 1000
+        self._topics = WriterTopics(topics)
+        self._network = network or Network(settings, purpose=f"writer-{transactional_id or group}")
+        try:
+            if network is None:
+                self._network.connect()
+            found = transactional_id is not None and has_newest_protocol(self._network)
+            self._is_newest = found and is_newest_protocol is not False
+            self._produce = ProduceMachine(
+                ProduceLimits(
+                    request_bytes_max=options.max_request_size,
+                    delivery_timeout_ms=options.delivery_timeout_ms,
+                    retry_backoff_ms=settings.retry_backoff_ms,
+                    retry_backoff_max_ms=settings.retry_backoff_max_ms,
+                )
+            )
+            limits = TransactionLimits(
+                timeout_ms=options.transaction_timeout_ms,
+                retry_backoff_ms=settings.retry_backoff_ms,
+                retry_backoff_max_ms=settings.retry_backoff_max_ms,
+            )
+            self._machine: TransactionMachine | OffsetsCommitMachine = (
+                OffsetsCommitMachine(group, limits)
+                if transactional_id is None
+                else TransactionMachine(transactional_id, group, limits, is_newest_protocol=self._is_newest)
+            )
+            self._stamped = NO_IDENTITY
+            self._touched: set[TopicPartition] = set()
+            self._pending_bytes = 0
+            self._has_failed = False
+            self._is_closed = False
+            self._open(settings.default_api_timeout_ms / 1000)
+        except BaseException:
+            self._network.close()
+            raise
+
+    def _open(self, seconds: float) -> None:
+        self._machine.handle(Opened(), self._clock())
+        if not self._drive(lambda: self._machine.is_settled, seconds):
+            who = "a producer" if self._transactional_id is None else f"{self._transactional_id!r}"
+            raise LogError(
+                f"cannot begin to write as {who}: no coordinator gave it an id within default.api.timeout.ms "
+                f"({seconds:g} s); look whether all brokers are up, and topic __transaction_state has its leaders"
+            )
+        self._raise_if_useless()
+
+    # ── the port ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def append(self, topic: str, partition: int, columns: Columns) -> None:
+        """See `Writer.append`. Encodes at once; waits only while 64 MB are not acknowledged yet.
+
+        Raises:
+            SerializationError: a key or value is neither bytes nor None; nothing was appended.
+            ProductionError: a record is too large; nothing was appended.
+            FencedError: another writer with the transactional id has taken over.
+            TransactionAbortedError: the transaction cannot be committed any more.
+            LogError: the topic is compacted and a key is None; or the brokers refuse this writer.
+        """
+        self._check_usable("append")
+        known = self._topics.find("append to", topic, partition)
+        check_columns(topic, known.policy, columns)
+        if not columns:
+            return
+        self._settle()
+        self._raise_if_failed()
+        for data, count in self._encode(TopicPartition(topic, partition), columns, known.batch_bytes_max):
+            self._produce.append(TopicPartition(topic, partition), data, count)
+            self._pending_bytes += len(data)
+        self._turn(0)
+        if self._produce.queued_bytes > _QUEUED_BYTES_MAX:
+            self._drive(lambda: self._produce.queued_bytes <= _QUEUED_BYTES_MAX or self._is_lost())
+
+    def _encode(
+        self, place: TopicPartition, columns: Columns, topic_bytes_max: int
+    ) -> list[tuple[bytes, int]]:
+        """Encode columns as batches that the topic takes, stamped with the numbers that follow."""
+        if self._machine.identity != self._stamped:
+            self._produce.reset_sequences()
+            self._stamped = self._machine.identity
+        learnt = self._produce.batch_bytes_max(place.topic)
+        bytes_max = min(topic_bytes_max, self._options.max_request_size)
+        if learnt is not None:
+            bytes_max = min(bytes_max, learnt)
+        headers = columns.headers if any(columns.headers) else None
+        sequence = self._produce.next_sequence(place)
+        batches = []
+        start, count = 0, len(columns)
+        while start < count:
+            data, end = encode_batch(
+                columns.keys,
+                columns.values,
+                columns.timestamps,
+                headers,
+                start,
+                bytes_max,
+                compression=self._options.compression_type,
+                producer_id=self._stamped.producer_id,
+                producer_epoch=self._stamped.epoch,
+                base_sequence=(sequence + start) % 2**31,
+                is_transactional=self._transactional_id is not None,
+            )
+            if len(data) > min(topic_bytes_max, self._options.max_request_size):
+                raise ProductionError(
+                    f"cannot write a record to topic {place.topic!r}: as a batch it has {len(data)} bytes; the topic's "
+                    f"max.message.bytes is {topic_bytes_max} and max.request.size is {self._options.max_request_size}. "
+                    f"Raise the smaller one, or store large objects elsewhere and a reference in the topic",
+                    topic=place.topic,
+                    partition=place.partition,
+                )
+            batches.append((data, end - start))
+            start = end
+        return batches
+
+    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+        """See `Writer.commit`. Blocks until the outcome is known, or `delivery.timeout.ms` is over.
+
+        Raises:
+            TransactionAbortedError: not committed, or not known to be. `abort` then waits until it is known, so that
+                offsets read after it are those that stay.
+            FencedError: another writer with the transactional id has taken over.
+            UnknownTopicError: a topic was deleted meanwhile; nothing was committed.
+            ProductionError: the brokers refuse a record; nothing was committed.
+        """
+        self._check_usable("commit")
+        if not self._pending_bytes and not offsets:
+            return {}
+        self._has_failed = True
+        for place in offsets:
+            self._topics.find("commit an offset of", place.topic, place.partition)
+        self._settle()
+        self._produce.flush()
+        if not self._drive(lambda: self._produce.is_idle or self._is_lost()):
+            self._fail("its records were not all acknowledged")
+        self._raise_if_failed()
+        self._machine.handle(CommitRequested(offsets, self.member), self._clock())
+        self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
+        if not self._machine.was_committed:
+            if self._machine.state is State.ENDING_COMMIT:
+                raise TransactionAbortedError(
+                    f"cannot commit the transaction of {self._transactional_id!r}: its outcome is not known, since no "
+                    f"coordinator answered within delivery.timeout.ms; abort finds it out, then read committed offsets"
+                )
+            if not self._machine.is_settled:
+                self._fail("its offsets were not committed")
+            self._raise_if_failed()
+        ends = self._produce.ends()
+        self._produce.forget_ends()
+        self._begin_anew()
+        return ends
+
+    def abort(self) -> None:
+        """See `Writer.abort`. Blocks until the coordinator says that the transaction is over, one way or the other.
+
+        Raises:
+            LogError: it does not say so within `delivery.timeout.ms`; abort again, or make another writer.
+        """
+        if self._is_closed:
+            return
+        self._produce.discard()
+        if not self._finish(self._seconds_max):
+            self._has_failed = True
+            raise LogError(
+                f"cannot abort the transaction of {self._transactional_id!r}: no coordinator answered within "
+                f"delivery.timeout.ms; look whether all brokers are up, and abort again"
+            )
+        self._begin_anew()
+
+    @property
+    def pending_bytes(self) -> int:
+        """See `Writer.pending_bytes`. Encoded, and compressed."""
+        return self._pending_bytes
+
+    def close(self) -> None:
+        """See `Writer.close`. Waits for an abort for a few seconds at most."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._produce.discard()
+            self._finish(_CLOSE_SECONDS)
+        except NetworkError:
+            pass  # the coordinator aborts what is open when its time is over
+        finally:
+            self._network.close()
+
+    # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_usable(self, attempt: str) -> None:
+        if self._is_closed:
+            raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
+        self._raise_if_useless()
+        if self._has_failed:
+            raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")
+
+    def _is_lost(self) -> bool:
+        """Whether the open transaction cannot be committed any more."""
+        return self._produce.failure is not None or self._machine.failure is not None
+
+    def _raise_if_useless(self) -> None:
+        if self._machine.state in (State.FENCED, State.FATAL) and self._machine.failure is not None:
+            raise error_of(self._machine.failure, self._machine.state)
+
+    def _raise_if_failed(self) -> None:
+        """Raise what is wrong with the open transaction, after finding out whether another writer has taken over."""
+        if not self._is_lost():
+            return
+        self._has_failed = True
+        self._tell_machine()
+        self._drive(lambda: self._machine.is_settled)
+        failure = self._machine.failure or self._produce.failure
+        if failure is not None:
+            raise error_of(failure, self._machine.state)
+
+    def _fail(self, what: str) -> None:
+        """Give up for lack of time."""
+        text = f"cannot commit: {what} within delivery.timeout.ms; look whether all brokers are up"
+        self._machine.handle(CommitFailed(Failure(FailureKind.ABORT, text)), self._clock())
+
+    def _finish(self, seconds: float) -> bool:
+        """End what is open, whatever it is; return whether that is done."""
+        deadline = self._clock() + seconds
+
+        def drive(is_done: Callable[[], bool]) -> bool:
+            return self._drive(is_done, deadline - self._clock())
+
+        if self._machine.waits_for_broker and not drive(lambda: self._produce.in_flight == 0):
+            return False
+        if not drive(lambda: self._machine.is_settled):
+            return False
+        self._machine.handle(AbortRequested(), self._clock())
+        return drive(lambda: self._machine.is_settled)
+
+    def _begin_anew(self) -> None:
+        self._touched.clear()
+        self._pending_bytes = 0
+        self._has_failed = False
+        self._topics.forget()
+
+    def _settle(self) -> None:
+        """Wait for an id, where the last transaction was followed by a request for a new one."""
+        if not self._machine.is_settled and not self._drive(lambda: self._machine.is_settled):
+            self._has_failed = True
+            raise TransactionAbortedError(
+                "cannot begin a transaction: no coordinator answers; abort and try again"
+            )
+        self._raise_if_useless()
+
+    # ── driving ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _drive(self, is_done: Callable[[], bool], seconds: float | None = None) -> bool:
+        """Turn until something is so, or time is over; return whether it is so."""
+        deadline = self._clock() + (self._seconds_max if seconds is None else seconds)
+        while not is_done():
+            left = deadline - self._clock()
+            if left <= 0:
+                return False
+            self._turn(left)
+        return True
+
+    def _turn(self, seconds: float) -> None:
+        """Send what the machines want, and take answers; wait for some up to `seconds` if there are none."""
+        now = self._clock()
+        if self._machine.state in (State.READY, State.IN_TRANSACTION):
+            places = tuple(place for place in self._produce.places if place not in self._touched)
+            if places:
+                self._machine.handle(Touched(places), now)
+                self._touched.update(places)
+            for request in self._produce.due(now, self._machine.is_admitted):
+                self._send(request)
+        self._tell_machine()
+        wish = self._machine.due(now)
+        has_waited = wish is not None and self._ask(wish)
+        if seconds > 0 and not has_waited:
+            wake = min(self._produce.next_time(), self._machine.next_time()) - self._clock()
+            wait_ms = max(0.0, min(seconds, wake)) * 1000
+            # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
+            self._network.pump(min(_LONGEST_PUMP_MS, int(wait_ms) + 1))
+        else:
+            self._network.pump(0)
+
+    def _tell_machine(self) -> None:
+        if self._produce.failure is not None and self._machine.state is State.IN_TRANSACTION:
+            self._machine.handle(CommitFailed(self._produce.failure), self._clock())
+
+    def _send(self, request: Produce | AskLeaders) -> None:
+        if isinstance(request, AskLeaders):
+            self._network.request_metadata(
+                request.topics,
+                lambda topics: self._produce.leaders(request, topics, self._clock()),
+                self._leaders_failed,
+            )
+            return
+        message = produce_request(
+            request,
+            self._transactional_id,
+            timeout_ms=self._call_timeout_ms,
+            is_newest_protocol=self._is_newest,
+        )
+        self._network.send(
+            request.node_id,
+            message,
+            lambda answer: self._produce.answered(request, read_produced(answer), self._clock()),
+            lambda error: self._produce_failed(request, error),
+        )
+
+    def _leaders_failed(self, error: NetworkError) -> None:
+        self._produce.leaders_failed(self._clock())
+        self._give_up_if_fatal(error)
+
+    def _produce_failed(self, request: Produce, error: NetworkError) -> None:
+        self._produce.failed(request, self._clock())
+        self._give_up_if_fatal(error)
+
+    def _give_up_if_fatal(self, error: NetworkError) -> None:
+        if error.is_fatal:
+            self._produce.give_up(Failure(FailureKind.HOPELESS, f"cannot write: {error}"))
+
+    def _ask(self, request: Request) -> bool:
+        """Send a request for the machine; return whether it was answered at once.
+
+        One for any broker blocks, which is rare: at the start, and after a move.
+        """
+        message = transaction_request(request, is_newest_protocol=self._is_newest)
+        if isinstance(request, FindCoordinator) or request.node_id is None:
+            try:
+                answer = self._network.call(message, timeout_ms=self._call_timeout_ms)
+            except NetworkError as error:
+                self._request_failed(request, error)
+            else:
+                self._request_answered(request, answer)
+            return True
+        self._network.send(
+            request.node_id,
+            message,
+            partial(self._request_answered, request),
+            partial(self._request_failed, request),
+        )
+        return False
+
+    def _request_answered(self, request: Request, answer: ApiMessage) -> None:
+        self._machine.handle(Answered(request, read_answer(request, answer)), self._clock())
+
+    def _request_failed(self, request: Request, error: NetworkError) -> None:
+        event = RequestFailed(request, error.was_sent, is_fatal=error.is_fatal, detail=str(error))
+        self._machine.handle(event, self._clock())
