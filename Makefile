@@ -2,13 +2,17 @@
 PYTHON ?= python3.11
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
+MATURIN := .tools/bin/uvx --quiet maturin@1.16.0
 BIN := .venv/bin
 export UV_PYTHON ?= $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 PYTEST_ARGS ?=
+NATIVE := $(wildcard native/*.toml native/*.lock native/*.pyi native/src/*.rs)
+NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path native/Cargo.toml \
+	--interpreter $(CURDIR)/.tools/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help sync lock format check typing test demo demo-verify bench conformance wheel clean
+.PHONY: help sync native lock format check typing test demo demo-verify bench conformance wheel clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,12 +22,28 @@ help:  ## Show the targets.
 	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	touch $@
 
-# The stamp keeps a second `make test` from asking uv again. The demo's group too: tests read its flights.
+# The stamp keeps a second `make test` from asking uv again. The demo's group too: tests read its flights. Inexact, because
+# uv would take the compiled codec away, which it does not know.
 .venv/.synced: pyproject.toml uv.lock .tools/uv-$(UV_VERSION)
-	$(UV) sync --quiet --locked --all-groups
+	$(UV) sync --quiet --locked --all-groups --inexact
 	touch $@
 
 sync: .venv/.synced  ## Make the virtual environment.
+
+# Without cargo, or where it cannot build, the codec in Python does the work. The stamp is left out then, so that it is tried
+# and said again.
+.venv/.native: $(NATIVE) | .venv/.synced
+	@if ! command -v cargo >/dev/null; then \
+		echo "*** no cargo: headrace-native is not built; Kafka's records are read and written in Python, 10 times slower" >&2; \
+	elif rm -rf .cache/native && $(NATIVE_BUILD) --out .cache/native \
+		&& $(UV) pip install --quiet --python .venv --reinstall --no-deps .cache/native/*.whl; then \
+		touch $@; \
+	else \
+		echo "*** headrace-native cannot be built here, see above: Kafka's records are read and written in Python" >&2; \
+	fi
+
+native: .venv/.native  ## Build and install the compiled codec (cargo, a C compiler).
+	@if command -v cargo >/dev/null; then test -e .venv/.native; fi
 
 lock: .tools/uv-$(UV_VERSION)  ## Write uv.lock anew from pyproject.toml.
 	$(UV) lock
@@ -43,25 +63,27 @@ typing: .venv/.synced  ## Run both type checkers on the programs of tests/typing
 	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright
 
-test: check  ## Run every static check and every test.
+test: check .venv/.native  ## Run every static check and every test.
 	mkdir -p .cache
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
 
-demo: .venv/.synced  ## Run the year of flights on the embedded log.
+demo: .venv/.synced .venv/.native  ## Run the year of flights on the embedded log.
 	$(BIN)/headrace demo
 
 demo-verify: .venv/.synced  ## Compare every row of the demo with DuckDB, straight and after five kills.
 	$(BIN)/python demo/verify.py
 	$(BIN)/python demo/verify.py --kill 5 --no-late
 
-bench: .venv/.synced  ## Run the benchmarks on the embedded log.
+bench: .venv/.synced .venv/.native  ## Run the benchmarks on the embedded log.
 	$(BIN)/python benchmarks/run.py
 
 conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
 
-wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist.
+wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
 	$(UV) build --quiet
+	@if command -v cargo >/dev/null; then $(NATIVE_BUILD) --out dist; \
+	else echo "*** no cargo: headrace-native's wheel is not built" >&2; fi
 
 clean:  ## Remove what the targets made.
-	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist
+	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist native/target
