@@ -124,7 +124,7 @@ class Connection(KafkaConnection):  # type: ignore[misc]  # kafka-python has no 
         code = ErrorCode(shake.error_code)
         if code is not ErrorCode.NONE:
             raise NetworkError(_refused_handshake(name, code, shake.mechanisms), is_fatal=True)
-        mechanism = get_sasl_mechanism(name)(host=self.transport.host, **self.config | self._login)
+        mechanism = _start_login(name, host=self.transport.host, **self.config | self._login)
         answer = None
         while not mechanism.is_done():
             if time.monotonic() > timeout_at:
@@ -139,7 +139,12 @@ class Connection(KafkaConnection):  # type: ignore[misc]  # kafka-python has no 
                 )
             if shake.API_VERSION == 0 and mechanism.is_done():
                 break
-            mechanism.receive(bytes(answer.auth_bytes))
+            try:
+                mechanism.receive(bytes(answer.auth_bytes))
+            except Exception as error:
+                # What the mechanism cannot make sense of: a broker that does not prove to know the password, say.
+                said = f"{type(error).__name__}: {error}"
+                raise NetworkError(_refused_login(name, said), is_fatal=True) from error
         if not mechanism.is_authenticated():
             raise NetworkError(_refused_login(name, None), is_fatal=True)
         if shake.API_VERSION == 1 and answer is not None:
@@ -149,6 +154,14 @@ class Connection(KafkaConnection):  # type: ignore[misc]  # kafka-python has no 
     def _maybe_throttle(self, response: Any) -> None:
         self.throttled_ms += getattr(response, "throttle_time_ms", 0) or 0
         super()._maybe_throttle(response)
+
+
+def _start_login(name: str, **arguments: object) -> Any:
+    try:
+        return get_sasl_mechanism(name)(**arguments)
+    except Exception as error:
+        # No Kerberos ticket, no AWS credentials.
+        raise NetworkError(f"the login with {name} cannot begin: {error}", is_fatal=True) from error
 
 
 def _refused_handshake(name: str, code: ErrorCode, mechanisms: Any) -> str:

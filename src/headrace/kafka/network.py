@@ -26,6 +26,7 @@ from headrace.kafka.network_error import NetworkError
 from headrace.kafka.network_logging import quietly
 from headrace.kafka.options import ConnectionSettings
 from headrace.kafka.security import Security
+from headrace.kafka.transport import CLOSED
 
 __all__ = ["ApiMessage", "Network", "NetworkError", "PartitionMetadata", "TopicMetadata"]
 
@@ -35,6 +36,9 @@ _log = logging.getLogger(__name__)
 ApiMessage: TypeAlias = Any
 
 _IDLE_CHECK_S = 30.0
+
+# A broker that shuts down closes connections for a moment; one that does it for longer wants another protocol.
+_CLOSING_S = 5.0
 
 
 class _Held(NamedTuple):
@@ -77,23 +81,25 @@ class Network:
         Raises:
             LogError: nobody answers, or the login, TLS or the broker's age are wrong (known at once): says which.
         """
-        deadline = time.monotonic() + self._settings.default_api_timeout_ms / 1000
+        began = time.monotonic()
+        deadline = began + self._settings.default_api_timeout_ms / 1000
         has_warned = False
         while True:
             wrong = self._bootstrap(deadline)
             if wrong is None:
                 return
-            self._give_up_where_hopeless(wrong)
-            if time.monotonic() >= deadline:
-                waited_s = self._settings.default_api_timeout_ms / 1000
-                raise LogError(f"{self._unreachable(wrong)} (default.api.timeout.ms: {waited_s:g} s)")
+            now = time.monotonic()
+            wait_s = max(self._connections.next_delay_s(), self._settings.retry_backoff_ms / 1000)
+            self._give_up_where_hopeless(wrong, now - began)
+            if now + wait_s >= deadline:
+                limit_s = self._settings.default_api_timeout_ms / 1000
+                raise LogError(
+                    f"{self._unreachable(wrong)} (default.api.timeout.ms: {limit_s:g} s)"
+                ) from wrong[0]
             if not has_warned:
                 has_warned = True
-                _log.warning(
-                    "%s; trying again for %d s", self._unreachable(wrong), deadline - time.monotonic()
-                )
-            wait_s = max(self._connections.next_delay_s(), self._settings.retry_backoff_ms / 1000)
-            self.pump(int(1000 * max(0.0, min(wait_s, deadline - time.monotonic()))))
+                _log.warning("%s; trying again for %d s", self._unreachable(wrong), deadline - now)
+            self._pump_until(lambda: False, now + wait_s)
 
     def _bootstrap(self, deadline: float) -> list[NetworkError] | None:
         """Ask the bootstrap servers for the brokers, then one of these. What went wrong, if nobody answers."""
@@ -128,16 +134,22 @@ class Network:
         if not answer.brokers:
             raise NetworkError(f"{self._connections.name(node_id)} knows no brokers yet")
 
-    def _give_up_where_hopeless(self, wrong: list[NetworkError]) -> None:
+    def _give_up_where_hopeless(self, wrong: list[NetworkError], tried_s: float) -> None:
         for error in wrong:
             if error.is_fatal:
                 raise LogError(f"cannot connect to the Kafka cluster: {error}") from error
-        if wrong and all(_is_unknown_host(error) for error in wrong):
-            raise LogError(self._unreachable(wrong)) from wrong[0]
+        hopeless = all(_is_unknown_host(error) for error in wrong) or (
+            tried_s > _CLOSING_S and all(CLOSED in str(error) for error in wrong)
+        )
+        if hopeless:
+            raise LogError(self._unreachable(wrong)) from (wrong[0] if wrong else None)
 
     def _unreachable(self, wrong: list[NetworkError]) -> str:
         reasons = "; ".join(dict.fromkeys(map(str, wrong))) or "bootstrap.servers is empty"
         advice = "check bootstrap.servers"
+        if any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
+            # A listener that wants a login answers nothing else, it closes.
+            advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"
         if self._connections.brokers:
             advice += ", and advertised.listeners of the brokers that the cluster names"
         return f"cannot connect to the Kafka cluster: {reasons}; {advice}"

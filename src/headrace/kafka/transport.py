@@ -14,11 +14,14 @@ from headrace.kafka.frames import FrameError, FrameReader
 from headrace.kafka.metadata import Address
 from headrace.kafka.network_error import NetworkError
 
-__all__ = ["Transport", "open_socket"]
+__all__ = ["CLOSED", "Transport", "open_socket"]
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+#: What is said of a broker that closed a connection.
+CLOSED = "it closed the connection"
+
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK})
 
@@ -132,7 +135,7 @@ class Transport(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has no
             except OSError as error:
                 return _broken(error)
             if count == 0:
-                return NetworkError("it closed the connection")
+                return NetworkError(CLOSED)
             try:
                 for frame in self._frames.received(count):
                     self._protocol.data_received(frame)
@@ -199,7 +202,7 @@ def _broken(error: OSError, *, during_handshake: bool = False) -> NetworkError:
             if during_handshake
             else "(TLS)"
         )
-        return NetworkError(f"it closed the connection {where}")
+        return NetworkError(f"{CLOSED} {where}")
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         return NetworkError(f"TLS failed ({reason}); {_tls_advice(reason)}", is_fatal=True)
