@@ -377,6 +377,9 @@ fn zstd_frame_bound(rest: &mut &[u8]) -> Result<u64, String> {
             2 => (size, ZSTD_BLOCK_MAX.min(window)),
             _ => return Err("a block has a reserved type".to_owned()),
         };
+        if grown > ZSTD_BLOCK_MAX {
+            return Err("a block is larger than 128 KiB".to_owned());
+        }
         split(rest, held as usize)?;
         bound += grown;
         if block & 1 != 0 {

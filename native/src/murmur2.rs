@@ -47,15 +47,3 @@ pub fn partitions<'py>(keys: &Bound<'py, PyAny>, count: i32) -> PyResult<Bound<'
     }
     PyList::new(py, found)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::murmur2;
-
-    #[test]
-    fn hashes_are_those_of_kafka() {
-        assert_eq!(murmur2(b"21"), -973_932_308_i32 as u32);
-        assert_eq!(murmur2(b"foobar"), -790_332_482_i32 as u32);
-        assert_eq!(murmur2(b"a-little-bit-long-string"), -985_981_536_i32 as u32);
-    }
-}

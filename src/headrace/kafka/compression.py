@@ -314,7 +314,10 @@ def _zstd_frame_bound(data: bytes, at: int) -> tuple[int, int]:
         kind, size = block >> 1 & 3, block >> 3
         if kind == 3:
             raise CompressionError("a block has a reserved type")
-        bound += min(_ZSTD_BLOCK_MAX, window) if kind == 2 else size
+        grown = min(_ZSTD_BLOCK_MAX, window) if kind == 2 else size
+        if grown > _ZSTD_BLOCK_MAX:
+            raise CompressionError("a block is larger than 128 KiB")
+        bound += grown
         at += 3 + (1 if kind == 1 else size)
     if not is_last:
         raise CompressionError(_CUT_OFF)
