@@ -12,7 +12,7 @@ from headrace.base.errors import ConfigError, LogError
 from headrace.testing import local_kafka_jars, local_kafka_wire
 from headrace.testing.local_kafka_archive import java_command
 from headrace.testing.local_kafka_java import Isolation, JavaClients, JavaRecord, TransactionEnd
-from headrace.testing.local_kafka_node import Node
+from headrace.testing.local_kafka_node import Node, end_of_log
 from headrace.testing.local_kafka_security import (
     ADMIN,
     Mechanism,
@@ -20,14 +20,13 @@ from headrace.testing.local_kafka_security import (
     SecurityProtocol,
     make_certificates,
 )
-from headrace.testing.local_kafka_settings import broker_properties, free_ports
+from headrace.testing.local_kafka_settings import broker_properties, free_ports, require_free
 from headrace.testing.local_kafka_storage import format_storage
 
 __all__ = ["LocalKafka"]
 
 _POLL_SECONDS = 0.05
 _TOPIC_SECONDS = 15.0
-_TAIL_LINES = 15
 
 
 class LocalKafka:
@@ -314,11 +313,13 @@ class LocalKafka:
         kept = sorted(self._folder.glob("broker-*/data/meta.properties"))
         if kept and len(kept) != self._brokers:
             raise ConfigError(
-                f"{str(self._folder)!r} keeps a local Kafka of {len(kept)} brokers, not of {self._brokers}: "
+                f"{str(self._folder)!r} keeps a local Kafka of brokers={len(kept)}, not {self._brokers}: "
                 f"start it with {len(kept)}, or name another directory"
             )
         count = self._brokers
         free = free_ports(3 * count)
+        if self._port:
+            require_free(range(self._port, self._port + count))
         clients = range(self._port, self._port + count) if self._port else free[2 * count :]
         self._nodes = [
             Node(
@@ -350,7 +351,9 @@ class LocalKafka:
         def is_up() -> bool:
             for node in nodes:
                 if not node.is_running:
-                    raise LogError(f"broker {node.number} of the local Kafka ended: {_tail(node.log_text())}")
+                    raise LogError(
+                        f"broker {node.number} of the local Kafka ended:\n{end_of_log(node.log_text())}"
+                    )
             return all(
                 local_kafka_wire.view(node.internal_port, []).brokers >= wanted for node in self._running()
             )
@@ -368,13 +371,9 @@ class LocalKafka:
                 pass
             if time.monotonic() > deadline:
                 raise LogError(
-                    f"the local Kafka: waited {seconds:g} s for {what}; its log ends:\n{_tail(self.logs())}"
+                    f"the local Kafka: waited {seconds:g} s for {what}; its log ends:\n{end_of_log(self.logs())}"
                 )
             time.sleep(_POLL_SECONDS)
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
 
 
 def _java_command() -> list[str]:

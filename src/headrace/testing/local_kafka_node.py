@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from headrace.testing import local_kafka_guard
 
-__all__ = ["Node"]
+__all__ = ["Node", "end_of_log"]
 
 _LOGGING = """rootLogger.level=INFO
 rootLogger.appenderRef.console.ref=CONSOLE
@@ -28,6 +29,9 @@ logger.clients.level=WARN
 """
 # A broker that was told to stop hands over its partitions first; alone in its quorum it would wait for its controller.
 _STOP_SECONDS = 20.0
+
+_ERROR_LINES, _LAST_LINES = 8, 8
+_ERROR = re.compile(r"\] (ERROR|FATAL) |^Caused by: |^\S+(Exception|Error): ")
 
 
 class Node:
@@ -124,3 +128,11 @@ class Node:
         if self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, number)
+
+
+def end_of_log(text: str) -> str:
+    """Shorten a broker's log to its first errors, which name the cause, and its last lines."""
+    lines = text.splitlines()
+    last = lines[-_LAST_LINES:]
+    errors = [line for line in lines[:-_LAST_LINES] if _ERROR.search(line)]
+    return "\n".join([*errors[:_ERROR_LINES], *last])

@@ -2,13 +2,13 @@
 
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headrace.base.errors import LogError
 from headrace.testing.local_kafka_node import Node
 from headrace.testing.local_kafka_security import ADMIN, Security
 
-__all__ = ["broker_properties", "free_ports"]
+__all__ = ["broker_properties", "free_ports", "require_free"]
 
 # Below what Linux (32768) and macOS (49152) hand out to outgoing connections: one of those could take the port of a
 # broker that is being started again.
@@ -27,16 +27,34 @@ def free_ports(count: int) -> list[int]:
     for port in chance.sample(_PORTS, len(_PORTS)):
         if len(found) == count:
             return found
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if _is_free(port):
             found.append(port)
     raise LogError(
         f"cannot start a local Kafka: no {count} free ports between {_PORTS.start} and {_PORTS.stop}"
     )
+
+
+def require_free(ports: Iterable[int]) -> None:
+    """Refuse ports that something listens on, before a broker fails on them.
+
+    Raises:
+        LogError: one of them is taken.
+    """
+    for port in ports:
+        if not _is_free(port):
+            raise LogError(
+                f"cannot start a local Kafka on port {port}: something listens there; name another port"
+            )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def broker_properties(
