@@ -1,28 +1,28 @@
-"""Measures one workload in this process and returns the figures."""
+"""Measures one workload in this process, on an embedded log or on a cluster, and returns the figures."""
 
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import headrace as hr
 from benchmarks.input import fill
-from benchmarks.workloads import WORKLOADS, Workload
-from headrace.base.ids import TopicPartition
+from benchmarks.workloads import WORKLOADS, Topics, Workload
 from headrace.log.embedded import EmbeddedLog
 
-__all__ = ["Figures", "measure"]
+__all__ = ["Figures", "Run", "measure", "measure_on"]
 
 _PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What came of one run. Time runs from the first record processed until everything is committed.
+    """What came of one run. Time runs from the first record processed until `close` has committed everything.
 
-    `resident_mb` is the memory at the end, `resident_growth_mb` what was added since the first record.
+    `resident_mb` is the memory before the close, `resident_growth_mb` what was added since the first record. The times
+    of commits are those before the close.
     """
 
     workload: str
@@ -32,109 +32,144 @@ class Figures:
     resident_mb: float
     resident_growth_mb: float
     startup_seconds: float
+    commit_ms_average: float
+    commit_ms_max: float
 
 
-class _Start:
-    """Notes the clocks when the first record comes, and counts the others."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to run, and where: `properties` name the log, whose input is there already."""
 
-    def __init__(self, records: int) -> None:
-        self.all_seen = threading.Event()
-        self.seconds = self.cpu_seconds = self.resident_mb = 0.0
-        self._left = records
+    workload: str
+    records: int
+    application_id: str
+    state_dir: Path
+    topics: Topics = field(default_factory=Topics)
+    properties: Mapping[str, object] = field(default_factory=dict)
 
-    def note(self) -> None:
-        self.seconds, self.cpu_seconds, self.resident_mb = (
-            time.perf_counter(),
-            time.process_time(),
-            _resident_mb(),
+    def streams(self, see: Callable[[str, str], None]) -> hr.Streams:
+        """Make the application."""
+        return hr.Streams(
+            WORKLOADS[self.workload].build(see, self.topics),
+            application_id=self.application_id,
+            state_dir=str(self.state_dir),
+            properties=self.properties,
         )
 
+
+class _Watch:
+    """Notes the clocks when the first record comes and when all is done; counts the orders between."""
+
+    def __init__(self, workload: Workload, records: int) -> None:
+        self.all_seen = threading.Event()
+        self.began = self.seconds = self.cpu_seconds = 0.0
+        self.resident_began = self.resident = 0.0
+        self.commits_ms = (0.0, 0.0)
+        self.processed = records
+        self._workload = workload
+        self._left = records
+
+    def begin(self) -> None:
+        self.resident_began = _resident_mb()
+        self.cpu_seconds = time.process_time()
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        self.seconds = time.perf_counter() - self.began
+        self.cpu_seconds = time.process_time() - self.cpu_seconds
+
     def see(self, key: str, value: str) -> None:
-        if not self.seconds:
-            self.note()
+        if not self.began:
+            self.begin()
+            self.processed += self.processed * self._workload.repartitioned(value)
         self._left -= 1
         if not self._left:
             self.all_seen.set()
 
 
 def measure(
-    name: str, records: int, *, directory: Path | None = None, properties: dict[str, str] | None = None
+    name: str, records: int, *, directory: Path | None = None, properties: Mapping[str, object] | None = None
 ) -> Figures:
-    """Run a workload over `records` orders; its log and state stay in `directory`, if one is given."""
-    workload = WORKLOADS[name]
+    """Run a workload on an embedded log; its log and state stay in `directory`, if one is given."""
     with tempfile.TemporaryDirectory(prefix="headrace-benchmark-") as temporary:
         place = directory or Path(temporary)
-        fill(str(place / "log.db"), workload, records)
-        start = _Start(records)
-        launched = time.perf_counter()
-        streams = _streams(name, workload, start.see, place, properties or {})
-        count = records
-        if workload.is_restore:
-            _run_to_end(streams, start, place / "log.db")
-            streams.clean_up()
-            start.note()
-            launched = start.seconds
-            streams = _streams(name, workload, lambda key, value: None, place, properties or {})
-            with streams:
-                streams.wait_running("600s")
-                status = streams.status()
-                assert status is not None
-                count = status.restored
-        else:
-            _run_to_end(streams, start, place / "log.db")
-        seconds = time.perf_counter() - start.seconds
-        return Figures(
-            workload=name,
-            records=count,
-            records_per_second=round(count / seconds),
-            cpu_us_per_record=round((time.process_time() - start.cpu_seconds) / count * 1e6, 2),
-            resident_mb=round(_resident_mb(), 1),
-            resident_growth_mb=round(_resident_mb() - start.resident_mb, 1),
-            startup_seconds=round(start.seconds - launched, 3),
-        )
+        file = str(place / "log.db")
+        log = EmbeddedLog.open(file)
+        try:
+            fill(log, WORKLOADS[name], Topics(), records)
+        finally:
+            log.close()
+        where = {"embedded.path": file, **(properties or {})}
+        return measure_on(Run(name, records, f"benchmark-{name}", place / "state", properties=where))
 
 
-def _streams(
-    name: str, workload: Workload, see: Callable[[str, str], None], place: Path, properties: dict[str, str]
-) -> hr.Streams:
-    return hr.Streams(
-        workload.build(see),
-        application_id=f"benchmark-{name}",
-        embedded_path=str(place / "log.db"),
-        state_dir=str(place / "state"),
-        properties=properties,
+def measure_on(run: Run) -> Figures:
+    """Run a workload on the log that its properties name.
+
+    Raises:
+        HeadraceError: what the application died of.
+    """
+    workload = WORKLOADS[run.workload]
+    watch = _Watch(workload, run.records)
+    launched = time.perf_counter()
+    streams = run.streams(watch.see)
+    _run_to_end(streams, watch)
+    startup = watch.began - launched
+    count = run.records
+    if workload.is_restore:
+        streams.clean_up()
+        count = _restore(run, watch)
+    return Figures(
+        workload=run.workload,
+        records=count,
+        records_per_second=round(count / watch.seconds),
+        cpu_us_per_record=round(watch.cpu_seconds / count * 1e6, 2),
+        resident_mb=round(watch.resident, 1),
+        resident_growth_mb=round(watch.resident - watch.resident_began, 1),
+        startup_seconds=round(startup, 3),
+        commit_ms_average=round(watch.commits_ms[0], 2),
+        commit_ms_max=round(watch.commits_ms[1], 2),
     )
 
 
-def _run_to_end(streams: hr.Streams, start: _Start, log_file: Path) -> None:
-    """Run until every record of every input, repartition topics included, is processed and committed."""
-    log = EmbeddedLog.open(log_file)
+def _run_to_end(streams: hr.Streams, watch: _Watch) -> None:
+    """Run until every record is processed, those of repartition topics included, and `close` has committed it."""
+    streams.start()
     try:
-        with streams:
-            while not start.all_seen.wait(0.2):
-                if streams.state == "error":
-                    return  # leaving the block raises what it died of
-            while not _is_committed(log, streams.application_id) and streams.state == "running":
-                time.sleep(0.01)
+        while not watch.all_seen.wait(0.2) and streams.state != "error":
+            pass
+        while _processed(streams) < watch.processed and streams.state == "running":
+            time.sleep(0.005)
+        status = streams.status()
+        if status is not None:
+            watch.commits_ms = status.commit_ms_average, status.commit_ms_max
+        watch.resident = _resident_mb()
     finally:
-        log.close()
+        streams.close(timeout="600s")
+    watch.end()
+    streams.wait()
 
 
-def _is_committed(log: EmbeddedLog, application_id: str) -> bool:
-    """Say whether the application has committed the ends of all it reads.
+def _processed(streams: hr.Streams) -> int:
+    # The status has it too, but is made four times a second only: too rough for a run of some seconds.
+    worker = streams._worker
+    return 0 if worker is None else sum(task.processed for task in list(worker._tasks.values()))
 
-    What is committed is asked for before the ends: outputs and offsets are committed in one transaction, so if the two
-    are equal nothing was left to do at the first moment.
-    """
-    places = [
-        TopicPartition(topic.name, number)
-        for topic in log.topics().values()
-        if not topic.name.endswith("-changelog") and topic.name != "results"
-        for number in range(topic.partitions)
-    ]
-    committed = log.committed(application_id, places)
-    ends = log.end_offsets(places)
-    return all(place in committed and committed[place].offset >= end for place, end in ends.items() if end)
+
+def _restore(run: Run, watch: _Watch) -> int:
+    """Start again without local state; time runs from there until it is running. Return how many records that took."""
+    watch.begin()
+    streams = run.streams(lambda key, value: None)
+    streams.start()
+    try:
+        streams.wait_running("600s")
+        watch.end()
+        watch.resident = _resident_mb()
+        status = streams.status()
+        assert status is not None
+        return status.restored
+    finally:
+        streams.close(timeout="600s")
 
 
 def _resident_mb() -> float:

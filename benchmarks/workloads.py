@@ -13,26 +13,42 @@ import msgspec
 import headrace as hr
 from headrace import stores
 
-__all__ = ["INPUT", "OUTPUT", "USERS", "WORKLOADS", "Workload", "order", "user"]
+__all__ = ["NATURAL_BYTES", "WORKLOADS", "Topics", "Workload", "order", "orders", "user"]
 
-INPUT = hr.Topic("orders", value=str, partitions=1)
-OUTPUT = hr.Topic("results", value=str, partitions=1)
-NUMBERS = hr.Topic("results", value=int, partitions=1)
-USERS = hr.Topic("orders-users", value=str, partitions=1)
 USERS_COUNT = 10_000
+
+#: What an order weighs that is neither filled up nor cut: about so much.
+NATURAL_BYTES = 110
 
 Orders = hr.KStream[str, str]
 
 
-def order(number: int) -> tuple[str, str]:
-    """Return key and value of one input record: a user, and a JSON order of about 110 bytes."""
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of a run, by name, and how many partitions each has."""
+
+    input: str = "orders"
+    output: str = "results"
+    partitions: int = 1
+
+    @property
+    def users(self) -> str:
+        """The table that `enrich` joins with."""
+        return f"{self.input}-users"
+
+
+def order(number: int, value_bytes: int = NATURAL_BYTES) -> tuple[str, str]:
+    """Return key and value of one input record: a user, and a JSON order, unless it has to be cut."""
     key = f"user{number * 7919 % USERS_COUNT}"  # a prime: all users, in no order
     amount = number * 37 % 10_000 / 100
-    value = (
-        f'{{"order_id":{number},"user":"{key}","amount":{amount},"item":"item{number % 500}",'
-        f'"status":"created","region":"eu-west-{number % 3}"}}'
-    )
-    return key, value
+    head = f'{{"order_id":{number},"user":"{key}","amount":{amount},"item":"item{number % 500}",'
+    tail = f'"status":"created","region":"eu-west-{number % 3}"}}'
+    if value_bytes == NATURAL_BYTES:
+        return key, head + tail
+    note = value_bytes - len(head) - len(tail) - len('"note":"",')
+    if note > 0:
+        head += f'"note":"{"n" * note}",'
+    return key, (head + tail)[:value_bytes]
 
 
 def user(number: int) -> tuple[str, str]:
@@ -44,27 +60,39 @@ def user(number: int) -> tuple[str, str]:
 class Workload:
     """A topology over the orders, and what it needs beside them.
 
-    `follows` is the application whose stores have to be lost and restored, for the workload that measures that.
+    Attributes:
+        users: whether it joins with the table of users.
+        is_restore: whether what is measured is the return of its lost stores.
+        repartitioned: how many records it sends through a repartition topic for an order: the same for each.
     """
 
-    describe: Callable[[hr.StreamsBuilder, Orders], None]
+    describe: Callable[[hr.StreamsBuilder, Orders, Topics], None]
     users: bool = False
     is_restore: bool = False
+    repartitioned: Callable[[str], int] = lambda value: 0
 
-    def build(self, see: Callable[[str, str], None]) -> hr.Topology:
+    def build(self, see: Callable[[str, str], None], topics: Topics) -> hr.Topology:
         """Build the topology; `see` is called with every order first."""
         builder = hr.StreamsBuilder()
-        self.describe(builder, builder.stream(INPUT).peek(see))
+        source = hr.Topic(topics.input, value=str, partitions=topics.partitions)
+        self.describe(builder, builder.stream(source).peek(see), topics)
         return builder.build()
 
 
-def _forward(builder: hr.StreamsBuilder, orders: Orders) -> None:
-    orders.filter(lambda key, value: len(value) > 10).map_values(lambda value: value + "!", value=str).to(
-        OUTPUT
-    )
+def _texts(topics: Topics) -> hr.Topic[str, str]:
+    return hr.Topic(topics.output, value=str, partitions=topics.partitions)
 
 
-def _json(builder: hr.StreamsBuilder, orders: Orders) -> None:
+def _numbers(topics: Topics) -> hr.Topic[str, int]:
+    return hr.Topic(topics.output, value=int, partitions=topics.partitions)
+
+
+def _forward(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    longer = orders.filter(lambda key, value: len(value) > 10)
+    longer.map_values(lambda value: value + "!", value=str).to(_texts(topics))
+
+
+def _json(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     parse: Callable[[str], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
     write = msgspec.json.Encoder().encode
 
@@ -72,48 +100,51 @@ def _json(builder: hr.StreamsBuilder, orders: Orders) -> None:
         parsed["total"] = parsed["amount"] * 1.2
         return write(parsed).decode()
 
-    orders.map_values(parse).filter(lambda key, parsed: parsed["amount"] > 10).map_values(
-        with_total, value=str
-    ).to(OUTPUT)
+    dear = orders.map_values(parse).filter(lambda key, parsed: parsed["amount"] > 10)
+    dear.map_values(with_total, value=str).to(_texts(topics))
 
 
-def _count(builder: hr.StreamsBuilder, orders: Orders) -> None:
-    orders.group_by_key().count(store="counts").to_stream().to(NUMBERS)
+def _count(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    orders.group_by_key().count(store="counts").to_stream().to(_numbers(topics))
 
 
-def _count_uncached(builder: hr.StreamsBuilder, orders: Orders) -> None:
+def _count_uncached(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     counts = stores.key_value("counts", key=str, value=int, caching=False)
-    orders.group_by_key().count(store=counts).to_stream().to(NUMBERS)
+    orders.group_by_key().count(store=counts).to_stream().to(_numbers(topics))
 
 
-def _window(builder: hr.StreamsBuilder, orders: Orders) -> None:
+def _window(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     windows = hr.TimeWindows("5m", grace="1m")
     counts = orders.group_by_key().windowed_by(windows).count(store="counts")
-    counts.to_stream(lambda window, count: window.key, key=str).to(NUMBERS)
+    counts.to_stream(lambda window, count: window.key, key=str).to(_numbers(topics))
 
 
-def _repartition(builder: hr.StreamsBuilder, orders: Orders) -> None:
-    orders.group_by(lambda key, value: value[-12:], key=str).count(store="counts").to_stream().to(NUMBERS)
+def _repartition(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    orders.group_by(lambda key, value: value[-12:], key=str).count(store="counts").to_stream().to(
+        _numbers(topics)
+    )
 
 
-def _wordcount(builder: hr.StreamsBuilder, orders: Orders) -> None:
-    split = re.compile(r"\W+", re.ASCII).split
-
-    def words(value: str) -> list[str]:
-        found = split(value.lower())
-        return (
-            found if found[-1] else found[:-1]
-        )  # as Java splits: an empty first word stays, an empty last goes
-
-    spoken = orders.flat_map_values(words, value=str)
-    spoken.group_by(lambda key, word: word, key=str).count(store="counts").to_stream().to(NUMBERS)
+_split = re.compile(r"\W+", re.ASCII).split
 
 
-def _enrich(builder: hr.StreamsBuilder, orders: Orders) -> None:
-    orders.join(builder.table(USERS), lambda order, user: order + user, value=str).to(OUTPUT)
+def _words(value: str) -> list[str]:
+    found = _split(value.lower())
+    # As Java splits: an empty first word stays, an empty last goes.
+    return found if found[-1] else found[:-1]
 
 
-def _restore(builder: hr.StreamsBuilder, orders: Orders) -> None:
+def _wordcount(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    spoken = orders.flat_map_values(_words, value=str)
+    spoken.group_by(lambda key, word: word, key=str).count(store="counts").to_stream().to(_numbers(topics))
+
+
+def _enrich(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    users = builder.table(hr.Topic(topics.users, value=str, partitions=topics.partitions))
+    orders.join(users, lambda order, user: order + user, value=str).to(_texts(topics))
+
+
+def _restore(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     # Keys that do not repeat: what is restored is as many rows as there were orders, each of the order's size.
     by_order = orders.select_key(lambda key, value: value[12 : value.index(",")], key=str)
     by_order.process_values(_keep, LATEST)
@@ -140,13 +171,13 @@ WORKLOADS: dict[str, Workload] = {
     "count": Workload(_count),
     "count_uncached": Workload(_count_uncached),
     "window": Workload(_window),
-    "repartition": Workload(_repartition),
-    "wordcount": Workload(_wordcount),
+    "repartition": Workload(_repartition, repartitioned=lambda value: 1),
+    "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),
     "restore": Workload(_restore, is_restore=True),
 }
 
 
-def orders(count: int) -> Iterator[tuple[str, str]]:
+def orders(count: int, value_bytes: int = NATURAL_BYTES) -> Iterator[tuple[str, str]]:
     """Yield the input's keys and values."""
-    return map(order, range(count))
+    return (order(number, value_bytes) for number in range(count))
