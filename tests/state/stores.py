@@ -176,6 +176,6 @@ class Stores:
         self.context.chunk = Chunk(
             "input", 0, range(100, 200), [0] * 100, [None] * 100, [None] * 100, None, 1
         )
-        self.context.index = offset - 100
+        self.context.topic, self.context.offset = "input", offset
         self.context.timestamp = timestamp
         self.context.headers = headers

@@ -155,7 +155,7 @@ def test_what_is_let_go_of_has_the_context_of_its_own_record(open_stores: OpenSt
     stores.only.put(b"a", 1, 11, (("h", b"1"),))
     stores.at(102, 12)
     stores.only.put(b"b", 2, 12, ())
-    stores.context.chunk = None
+    stores.context.topic, stores.context.offset = None, -1
     stores.only.put(b"c", 3, 13, ())
     stores.at(150, 50, (("now", b""),))
     stores.state.flush()

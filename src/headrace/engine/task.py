@@ -117,7 +117,8 @@ class Task:
             queue.partition_time = committed.get(partition, -1)
             queue.clear()
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
-        self.context.chunk = self.context.kept = None
+        self.context.topic = self.context.chunk = self.context.kept = None
+        self.context.offset = -1
         self.failures.forget()
         self.has_progress = False
 
@@ -178,20 +179,22 @@ class Task:
         self, queue: RecordQueue, batch: Batch, forward: Callable[..., None], end: int, limit: int
     ) -> int:
         context = self.context
-        context.chunk, context.kept = batch.chunk, None
+        context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
         context.interrupted = False
         start = batch.cursor
         timestamps, headers, has_markers = batch.timestamps, batch.headers, batch.has_markers
         stream_time, partition_time = context.stream_time, queue.partition_time
         due = self._by_stream_time.next_due
-        index, first = start, batch.first
+        index = start
         try:
-            for key, value, timestamp in zip(
-                batch.keys[start:end], batch.values[start:end], timestamps[start:end]
+            for key, value, timestamp, context.offset in zip(
+                batch.keys[start:end],
+                batch.values[start:end],
+                timestamps[start:end],
+                batch.chunk.offsets[batch.first + start : batch.first + end],
             ):
                 if timestamp >= limit and index > start:
                     break
-                context.index = first + index
                 # The cursor moves before the record runs: a failure that a handler resumes must not come again, and
                 # one that stops the worker leads to an abort, which reads from the last commit anyway.
                 index += 1
@@ -211,7 +214,7 @@ class Task:
         finally:
             batch.cursor = index
             queue.partition_time = partition_time
-            context.chunk = None
+            context.topic, context.offset, context.chunk = None, -1, None
         self.failures.ensure_none()
         return index - start
 

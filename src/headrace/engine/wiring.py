@@ -10,7 +10,7 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.engine.collector import RecordCollector
 from headrace.engine.failures import Failures, is_worth_a_warning
 from headrace.engine.sinks import compile_sink
-from headrace.processor.context import SourcePosition, TaskContext
+from headrace.processor.context import TaskContext
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import Failed, Forward
@@ -88,18 +88,28 @@ class _NodeWiring:
 
         def punctuate(now: int) -> None:
             # No record is being processed: metadata is None, and plain stores stamp their changes with `now`.
-            before = context.chunk, context.kept, context.timestamp, context.headers
-            context.chunk = None
-            context.kept = SourcePosition(None, -1, now, NO_HEADERS)
+            before = context.place()
+            context.topic, context.offset, context.chunk = None, -1, None
+            context.kept = _Punctuation(now)
             context.timestamp, context.headers = now, NO_HEADERS
             try:
                 do(now)
             except Exception as error:  # the user's function
                 failed(error, None, None, now, NO_HEADERS)
             finally:
-                context.chunk, context.kept, context.timestamp, context.headers = before
+                context.return_to(before)
 
         return punctuate
+
+
+class _Punctuation:
+    """Stands for the record where there is none."""
+
+    __slots__ = ("headers", "timestamp")
+
+    def __init__(self, now: int) -> None:
+        self.timestamp = now
+        self.headers: Headers = NO_HEADERS
 
 
 def _to_all(children: list[Forward]) -> Forward:

@@ -117,7 +117,6 @@ class Count:
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
-        add_one = state.add_one
         if cached:
             forward_flushed(wiring, state, send_old=send_old)
 
@@ -127,8 +126,6 @@ class Count:
                 return
             try:
                 key_bytes = serialize(key)
-                if cached and add_one(key_bytes, timestamp, headers):
-                    return
                 row = get(key_bytes)
                 latest = timestamp
                 if row is None:
@@ -143,4 +140,5 @@ class Count:
             if not cached:
                 forward(key, (old + 1, old if send_old else None, True), latest, headers)
 
-        return run
+        counter: Forward = state.counter(serialize, run)
+        return counter

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from headrace.base.records import Headers, Window, Windowed
 from headrace.operators.updates import forward_flushed_windows, key_serializer
+from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["WindowAggregate", "WindowCount", "WindowReduce", "WindowShape"]
@@ -122,28 +123,25 @@ class WindowCount:
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
-        add_one = state.add_one
         if cached:
             forward_flushed_windows(wiring, state, size, send_old=send_old)
-        stream_time = -1
+        stream_time = StreamTime()
         # Neighbouring records share their window, and making one takes as long as looking a row up.
         window = Window(-1, -1)
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            nonlocal stream_time, window
+            nonlocal window
             if key is None:
                 drop(_NULL)
                 return
             start = timestamp - timestamp % size
-            if timestamp > stream_time:
-                stream_time = timestamp
-            elif start + size <= stream_time - grace:
+            if timestamp > stream_time.ms:
+                stream_time.ms = timestamp
+            elif start + size <= stream_time.ms - grace:
                 drop(_LATE)
                 return
             try:
                 key_bytes = serialize(key)
-                if cached and add_one(key_bytes, start, timestamp, headers):
-                    return
                 row = get(key_bytes, start)
                 latest = timestamp
                 if row is None:
@@ -161,7 +159,8 @@ class WindowCount:
                     window = Window(start, start + size)
                 forward(Windowed(key, window), change, latest, headers)
 
-        return run
+        counter: Forward = state.counter(size, grace, stream_time, serialize, run)
+        return counter
 
 
 def _add_one(key: Any, value: Any, count: int) -> int:

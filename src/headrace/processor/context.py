@@ -1,13 +1,14 @@
 """The task's place in its input, and what else a node may ask of its task while a record is processed."""
 
+from bisect import bisect_left
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId
 from headrace.base.records import NO_HEADERS, Headers, RecordMetadata
 
-__all__ = ["Cancellable", "Scheduler", "SourcePosition", "TaskContext"]
+__all__ = ["Cancellable", "Kept", "Scheduler", "TaskContext"]
 
 
 class Cancellable(Protocol):
@@ -17,19 +18,16 @@ class Cancellable(Protocol):
         """Never fire again. Twice is fine."""
 
 
-class SourcePosition:
-    """A record's context, kept after its chunk has gone: cached entries and buffered rows carry one.
+class Kept(Protocol):
+    """What is left of a record after its chunk has gone: a cached entry is one. Its raw bytes are not kept."""
 
-    Raw key and value are not kept, as in Kafka Streams.
-    """
+    @property
+    def timestamp(self) -> int:
+        """The record's (epoch ms)."""
 
-    __slots__ = ("headers", "offset", "timestamp", "topic")
-
-    def __init__(self, topic: str | None, offset: int, timestamp: int, headers: Headers) -> None:
-        self.topic = topic
-        self.offset = offset
-        self.timestamp = timestamp
-        self.headers = headers
+    @property
+    def headers(self) -> Headers:
+        """The record's."""
 
 
 class Scheduler(Protocol):
@@ -47,9 +45,10 @@ class Scheduler(Protocol):
 class TaskContext:
     """What is being processed now. One a task; written by the task, read on demand by everyone else.
 
-    The task sets `chunk` and `index` for each record and nothing more: topic, offset, raw bytes and headers are looked
-    up only when asked for. While an entry that was kept is flushed, `kept` holds its own position instead. While a
-    punctuation runs both are None: there is no record.
+    The task sets `offset` for each record, `topic` and `chunk` for each stretch, and nothing more: raw bytes and
+    headers are looked up only when asked for. While an entry that was kept is flushed, `topic` and `offset` are its
+    own, and `kept` has its timestamp and headers. In a punctuation the topic is None and the offset -1: there is no
+    record.
 
     `interrupted` asks the task to end its stretch after this record (a commit was requested, a punctuation scheduled).
     `timestamp` and `headers` are those of the record at the processor that runs (user code may have changed them on
@@ -61,15 +60,16 @@ class TaskContext:
         "chunk",
         "commit_requested",
         "headers",
-        "index",
         "interrupted",
         "kept",
         "now_ms",
+        "offset",
         "partition",
         "scheduler",
         "stream_time",
         "task_id",
         "timestamp",
+        "topic",
     )
 
     def __init__(self, application_id: str, task_id: TaskId, now_ms: Callable[[], int]) -> None:
@@ -77,29 +77,16 @@ class TaskContext:
         self.task_id = task_id
         self.partition = task_id.partition
         self.now_ms = now_ms
+        self.topic: str | None = None
+        self.offset = -1
         self.chunk: Chunk | None = None
-        self.index = 0
-        self.kept: SourcePosition | None = None
+        self.kept: Kept | None = None
         self.timestamp = -1
         self.headers: Headers = NO_HEADERS
         self.stream_time = -1
         self.commit_requested = False
         self.interrupted = False
         self.scheduler: Scheduler | None = None
-
-    @property
-    def topic(self) -> str | None:
-        """Topic of the record being processed; None in a punctuation."""
-        if self.kept is not None:
-            return self.kept.topic
-        return None if self.chunk is None else self.chunk.topic
-
-    @property
-    def offset(self) -> int:
-        """Offset of the record being processed; -1 in a punctuation."""
-        if self.kept is not None:
-            return self.kept.offset
-        return -1 if self.chunk is None else self.chunk.offsets[self.index]
 
     @property
     def metadata(self) -> RecordMetadata | None:
@@ -110,12 +97,18 @@ class TaskContext:
     @property
     def raw_key(self) -> bytes | None:
         """Key bytes as read; None when null, in a punctuation, or for a record that was kept in a cache."""
-        return None if self.chunk is None or self.kept is not None else self.chunk.keys[self.index]
+        return (
+            None if self.chunk is None or self.kept is not None else self.chunk.keys[self._index(self.chunk)]
+        )
 
     @property
     def raw_value(self) -> bytes | None:
         """Value bytes as read; None as for `raw_key`."""
-        return None if self.chunk is None or self.kept is not None else self.chunk.values[self.index]
+        return (
+            None
+            if self.chunk is None or self.kept is not None
+            else self.chunk.values[self._index(self.chunk)]
+        )
 
     @property
     def source_headers(self) -> Headers:
@@ -124,20 +117,27 @@ class TaskContext:
             return self.kept.headers
         if self.chunk is None or self.chunk.headers is None:
             return NO_HEADERS
-        return self.chunk.headers[self.index]
+        return self.chunk.headers[self._index(self.chunk)]
 
     @property
     def source_timestamp(self) -> int:
         """Timestamp as read (before any extractor), or as kept; -1 in a punctuation."""
         if self.kept is not None:
             return self.kept.timestamp
-        return -1 if self.chunk is None else self.chunk.timestamps[self.index]
+        return -1 if self.chunk is None else self.chunk.timestamps[self._index(self.chunk)]
+
+    def _index(self, chunk: Chunk) -> int:
+        return bisect_left(chunk.offsets, self.offset)
 
     def request_commit(self) -> None:
         """Ask for a commit soon: after this record, at the end of the stretch."""
         self.commit_requested = True
         self.interrupted = True
 
-    def keep(self, timestamp: int, headers: Headers) -> SourcePosition:
-        """Make a copy of the present position that outlives the chunk."""
-        return SourcePosition(self.topic, self.offset, timestamp, headers)
+    def place(self) -> tuple[Any, ...]:
+        """Return where the task is, for `return_to`: something else is to be processed for a while."""
+        return self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers
+
+    def return_to(self, place: tuple[Any, ...]) -> None:
+        """Be where the task was."""
+        self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers = place

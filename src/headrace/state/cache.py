@@ -7,17 +7,20 @@ and in the order of eviction: a second chance in place of strict LRU, which woul
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from operator import attrgetter
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.processor.context import SourcePosition, TaskContext
+from headrace.processor.context import TaskContext
 from headrace.state.port import FlushRefused
 from headrace.state.values import ValueCodec
 
 __all__ = ["CacheBudget", "CacheEntry", "RecordCache"]
+
+_ORDER = attrgetter("order")
 
 C = TypeVar("C", bound=Hashable)
 
@@ -45,7 +48,7 @@ class CacheBudget:
 class CacheEntry(Generic[C]):
     """One key. `row` is (value, or its bytes where the store keeps bytes only; timestamp), None if deleted.
 
-    A dirty entry carries the context of the record that put it last.
+    A dirty entry carries the context of the record that put it last; while it is let go of it is the context's `kept`.
     """
 
     __slots__ = (
@@ -77,7 +80,7 @@ class CacheEntry(Generic[C]):
 class RecordCache(Generic[C]):
     """What the caches of all kinds of store share. C is the key of an entry. A declared extension point.
 
-    Subclasses read through `_find`, write through `_set`, and say in `_release` where an entry goes.
+    Subclasses write through `_set`, and say in `_release` where an entry goes.
     """
 
     __slots__ = (
@@ -114,13 +117,17 @@ class RecordCache(Generic[C]):
     def _row(self, value: Any, timestamp: int) -> tuple[Any, int]:
         kept = self._kept_type
         if kept is None:
-            try:
-                return self._codec.encode(value), timestamp
-            except Exception:
-                return self._codec.to_bytes(value), timestamp  # raises with words
+            return self._encoded(value), timestamp
         if type(value) is not kept:
             value = self._codec.settled(value)
         return value, timestamp
+
+    def _encoded(self, value: Any) -> bytes:
+        """Bytes of a value. Raises SerializationError: the serde refuses it."""
+        try:
+            return self._codec.encode(value)
+        except Exception:
+            return self._codec.to_bytes(value)  # raises with words
 
     def _opened(self, row: tuple[Any, int] | None) -> tuple[Any, int] | None:
         if row is None or self._kept_type is not None:
@@ -139,59 +146,32 @@ class RecordCache(Generic[C]):
             entry.is_used = True
             if may_exceed:
                 self._weigh(entry)
+        context = self._context
+        if context.kept is entry:
+            # Put again by what hears of it: who comes after that is told of the record as it was.
+            context.kept = _copy(entry)
         if not entry.is_dirty:
-            entry.is_dirty = True
-            self._dirty[key] = entry
-            self._dirtied(key)
+            self._dirty_again(entry)
         # A flush goes in the order of the last puts.
         self._moves = entry.order = self._moves + 1
-        context = self._context
-        kept = context.kept
-        if kept is not None:
-            entry.topic, entry.offset = kept.topic, kept.offset
-        elif (chunk := context.chunk) is not None:
-            # The offset itself, since an entry must not keep a whole chunk alive.
-            entry.topic, entry.offset = chunk.topic, chunk.offsets[context.index]
-        else:
-            entry.topic, entry.offset = None, -1
+        entry.topic, entry.offset = context.topic, context.offset
         entry.timestamp = timestamp
         entry.headers = headers
         if may_exceed and self._budget.used_bytes > self._budget.max_bytes:
             self._evict()
 
-    def _add_one(self, key: C, timestamp: int, headers: Headers) -> bool:
-        """Count one record on a key whose number is here; says whether it was, else `get` and `put` do it.
-
-        One look-up in place of two, and no calls: a third less for the most frequent operation of all. A number weighs
-        what it weighed, so nothing is evicted.
-        """
-        entry = self._entries.get(key)
-        if entry is None or (row := entry.row) is None or self._kept_type is not int:
-            return False
-        count, latest = row
-        if timestamp > latest:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
-            latest = timestamp
-        entry.row = (count + 1, latest)
-        entry.is_used = True
-        if not entry.is_dirty:
-            entry.is_dirty = True
-            self._dirty[key] = entry
-            self._dirtied(key)
-        self._moves = entry.order = self._moves + 1
-        context = self._context
-        chunk = context.chunk
-        if chunk is not None and context.kept is None:
-            entry.topic, entry.offset = chunk.topic, chunk.offsets[context.index]
-        else:
-            entry.topic, entry.offset = context.topic, context.offset
-        entry.timestamp = latest
-        entry.headers = headers
-        return True
+    def _dirty_again(self, entry: CacheEntry[C]) -> None:
+        entry.is_dirty = True
+        self._dirty[entry.key] = entry
+        self._dirtied(entry)
 
     def _enter(self, key: C, row: tuple[Any, int] | None) -> CacheEntry[C]:
         entry = self._entries[key] = CacheEntry(key, row, 0)
         self._weigh(entry)
         return entry
+
+    def _leave(self, entry: CacheEntry[C]) -> None:
+        del self._entries[entry.key]
 
     def _remember(self, key: C, row: tuple[Any, int]) -> None:
         """Keep a clean copy of a row."""
@@ -213,11 +193,11 @@ class RecordCache(Generic[C]):
     def _key_bytes(self, key: C) -> int:
         raise NotImplementedError
 
-    def _dirtied(self, key: C) -> None:
+    def _dirtied(self, entry: CacheEntry[C]) -> None:
         """Note that an entry became dirty."""
 
     def _cleaned(self, key: C) -> None:
-        """Note that an entry is dirty no more."""
+        """Note that a dirty entry is evicted. Not told of a flush, which ends with nothing dirty."""
 
     def _evict(self) -> None:
         budget, entries = self._budget, self._entries
@@ -235,14 +215,18 @@ class RecordCache(Generic[C]):
             if entry.is_dirty:
                 del self._dirty[key]
                 self._cleaned(key)
-                self._in_context(entry)
+                place = self._context.place()
+                try:
+                    self._let_go(entry)
+                finally:
+                    self._context.return_to(place)
                 if entries.get(key) is not entry:
                     continue  # evicted by what the listener put
                 if entry.is_dirty:
                     self._weigh(entry)  # put again by the listener: it stays
                     entries.move_to_end(key)
                     continue
-            del entries[key]
+            self._leave(entry)
 
     def flush(self) -> bool:
         """Let go of everything dirty, in the order of the last puts. Clean copies stay. Says whether anything was.
@@ -251,31 +235,35 @@ class RecordCache(Generic[C]):
         """
         if not self._dirty:
             return False
-        waiting = sorted(self._dirty.values(), key=_order)
+        waiting = sorted(self._dirty.values(), key=_ORDER)
         last = waiting[-1].order
-        for entry in waiting:
-            if not entry.is_dirty or entry.order > last:
-                continue  # evicted meanwhile, or put again
-            del self._dirty[entry.key]
-            self._cleaned(entry.key)
-            entry.is_dirty = False
-            self._in_context(entry)
-            # A deletion needs no clean copy: absence is cheap to find out.
-            if entry.row is None and not entry.is_dirty and self._entries.get(entry.key) is entry:
-                del self._entries[entry.key]
-                self._budget.used_bytes -= entry.size_bytes
+        place = self._context.place()
+        try:
+            for entry in waiting:
+                if not entry.is_dirty or entry.order > last:
+                    continue  # evicted meanwhile, or put again
+                del self._dirty[entry.key]
+                self._let_go(entry)
+                # A deletion needs no clean copy: absence is cheap to find out.
+                if (
+                    entry.row is None
+                    and entry.key not in self._dirty
+                    and self._entries.get(entry.key) is entry
+                ):
+                    self._leave(entry)
+                    self._budget.used_bytes -= entry.size_bytes
+        finally:
+            self._context.return_to(place)
         return True
 
-    def _in_context(self, entry: CacheEntry[C]) -> None:
+    def _let_go(self, entry: CacheEntry[C]) -> None:
+        """Log and forward a dirty entry in its own context. The caller goes back to where the task was."""
         entry.is_dirty = False
         context = self._context
-        saved = context.kept, context.timestamp, context.headers
-        context.kept = SourcePosition(entry.topic, entry.offset, entry.timestamp, entry.headers)
+        context.kept = entry
+        context.topic, context.offset = entry.topic, entry.offset
         context.timestamp, context.headers = entry.timestamp, entry.headers
-        try:
-            self._release(entry)
-        finally:
-            context.kept, context.timestamp, context.headers = saved
+        self._release(entry)
 
     def _refuse(self, entry: CacheEntry[C], key: Any, error: SerializationError) -> None:
         """Hand a value that the serde refuses to whoever put it; if it may be dropped, the row stays what it was."""
@@ -298,12 +286,12 @@ class RecordCache(Generic[C]):
 
     def empty(self) -> None:
         """Forget everything, dirty or not."""
-        for key in self._dirty:
-            self._cleaned(key)
         self._dirty.clear()
         self._budget.used_bytes -= sum(entry.size_bytes for entry in self._entries.values())
         self._entries.clear()
 
 
-def _order(entry: CacheEntry[Any]) -> int:
-    return entry.order
+def _copy(entry: CacheEntry[C]) -> CacheEntry[C]:
+    copy = CacheEntry(entry.key, entry.row, 0)
+    copy.timestamp, copy.headers = entry.timestamp, entry.headers
+    return copy

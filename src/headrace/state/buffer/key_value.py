@@ -1,6 +1,6 @@
 """A key-value store without a cache: changes are logged at once, and wait here for the commit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from headrace.base.columns import Columns
@@ -9,7 +9,7 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
-from headrace.state.port import Database, FlushListener, FlushRefused, Rows
+from headrace.state.port import Counted, Database, FlushListener, FlushRefused, Rows
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec, pack_timestamp
 
@@ -171,9 +171,9 @@ class KeyValueBuffer:
         """Roughly how many rows there are, without those that wait for the commit."""
         return self._database.approximate_count(self.spec.name)
 
-    def add_one(self, key: bytes, timestamp: int, headers: Headers) -> bool:
-        """Nothing is cached here."""
-        return False
+    def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
+        """Nothing is cached here: no record goes another way."""
+        return otherwise
 
     def on_flush(
         self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None

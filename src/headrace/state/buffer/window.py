@@ -17,7 +17,7 @@ from headrace.state.buffer.window_key import (
     window_start,
 )
 from headrace.state.merge import merge
-from headrace.state.port import Database, FlushRefused, Rows, WindowFlushListener
+from headrace.state.port import Counted, Database, FlushRefused, Rows, StreamTime, WindowFlushListener
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
 
@@ -279,9 +279,16 @@ class WindowBuffer:
         """The rows that wait. From any thread: copying a dictionary of bytes is one step of the interpreter."""
         return {key: times.copy() for key, times in self._rows.copy().items()}
 
-    def add_one(self, key: bytes, start: int, timestamp: int, headers: Headers) -> bool:
-        """Nothing is cached here."""
-        return False
+    def counter(
+        self,
+        size_ms: int,
+        grace_ms: int,
+        stream_time: StreamTime,
+        serialize: Callable[[Any], bytes],
+        otherwise: Counted,
+    ) -> Counted:
+        """Nothing is cached here: no record goes another way."""
+        return otherwise
 
     def on_flush(
         self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
