@@ -1,5 +1,7 @@
 """The local Kafka: it starts, keeps what it should, moves leaders, and lets in whom it should."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import TopicAuthorizationFailedError
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from headrace.base.errors import ConfigError, LogError
 from headrace.testing import JavaRecord, LocalKafka
@@ -158,6 +161,28 @@ def test_users_get_in_with_each_mechanism_and_only_admin_may_write(
     with pytest.raises(TopicAuthorizationFailedError):
         producer.send(topic, b"x").get(10)
     producer.close()
+
+
+class UnsignedToken(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types
+    """A token that nobody vouches for, of `admin`."""
+
+    def token(self) -> str:
+        parts = ({"alg": "none"}, {"sub": "admin", "iat": time.time(), "exp": time.time() + 600})
+        texts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+        return ".".join(texts) + "."
+
+
+def test_an_unsigned_token_gets_in(secured: LocalKafka, new_topic: NewTopic) -> None:
+    topic = new_topic(kafka=secured)
+    client = KafkaAdminClient(
+        bootstrap_servers=secured.bootstrap_servers,
+        security_protocol="SASL_SSL",
+        ssl_cafile=secured.client_properties["ssl.truststore.location"],
+        sasl_mechanism="OAUTHBEARER",
+        sasl_oauth_token_provider=UnsignedToken(),
+    )
+    assert topic in client.list_topics()
+    client.close()
 
 
 def test_properties_say_how_to_get_in(secured: LocalKafka) -> None:

@@ -33,26 +33,31 @@ def topology_driver() -> "Iterator[Callable[..., TopologyTestDriver]]":
 
 @pytest.hookimpl
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fetch Kafka before the first test, if one of them asks for it: no test's time limit has to allow for that."""
+    """Fetch Kafka before the first test, if one of them asks for it: no test's time limit has to allow for that.
+
+    Where there can be none, that is said here, once, and not only by the letters of the tests that are skipped.
+    """
     if session.config.option.collectonly:
         return
     if any("local_kafka_is_there" in getattr(item, "fixturenames", ()) for item in session.items):
         from headrace.testing.local_kafka import LocalKafka
 
-        if LocalKafka.unavailable() is None:
+        reason = LocalKafka.unavailable()
+        if reason is None:
             LocalKafka.prepare()
+            return
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"SKIPPED, everything that needs Kafka: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")
-def local_kafka_is_there(request: pytest.FixtureRequest) -> None:
+def local_kafka_is_there() -> None:
     """Skip what needs a local Kafka where none can be started. For fixtures that start one of their own."""
     from headrace.testing.local_kafka import LocalKafka
 
     reason = LocalKafka.unavailable()
     if reason is not None:
-        reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line(f"\nSKIPPED, everything that needs Kafka: {reason}", yellow=True)
         pytest.skip(reason)
 
 

@@ -37,13 +37,16 @@ def java_command(jars: Path) -> list[str]:
     ran = subprocess.run([*plain[:1], "-version"], capture_output=True, timeout=30, check=False)
     # Another Java would not take it.
     archive = jars / f"classes-{hashlib.sha256(ran.stderr).hexdigest()[:8]}.jsa"
-    if not archive.exists():
-        with open(jars / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not archive.exists():
-                _make(archive, plain)
+    # A cache that somebody else filled may not be ours to write.
+    with contextlib.suppress(PermissionError):
+        if not archive.exists():
+            with open(jars / "lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not archive.exists():
+                    _make(archive, plain)
     # An empty one says that it could not be made, so that not every start tries again.
-    return [*plain, f"-XX:SharedArchiveFile={archive}"] if archive.stat().st_size else plain
+    is_made = archive.exists() and archive.stat().st_size > 0
+    return [*plain, f"-XX:SharedArchiveFile={archive}"] if is_made else plain
 
 
 def _make(archive: Path, java: list[str]) -> None:
