@@ -12,10 +12,10 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 	--interpreter $(CURDIR)/.tools/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help sync native lock format check typing test demo demo-verify bench conformance wheel clean
+.PHONY: help sync native lock format check typing test demo demo-verify bench bench-compare conformance wheel clean
 
 help:  ## Show the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 .tools/uv-$(UV_VERSION):
 	$(PYTHON) -m venv .tools
@@ -74,8 +74,12 @@ demo-verify: .venv/.synced  ## Compare every row of the demo with DuckDB, straig
 	$(BIN)/python demo/verify.py
 	$(BIN)/python demo/verify.py --kill 5 --no-late
 
-bench: .venv/.synced .venv/.native  ## Run the benchmarks on the embedded log.
+bench: .venv/.synced .venv/.native  ## Run the benchmarks: the embedded log, then beside Kafka Streams (java, mvn).
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/compare.py --where-possible
+
+bench-compare: .venv/.synced .venv/.native  ## Run headrace and Kafka Streams in turn on one broker (java, mvn).
+	$(BIN)/python benchmarks/compare.py
 
 conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
