@@ -36,12 +36,18 @@ class PartitionMetadata:
 
 @dataclass(frozen=True, slots=True)
 class TopicMetadata:
-    """A topic as a broker knows it. `id` is empty where the broker has none (before 2.8), or no such topic."""
+    """A topic as a broker knows it.
+
+    Attributes:
+        id: empty where the broker has none (before 2.8), or no such topic.
+        is_internal: it is Kafka's own.
+    """
 
     name: str
     id: str
     error: ErrorCode
     partitions: Mapping[int, PartitionMetadata]
+    is_internal: bool = False
 
 
 def metadata_request(topics: Collection[str] | None) -> Any:
@@ -77,4 +83,5 @@ def _topic(topic: Any, version: int) -> TopicMetadata:
         )
         for partition in topic.partitions
     }
-    return TopicMetadata(topic.name, str(found) if found else "", ErrorCode(topic.error_code), partitions)
+    error = ErrorCode(topic.error_code)
+    return TopicMetadata(topic.name, str(found or ""), error, partitions, bool(topic.is_internal))

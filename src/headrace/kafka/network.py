@@ -16,6 +16,7 @@ from headrace.base.errors import LogError
 from headrace.kafka.connections import Connections
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import (
+    Address,
     PartitionMetadata,
     TopicMetadata,
     metadata_request,
@@ -167,6 +168,23 @@ class Network:
         """Return the cluster's finalized features with their levels; empty for clusters without any (before 2.7)."""
         known = self._connections.versions
         return dict(known[-1].features) if known else {}
+
+    @property
+    def brokers(self) -> Collection[int]:
+        """The ids of the cluster's brokers, as far as they are known."""
+        return self._connections.brokers.keys()
+
+    def learn(self, brokers: Mapping[int, Address]) -> None:
+        """Take over the brokers' addresses from an answer to `metadata_request` that came through `call`."""
+        self._connections.update(brokers)
+
+    def learn_one(self, node_id: int, address: Address) -> None:
+        """Take over one broker's address, from an answer that names a coordinator."""
+        self._connections.update({**self._connections.brokers, node_id: address})
+
+    def forget_brokers(self) -> None:
+        """Start again with the bootstrap servers."""
+        self._connections.forget_brokers()
 
     def send(
         self,

@@ -1,0 +1,171 @@
+"""The control plane's own connections: blocking requests from any thread, tried again until their time is over."""
+
+import threading
+import time
+from collections.abc import Collection, Mapping
+
+from headrace.base.errors import LogError
+from headrace.kafka.control_errors import Reaction, Request, advice, reaction
+from headrace.kafka.error_codes import ErrorCode
+from headrace.kafka.metadata import Address, TopicMetadata, metadata_request, read_brokers, read_topics
+from headrace.kafka.network import ApiMessage, Network, NetworkError
+from headrace.kafka.options import ConnectionSettings
+
+__all__ = ["Admin", "Attempts"]
+
+
+class Attempts:
+    """One operation's tries. `again` waits for the next one, longer each time."""
+
+    def __init__(self, attempt: str, settings: ConnectionSettings, closing: threading.Event) -> None:
+        """`attempt` reads like 'find the end of topic x' behind 'cannot'."""
+        self.attempt = attempt
+        self._settings = settings
+        self._closing = closing
+        self._deadline = time.monotonic() + settings.default_api_timeout_ms / 1000
+        self._wait_s = settings.retry_backoff_ms / 1000
+
+    @property
+    def left_ms(self) -> int:
+        """What is left of the operation's time."""
+        return max(1, int(1000 * (self._deadline - time.monotonic())))
+
+    def again(self, reason: str) -> None:
+        """Wait before the next try.
+
+        Raises:
+            LogError: the time is over, or the log is closed.
+        """
+        if time.monotonic() + self._wait_s >= self._deadline:
+            limit_s = self._settings.default_api_timeout_ms / 1000
+            raise self.error(f"{reason} (tried for {limit_s:g} s, default.api.timeout.ms)")
+        if self._closing.wait(self._wait_s):
+            raise self.error("the log is closed")
+        self._wait_s = min(2 * self._wait_s, self._settings.retry_backoff_max_ms / 1000)
+
+    def error(self, reason: str) -> LogError:
+        """Make the error that ends the operation."""
+        return LogError(f"cannot {self.attempt}: {reason}")
+
+    def judge(self, request: Request, code: int, said: str | None = None, *, about: str = "") -> Reaction:
+        """Return what to do about a code; `about` names what it concerns, where that is not the whole operation.
+
+        Raises:
+            LogError: there is nothing to do about it.
+        """
+        found = ErrorCode(code)
+        todo = reaction(request, found)
+        if todo is Reaction.FAIL:
+            raise self.error(
+                f"{about}: {advice(request, found, said)}" if about else advice(request, found, said)
+            )
+        return todo
+
+    def reason(self, request: Request, code: int, about: str = "") -> str:
+        """Say why a try was in vain."""
+        said = advice(request, ErrorCode(code))
+        return f"{about}: {said}" if about else said
+
+
+class Admin:
+    """One network behind a lock, driven by whoever asks. Connects with the first request.
+
+    The lock is held for one request, not for an operation: who waits between tries holds up nobody.
+    """
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        """Raise a ConfigError where the connections' properties do not fit together."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._network = Network(settings, purpose="admin")
+        self._is_connected = False
+
+    def begin(self, attempt: str) -> Attempts:
+        """Start the clock of an operation."""
+        return Attempts(attempt, self._settings, self._closing)
+
+    def ask(
+        self, attempts: Attempts, request: ApiMessage, *, node_id: int | None = None
+    ) -> ApiMessage | None:
+        """Send a request, to any broker where no node is given. None after a try in vain and the wait for the next.
+
+        Raises:
+            LogError: the time is over, the cluster cannot be reached, or the login or TLS are wrong.
+        """
+        try:
+            with self._lock:
+                network = self._connected()
+                timeout_ms = min(self._settings.request_timeout_ms, attempts.left_ms)
+                return network.call(request, node_id=node_id, timeout_ms=timeout_ms)
+        except NetworkError as error:
+            if error.is_fatal:
+                raise attempts.error(str(error)) from error
+            attempts.again(str(error))
+            return None
+
+    def version(self, attempts: Attempts, request: type[ApiMessage], *, newest: int) -> int:
+        """Return the version to use of a request, at most `newest`.
+
+        Raises:
+            LogError: the brokers do not have the request.
+        """
+        with self._lock:
+            version = self._connected().version(request)
+        if version is None:
+            raise attempts.error("the brokers do not have what it needs; headrace needs Kafka 2.5 or later")
+        return min(version, newest)
+
+    def metadata(
+        self, attempts: Attempts, names: Collection[str] | None, *, node_id: int | None = None
+    ) -> Mapping[str, TopicMetadata]:
+        """Ask for these topics, or all; return those that exist.
+
+        Raises:
+            LogError: a topic may not be described, or nobody answers in time.
+        """
+        while True:
+            answer = self.ask(attempts, metadata_request(names), node_id=node_id)
+            if answer is None:
+                continue
+            if ErrorCode(getattr(answer, "error_code", 0) or 0) is not ErrorCode.NONE:
+                # KIP-1102: the broker belongs to another cluster by now.
+                with self._lock:
+                    self._network.forget_brokers()
+                attempts.again("the cluster has moved")
+                continue
+            with self._lock:
+                self._network.learn(read_brokers(answer))
+            found: dict[str, TopicMetadata] = {}
+            unsettled = ""
+            for name, topic in read_topics(answer).items():
+                todo = attempts.judge(Request.METADATA, topic.error, about=f"topic {name!r}")
+                if todo is Reaction.RETRY:
+                    unsettled = attempts.reason(Request.METADATA, topic.error, f"topic {name!r}")
+                elif todo is Reaction.TAKE:
+                    found[name] = topic
+            if not unsettled:
+                return found
+            attempts.again(unsettled)
+
+    def learn_broker(self, node_id: int, address: Address) -> None:
+        """Take over one broker's address, from whoever names it."""
+        with self._lock:
+            self._network.learn_one(node_id, address)
+
+    def brokers(self) -> list[int]:
+        """Return the ids of the brokers known."""
+        with self._lock:
+            return list(self._connected().brokers)
+
+    def _connected(self) -> Network:
+        if not self._is_connected:
+            self._network.connect()
+            self._is_connected = True
+        return self._network
+
+    def close(self) -> None:
+        """Close the connections; waits for a request that is under way. Twice is fine."""
+        self._closing.set()
+        with self._lock:
+            self._network.close()

@@ -1,0 +1,148 @@
+"""A Kafka cluster behind the log port: the control plane here, readers and writers beside it."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from headrace.base.errors import StateError
+from headrace.base.ids import TopicPartition
+from headrace.kafka.admin import Admin
+from headrace.kafka.control_groups import ControlGroups, GroupState
+from headrace.kafka.control_offsets import EARLIEST, LATEST, ControlOffsets
+from headrace.kafka.control_topics import ControlTopics
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.reader import KafkaReader
+from headrace.kafka.writer import KafkaWriter
+from headrace.log.admission import unknown_topic
+from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
+
+__all__ = ["KafkaLog"]
+
+# A writer asks about its topics in every transaction. A change of max.message.bytes may take this long to be seen.
+_TOPIC_AGE_S = 30.0
+
+
+class KafkaLog:
+    """A cluster, reached with the first request. Every operation blocks for `default.api.timeout.ms` at most.
+
+    Readers and writers have connections of their own, so that a fetch that waits holds up nobody.
+    """
+
+    makes_user_topics = False
+
+    def __init__(self, settings: ConnectionSettings, options: KafkaOptions) -> None:
+        """Make a log without connecting.
+
+        Raises:
+            ConfigError: the connections' properties do not fit together, or name a file that cannot be used.
+        """
+        self._settings = settings
+        self._options = options
+        self._admin = Admin(settings)
+        self._topics = ControlTopics(self._admin, replication_factor=options.replication_factor)
+        self._offsets = ControlOffsets(self._admin)
+        self._groups = ControlGroups(self._admin)
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, TopicInfo]] = {}
+        self._is_closed = False
+
+    def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
+        """See `Log.topics`. Kafka's own topics are left out of all that there are.
+
+        Raises:
+            LogError: a named topic may not be described; or the cluster cannot be reached, as for all operations.
+        """
+        self._check_open("look up topics")
+        return self._topics.describe(None if names is None else list(dict.fromkeys(names)))
+
+    def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """See `Log.create_topics`. Returns when all brokers know them, with a leader for each partition.
+
+        Raises:
+            LogError: also where the cluster refuses: its reason, and what to change.
+        """
+        self._check_open("create topics")
+        self._topics.create(topics)
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """See `Log.delete_topics`. Committed offsets of the topics stay until the group expires."""
+        self._check_open("delete topics")
+        gone = list(names)
+        with self._lock:
+            for name in gone:
+                self._seen.pop(name, None)
+        self._topics.delete(gone)
+
+    def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """See `Log.beginning_offsets`."""
+        self._check_open("find offsets")
+        return self._offsets.find("find the start of", dict.fromkeys(partitions, EARLIEST), committed=False)
+
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], *, committed: bool = True
+    ) -> Mapping[TopicPartition, int]:
+        """See `Log.end_offsets`."""
+        self._check_open("find offsets")
+        return self._offsets.find("find the end of", dict.fromkeys(partitions, LATEST), committed=committed)
+
+    def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """See `Log.offsets_for_times`. A time before 1970 means the first offset."""
+        self._check_open("find offsets")
+        asked = {place: max(0, timestamp) for place, timestamp in timestamps.items()}
+        found = dict(self._offsets.find("find a time in", asked, committed=True))
+        nothing = [place for place, offset in found.items() if offset < 0]
+        ends = self._offsets.find("find the end of", dict.fromkeys(nothing, LATEST), committed=True)
+        return {**found, **ends}
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, CommittedOffset]:
+        """See `Log.committed`. Waits for transactions that are being decided."""
+        self._check_open("read committed offsets")
+        return self._groups.committed(group, list(partitions))
+
+    def group_state(self, group: str) -> GroupState:
+        """Return who lives in a group: an application that takes all partitions must not start beside others."""
+        self._check_open("look up a group")
+        return self._groups.state(group)
+
+    def reader(self) -> KafkaReader:
+        """See `Log.reader`."""
+        self._check_open("make a reader")
+        return KafkaReader(self._settings, self._options)
+
+    def writer(self, group: str, transactional_id: str | None = None) -> KafkaWriter:
+        """See `Log.writer`."""
+        self._check_open("make a writer")
+        return KafkaWriter(self._settings, self._options, group, transactional_id, topics=self._topic)
+
+    def _topic(self, name: str) -> TopicInfo:
+        """Return a topic that a writer wants to write to, as it was within half a minute."""
+        with self._lock:
+            seen = self._seen.get(name)
+        if seen is not None and time.monotonic() - seen[0] < _TOPIC_AGE_S:
+            return seen[1]
+        found = self.topics([name]).get(name)
+        with self._lock:
+            if found is None:
+                self._seen.pop(name, None)
+                raise unknown_topic("write to", name)
+            self._seen[name] = (time.monotonic(), found)
+        return found
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """See `Log.delete_records`. What fails is warned of once; a compacted topic ignores it."""
+        self._check_open("delete records")
+        self._offsets.delete_before(before)
+
+    def maintain(self, budget_ms: int) -> None:
+        """Do nothing: brokers keep house themselves."""
+
+    def close(self) -> None:
+        """Close the control plane's connections; readers and writers have their own."""
+        self._is_closed = True
+        self._admin.close()
+
+    def _check_open(self, attempt: str) -> None:
+        if self._is_closed:
+            raise StateError(f"cannot {attempt}: the log is closed; open it again")
