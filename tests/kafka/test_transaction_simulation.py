@@ -184,6 +184,24 @@ def _check_fenced(run: Run, writer: KafkaWriter) -> None:
     rival.close()
 
 
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32), is_v2=st.booleans(), has_id=st.booleans())
+def test_without_trouble_every_transaction_is_committed(seed: int, is_v2: bool, has_id: bool) -> None:
+    run = Run(seed, is_v2=is_v2, transactional_id="app-0" if has_id else None)
+    run.trouble = 0.0
+    writer = run.writer()
+    for number in range(1, 9):
+        columns = Columns()
+        columns.append(b"k", b"%d" % number, 0, ())
+        place = run.dice.choice(PLACES)
+        if number % 3 == 0:
+            writer.append(place.topic, place.partition, columns)
+            writer.abort()
+        writer.append(place.topic, place.partition, columns)
+        assert list(writer.commit({INPUT: CommittedOffset(number)})) == [place]
+        assert run.cluster.now < number
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), is_v2=st.booleans())
 @example(seed=0, is_v2=True)

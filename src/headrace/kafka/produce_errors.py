@@ -135,7 +135,8 @@ def describe(batch: Batch, produced: Produced, *, request_bytes_max: int) -> Fai
         return Failure(
             FailureKind.REFUSED,
             f"cannot write a record to topic {batch.place.topic!r}: as a batch it has {len(batch.data)} bytes, more "
-            f"than the broker takes ({code.name}); raise the topic's max.message.bytes (max.request.size is {request_bytes_max})",
+            f"than the broker takes ({code.name}); raise the topic's max.message.bytes "
+            f"(max.request.size is {request_bytes_max})",
             batch.place,
         )
     if reaction is Reaction.SHRINK:

@@ -388,6 +388,8 @@ class TransactionMachine:
             )
             self._initialize(ProducerIdentity(self.identity.producer_id, self.identity.epoch + 1))
             return
+        if self.failure is not None:
+            text = self.failure.message
         self._end(
             State.FENCED,
             FailureKind.DOUBT,

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, ProductionError, StateError, TransactionAbortedError
+from headrace.base.errors import LogError, StateError, TransactionAbortedError
 from headrace.base.ids import TopicPartition
-from headrace.kafka.codec import encode_batch
 from headrace.kafka.network import ApiMessage, Network, NetworkError
 from headrace.kafka.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce_encoding import BatchLimits, Stamp, encode_columns
 from headrace.kafka.produce_machine import ProduceMachine
 from headrace.kafka.produce_messages import AskLeaders, Failure, FailureKind, Produce, ProduceLimits
 from headrace.kafka.produce_wire import produce_request, read_produced
@@ -162,43 +162,18 @@ class KafkaWriter:
     def _encode(
         self, place: TopicPartition, columns: Columns, topic_bytes_max: int
     ) -> list[tuple[bytes, int]]:
-        """Encode columns as batches that the topic takes, stamped with the numbers that follow."""
         if self._machine.identity != self._stamped:
             self._produce.reset_sequences()
             self._stamped = self._machine.identity
-        learnt = self._produce.batch_bytes_max(place.topic)
-        bytes_max = min(topic_bytes_max, self._options.max_request_size)
-        if learnt is not None:
-            bytes_max = min(bytes_max, learnt)
-        headers = columns.headers if any(columns.headers) else None
-        sequence = self._produce.next_sequence(place)
-        batches = []
-        start, count = 0, len(columns)
-        while start < count:
-            data, end = encode_batch(
-                columns.keys,
-                columns.values,
-                columns.timestamps,
-                headers,
-                start,
-                bytes_max,
-                compression=self._options.compression_type,
-                producer_id=self._stamped.producer_id,
-                producer_epoch=self._stamped.epoch,
-                base_sequence=(sequence + start) % 2**31,
-                is_transactional=self._transactional_id is not None,
-            )
-            if len(data) > min(topic_bytes_max, self._options.max_request_size):
-                raise ProductionError(
-                    f"cannot write a record to topic {place.topic!r}: as a batch it has {len(data)} bytes; the topic's "
-                    f"max.message.bytes is {topic_bytes_max} and max.request.size is {self._options.max_request_size}. "
-                    f"Raise the smaller one, or store large objects elsewhere and a reference in the topic",
-                    topic=place.topic,
-                    partition=place.partition,
-                )
-            batches.append((data, end - start))
-            start = end
-        return batches
+        limits = BatchLimits(
+            topic_bytes_max, self._options.max_request_size, self._produce.batch_bytes_max(place.topic)
+        )
+        stamp = Stamp(
+            self._stamped,
+            self._produce.next_sequence(place),
+            is_transactional=self._transactional_id is not None,
+        )
+        return encode_columns(place, columns, limits, stamp, self._options.compression_type)
 
     def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`. Blocks until the outcome is known, or `delivery.timeout.ms` is over.
