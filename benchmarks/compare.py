@@ -23,7 +23,7 @@ from headrace.testing import LocalKafka
 
 _HERE = Path(__file__).resolve().parent
 _GUARANTEES = ("at_least_once", "exactly_once_v2")
-_RUN_SECONDS = 1800.0
+_RUN_SECONDS = 900.0
 
 #: A broker is compiled and has memory as one in production: the rest of `LocalKafka` is for tests, which are short.
 _JVM_OPTIONS = ("-Xmx2g", "-XX:TieredStopAtLevel=4")
@@ -105,7 +105,8 @@ def main() -> int:
             if (line := comparison.line(case)) is not None:
                 lines.append(line)
                 print(json.dumps(line), flush=True)
-    table_of(lines)
+    if lines:
+        table_of(lines)
     return 0 if len(lines) == len(cases) else 1
 
 
@@ -188,7 +189,8 @@ class _Comparison:
             )
             result: Result = json.loads(done.stdout.splitlines()[-1])
         except (subprocess.SubprocessError, IndexError, ValueError) as error:
-            print(f"{system} failed on {case}: {error}", file=sys.stderr)
+            why = str(error) if isinstance(error, subprocess.TimeoutExpired) else "see above"
+            print(f"*** {system} failed on {case.workload}, {case.guarantee}: {why}", file=sys.stderr)
             return None
         finally:
             if not self._given.keep:
