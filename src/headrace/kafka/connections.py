@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.kafka.connection import BrokerVersions, Connection
 from headrace.kafka.metadata import Address
-from headrace.kafka.network_error import NetworkError
+from headrace.kafka.network_error import NetworkError, told
 from headrace.kafka.options import ConnectionSettings
 from headrace.kafka.security import Security
 from headrace.kafka.transport import Transport, open_socket
@@ -87,6 +87,11 @@ class Connections:
         """How long to wait before a node may be connected to again."""
         backoff = self._backoffs.get(node_id)
         return 0.0 if backoff is None else max(0.0, backoff.until - time.monotonic())
+
+    def trouble(self, node_id: int) -> str | None:
+        """Say why a node was not reached, or was lost, if it has not been reached since."""
+        backoff = self._backoffs.get(node_id)
+        return None if backoff is None else backoff.reason
 
     def any_node(self) -> int | None:
         """Return a node to ask what all of them know: the least busy connected one, or one that may be tried.
@@ -179,8 +184,7 @@ class Connections:
         )
         # Many clients lose a broker at the same moment; they shall not all come back at the same moment.
         wait_s = wait_ms / 1000 * random.uniform(0.8, 1.2)
-        is_fatal = isinstance(error, NetworkError) and error.is_fatal
-        reason = str(error) or type(error).__name__
+        reason, is_fatal = told(error)
         self._backoffs[node_id] = _Backoff(failures, time.monotonic() + wait_s, reason, is_fatal)
 
     def close_idle(self) -> None:

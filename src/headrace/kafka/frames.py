@@ -56,7 +56,7 @@ class FrameReader:
         while end - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._piece, start)
             if not 0 < length <= _FRAME_BYTES_MAX:
-                raise FrameError(_what_it_is(bytes(self._piece[start : start + 8])))
+                raise FrameError(_what_it_is(bytes(self._piece[start : min(start + 8, end)])))
             begin = start + _LENGTH.size
             if end - begin < length:
                 self._frame = bytearray(length)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from kafka.errors import IncompatibleBrokerVersion, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.selector import NetworkSelector
 
 from headrace.base.errors import LogError
@@ -23,7 +22,7 @@ from headrace.kafka.metadata import (
     read_brokers,
     read_topics,
 )
-from headrace.kafka.network_error import NetworkError
+from headrace.kafka.network_error import NetworkError, told
 from headrace.kafka.network_logging import quietly
 from headrace.kafka.options import ConnectionSettings
 from headrace.kafka.security import Security
@@ -225,13 +224,7 @@ class Network:
 
     def _explain(self, held: _Held, error: Exception) -> NetworkError:
         """Say what went wrong with a request. A new error for each: one broken connection fails many."""
-        is_fatal = isinstance(error, IncompatibleBrokerVersion)
-        if isinstance(error, NetworkError):
-            reason, is_fatal = str(error), error.is_fatal
-        elif isinstance(error, KafkaTimeoutError | RequestTimedOutError):
-            reason = "it did not answer in time (request.timeout.ms)"
-        else:
-            reason = str(error) or type(error).__name__
+        reason, is_fatal = told(error)
         name = self._connections.name(held.node_id)
         explained = NetworkError(
             f"{name}: {reason}", was_sent=held.request.header is not None, is_fatal=is_fatal
@@ -332,8 +325,9 @@ class Network:
         while not answers and not errors:
             if time.monotonic() >= deadline:
                 was_sent = request.header is not None
-                name = self._connections.name(node_id)
-                raise NetworkError(f"{name}: no answer within {wait_ms} ms", was_sent=was_sent)
+                # What went wrong with the connection before says more than that it takes its time again.
+                reason = self._connections.trouble(node_id) or f"no answer within {wait_ms} ms"
+                raise NetworkError(f"{self._connections.name(node_id)}: {reason}", was_sent=was_sent)
             self.pump(_left_ms(deadline))
         if errors:
             raise errors[0]

@@ -1,6 +1,8 @@
 """What a request that got no answer is told by the network."""
 
-__all__ = ["NetworkError"]
+from kafka.errors import IncompatibleBrokerVersion, KafkaTimeoutError, RequestTimedOutError
+
+__all__ = ["NetworkError", "told"]
 
 
 class NetworkError(Exception):
@@ -15,3 +17,12 @@ class NetworkError(Exception):
         super().__init__(message)
         self.was_sent = was_sent
         self.is_fatal = is_fatal
+
+
+def told(error: Exception) -> tuple[str, bool]:
+    """Say what a connection ended with, in our words, and whether trying again is of no use."""
+    if isinstance(error, NetworkError):
+        return str(error), error.is_fatal
+    if isinstance(error, KafkaTimeoutError | RequestTimedOutError):
+        return "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)", False
+    return str(error) or type(error).__name__, isinstance(error, IncompatibleBrokerVersion)
