@@ -11,7 +11,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
 from headrace.state.task_state import TaskState
-from headrace.topology.wiring import Failed, Forward, Operator
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator
 
 __all__ = ["Node", "Sent"]
 
@@ -38,6 +38,7 @@ class Node:
         children: tuple[str, ...] = ("child",),
     ) -> None:
         self.forward: Forward = self._to_all
+        self.forward_stretch: ForwardStretch | None = None
         self.failed: Failed = self._resumed
         self.context = TaskContext("app", TaskId(0, 0), lambda: 0)
         self.children: dict[str, list[Sent]] = {name: [] for name in children}
@@ -82,6 +83,9 @@ class Node:
         if name not in self.children:
             raise TopologyError(name)
         return lambda key, value, timestamp, headers: self.children[name].append(Sent(key, value, timestamp))
+
+    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
+        """See `Wiring`. Records are sent one by one here."""
 
     def store(self, name: str) -> Any:
         """See `Wiring`."""

@@ -1,10 +1,11 @@
-"""Records as columns: what the log hands over (`Chunk`) and what it takes (`Columns`)."""
+"""Records as columns: from the log (`Chunk`), through the nodes (`Stretch`), into the log (`Columns`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from headrace.base.records import Headers
 
-__all__ = ["Chunk", "Columns"]
+__all__ = ["Chunk", "Columns", "Stretch"]
 
 
 class Chunk:
@@ -78,9 +79,29 @@ class Columns:
         self.timestamps.clear()
         self.headers.clear()
 
-    def drop_first(self, count: int) -> None:
-        """Forget the first records; the list objects stay the same."""
-        del self.keys[:count], self.values[:count], self.timestamps[:count], self.headers[:count]
-
     def __len__(self) -> int:
         return len(self.keys)
+
+
+class Stretch(NamedTuple):
+    """Decoded records of one chunk that go from node to node together; the columns have equal lengths."""
+
+    keys: Sequence[Any]
+    values: Sequence[Any]
+    timestamps: Sequence[int]
+    headers: Sequence[Headers]
+    offsets: Sequence[int]
+
+    def records(self) -> Iterator[tuple[Any, Any, int, Headers, int]]:
+        """Key, value, timestamp, headers and offset of each."""
+        return zip(self.keys, self.values, self.timestamps, self.headers, self.offsets)
+
+    def part(self, start: int, end: int) -> "Stretch":
+        """Return the records from `start` to before `end`."""
+        return Stretch(
+            self.keys[start:end],
+            self.values[start:end],
+            self.timestamps[start:end],
+            self.headers[start:end],
+            self.offsets[start:end],
+        )

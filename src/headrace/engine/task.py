@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
+from headrace.base.columns import Stretch
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.base.records import NO_HEADERS
 from headrace.engine.collector import RecordCollector
@@ -20,6 +21,7 @@ from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
 from headrace.topology.topology import SubTopology, Topology
+from headrace.topology.wiring import ForwardStretch
 
 __all__ = ["Task"]
 
@@ -171,7 +173,12 @@ class Task:
         self.has_progress = True
         end = min(len(batch.keys), batch.cursor + records_max)
         # `until` is inclusive, another queue's head is not.
-        taken = self._run(picked, batch, forward, end, min(limit, until + 1))
+        limit = min(limit, until + 1)
+        together = self._compiled.stretches.get(picked.source.name)
+        if together is not None and self._goes_together(batch, end, limit):
+            taken = self._run_together(picked, batch, together, end)
+        else:
+            taken = self._run(picked, batch, forward, end, limit)
         self.processed += taken
         return taken
 
@@ -217,6 +224,40 @@ class Task:
             context.topic, context.offset, context.chunk = None, -1, None
         self.failures.ensure_none()
         return index - start
+
+    def _goes_together(self, batch: Batch, end: int, limit: int) -> bool:
+        """Whether nothing can end this stretch early, and it is more than one record."""
+        start = batch.cursor
+        return (
+            end - start > 1
+            and not batch.has_markers
+            and self._by_stream_time.next_due == NEVER
+            and max(batch.timestamps[start:end]) < limit
+        )
+
+    def _run_together(self, queue: RecordQueue, batch: Batch, forward: ForwardStretch, end: int) -> int:
+        context, start, first = self.context, batch.cursor, batch.first
+        timestamps, headers = batch.timestamps[start:end], batch.headers
+        context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
+        context.interrupted = False
+        highest = max(timestamps)
+        queue.partition_time = max(queue.partition_time, highest)
+        context.stream_time = max(context.stream_time, highest)
+        batch.cursor = end
+        try:
+            forward(
+                Stretch(
+                    batch.keys[start:end],
+                    batch.values[start:end],
+                    timestamps,
+                    [NO_HEADERS] * (end - start) if headers is None else headers[start:end],
+                    batch.chunk.offsets[first + start : first + end],
+                )
+            )
+        finally:
+            context.topic, context.offset, context.chunk = None, -1, None
+        self.failures.ensure_none()
+        return end - start
 
     def _take_undecodable(self, queue: RecordQueue, marker: Undecodable) -> None:
         source = queue.source

@@ -13,7 +13,7 @@ from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward
+from headrace.topology.wiring import Failed, Forward, ForwardStretch
 
 __all__ = ["CompiledTopology", "compile_topology"]
 
@@ -23,10 +23,11 @@ _log = logging.getLogger("headrace.dropped")
 class CompiledTopology:
     """What a task runs: where each source's records go, and what to call when the task starts and closes."""
 
-    __slots__ = ("on_close", "on_start", "sources")
+    __slots__ = ("on_close", "on_start", "sources", "stretches")
 
     def __init__(self) -> None:
         self.sources: dict[str, Forward] = {}  # by the source node's name
+        self.stretches: dict[str, ForwardStretch] = {}  # the same, of sources whose nodes take stretches
         self.on_start: list[Callable[[], object]] = []  # parents before children
         self.on_close: list[Callable[[], object]] = []
 
@@ -44,6 +45,7 @@ class _NodeWiring:
         failed: Failed,
         context: TaskContext,
         dropped: Callable[[], None],
+        forward_stretch: ForwardStretch | None,
     ) -> None:
         self.name = name
         self.where = where
@@ -52,10 +54,15 @@ class _NodeWiring:
         self.failed = failed
         self.on_start = compiled.on_start.append
         self.on_close = compiled.on_close.append
+        self.forward_stretch = forward_stretch
+        self.takes_stretches: tuple[ForwardStretch, bool] | None = None
         self._children = children
         self._stores = stores
         self._dropped = dropped
         self._warnings: dict[str, int] = {}
+
+    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
+        self.takes_stretches = do, calls_user
 
     def child(self, name: str) -> Forward:
         if name not in self._children:
@@ -151,11 +158,17 @@ def compile_topology(
     """
     compiled = CompiledTopology()
     forwards: dict[str, Forward] = {}
+    stretches: dict[
+        str, tuple[ForwardStretch, bool]
+    ] = {}  # what takes them, and whether it calls users' functions
     for name in reversed(subtopology.nodes):
         node = topology.nodes[name]
         children = {child: forwards[child] for child in topology.children.get(name, ())}
+        taking = stretches.get(next(iter(children))) if len(children) == 1 else None
         if isinstance(node, SourceNode):
             compiled.sources[name] = _to_all(list(children.values()))
+            if taking is not None:
+                compiled.stretches[name] = taking[0]
         elif isinstance(node, SinkNode):
             forwards[name] = compile_sink(
                 node,
@@ -168,7 +181,12 @@ def compile_topology(
         else:
             stores = {store: state(store) for store in node.stores}
             failed = failures.of_processing(node.name, node.where)
-            wiring = _NodeWiring(node.name, node.where, children, stores, compiled, failed, context, dropped)
+            silent = taking[0] if taking is not None and not taking[1] else None
+            wiring = _NodeWiring(
+                node.name, node.where, children, stores, compiled, failed, context, dropped, silent
+            )
             forwards[name] = node.operator.compile(wiring)
+            if wiring.takes_stretches is not None:
+                stretches[name] = wiring.takes_stretches
     compiled.on_start.reverse()
     return compiled

@@ -140,5 +140,8 @@ class Count:
             if not cached:
                 forward(key, (old + 1, old if send_old else None, True), latest, headers)
 
+        columns = state.column_counter(serialize, run)
+        if columns is not None:
+            wiring.take_stretches(columns, calls_user=False)
         counter: Forward = state.counter(serialize, run)
         return counter

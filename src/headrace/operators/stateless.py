@@ -3,12 +3,14 @@
 Cost: 0.15 us a record beside the user's function. The functions get null keys and values as they are.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from headrace.base.columns import Stretch
 from headrace.base.records import Headers
 from headrace.processor.lines import LineFile, write_line
-from headrace.topology.wiring import Forward, Wiring
+from headrace.topology.wiring import Forward, ForwardStretch, Wiring
 
 __all__ = [
     "Branch",
@@ -215,7 +217,34 @@ class Peek:
                 return
             forward(key, value, timestamp, headers)
 
+        forward_stretch = wiring.forward_stretch
+        if forward_stretch is not None:
+            wiring.take_stretches(_looking(fn, wiring, forward_stretch), calls_user=True)
         return run
+
+
+def _looking(fn: Callable[[Any, Any], object], wiring: Wiring, forward: ForwardStretch) -> ForwardStretch:
+    context, failed = wiring.context, wiring.failed
+
+    def run(stretch: Stretch) -> None:
+        start, end = 0, len(stretch.keys)
+        while start < end:
+            part = stretch if start == 0 else stretch.part(start, end)
+            try:
+                for key, value, context.offset in zip(part.keys, part.values, part.offsets):
+                    fn(key, value)
+            except Exception as error:
+                offset = context.offset
+                at = bisect_left(stretch.offsets, offset)
+                forward(stretch.part(start, at))
+                context.offset = offset
+                failed(error, key, value, stretch.timestamps[at], stretch.headers[at])
+                start = at + 1
+            else:
+                forward(part)
+                return
+
+    return run
 
 
 class Foreach:
@@ -270,6 +299,8 @@ class PassThrough:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Return what forwards to the children."""
+        if wiring.forward_stretch is not None:
+            wiring.take_stretches(wiring.forward_stretch, calls_user=False)
         return wiring.forward
 
 

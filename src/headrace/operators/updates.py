@@ -35,9 +35,15 @@ def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_ol
     """Forward the last value of each window when a cached window store lets go of it."""
     deserialize = state.spec.key.deserializer(changelog_topic(wiring, state))
     forward = wiring.forward
+    # Most of a flush is in one window, and making one takes as long as reading the key.
+    window = Window(-1, -1)
 
     def flushed(key: bytes, start: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
-        windowed = Windowed(deserialize(key), Window(start, start + size_ms))
-        forward(windowed, (new, old if send_old else None, True), timestamp, headers)
+        nonlocal window
+        if window.start != start:
+            window = Window(start, start + size_ms)
+        forward(
+            Windowed(deserialize(key), window), (new, old if send_old else None, True), timestamp, headers
+        )
 
     state.on_flush(flushed, send_old=send_old, refused=wiring.failed)

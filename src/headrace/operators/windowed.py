@@ -159,6 +159,9 @@ class WindowCount:
                     window = Window(start, start + size)
                 forward(Windowed(key, window), change, latest, headers)
 
+        columns = state.column_counter(size, grace, stream_time, serialize, run)
+        if columns is not None:
+            wiring.take_stretches(columns, calls_user=False)
         counter: Forward = state.counter(size, grace, stream_time, serialize, run)
         return counter
 

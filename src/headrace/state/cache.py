@@ -22,6 +22,8 @@ __all__ = ["CacheBudget", "CacheEntry", "RecordCache"]
 
 _ORDER = attrgetter("order")
 
+_SIZED = (bytes, str)
+
 C = TypeVar("C", bound=Hashable)
 
 #: What an entry weighs beside its key and value (CPython 3.11): entry 120, row 56, timestamp 32, key object 33, its
@@ -180,13 +182,10 @@ class RecordCache(Generic[C]):
             self._evict()
 
     def _weigh(self, entry: CacheEntry[C]) -> None:
-        row = entry.row
-        value = None if row is None else row[0]
-        if isinstance(value, bytes | str):
-            value_bytes = len(value)
-        else:
-            value_bytes = _UNKNOWN_BYTES if self._weighs else 0
-        size_bytes = _ENTRY_BYTES + self._key_bytes(entry.key) + value_bytes
+        size_bytes = _ENTRY_BYTES + self._key_bytes(entry.key)
+        if self._weighs:
+            value = None if entry.row is None else entry.row[0]
+            size_bytes += len(value) if isinstance(value, _SIZED) else _UNKNOWN_BYTES
         self._budget.used_bytes += size_bytes - entry.size_bytes
         entry.size_bytes = size_bytes
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from headrace.base.columns import Stretch
 from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
@@ -11,7 +12,7 @@ from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
 from headrace.state.merge import after, after_prefix
 from headrace.state.order import KeyOrder
-from headrace.state.port import Counted, FlushListener, FlushRefused
+from headrace.state.port import Counted, CountedColumns, FlushListener, FlushRefused
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedKeyValue"]
@@ -98,6 +99,42 @@ class CachedKeyValue(RecordCache[bytes]):
             entry.offset = context.offset
             entry.timestamp = latest
             entry.headers = headers
+
+        return count
+
+    def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
+        """Make what does for each record of a stretch, in their order, what `counter` does for one."""
+        if self._kept_type is not int or not self._timestamped:
+            return None
+        find, context = self._entries.get, self._context
+
+        def count(stretch: Stretch) -> None:
+            topic, moves = context.topic, self._moves
+            for key, value, timestamp, headers, offset in stretch.records():
+                entry = None
+                if key is not None and value is not None:
+                    try:
+                        entry = find(serialize(key))
+                    except Exception:
+                        entry = None  # `otherwise` fails on it as well, and tells the handler
+                if entry is None or entry.row is None:
+                    context.offset, self._moves = offset, moves
+                    otherwise(key, value, timestamp, headers)
+                    moves = self._moves
+                    continue
+                number, latest = entry.row
+                if timestamp > latest:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
+                    latest = timestamp
+                entry.row = (number + 1, latest)
+                entry.is_used = True
+                if not entry.is_dirty:
+                    self._dirty_again(entry)
+                entry.order = moves = moves + 1
+                entry.topic = topic
+                entry.offset = offset
+                entry.timestamp = latest
+                entry.headers = headers
+            self._moves = moves
 
         return count
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from headrace.base.columns import Stretch
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.state.spec import StoreSpec
 
 __all__ = [
     "Counted",
+    "CountedColumns",
     "Database",
     "Family",
     "FlushListener",
@@ -105,6 +107,9 @@ WindowFlushListener: TypeAlias = Callable[[bytes, int, Any, Any, int, Headers], 
 
 #: Counts a record: key, value, timestamp, headers.
 Counted: TypeAlias = Callable[[Any, Any, int, Headers], None]
+
+#: Counts the records of a stretch, in their order.
+CountedColumns: TypeAlias = Callable[[Stretch], None]
 
 #: Told of a cached value that its serde refuses: error, key, value, timestamp, headers. Raises, or lets it be dropped.
 FlushRefused: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]

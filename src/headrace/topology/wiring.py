@@ -7,11 +7,12 @@ Before a task runs, its sub-topology is compiled, children first, into closures
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from headrace.base.columns import Stretch
 from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 
-__all__ = ["Change", "Failed", "Forward", "Operator", "Wiring"]
+__all__ = ["Change", "Failed", "Forward", "ForwardStretch", "Operator", "Wiring"]
 
 #: One record on its way to the next node. Headers are an immutable tuple. Never called with a negative timestamp.
 Forward: TypeAlias = Callable[[Any, Any, int, Headers], None]
@@ -25,6 +26,12 @@ Change: TypeAlias = tuple[Any, Any, bool]
 Failed: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
 
 
+#: The records of a stretch on their way to the next node, all at once. The order in which users' functions are called
+#: is that of records one by one, depth first: so at most one node of such a way calls any, which the wiring sees to.
+#: What caches let go of meanwhile comes when caches please, as always.
+ForwardStretch: TypeAlias = Callable[[Stretch], None]
+
+
 class Wiring(Protocol):
     """What a task offers to one node while it compiles it. The attributes may be bound in closures."""
 
@@ -35,6 +42,11 @@ class Wiring(Protocol):
     #: Sends to all children in the order in which they were added.
     forward: Forward
     failed: Failed
+    #: Sends a stretch on; None where the children take records one by one only, or call users' functions.
+    forward_stretch: ForwardStretch | None
+
+    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
+        """Offer a function that takes stretches; it is used where all above can send them."""
 
     def child(self, name: str) -> Forward:
         """Forward to one child only. Raises TopologyError for a name that is not a child."""

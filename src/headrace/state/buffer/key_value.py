@@ -9,7 +9,7 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
-from headrace.state.port import Counted, Database, FlushListener, FlushRefused, Rows
+from headrace.state.port import Counted, CountedColumns, Database, FlushListener, FlushRefused, Rows
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec, pack_timestamp
 
@@ -174,6 +174,10 @@ class KeyValueBuffer:
     def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
         """Nothing is cached here: no record goes another way."""
         return otherwise
+
+    def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
+        """Nothing is cached here: None."""
+        return None
 
     def on_flush(
         self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None

@@ -17,7 +17,15 @@ from headrace.state.buffer.window_key import (
     window_start,
 )
 from headrace.state.merge import merge
-from headrace.state.port import Counted, Database, FlushRefused, Rows, StreamTime, WindowFlushListener
+from headrace.state.port import (
+    Counted,
+    CountedColumns,
+    Database,
+    FlushRefused,
+    Rows,
+    StreamTime,
+    WindowFlushListener,
+)
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
 
@@ -290,6 +298,17 @@ class WindowBuffer:
         """Nothing is cached here: no record goes another way."""
         return otherwise
 
+    def column_counter(
+        self,
+        size_ms: int,
+        grace_ms: int,
+        stream_time: StreamTime,
+        serialize: Callable[[Any], bytes],
+        otherwise: Counted,
+    ) -> CountedColumns | None:
+        """Nothing is cached here: None."""
+        return None
+
     def on_flush(
         self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
     ) -> None:
@@ -302,16 +321,28 @@ class WindowBuffer:
 
     def changes(self) -> Rows:
         """What a commit has to write: windows that have expired meanwhile are left out."""
-        stored, slot_key = self._rows_codec.stored, self._slot_key
         first = self.observed_stream_time - self._retention_ms + 1
+        stored = self._rows_codec.stored
         if self._retains_duplicates:
-            first <<= _SEQUENCE_BITS
-        return {
-            slot_key(key, slot): stored(row)
-            for key, times in self._rows.items()
-            for slot, row in times.items()
-            if slot >= first
-        }
+            slot_key, first_slot = self._slot_key, first << _SEQUENCE_BITS
+            return {
+                slot_key(key, slot): stored(row)
+                for key, times in self._rows.items()
+                for slot, row in times.items()
+                if slot >= first_slot
+            }
+        changes: dict[bytes, bytes | None] = {}
+        interval_ms, around = self._interval_ms, -1
+        prefix = suffix = b""
+        for key, times in self._rows.items():
+            for start, row in times.items():
+                if start < first:
+                    continue
+                if start != around:  # neighbours are mostly of one window
+                    around = start
+                    prefix, suffix = segment_prefix(start - start % interval_ms), changelog_suffix(start, 0)
+                changes[prefix + key + suffix] = stored(row)
+        return changes
 
     def expired(self) -> tuple[bytes, bytes] | None:
         """Range of rows whose segments have expired since this was last asked, and None if there are none."""

@@ -1,0 +1,138 @@
+"""A stretch that goes from node to node as columns gives what its records give one by one."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace as hr
+from headrace import Failure, KStream, Reaction
+from headrace.base.columns import Columns
+from headrace.base.records import Headers
+from headrace.engine.clock import ManualClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.memory import MemoryLog
+from headrace.log.port import TopicSpec
+
+EVENTS = hr.Topic("events", key=str, value=str)
+Seen = list[tuple[object, ...]]
+
+
+def run(
+    folder: Path, describe: Callable[[KStream[str, str], Seen], None], *, cache_bytes: int = 10_000_000
+) -> tuple[Seen, list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Feed batches with commits in between; return what user code saw, the outputs, and the changelog."""
+    seen: Seen = []
+
+    def handler(failure: Failure) -> Reaction:
+        seen.append(("failed", failure.offset, failure.key, failure.value, failure.timestamp, failure.stage))
+        return Reaction.resume
+
+    builder = hr.StreamsBuilder()
+    describe(builder.stream(EVENTS), seen)
+    log, choice = MemoryLog(), random.Random(11)
+    log.create_topics([TopicSpec("events", 1)])
+    worker = Worker(
+        builder.build(),
+        log,
+        EngineOptions.of(
+            {
+                "statestore.cache.max.bytes": cache_bytes,
+                "commit.interval.ms": 1_000_000,
+                "processing.exception.handler": handler,
+                "deserialization.exception.handler": handler,
+            }
+        ),
+        application_id="app",
+        state_dir=folder,
+        clock=ManualClock(),
+    )
+    worker.open()
+    for batch in range(8):
+        columns = Columns()
+        for _ in range(60):
+            key = None if choice.random() < 0.05 else choice.choice("abcdef").encode()
+            value = choice.choice([b"x", b"x", b"x", b"x", b"bad", None])
+            if batch == 5 and value == b"bad":
+                value = b"\xff"  # cannot be read
+            timestamp = max(0, batch * 3_000 + choice.randrange(-9_000, 4_000))
+            headers: Headers = (("n", b"%d" % choice.randrange(9)),) if choice.random() < 0.2 else ()
+            columns.append(key, value, timestamp, headers)
+        writer = log.writer("feed")
+        writer.append("events", 0, columns)
+        writer.commit({})
+        while worker.step(0):
+            pass
+        worker.commit()
+    worker.close()
+    changelog = next(name for name in log.topics() if name.endswith("-changelog"))
+    return seen, log.records("out"), log.records(changelog)
+
+
+def count(stream: KStream[str, str]) -> None:
+    stream.group_by_key().count().to_stream().to("out")
+
+
+def count_windows(stream: KStream[str, str]) -> None:
+    windows = hr.TimeWindows("4s", grace="2s")
+    stream.group_by_key().windowed_by(windows).count().to_stream().to("out")
+
+
+@pytest.mark.parametrize("counted", [count, count_windows])
+@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500])
+def test_a_stretch_gives_what_its_records_give_one_by_one(
+    tmp_path: Path, counted: Callable[[KStream[str, str]], None], cache_bytes: int
+) -> None:
+    def look(key: str, value: str) -> None:
+        if value == "bad":
+            raise ValueError("bad")
+
+    def together(stream: KStream[str, str], seen: Seen) -> None:
+        counted(stream.peek(look))
+
+    def one_by_one(stream: KStream[str, str], seen: Seen) -> None:
+        # Two nodes that call user code: their calls alternate, so records go one by one.
+        counted(stream.peek(look).peek(lambda key, value: None))
+
+    results = run(tmp_path / "together", together, cache_bytes=cache_bytes)
+    assert results == run(tmp_path / "one", one_by_one, cache_bytes=cache_bytes)
+    assert len(results[0]) > 40
+    assert len(results[1]) > 40
+
+
+def test_functions_of_two_nodes_see_each_record_in_turn(tmp_path: Path) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        first = stream.peek(lambda key, value: seen.append(("first", key)))
+        count(first.peek(lambda key, value: seen.append(("second", key))))
+
+    seen = [call for call in run(tmp_path, describe)[0] if call[0] != "failed"]
+    assert [call[0] for call in seen] == ["first", "second"] * (len(seen) // 2)
+    assert [call[1] for call in seen[::2]] == [call[1] for call in seen[1::2]]
+
+
+def test_two_branches_see_each_record_in_turn(tmp_path: Path) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        count(stream.peek(lambda key, value: seen.append(("count", key))))
+        stream.foreach(lambda key, value: seen.append(("other", key)))
+
+    seen = [call for call in run(tmp_path, describe)[0] if call[0] != "failed"]
+    assert [call[0] for call in seen] == ["count", "other"] * (len(seen) // 2)
+
+
+def test_a_function_that_fails_keeps_no_record_from_the_count_but_its_own(tmp_path: Path) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        def look(key: str, value: str) -> None:
+            if value == "bad":
+                raise ValueError("bad")
+            if key is not None and value is not None:
+                seen.append(("counted", key))
+
+        count(stream.peek(look))
+
+    seen, out, _ = run(tmp_path, describe)
+    last = {record[2].decode(): int.from_bytes(record[3], "big") for record in out}
+    counted = [call[1] for call in seen if call[0] == "counted"]
+    assert last == {key: counted.count(key) for key in "abcdef"}
