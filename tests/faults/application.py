@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bootstrap-servers")
     parser.add_argument("--at-least-once", action="store_true")
+    parser.add_argument("--set", dest="properties", action="append", default=[])
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--stop-at")
     arguments = parser.parse_args()
@@ -85,7 +86,12 @@ def main() -> None:
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    site = Site.of(arguments.folder, arguments.bootstrap_servers, at_least_once=arguments.at_least_once)
+    site = Site.of(
+        arguments.folder,
+        arguments.bootstrap_servers,
+        arguments.properties,
+        at_least_once=arguments.at_least_once,
+    )
     log = site.open_log()
     worker = Worker(
         build(),

@@ -7,6 +7,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults.site import Site
+from tests.kafka.proxy import Proxy
 
 
 @pytest.fixture
@@ -20,3 +21,16 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     if request.param == "embedded":
         return Site(tmp_path)
     return Site(tmp_path, request.getfixturevalue("kafka").bootstrap_servers)
+
+
+@pytest.fixture
+def proxied_kafka(local_kafka_is_there: None) -> Iterator[tuple[LocalKafka, Proxy]]:
+    with Proxy() as proxy, LocalKafka(advertised=[proxy.address]) as kafka:
+        proxy.target = kafka.broker_servers[0]
+        yield kafka, proxy
+
+
+@pytest.fixture
+def kafka_of_three(local_kafka_is_there: None) -> Iterator[LocalKafka]:
+    with LocalKafka(brokers=3) as kafka:
+        yield kafka

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -52,13 +53,14 @@ class Feed:
 
 
 def start(site: Site, *options: str) -> subprocess.Popen[str]:
-    """Start the application, and wait until it runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.application", *site.options(), *options],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return process
+    """Start the application; what it says of errors goes to a file in its folder."""
+    with (site.folder / "errors.log").open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.application", *site.options(), *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 def wait_until_running(process: subprocess.Popen[str]) -> None:
@@ -71,7 +73,18 @@ def drain(site: Site) -> None:
     """Run the application to the end of its input."""
     process = start(site, "--drain")
     process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 0, (site.folder / "errors.log").read_text()[-4_000:]
+
+
+def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+    """Wait until a running application has committed the end of its input."""
+    log = site.open_log()
+    deadline = time.monotonic() + seconds
+    while not application.is_drained(log):
+        assert process.poll() is None, (site.folder / "errors.log").read_text()[-4_000:]
+        assert time.monotonic() < deadline, (site.folder / "errors.log").read_text()[-4_000:]
+        time.sleep(0.1)
+    log.close()
 
 
 def read_topic(site: Site, topic: str, partitions: int = 2) -> list[tuple[bytes | None, bytes | None, int]]:
@@ -87,6 +100,22 @@ def read_topic(site: Site, topic: str, partitions: int = 2) -> list[tuple[bytes 
     reader.close()
     log.close()
     return [row for chunk in chunks for row in zip(chunk.keys, chunk.values, chunk.timestamps)]
+
+
+def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
+    """Compare what at least once promises: every record is there, some perhaps more than once."""
+    copied = Counter(read_topic(site, application.COPY.name))
+    expected: Counter[tuple[bytes | None, bytes | None, int]] = Counter(
+        (key.encode(), value.to_bytes(8, "big"), stamp) for key, value, stamp in written
+    )
+    assert not expected - copied, "records are lost"
+    assert copied.keys() == expected.keys()
+    found_digits, _, found_windows, found_last = _stores(site)
+    digits: Counter[str] = Counter(str(value % 10) for _, value, _ in written)
+    windows: Counter[tuple[str, int]] = Counter((key, stamp // 1000 * 1000) for key, _, stamp in written)
+    assert all(found_digits[digit] >= count for digit, count in digits.items())
+    assert all(found_windows[window] >= count for window, count in windows.items())
+    assert found_last.keys() == {key for key, _, _ in written}
 
 
 def check(site: Site, written: Sequence[Input]) -> None:

@@ -1,6 +1,7 @@
 """Where the application to be killed runs: its folder, and its log, a file there or a cluster."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.log.embedded import EmbeddedLog
@@ -11,11 +12,15 @@ __all__ = ["Site"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place for one application. Without `servers` its log is a file in the folder."""
+    """A place for one application. Without `servers` its log is a file in the folder.
+
+    `properties` are those of the cluster's connections and data plane, by Kafka's names.
+    """
 
     folder: Path
     servers: str | None = None
     is_exactly_once: bool = True
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def open_log(self) -> Log:
         """Open the log."""
@@ -24,7 +29,7 @@ class Site:
         from headrace.kafka.log import KafkaLog
         from headrace.kafka.options import ConnectionSettings, KafkaOptions
 
-        values = {"bootstrap.servers": self.servers, "transaction.timeout.ms": 10_000}
+        values = {"bootstrap.servers": self.servers, **self.properties}
         return KafkaLog(ConnectionSettings.of(values), KafkaOptions.of(values))
 
     def options(self) -> list[str]:
@@ -34,12 +39,16 @@ class Site:
             options += ["--bootstrap-servers", self.servers]
         if not self.is_exactly_once:
             options += ["--at-least-once"]
+        for name, value in self.properties.items():
+            options += ["--set", f"{name}={value}"]
         return options
 
     @classmethod
-    def of(cls, folder: Path, servers: str | None, *, at_least_once: bool) -> "Site":
+    def of(
+        cls, folder: Path, servers: str | None, properties: Sequence[str], *, at_least_once: bool
+    ) -> "Site":
         """Make a site of what a command line said."""
-        return cls(folder, servers, not at_least_once)
+        return cls(folder, servers, not at_least_once, dict(each.split("=", 1) for each in properties))
 
     @property
     def transactional_id(self) -> str | None:

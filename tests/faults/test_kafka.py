@@ -1,0 +1,140 @@
+"""What a cluster does to an application: brokers go, answers are lost, a second self comes. No record may suffer."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.testing import LocalKafka
+from tests.faults import plain
+from tests.faults.site import Site
+from tests.kafka.proxy import Proxy
+
+#: Requests of the protocol, by their keys.
+PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3, 22, 26, 28
+
+#: A lost answer is noticed by the request's time-out, which is 30 s by default.
+QUICK = {"request.timeout.ms": "1500"}
+
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
+
+
+def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: LocalKafka) -> None:
+    moments = random.Random(5)
+    site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once=False)
+    feed = plain.Feed(site, seed=5)
+    for _ in range(10):
+        feed.write(moments.randrange(3_000, 9_000))
+        process = plain.start(site)
+        plain.wait_until_running(process)
+        time.sleep(moments.uniform(0.0, 0.3))  # the moment of the kill is what is tested
+        process.kill()
+        process.communicate()
+    plain.drain(site)
+    feed.close()
+    plain.check_nothing_lost(site, feed.written)
+
+
+def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, kafka: LocalKafka) -> None:
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (Site(folder, kafka.bootstrap_servers) for folder in folders)
+    feed = plain.Feed(first, seed=6)
+    feed.write(20_000)
+    older = plain.start(first)
+    plain.wait_until_running(older)
+    newer = plain.start(second)
+    plain.wait_until_running(newer)
+    feed.write(20_000)
+    older.communicate(timeout=60)
+    assert older.returncode == 1
+    assert "FencedError" in (first.folder / "errors.log").read_text()
+    newer.kill()
+    newer.communicate()
+    plain.drain(second)
+    feed.close()
+    plain.check(second, feed.written)
+
+
+def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: LocalKafka) -> None:
+    site = Site(tmp_path, kafka.bootstrap_servers)
+    feed = plain.Feed(site, seed=8)
+    feed.write(40_000)
+    process = plain.start(site)
+    plain.wait_until_running(process)
+    for _ in range(2):
+        kafka.kill_broker(0)
+        kafka.start_broker(0)
+        feed.write(10_000)
+    assert process.poll() is None, (tmp_path / "errors.log").read_text()[-4_000:]
+    process.kill()
+    process.communicate()
+    plain.drain(site)
+    feed.close()
+    plain.check(site, feed.written)
+
+
+Hurt = Callable[[Proxy], object]
+
+
+@pytest.mark.parametrize(
+    "hurt",
+    [
+        pytest.param(lambda proxy: proxy.swallow_answers(api_key=PRODUCE), id="produce answer lost"),
+        pytest.param(
+            lambda proxy: proxy.swallow_answers(api_key=END_TXN), id="end of transaction answer lost"
+        ),
+        pytest.param(
+            lambda proxy: proxy.swallow_answers(api_key=TXN_OFFSET_COMMIT), id="offsets answer lost"
+        ),
+        pytest.param(lambda proxy: proxy.swallow_answers(api_key=FETCH), id="fetch answer lost"),
+        pytest.param(lambda proxy: proxy.cut_answers(api_key=END_TXN), id="end of transaction answer cut"),
+        pytest.param(lambda proxy: proxy.cut_requests(api_key=PRODUCE), id="produce request cut"),
+        pytest.param(lambda proxy: proxy.cut_answers(api_key=FETCH), id="fetch answer cut"),
+        pytest.param(lambda proxy: proxy.cut_connections(), id="all connections cut"),
+        pytest.param(lambda proxy: proxy.delay_answers(0.4, count=40), id="answers slow"),
+    ],
+)
+def test_connections_that_fail_cost_no_record(
+    tmp_path: Path, proxied_kafka: tuple[LocalKafka, Proxy], hurt: Hurt
+) -> None:
+    kafka, proxy = proxied_kafka
+    site = Site(tmp_path, kafka.bootstrap_servers, properties=QUICK)
+    feed = plain.Feed(site, seed=9)
+    feed.write(10_000)
+    process = plain.start(site)
+    plain.wait_until_running(process)
+    for _ in range(2):
+        hurt(proxy)
+        feed.write(10_000)
+    plain.wait_until_drained(site, process)
+    process.kill()
+    process.communicate()
+    plain.drain(site)
+    feed.close()
+    plain.check(site, feed.written)
+
+
+def test_leaders_that_move_and_a_broker_that_is_lost_cost_no_record(
+    tmp_path: Path, kafka_of_three: LocalKafka
+) -> None:
+    kafka = kafka_of_three
+    site = Site(tmp_path, kafka.bootstrap_servers)
+    feed = plain.Feed(site, seed=10)
+    feed.write(40_000)
+    process = plain.start(site)
+    plain.wait_until_running(process)
+    for lost in (0, 1, 2):
+        kafka.kill_broker(lost)
+        feed.write(5_000)
+        kafka.start_broker(lost)
+        feed.write(5_000)
+    plain.wait_until_drained(site, process)
+    process.kill()
+    process.communicate()
+    plain.drain(site)
+    feed.close()
+    plain.check(site, feed.written)
