@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from headrace.base.errors import LogError
+from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import metadata_request
 from headrace.kafka.network import Network, NetworkError
 from headrace.kafka.options import ConnectionSettings
-from tests.kafka.servers import closed_port, read_frame, serving
+from tests.kafka.servers import answer, brokers, closed_port, read_frame, serving, versions
 
 
 @pytest.fixture
@@ -207,3 +208,44 @@ def test_the_log_of_another_user_of_kafka_python_stays_as_it_is(
     caplog.clear()
     logging.getLogger("kafka.net.connection").error("theirs")
     assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "theirs")]
+
+
+def test_what_a_broker_said_before_it_closed_is_read(new_network: NewNetwork) -> None:
+    def serve(connection: socket.socket) -> None:
+        request = read_frame(connection)
+        body = request[4:8] + struct.pack(">hi", ErrorCode.CLUSTER_AUTHORIZATION_FAILED, 0)
+        connection.sendall(struct.pack(">i", len(body)) + body)
+
+    with serving(serve) as address:
+        message, _ = _failure(new_network(address, default_api_timeout_ms=60_000))
+    assert "it refused to tell its versions (CLUSTER_AUTHORIZATION_FAILED)" in message
+
+
+def test_a_broker_that_throttles_gets_no_request_until_its_time_is_over(new_network: NewNetwork) -> None:
+    seen: list[float] = []
+
+    def serve(connection: socket.socket) -> None:
+        while True:
+            request = read_frame(connection)
+            if request[:2] == b"\x00\x12":
+                answer(connection, request, versions())
+            else:
+                seen.append(time.monotonic())
+                answer(connection, request, brokers(address, throttle_ms=250))
+
+    with serving(serve) as address:
+        network = new_network(address)
+        network.call(metadata_request(()), node_id=-1)
+        answers: list[object] = []
+        network.send(-1, metadata_request(()), answers.append, answers.append)
+        network.send(-1, metadata_request(()), answers.append, answers.append, timeout_ms=50)
+        deadline = time.monotonic() + 5
+        while len(answers) < 2 and time.monotonic() < deadline:
+            network.pump(100)
+        network.close()
+    late, answered = answers
+    assert isinstance(late, NetworkError)
+    assert str(late) == f"bootstrap server {address} throttles us for too long"
+    assert not late.was_sent
+    assert not isinstance(answered, NetworkError)
+    assert seen[1] - seen[0] >= 0.25

@@ -121,6 +121,8 @@ class Transport(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has no
             await self._net.wait_read(self._sock)
             error = self._receive()
             if error is not None:
+                # What came just before is read first: a broker says why a login failed, and closes in the same breath.
+                await self._net.sleep(0)
                 self.abort(error)
                 return
 
