@@ -3,14 +3,13 @@
 Cost: 0.15 us a record beside the user's function. The functions get null keys and values as they are.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from headrace.base.columns import Stretch
 from headrace.base.records import Headers
+from headrace.operators.stretches import call_on_stretches, every, not_passing, passing, with_values
 from headrace.processor.lines import LineFile, write_line
-from headrace.topology.wiring import Forward, ForwardStretch, Wiring
+from headrace.topology.wiring import Forward, Wiring
 
 __all__ = [
     "Branch",
@@ -58,6 +57,11 @@ class Filter:
             if not passes:
                 forward(key, value, timestamp, headers)
 
+        call_on_stretches(
+            wiring,
+            lambda part: map(predicate, part.keys, part.values),
+            not_passing if self._negate else passing,
+        )
         return keep_not if self._negate else keep
 
 
@@ -105,7 +109,11 @@ class MapValues:
                 return
             forward(key, result, timestamp, headers)
 
-        return run_with_key if self._with_key else run
+        if self._with_key:
+            call_on_stretches(wiring, lambda part: map(fn, part.keys, part.values), with_values)
+            return run_with_key
+        call_on_stretches(wiring, lambda part: map(fn, part.values), with_values)
+        return run
 
 
 class Map:
@@ -217,34 +225,8 @@ class Peek:
                 return
             forward(key, value, timestamp, headers)
 
-        forward_stretch = wiring.forward_stretch
-        if forward_stretch is not None:
-            wiring.take_stretches(_looking(fn, wiring, forward_stretch), calls_user=True)
+        call_on_stretches(wiring, lambda part: map(fn, part.keys, part.values), every)
         return run
-
-
-def _looking(fn: Callable[[Any, Any], object], wiring: Wiring, forward: ForwardStretch) -> ForwardStretch:
-    context, failed = wiring.context, wiring.failed
-
-    def run(stretch: Stretch) -> None:
-        start, end = 0, len(stretch.keys)
-        while start < end:
-            part = stretch if start == 0 else stretch.part(start, end)
-            try:
-                for key, value, context.offset in zip(part.keys, part.values, part.offsets):
-                    fn(key, value)
-            except Exception as error:
-                offset = context.offset
-                at = bisect_left(stretch.offsets, offset)
-                forward(stretch.part(start, at))
-                context.offset = offset
-                failed(error, key, value, stretch.timestamps[at], stretch.headers[at])
-                start = at + 1
-            else:
-                forward(part)
-                return
-
-    return run
 
 
 class Foreach:

@@ -129,8 +129,8 @@ class WindowBuffer:
 
     def entry_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """What `get` finds, in the form that a cache keeps."""
-        if start <= self.observed_stream_time - self._retention_ms:
-            return None
+        if not self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time:
+            return None  # expired, or later than any window: the first record of each key in a new one asks
         times = self._rows.get(key)
         row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
         if row is UNTOUCHED:
