@@ -29,7 +29,7 @@ class Feed:
         self._random = random.Random(seed)
         self._log = site.open_log()
         topics = (application.INPUT, application.COPY, application.COUNTED)
-        self._log.create_topics([TopicSpec(topic.name, 2) for topic in topics])
+        self._log.create_topics([TopicSpec(topic.name, 2, {"retention.ms": "-1"}) for topic in topics])
 
     def write(self, count: int) -> None:
         """Append records, in one transaction."""
