@@ -95,6 +95,11 @@ class Driven:
         self.send()
         return next(each for each in self.open if isinstance(each, Fetch))
 
+    def fetch_of(self, node_id: int) -> Fetch:
+        """The one of a broker among several."""
+        self.send()
+        return next(each for each in self.open if isinstance(each, Fetch) and each.node_id == node_id)
+
     def bounds(self) -> AskBounds:
         self.send()
         return next(each for each in self.open if isinstance(each, AskBounds))
@@ -103,6 +108,11 @@ class Driven:
         fetch = self.fetch()
         self.open.remove(fetch)
         self.machine.fetched(fetch, FetchAnswer(found, error), self.now)
+
+    def answer_of(self, node_id: int, *found: FetchedPartition) -> None:
+        fetch = self.fetch_of(node_id)
+        self.open.remove(fetch)
+        self.machine.fetched(fetch, FetchAnswer(found), self.now)
 
     def fail(self, request: Request) -> None:
         self.open.remove(request)

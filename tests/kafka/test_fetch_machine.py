@@ -104,6 +104,24 @@ def test_data_of_paused_partitions_beyond_half_of_the_limit_is_fetched_again() -
     assert driven.fetch().partitions[0].offset == 10
 
 
+def test_answer_under_way_is_thrown_away_with_the_data_before_it() -> None:
+    driven = Driven(FetchLimits(bytes_max=600, partition_bytes_max=200), 10, P, Q)
+    driven.send()
+    driven.hear({"t": TopicLeaders("id", partitions={0: PartitionLeader(1, 5), 1: PartitionLeader(2, 5)})})
+    driven.answer_of(1, records(50, 15, epoch=4))
+    driven.machine.take(1)
+    driven.answer_of(1, records(150, 20))
+    driven.answer_of(2, records(200, 20, Q))
+    late = driven.fetch_of(1)
+    driven.machine.pause([P, Q])  # 350 bytes are more than half of 600: what is kept of P goes
+    driven.machine.resume([P])
+    driven.answer_of(1, records(50, 30))
+    assert driven.machine.take(1000) == []
+    assert late.partitions[0].offset == 20
+    (asked,) = driven.fetch_of(1).partitions
+    assert (asked.offset, asked.last_epoch) == (15, 4)
+
+
 def test_seek_throws_away_what_was_fetched_and_what_is_under_way() -> None:
     driven = Driven()
     driven.lead()
