@@ -79,6 +79,10 @@ class Columns:
         self.timestamps.clear()
         self.headers.clear()
 
+    def drop_first(self, count: int) -> None:
+        """Forget the first records; the list objects stay the same."""
+        del self.keys[:count], self.values[:count], self.timestamps[:count], self.headers[:count]
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -45,6 +45,10 @@ _STRETCH_SECONDS = 0.010
 #: A restore's share of one turn of the loop while other tasks run.
 _RESTORE_SECONDS = 0.050
 
+#: How long outputs of a busy worker may wait for more of their kind, where they need not wait for a commit: as long as
+#: Kafka Streams' producer lets them (`linger.ms`).
+_LINGER_SECONDS = 0.1
+
 #: How long all tasks wait for what the log has for one that ran out: a round trip to a broker, with room.
 _LACK_WAIT_MS = 10
 
@@ -96,6 +100,7 @@ class Worker:
         self._stop = threading.Event()
         self._retry_seconds = _RETRY_SECONDS[0]
         self._is_paused = False
+        self._next_send = 0.0
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,6 +279,8 @@ class Worker:
         ran = picked is not None and self._run(*picked)
         punctuated = False if self._is_paused else self._punctuate()
         now = self._clock.seconds()
+        if not self._writer.is_atomic and (is_idle or now >= self._next_send):
+            self._send(now)
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
         if not self._restorer.under_way:
@@ -334,6 +341,12 @@ class Worker:
                 break
         self._factory.collector.drain(self._writer, everything=False)
         return taken > 0
+
+    def _send(self, now: float) -> None:
+        """Let go of outputs that are seen before the commit: at least once, a commit may be half a minute away."""
+        self._next_send = now + _LINGER_SECONDS
+        self._factory.collector.drain(self._writer, everything=True)
+        self._writer.send()
 
     def _punctuate(self) -> bool:
         punctuated = False

@@ -212,6 +212,17 @@ class KafkaWriter:
         self._begin_anew()
         return ends
 
+    @property
+    def is_atomic(self) -> bool:
+        """See `Writer.is_atomic`."""
+        return self._transactional_id is not None
+
+    def send(self) -> None:
+        """See `Writer.send`."""
+        if self._pending_bytes and not self._has_failed and not self._is_closed:
+            self._produce.flush()
+            self._turn(0)
+
     def abort(self) -> None:
         """See `Writer.abort`. Blocks until the coordinator says that the transaction is over, one way or the other.
 

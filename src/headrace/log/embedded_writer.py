@@ -107,6 +107,8 @@ class EmbeddedWriter:
     # partition, and a partition has no gap but those of compaction (tests/log: "two processes").
     """
 
+    is_atomic = True
+
     def __init__(self, file: EmbeddedFile, group: str) -> None:
         self._file = file
         self._group = group
@@ -197,6 +199,9 @@ class EmbeddedWriter:
             self._catalogue.bounds("commit an offset of", place)
             rows.append((self._catalogue.topic("commit an offset of", place).number, place.partition, offset))
         save_offsets(self._connection, self._group, rows)
+
+    def send(self) -> None:
+        """Do nothing: all is seen at the commit."""
 
     def abort(self) -> None:
         """See `Writer.abort`."""

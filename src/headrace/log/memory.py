@@ -289,6 +289,8 @@ class MemoryReader:
 class MemoryWriter:
     """Writes a memory log. See `Writer`."""
 
+    is_atomic = True
+
     def __init__(self, contents: _Contents, group: str) -> None:
         self._contents = contents
         self._group = group
@@ -333,6 +335,9 @@ class MemoryWriter:
         self.abort()
         self._contents.commits.announce()
         return ends
+
+    def send(self) -> None:
+        """Do nothing: all is seen at the commit."""
 
     def abort(self) -> None:
         """See `Writer.abort`."""

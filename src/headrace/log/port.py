@@ -82,7 +82,15 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Writes one transaction after another. Belongs to one thread."""
+    """Writes one transaction after another. Belongs to one thread.
+
+    Attributes:
+        is_atomic: whether nothing of a transaction is seen before its commit, and all of it after. Where it is not (at
+            least once on a cluster), what was sent is seen at once, and a commit means that nothing was lost.
+    """
+
+    @property
+    def is_atomic(self) -> bool: ...
 
     def append(self, topic: str, partition: int, columns: Columns) -> None:
         """Add records to the open transaction (opened by the first). Encodes or copies: the caller clears `columns`.
@@ -102,6 +110,9 @@ class Writer(Protocol):
             FencedError: another writer with the same transactional id has taken over; this one is of no more use.
             LogError: not committed, and trying again will not help.
         """
+
+    def send(self) -> None:
+        """Let what was appended be on its way without waiting for more; does not block."""
 
     def abort(self) -> None:
         """Forget the open transaction; what was appended since the last commit is seen by nobody, ever."""
