@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from headrace.kafka.log import KafkaLog
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.reader import KafkaReader
+from headrace.kafka.writer import KafkaWriter
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded_compaction import CompactionLimits
 from headrace.log.memory import MemoryLog
 from headrace.log.port import Log
+from headrace.testing import LocalKafka
 from tests.log.records import Clock
+
+#: Every topic of the suite: gone before each of its tests. Deleting them takes 50 ms.
+_TOPICS = ("a", "b")
 
 
 @pytest.fixture
@@ -17,8 +25,54 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "embedded"])
+class _TidyKafkaLog(KafkaLog):
+    """Closes the readers and writers that a test has left open: each has a connection."""
+
+    def __init__(self, kafka: LocalKafka) -> None:
+        # The suite has records of more than 1 MB, which a file takes as it is.
+        properties = kafka.client_properties | {"max.request.size": 8_000_000}
+        super().__init__(ConnectionSettings.of(properties), KafkaOptions.of(properties))
+        self._made: list[KafkaReader | KafkaWriter] = []
+
+    def reader(self) -> KafkaReader:
+        reader = super().reader()
+        self._made.append(reader)
+        return reader
+
+    def writer(self, group: str, transactional_id: str | None = None) -> KafkaWriter:
+        writer = super().writer(group, transactional_id)
+        self._made.append(writer)
+        return writer
+
+    def close(self) -> None:
+        for each in self._made:
+            each.close()
+        super().close()
+
+
+def _kafka_log(kafka: LocalKafka) -> Log:
+    log = _TidyKafkaLog(kafka)
+    log.delete_topics(_TOPICS)
+    return log
+
+
+@pytest.fixture(params=["memory", "embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    """Every log."""
+    made: Log
+    if request.param == "memory":
+        made = MemoryLog()
+    elif request.param == "embedded":
+        made = EmbeddedLog.open(tmp_path / "log.db")
+    else:
+        made = _kafka_log(request.getfixturevalue("local_kafka"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["memory", "embedded"])
+def own_log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    """The logs that headrace keeps itself, which promise more."""
     made: Log = MemoryLog() if request.param == "memory" else EmbeddedLog.open(tmp_path / "log.db")
     yield made
     made.close()

@@ -1,15 +1,23 @@
 """Small words for the tests of logs: columns from pairs, writing at once, reading to the end."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
-from headrace.base.columns import Columns
+from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.log.port import Log, Reader, TopicSpec
+from headrace.log.port import CommittedOffset, Log, Reader, TopicSpec, Writer
 
 HOUR_MS = 3_600_000
 
+#: How long a log may take to show what was committed. A cluster needs some ms, a busy machine some seconds.
+PATIENCE_SECONDS = 30.0
+
+_NUMBERS = itertools.count(1)
+
 Pair = tuple[bytes | None, bytes | None]
+Row = tuple[str, int, int, bytes | None, bytes | None, int, Headers]
 
 
 class Clock:
@@ -52,15 +60,59 @@ def write(log: Log, topic: str, columns: Columns, partition: int = 0) -> int:
         writer.close()
 
 
-def drain(reader: Reader) -> list[tuple[str, int, int, bytes | None, bytes | None, int, Headers]]:
-    """Read until nothing comes, as (topic, partition, offset, key, value, timestamp, headers)."""
-    found: list[tuple[str, int, int, bytes | None, bytes | None, int, Headers]] = []
-    while chunks := reader.poll(0):
-        for chunk in chunks:
-            headers: Sequence[Headers] = chunk.headers or [()] * len(chunk)
-            columns = zip(chunk.offsets, chunk.keys, chunk.values, chunk.timestamps, headers)
-            found += [(chunk.topic, chunk.partition, *record) for record in columns]
+def fresh(word: str) -> str:
+    """Make a name that no test has used: a cluster keeps the offsets of a group when its topics are deleted."""
+    return f"{word}-{next(_NUMBERS)}"
+
+
+def transactional(log: Log, group: str = "g") -> Writer:
+    """Make a writer of transactions: on a cluster, one without an id writes at least once."""
+    return log.writer(group, fresh("writer"))
+
+
+def commit(
+    log: Log, writer: Writer, offsets: Mapping[TopicPartition, CommittedOffset] | None = None
+) -> Mapping[TopicPartition, int]:
+    """Commit, and wait until everybody sees it; return the positions behind the last records."""
+    ends = writer.commit(offsets or {})
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(end < ends[place] for place, end in log.end_offsets(ends).items()):
+        assert time.monotonic() < deadline, f"what was committed up to {ends} is not seen"
+    return ends
+
+
+def rows(chunks: Iterable[Chunk]) -> list[Row]:
+    """The records of chunks as (topic, partition, offset, key, value, timestamp, headers)."""
+    found: list[Row] = []
+    for chunk in chunks:
+        headers: Sequence[Headers] = chunk.headers or [()] * len(chunk)
+        columns = zip(chunk.offsets, chunk.keys, chunk.values, chunk.timestamps, headers)
+        found += [(chunk.topic, chunk.partition, *record) for record in columns]
     return found
+
+
+def drain(reader: Reader) -> list[Row]:
+    """Read until nothing comes: from a log on this machine, which has at once what it has."""
+    found: list[Row] = []
+    while chunks := reader.poll(0):
+        found += rows(chunks)
+    return found
+
+
+def polls(log: Log, reader: Reader, *places: TopicPartition) -> list[list[Chunk]]:
+    """Read these partitions to the ends that they have now; return what each poll gave."""
+    ends = log.end_offsets(places)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    found: list[list[Chunk]] = []
+    while any(reader.position(place) < end for place, end in ends.items()):
+        assert time.monotonic() < deadline, f"{ends} are not reached"
+        found.append(reader.poll(20))
+    return found
+
+
+def read_on(log: Log, reader: Reader, *places: TopicPartition) -> list[Row]:
+    """Read these partitions to the ends that they have now."""
+    return [row for chunks in polls(log, reader, *places) for row in rows(chunks)]
 
 
 def read(
@@ -71,6 +123,18 @@ def read(
     reader = log.reader()
     try:
         reader.assign({place: log.beginning_offsets([place])[place] if position is None else position})
-        return [(record[2], record[4]) for record in drain(reader)]
+        return [(record[2], record[4]) for record in read_on(log, reader, place)]
     finally:
         reader.close()
+
+
+def values(log: Log, topic: str, partition: int = 0) -> list[bytes | None]:
+    """Read the values of a partition: where they lie depends on the log, whose markers may take offsets."""
+    return [value for _, value in read(log, topic, partition)]
+
+
+def fails_within_patience(reader: Reader) -> None:
+    """Poll until that raises, which is for the caller to expect."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        reader.poll(100)
