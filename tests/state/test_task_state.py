@@ -66,6 +66,19 @@ def test_stores_without_a_new_position_keep_theirs(open_stores: OpenStores) -> N
     assert positions["t"] == before
 
 
+def test_position_of_a_quiet_store_stays_young(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec("s"), store_spec("t"))
+    stores.now_ms = 1_000
+    stores.commit()
+    for now_ms in (1_000 + DAY_MS, 1_001 + DAY_MS):
+        stores.now_ms = now_ms
+        stores["s"].put(b"a", 1, 1, ())
+        stores.state.commit({"s": Position(9, "id")})
+    assert stores.state.positions()["t"] == Position(
+        0, "id of t", 1_000 + DAY_MS, mark="key_value 1 timestamped"
+    )
+
+
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
 @pytest.mark.parametrize("caching", [True, False])
 def test_discard_takes_back_everything_since_the_commit(
@@ -319,3 +332,8 @@ def test_position_older_than_tombstones_means_rebuild() -> None:
 
 def test_old_position_at_the_end_has_missed_nothing() -> None:
     assert reason(GOOD, end=10, now_ms=10 * DAY_MS) is None
+
+
+def test_old_position_before_a_transactions_marker_has_missed_nothing() -> None:
+    assert reason(GOOD, end=11, now_ms=10 * DAY_MS) is None
+    assert reason(GOOD, end=12, now_ms=10 * DAY_MS) is not None

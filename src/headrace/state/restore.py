@@ -22,7 +22,9 @@ def must_rebuild(
 
     An old position is worthless because tombstones may have been compacted away that the store has not applied: keys
     they deleted would live on. That needs records behind the position. At `position.offset == end` nothing was ever
-    written after it (an end never goes back without another topic id), so an idle store stays good at any age.
+    written after it (an end never goes back without another topic id), so an idle store stays good at any age. So it
+    does one offset before the end: no log compacts its last offset away. On Kafka that is where the marker of the
+    transaction stands that wrote the store's last records.
     """
     if position is None:
         return "it has no position"
@@ -35,6 +37,6 @@ def must_rebuild(
     if position.offset < begin:
         return f"its position {position.offset} is before the changelog's start {begin}"
     age_ms = now_ms - position.written_ms
-    if position.offset != end and age_ms > delete_retention_ms:
+    if position.offset < end - 1 and age_ms > delete_retention_ms:
         return f"its position is {age_ms} ms old, and tombstones are kept for {delete_retention_ms} ms"
     return None

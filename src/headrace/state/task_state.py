@@ -28,6 +28,9 @@ State: TypeAlias = KeyValueBuffer | CachedKeyValue | WindowBuffer | CachedWindow
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000.
 _RESTORE_ROWS = 20_000
 
+#: How old the time beside the position of a store may get that is not written to.
+_STAMP_MS = 60 * 60 * 1000
+
 #: Beyond this many sweeps something puts into a cached store from its own flush, for ever.
 _FLUSHES_MAX = 100
 
@@ -59,6 +62,7 @@ class TaskState:
         #: What the stores are, in topological order.
         self.specs = tuple(specs)
         self._now_ms = now_ms
+        self._next_stamp_ms = 0
         self._context = context
         self._databases: dict[str, Database] = {}
         self._buffers: dict[str, KeyValueBuffer | WindowBuffer] = {}
@@ -195,22 +199,36 @@ class TaskState:
         """Write what was changed since the last commit, then the positions; call it when the log has committed.
 
         A position needs an offset, the topic's id and, if there are any, inputs; the rest is filled in here. Stores
-        without one keep theirs.
+        without one keep theirs, of which the time is renewed now and then: they have followed their changelogs until
+        now, and a restart would otherwise find them older than tombstones (`restore.must_rebuild`).
 
         Raises:
             StateError: updates wait in a cache: `flush` first.
         """
         for cache in self._caches.values():
             cache.ensure_flushed()
+        renews = self._now_ms() >= self._next_stamp_ms
         for database in self._opened():
             names = [name for name, below in self._databases.items() if below is database]
             changes = [(name, self._buffers[name].changes()) for name in names]
             stamped = {name: self._committed_at(name, positions[name]) for name in names if name in positions}
+            if renews:
+                stamped = {**self._renewed(database, names), **stamped}
             database.write([(name, rows) for name, rows in changes if rows], stamped)
         for name, buffer in self._buffers.items():
             buffer.committed()
             if isinstance(buffer, WindowBuffer):
                 self._expire(name, buffer)
+        if renews:
+            self._next_stamp_ms = self._now_ms() + _STAMP_MS
+
+    def _renewed(self, database: Database, names: Sequence[str]) -> dict[str, Position]:
+        known = {name: database.position(name) for name in names}
+        return {
+            name: replace(position, written_ms=self._now_ms())
+            for name, position in known.items()
+            if position is not None
+        }
 
     def discard(self) -> None:
         """Forget everything since the last commit: an abort. Restored rows stay."""
