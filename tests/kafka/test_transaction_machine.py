@@ -22,6 +22,7 @@ from headrace.kafka.transaction_messages import (
     EndTransaction,
     Event,
     FindCoordinator,
+    GroupMember,
     InitProducer,
     OffsetCommit,
     Opened,
@@ -264,6 +265,28 @@ def test_every_code_of_an_offset_commit_leads_on() -> None:
         else:
             assert machine.state in (State.ABORT_NEEDED, State.FATAL)
             assert code.name in machine.failure.message
+
+
+def offsets_refused(code: ErrorCode, member: GroupMember) -> OffsetsCommitMachine:
+    machine = OffsetsCommitMachine("group", TransactionLimits())
+    machine.handle(Opened(), 0)
+    for answer in (Answer(identity=MINE), Answer(node_id=1), Answer(errors={IN0: code})):
+        if machine.state is State.READY:
+            machine.handle(CommitRequested(OFFSETS, member), 0)
+        request = machine.due(0)
+        assert request is not None
+        machine.handle(Answered(request, answer), 0)
+    return machine
+
+
+def test_offsets_that_a_living_group_refuses_are_not_tried_again_with_all_records() -> None:
+    nobody = offsets_refused(E.UNKNOWN_MEMBER_ID, NO_MEMBER).failure
+    assert nobody is not None
+    assert nobody.kind is FailureKind.HOPELESS
+    assert "the group has other members" in nobody.message and "Stop those" in nobody.message
+    member = offsets_refused(E.UNKNOWN_MEMBER_ID, GroupMember("m", 3)).failure
+    assert member is not None
+    assert member.kind is FailureKind.ABORT
 
 
 @pytest.mark.parametrize(

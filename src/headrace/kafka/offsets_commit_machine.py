@@ -9,6 +9,7 @@ crash between the two reads, and writes, the same records again.
 from collections.abc import Mapping
 
 from headrace.base.ids import TopicPartition
+from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.produce_messages import Failure, FailureKind
 from headrace.kafka.transaction_errors import Reaction, advice, reaction
 from headrace.kafka.transaction_messages import (
@@ -148,6 +149,10 @@ class OffsetsCommitMachine:
         text = f"{attempt(request)}{where}: {said}; {advice(code)}"
         if self.state is State.INITIALIZING and not isinstance(request, InitProducer):
             return  # of a commit that was given up meanwhile
+        if code is ErrorCode.UNKNOWN_MEMBER_ID and self._member == NO_MEMBER:
+            # Others process the same records. Each new try would write its records once more.
+            text = f"{text}. Stop those, such as Kafka Streams, and start again when they have left"
+            found = Reaction.HOPELESS
         if found in (Reaction.ABORT, Reaction.DOUBT, Reaction.RENEW, Reaction.FENCED):
             self._fail(Failure(FailureKind.ABORT, text, place))
         elif found is Reaction.MISSING:
