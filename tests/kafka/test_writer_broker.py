@@ -1,10 +1,12 @@
 """The writer on real brokers; Java's consumer says what a reader of committed data sees."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
+from confluent_kafka import Consumer
 
 from headrace.base.columns import Columns
 from headrace.base.errors import (
@@ -38,6 +40,7 @@ class NewWriter(Protocol):
         transactional_id: str | None = None,
         *,
         is_newest: bool | None = None,
+        group: str = "group",
         **options: str,
     ) -> KafkaWriter: ...
 
@@ -52,6 +55,7 @@ def writing(unique: Callable[[str], str]) -> Iterator[NewWriter]:
             transactional_id: str | None = None,
             *,
             is_newest: bool | None = None,
+            group: str = "group",
             **options: str,
         ) -> KafkaWriter:
             def topic(name: str) -> TopicInfo:
@@ -63,7 +67,7 @@ def writing(unique: Callable[[str], str]) -> Iterator[NewWriter]:
             writer = KafkaWriter(
                 ConnectionSettings.of(kafka.client_properties | {"request.timeout.ms": "5000"}),
                 KafkaOptions.of({name.replace("_", "."): value for name, value in options.items()}),
-                "group",
+                group,
                 transactional_id,
                 topics=topic,
                 is_newest_protocol=is_newest,
@@ -149,6 +153,33 @@ def test_second_writer_with_the_id_ends_the_first_ones_transaction_and_fences_it
     second.commit({})
     assert values(broker, topic, 1) == [b"z"]
     assert committed_offset(broker, "group", TopicPartition(topic, 0)) == (-1, "")
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_nothing_is_committed_beside_a_group_that_lives(
+    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter, protocol: str
+) -> None:
+    topic, group = new_topic(), unique("group")
+    writer = writing(broker, unique("id"), group=group)
+    writer.append(topic, 0, columns(b"a"))
+    writer.commit({TopicPartition(topic, 0): CommittedOffset(1)})
+    member = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "group.protocol": protocol}
+    )
+    member.subscribe([topic])
+    deadline = time.monotonic() + 30
+    while not member.assignment():
+        assert time.monotonic() < deadline
+        member.poll(0.1)
+    writer.append(topic, 0, columns(b"b"))
+    with pytest.raises(TransactionAbortedError, match="other members"):
+        writer.commit({TopicPartition(topic, 0): CommittedOffset(2)})
+    writer.abort()
+    member.close()
+    writer.append(topic, 0, columns(b"c"))
+    writer.commit({TopicPartition(topic, 0): CommittedOffset(3)})
+    assert values(broker, topic, 2) == [b"a", b"c"]
+    assert committed_offset(broker, group, TopicPartition(topic, 0)) == (3, "")
 
 
 @pytest.mark.parametrize("is_newest", [True, False])

@@ -8,6 +8,7 @@ from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.network import Network
 from headrace.kafka.transaction_messages import (
     NO_IDENTITY,
+    NO_MEMBER,
     AddOffsets,
     AddPartitions,
     Answer,
@@ -35,6 +36,12 @@ _TRANSACTIONS_V2 = 2
 # The last versions of the older protocol; the next ones add to the transaction, and raise the epoch (KIP-890).
 _TXN_OFFSET_COMMIT_V1 = 4
 _END_TXN_V1 = 4
+
+#: Who commits where the group has no members. With an empty name, a coordinator checks nothing, and takes offsets from
+#: beside living members, which process the same records; with one that nobody has, it takes them only while the group
+#: is empty. Source: validateOffsetCommit of ClassicGroup, ConsumerGroup and StreamsGroup of 4.3. The coordinators of
+#: brokers before 4.0 would never take them.
+_NOBODY = "headrace"
 
 
 def transaction_request(request: Request, *, is_newest_protocol: bool) -> Any:
@@ -122,13 +129,14 @@ def _transactional_offsets(request: TransactionalOffsetCommit, *, is_newest_prot
     from kafka.protocol.producer import TxnOffsetCommitRequest
 
     topic = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
+    is_nobody = is_newest_protocol and request.member == NO_MEMBER
     return TxnOffsetCommitRequest(
         transactional_id=request.transactional_id,
         group_id=request.group,
         producer_id=request.identity.producer_id,
         producer_epoch=request.identity.epoch,
         generation_id=request.member.generation,
-        member_id=request.member.member_id,
+        member_id=_NOBODY if is_nobody else request.member.member_id,
         group_instance_id=request.member.instance_id,
         topics=_offset_topics(request.offsets, topic, topic.TxnOffsetCommitRequestPartition),
         max_version=None if is_newest_protocol else _TXN_OFFSET_COMMIT_V1,
