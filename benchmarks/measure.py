@@ -67,7 +67,7 @@ class _Watch:
         self.commits_ms = (0.0, 0.0)
         self.processed = records
         self._workload = workload
-        self._left = records
+        self._records = records
 
     def begin(self) -> None:
         self.resident_began = _resident_mb()
@@ -78,13 +78,20 @@ class _Watch:
         self.seconds = time.perf_counter() - self.began
         self.cpu_seconds = time.process_time() - self.cpu_seconds
 
-    def see(self, key: str, value: str) -> None:
-        if not self.began:
-            self.begin()
-            self.processed += self.processed * self._workload.repartitioned(value)
-        self._left -= 1
-        if not self._left:
-            self.all_seen.set()
+    def seeing(self) -> Callable[[str, str], None]:
+        """Make what is called with every order: a closure, which costs half of a method that counts in an attribute."""
+        first = left = self._records
+
+        def see(key: str, value: str) -> None:
+            nonlocal left
+            if left == first:
+                self.begin()
+                self.processed += self.processed * self._workload.repartitioned(value)
+            left -= 1
+            if not left:
+                self.all_seen.set()
+
+        return see
 
 
 def measure(
@@ -112,7 +119,7 @@ def measure_on(run: Run) -> Figures:
     workload = WORKLOADS[run.workload]
     watch = _Watch(workload, run.records)
     launched = time.perf_counter()
-    streams = run.streams(watch.see)
+    streams = run.streams(watch.seeing())
     _run_to_end(streams, watch)
     startup = watch.began - launched
     count = run.records

@@ -11,7 +11,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
 from headrace.state.task_state import TaskState
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Step
 
 __all__ = ["Node", "Sent"]
 
@@ -38,7 +38,6 @@ class Node:
         children: tuple[str, ...] = ("child",),
     ) -> None:
         self.forward: Forward = self._to_all
-        self.forward_stretch: ForwardStretch | None = None
         self.failed: Failed = self._resumed
         self.context = TaskContext("app", TaskId(0, 0), lambda: 0)
         self.children: dict[str, list[Sent]] = {name: [] for name in children}
@@ -84,7 +83,13 @@ class Node:
             raise TopologyError(name)
         return lambda key, value, timestamp, headers: self.children[name].append(Sent(key, value, timestamp))
 
-    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
+    def take_stretches(self, do: ForwardStretch) -> None:
+        """See `Wiring`. Records are sent one by one here."""
+
+    def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        """See `Wiring`. Records are sent one by one here."""
+
+    def pass_through(self) -> None:
         """See `Wiring`. Records are sent one by one here."""
 
     def store(self, name: str) -> Any:

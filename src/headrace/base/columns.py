@@ -72,6 +72,19 @@ class Columns:
         self.timestamps.append(timestamp)
         self.headers.append(headers)
 
+    def extend(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers],
+    ) -> None:
+        """Add records; the columns have equal lengths."""
+        self.keys.extend(keys)
+        self.values.extend(values)
+        self.timestamps.extend(timestamps)
+        self.headers.extend(headers)
+
     def clear(self) -> None:
         """Forget all records; the list objects stay the same."""
         self.keys.clear()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import Clock
+from headrace.engine.punctuation import NEVER
 from headrace.engine.queue import RecordQueue
 from headrace.engine.task import Task
 from headrace.log.port import Log, Reader
@@ -99,15 +100,22 @@ class Fetcher:
             self._paused.difference_update(ready)
             self.reader.resume(ready)
 
-    def lacks_fetched(self, tasks: Iterable[Task], clock: Clock) -> bool:
-        """Whether a task has run out of records that the log still has: the others would run ahead of it meanwhile."""
+    def time_of_lacking(self, tasks: Iterable[Task], clock: Clock) -> int:
+        """Record time of the tasks that have run out of records that the log still has; NEVER where none has.
+
+        What is to be fetched is about as old as what came last of its partition: the others must not run far ahead of it.
+        """
         self._look(clock)
         position, ends = self.reader.position, self._ends
-        return any(
-            queue.is_empty and position(partition) < ends[partition]
-            for task in tasks
-            if task.is_running
-            for partition, queue in task.queues.items()
+        return min(
+            (
+                queue.partition_time
+                for task in tasks
+                if task.is_running
+                for partition, queue in task.queues.items()
+                if queue.is_empty and position(partition) < ends[partition]
+            ),
+            default=NEVER,
         )
 
     def _look(self, clock: Clock) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from headrace.base.columns import Stretch
 from headrace.base.errors import HeadraceError, ProductionError, UnknownTopicError
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.nodes import SinkNode
-from headrace.topology.wiring import Failed, Forward
+from headrace.topology.wiring import Failed, Forward, ForwardStretch
 
 __all__ = ["compile_sink"]
 
@@ -22,14 +23,16 @@ def compile_sink(
     context: TaskContext,
     failed: Failed,
     refused: Failed,
-) -> Forward:
-    """Make a sink's closure.
+) -> tuple[Forward, ForwardStretch | None]:
+    """Make a sink's closure, and what takes a stretch, where the user's functions have no say in it.
 
     `failed` gets what the user's functions raise, `refused` what the serdes, the partitioner or the log refuse.
     """
-    if isinstance(node.topic, str):
-        return _to_topic(node, full_name(node.topic), collector, refused)
-    return _to_chosen_topic(node, node.topic, collector, context, failed, refused)
+    if not isinstance(node.topic, str):
+        return _to_chosen_topic(node, node.topic, collector, context, failed, refused), None
+    topic = full_name(node.topic)
+    run = _to_topic(node, topic, collector, refused)
+    return run, _stretch_to_topic(node, topic, collector, context, run)
 
 
 def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: Failed) -> Forward:
@@ -74,6 +77,47 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
         add_headers(headers)
 
     return run
+
+
+def _stretch_to_topic(
+    node: SinkNode, topic: str, collector: RecordCollector, context: TaskContext, run: Forward
+) -> ForwardStretch | None:
+    """Make what writes a stretch column by column; if one record is refused, they go through `run`, one by one."""
+    if node.partitioner is not None or _uses_headers(node):
+        return None
+    count = collector.partition_count(topic)
+    needs_keys = collector.needs_keys(topic)
+    serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
+    window_of = _window_of(node)
+    columns = [collector.columns(topic, partition) for partition in range(count)]
+    rows = [
+        (each.keys.append, each.values.append, each.timestamps.append, each.headers.append)
+        for each in columns
+    ]
+    partition_of = collector.partition_of
+
+    def together(stretch: Stretch) -> None:
+        try:
+            if needs_keys and None in stretch.keys:
+                raise ProductionError("a record has no key")  # and `run` says so in full
+            keys = [None if key is None else serialize_key(key) for key in stretch.keys]
+            values = [None if value is None else serialize_value(value) for value in stretch.values]
+        except Exception:  # found again by `run`, whose handler decides
+            for key, value, timestamp, headers, context.offset in stretch.records():
+                run(key, value, timestamp, headers)
+            return
+        if count == 1:
+            columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
+            return
+        for key, value, timestamp, headers in zip(keys, values, stretch.timestamps, stretch.headers):
+            placing = key if window_of is None or key is None else key[: -window_of(key)[0]]
+            add_key, add_value, add_timestamp, add_headers = rows[partition_of(topic, placing, count)]
+            add_key(key)
+            add_value(value)
+            add_timestamp(timestamp)
+            add_headers(headers)
+
+    return together
 
 
 def _to_chosen_topic(
@@ -164,12 +208,16 @@ def _with_key(encode: _Encode, topic: str) -> _Encode:
     return encode_with_key
 
 
+def _window_of(node: SinkNode) -> Callable[[bytes], tuple[int, Any]] | None:
+    # A windowed key is placed by its inner key alone, so that all windows of a key share a partition (Kafka's
+    # WindowedStreamPartitioner); the window stands at the end of the bytes.
+    return node.key.window_of if isinstance(node.key, WindowedSerde) else None
+
+
 def _placer(
     node: SinkNode, topic: str, collector: RecordCollector, count: int
 ) -> Callable[[Any, Any, bytes | None], tuple[Any, ...]]:
-    # A windowed key is placed by its inner key alone, so that all windows of a key share a partition (Kafka's
-    # WindowedStreamPartitioner); the window stands at the end of the bytes.
-    window_of = node.key.window_of if isinstance(node.key, WindowedSerde) else None
+    window_of = _window_of(node)
     columns = tuple((collector.columns(topic, partition),) for partition in range(count))
     partitioner = node.partitioner
 

@@ -2,18 +2,19 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.engine.collector import RecordCollector
 from headrace.engine.failures import Failures, is_worth_a_warning
+from headrace.engine.fusion import FusedStep, fuse
 from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward, ForwardStretch
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Step
 
 __all__ = ["CompiledTopology", "compile_topology"]
 
@@ -32,6 +33,13 @@ class CompiledTopology:
         self.on_close: list[Callable[[], object]] = []
 
 
+class _Chain(NamedTuple):
+    """The way of a stretch: steps that call the user's functions, and then who takes what is left."""
+
+    steps: tuple[FusedStep, ...]
+    into: ForwardStretch
+
+
 class _NodeWiring:
     """What one processor node is given while it is compiled. See `topology.wiring.Wiring`."""
 
@@ -45,7 +53,7 @@ class _NodeWiring:
         failed: Failed,
         context: TaskContext,
         dropped: Callable[[], None],
-        forward_stretch: ForwardStretch | None,
+        below: _Chain | None,
     ) -> None:
         self.name = name
         self.where = where
@@ -54,15 +62,23 @@ class _NodeWiring:
         self.failed = failed
         self.on_start = compiled.on_start.append
         self.on_close = compiled.on_close.append
-        self.forward_stretch = forward_stretch
-        self.takes_stretches: tuple[ForwardStretch, bool] | None = None
+        self.chain: _Chain | None = None
+        self._below = below
         self._children = children
         self._stores = stores
         self._dropped = dropped
         self._warnings: dict[str, int] = {}
 
-    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
-        self.takes_stretches = do, calls_user
+    def take_stretches(self, do: ForwardStretch) -> None:
+        self.chain = _Chain((), do)
+
+    def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        if self._below is not None:
+            this = FusedStep(self.name, step, call, self.failed)
+            self.chain = _Chain((this, *self._below.steps), self._below.into)
+
+    def pass_through(self) -> None:
+        self.chain = self._below
 
     def child(self, name: str) -> Forward:
         if name not in self._children:
@@ -158,19 +174,17 @@ def compile_topology(
     """
     compiled = CompiledTopology()
     forwards: dict[str, Forward] = {}
-    stretches: dict[
-        str, tuple[ForwardStretch, bool]
-    ] = {}  # what takes them, and whether it calls users' functions
+    chains: dict[str, _Chain] = {}  # of the nodes below which all take stretches
     for name in reversed(subtopology.nodes):
         node = topology.nodes[name]
         children = {child: forwards[child] for child in topology.children.get(name, ())}
-        taking = stretches.get(next(iter(children))) if len(children) == 1 else None
+        below = chains.get(next(iter(children))) if len(children) == 1 else None
         if isinstance(node, SourceNode):
             compiled.sources[name] = _to_all(list(children.values()))
-            if taking is not None:
-                compiled.stretches[name] = taking[0]
+            if below is not None:
+                compiled.stretches[name] = fuse(below.steps, context, below.into)
         elif isinstance(node, SinkNode):
-            forwards[name] = compile_sink(
+            forwards[name], together = compile_sink(
                 node,
                 full_name=lambda topic: topology.decorate(topic, application_id),
                 collector=collector,
@@ -178,15 +192,16 @@ def compile_topology(
                 failed=failures.of_processing(node.name, node.where),
                 refused=failures.of_production(node.name, node.where),
             )
+            if together is not None:
+                chains[name] = _Chain((), together)
         else:
             stores = {store: state(store) for store in node.stores}
             failed = failures.of_processing(node.name, node.where)
-            silent = taking[0] if taking is not None and not taking[1] else None
             wiring = _NodeWiring(
-                node.name, node.where, children, stores, compiled, failed, context, dropped, silent
+                node.name, node.where, children, stores, compiled, failed, context, dropped, below
             )
             forwards[name] = node.operator.compile(wiring)
-            if wiring.takes_stretches is not None:
-                stretches[name] = wiring.takes_stretches
+            if wiring.chain is not None:
+                chains[name] = wiring.chain
     compiled.on_start.reverse()
     return compiled

@@ -269,13 +269,12 @@ class Worker:
 
     def _step(self, timeout_ms: int) -> bool:
         restored = self._restore(_RESTORE_SECONDS)
-        self._fetch_for_all()
-        picked = None if self._is_paused else self._pick()
+        picked = None if self._is_paused else self._pick_aligned()
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if picked is None and fetched and not self._is_paused:
-            picked = self._pick()
+            picked = self._pick_aligned()
         ran = picked is not None and self._run(*picked)
         punctuated = False if self._is_paused else self._punctuate()
         now = self._clock.seconds()
@@ -290,18 +289,33 @@ class Worker:
             self._reporting.report(now, self._tasks, self._restorer.under_way, lag)
         return ran or restored or punctuated or fetched
 
-    def _fetch_for_all(self) -> None:
-        """Fetch until every task has records, of those for which the log has any: alignment is among these."""
-        if len(self._tasks) < 2:
-            return
-        while self._fetcher.lacks_fetched(self._tasks.values(), self._clock):
-            if not self._fetcher.fetch(_LACK_WAIT_MS, self._clock, is_idle=True):
-                return  # a broker that is slow or away must not hold up the tasks of the others for long
+    def _pick_aligned(self) -> tuple[Task, int] | None:
+        """Pick, while no task is ahead of one that has run out of records that the log still has.
 
-    def _pick(self) -> tuple[Task, int] | None:
-        """The ready task whose head is oldest, and how far it may go before the next one's turn (record time)."""
+        A broker that is slow or away must not hold up the tasks of the others for long: they wait a little at each pick.
+        """
+        if len(self._tasks) < 2:
+            return self._pick(NEVER)
+        behind = self._fetcher.time_of_lacking(self._tasks.values(), self._clock)
+        if behind < NEVER and self._fetcher.fetch(0, self._clock, is_idle=True):
+            behind = self._fetcher.time_of_lacking(self._tasks.values(), self._clock)
+        picked = self._pick(behind)
+        if picked is None or behind == NEVER:
+            return picked
+        task, until = picked
+        head = task.head_timestamp
+        if head is None or head <= until:
+            return picked
+        self._fetcher.fetch(_LACK_WAIT_MS, self._clock, is_idle=True)
+        return self._pick(NEVER)
+
+    def _pick(self, behind: int) -> tuple[Task, int] | None:
+        """The ready task whose head is oldest, and how far it may go before the next one's turn (record time).
+
+        `behind` stands for the heads that are still to be fetched.
+        """
         best: Task | None = None
-        oldest = following = NEVER
+        oldest, following = NEVER, behind
         for task in self._tasks.values():
             if not task.is_running:
                 continue
@@ -332,6 +346,8 @@ class Worker:
                 self._stretch_records = max(1, asked // 2)
             elif ran == asked and asked < self._options.stretch_records_max:
                 self._stretch_records = min(self._options.stretch_records_max, asked * 2)
+            self._factory.collector.drain(self._writer, everything=False)
+            self._writer.send()
             head = task.head_timestamp
             if self._commit_each_stretch or head is None or head > until or now >= deadline:
                 break

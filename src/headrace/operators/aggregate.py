@@ -142,6 +142,6 @@ class Count:
 
         columns = state.column_counter(serialize, run)
         if columns is not None:
-            wiring.take_stretches(columns, calls_user=False)
+            wiring.take_stretches(columns)
         counter: Forward = state.counter(serialize, run)
         return counter

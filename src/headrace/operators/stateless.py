@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from headrace.base.records import Headers
-from headrace.operators.stretches import call_on_stretches, every, not_passing, passing, with_values
 from headrace.processor.lines import LineFile, write_line
-from headrace.topology.wiring import Forward, Wiring
+from headrace.topology.wiring import Forward, Step, Wiring
 
 __all__ = [
     "Branch",
@@ -57,11 +56,7 @@ class Filter:
             if not passes:
                 forward(key, value, timestamp, headers)
 
-        call_on_stretches(
-            wiring,
-            lambda part: map(predicate, part.keys, part.values),
-            not_passing if self._negate else passing,
-        )
+        wiring.take_step(Step.KEEP_NOT if self._negate else Step.KEEP, predicate)
         return keep_not if self._negate else keep
 
 
@@ -110,9 +105,9 @@ class MapValues:
             forward(key, result, timestamp, headers)
 
         if self._with_key:
-            call_on_stretches(wiring, lambda part: map(fn, part.keys, part.values), with_values)
+            wiring.take_step(Step.VALUE_WITH_KEY, fn)
             return run_with_key
-        call_on_stretches(wiring, lambda part: map(fn, part.values), with_values)
+        wiring.take_step(Step.VALUE, fn)
         return run
 
 
@@ -134,6 +129,7 @@ class Map:
                 return
             forward(new_key, new_value, timestamp, headers)
 
+        wiring.take_step(Step.PAIR, fn)
         return run
 
 
@@ -155,6 +151,7 @@ class SelectKey:
                 return
             forward(new_key, value, timestamp, headers)
 
+        wiring.take_step(Step.KEY, fn)
         return run
 
 
@@ -225,7 +222,7 @@ class Peek:
                 return
             forward(key, value, timestamp, headers)
 
-        call_on_stretches(wiring, lambda part: map(fn, part.keys, part.values), every)
+        wiring.take_step(Step.LOOK, fn)
         return run
 
 
@@ -281,8 +278,7 @@ class PassThrough:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Return what forwards to the children."""
-        if wiring.forward_stretch is not None:
-            wiring.take_stretches(wiring.forward_stretch, calls_user=False)
+        wiring.pass_through()
         return wiring.forward
 
 
@@ -299,12 +295,14 @@ class RepartitionFilter:
         """Make the closure."""
         forward = wiring.forward
         if self.keep_null_keys:
+            wiring.pass_through()
             return forward
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             if key is not None:
                 forward(key, value, timestamp, headers)
 
+        wiring.take_step(Step.KEEP_KEYED)
         return run
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.base.records import Headers
 from headrace.operators.getters import Getter
-from headrace.topology.wiring import Forward, Wiring
+from headrace.topology.wiring import MISSING, Forward, Step, Wiring
 
 __all__ = ["StreamTableJoin"]
 
@@ -48,4 +48,15 @@ class StreamTableJoin:
                 return
             forward(key, result, timestamp, headers)
 
+        def join(key: Any, value: Any) -> Any:
+            if value is None or (key is None and not left):
+                drop("null join key or value")
+                return MISSING
+            row = None if key is None else get(key)
+            if row is None and not left:
+                return MISSING
+            other = None if row is None else row[0]
+            return joiner(key, value, other) if with_key else joiner(value, other)
+
+        wiring.take_step(Step.JOIN, join)
         return run

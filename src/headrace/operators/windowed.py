@@ -161,7 +161,7 @@ class WindowCount:
 
         columns = state.column_counter(size, grace, stream_time, serialize, run)
         if columns is not None:
-            wiring.take_stretches(columns, calls_user=False)
+            wiring.take_stretches(columns)
         counter: Forward = state.counter(size, grace, stream_time, serialize, run)
         return counter
 

@@ -5,6 +5,7 @@ Before a task runs, its sub-topology is compiled, children first, into closures
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
 from headrace.base.columns import Stretch
@@ -12,7 +13,7 @@ from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 
-__all__ = ["Change", "Failed", "Forward", "ForwardStretch", "Operator", "Wiring"]
+__all__ = ["MISSING", "Change", "Failed", "Forward", "ForwardStretch", "Operator", "Step", "Wiring"]
 
 #: One record on its way to the next node. Headers are an immutable tuple. Never called with a negative timestamp.
 Forward: TypeAlias = Callable[[Any, Any, int, Headers], None]
@@ -26,10 +27,36 @@ Change: TypeAlias = tuple[Any, Any, bool]
 Failed: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
 
 
-#: The records of a stretch on their way to the next node, all at once. The order in which users' functions are called
-#: is that of records one by one, depth first: so at most one node of such a way calls any, which the wiring sees to.
-#: What caches let go of meanwhile comes when caches please, as always.
+#: The records of a stretch on their way into a node that calls no function of the user's, all at once. What caches let
+#: go of meanwhile comes when caches please, as always.
 ForwardStretch: TypeAlias = Callable[[Stretch], None]
+
+
+class Step(Enum):
+    """What a stateless node does to a record, told so that neighbours can be made one loop (`engine.fusion`)."""
+
+    LOOK = auto()
+    """Calls the function with key and value."""
+    KEEP = auto()
+    """Keeps the record if the function of key and value says so."""
+    KEEP_NOT = auto()
+    """Keeps it if the function does not."""
+    KEEP_KEYED = auto()
+    """Keeps it if it has a key."""
+    KEY = auto()
+    """Replaces the key by what the function of key and value returns."""
+    VALUE = auto()
+    """Replaces the value by what the function of the value returns."""
+    VALUE_WITH_KEY = auto()
+    """Replaces the value by what the function of key and value returns."""
+    PAIR = auto()
+    """Replaces both by the pair that the function of key and value returns."""
+    JOIN = auto()
+    """As `VALUE_WITH_KEY`; drops the record where the function returns `MISSING`."""
+
+
+#: What the function of a `Step.JOIN` returns for a record that has nothing to be joined with.
+MISSING = object()
 
 
 class Wiring(Protocol):
@@ -42,11 +69,15 @@ class Wiring(Protocol):
     #: Sends to all children in the order in which they were added.
     forward: Forward
     failed: Failed
-    #: Sends a stretch on; None where the children take records one by one only, or call users' functions.
-    forward_stretch: ForwardStretch | None
 
-    def take_stretches(self, do: ForwardStretch, *, calls_user: bool) -> None:
-        """Offer a function that takes stretches; it is used where all above can send them."""
+    def take_stretches(self, do: ForwardStretch) -> None:
+        """Offer a function that takes stretches; it is used where all above can send them. It calls nobody's code."""
+
+    def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        """Offer to be a step of a loop, which does what the closure does; it is used where all below take stretches."""
+
+    def pass_through(self) -> None:
+        """Say that records go on as they are."""
 
     def child(self, name: str) -> Forward:
         """Forward to one child only. Raises TopologyError for a name that is not a child."""

@@ -1,0 +1,109 @@
+"""Makes one loop of neighbouring stateless nodes: their functions are called record by record, with nothing between.
+
+A node on its own costs a call with four arguments and its way back; in the loop it costs its function. The loop is
+written as a program, since that is the only way to have no call: `source_of` shows it.
+"""
+
+import linecache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+from headrace.base.columns import Stretch
+from headrace.processor.context import TaskContext
+from headrace.topology.wiring import MISSING, Failed, ForwardStretch, Step
+
+__all__ = ["FusedStep", "fuse", "source_of"]
+
+#: What each step does with `key` and `value`; `{call}` is the user's function.
+_STATEMENTS = {
+    Step.LOOK: "{call}(key, value)",
+    Step.KEEP: "if not {call}(key, value): keep(False); continue",
+    Step.KEEP_NOT: "if {call}(key, value): keep(False); continue",
+    Step.KEEP_KEYED: "if key is None: keep(False); continue",
+    Step.KEY: "key = {call}(key, value)",
+    Step.VALUE: "value = {call}(value)",
+    Step.VALUE_WITH_KEY: "value = {call}(key, value)",
+    Step.PAIR: "key, value = {call}(key, value)",
+    Step.JOIN: "value = {call}(key, value)\n{indent}if value is MISSING: keep(False); continue",
+}
+_NEW_KEY = frozenset({Step.KEY, Step.PAIR})
+_NEW_VALUE = frozenset({Step.VALUE, Step.VALUE_WITH_KEY, Step.PAIR, Step.JOIN})
+_INDENT = " " * 12
+
+
+@dataclass(frozen=True, slots=True)
+class FusedStep:
+    """A node of the loop: its name, what it does, the function, and who hears of the function's failures."""
+
+    node: str
+    step: Step
+    call: Any
+    failed: Failed
+
+
+def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch) -> ForwardStretch:
+    """Make the function that takes a stretch through the steps, and what is left of it `into` what follows.
+
+    A record goes through all steps before the next one sets out, so users' functions are called in the order of records
+    that go one by one. What a failing function's handler resumes is dropped there.
+    """
+    if not steps:
+        return into
+
+    def failed(at: int, error: Exception, stretch: Stretch, index: int, key: Any, value: Any) -> None:
+        context.offset = stretch.offsets[index]
+        steps[at].failed(error, key, value, stretch.timestamps[index], stretch.headers[index])
+
+    source = source_of(steps)
+    # A traceback shows the loop's lines, too.
+    name = f"<{' '.join(step.node for step in steps)}>"
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    known: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
+    known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into, "_left": _left}
+    exec(compile(source, name, "exec"), known)
+    run: ForwardStretch = known["run"]
+    return run
+
+
+def source_of(steps: Sequence[FusedStep]) -> str:
+    """Write the program: `run(stretch)`."""
+    kinds = {step.step for step in steps}
+    new_key, new_value = kinds & _NEW_KEY, kinds & _NEW_VALUE
+    lines = ["def run(stretch):", "    kept = []", "    keep = kept.append"]
+    if new_key:
+        lines += ["    keys = []", "    add_key = keys.append"]
+    if new_value:
+        lines += ["    values = []", "    add_value = values.append"]
+    if Step.JOIN in kinds:
+        # It warns of records that it drops, and says which.
+        lines.append(
+            "    for key, value, context.offset in zip(stretch.keys, stretch.values, stretch.offsets):"
+        )
+    else:
+        lines.append("    for key, value in zip(stretch.keys, stretch.values):")
+    lines.append("        try:")
+    for at, step in enumerate(steps):
+        lines += [f"            # {step.node}", f"            at = {at}"]
+        lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT))
+    lines += [
+        "        except Exception as error:",
+        "            failed(at, error, stretch, len(kept), key, value)",
+        "            keep(False)",
+        "            continue",
+        "        keep(True)",
+        *(["        add_key(key)"] if new_key else []),
+        *(["        add_value(value)"] if new_value else []),
+        f"    into(_left(stretch, kept, {'keys' if new_key else 'None'}, {'values' if new_value else 'None'}))",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _left(stretch: Stretch, kept: list[bool], keys: list[Any] | None, values: list[Any] | None) -> Stretch:
+    """Return the records that were kept, with their new keys and values where there are such."""
+    if False in kept:
+        stretch = Stretch(*(list(compress(column, kept)) for column in stretch))
+    if keys is not None:
+        stretch = stretch._replace(keys=keys)
+    return stretch if values is None else stretch._replace(values=values)
