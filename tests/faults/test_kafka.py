@@ -1,6 +1,7 @@
 """What a cluster does to an application: brokers go, answers are lost, a second self comes. No record may suffer."""
 
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,35 @@ def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, 
     plain.drain(second)
     feed.close()
     plain.check(second, feed.written)
+
+
+def test_self_that_slept_while_another_took_over_writes_nothing_more(
+    tmp_path: Path, kafka: LocalKafka
+) -> None:
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (Site(folder, kafka.bootstrap_servers) for folder in folders)
+    feed = plain.Feed(first, seed=12)
+    feed.write(40_000)
+    older = plain.start(first)
+    plain.wait_until_running(older)
+    time.sleep(0.3)  # into the load: what it had under way when it fell asleep is what is tested
+    older.send_signal(signal.SIGSTOP)
+    newer = plain.start(second)
+    plain.wait_until_running(newer)
+    feed.write(5_000)
+    older.send_signal(signal.SIGCONT)
+    older.communicate(timeout=60)
+    assert older.returncode == 1
+    assert "FencedError" in (first.folder / "errors.log").read_text()
+    plain.wait_until_drained(second, newer)
+    newer.kill()
+    newer.communicate()
+    # The stores of the first stand where it fell asleep: they are caught up, and nothing is doubled.
+    plain.drain(first)
+    feed.close()
+    plain.check(first, feed.written)
 
 
 def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: LocalKafka) -> None:
