@@ -43,7 +43,7 @@ def command() -> None:
 @look_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def list_topics(as_json: bool, **options: Any) -> None:
-    """List topics with their partitions and the number of records."""
+    """List topics with their partitions and the number of records; on Kafka, markers of transactions count as such."""
     log = looked_of(options).open()
     try:
         rows = []
