@@ -1,6 +1,7 @@
 """Brokers for the tests of a room that talks to Kafka: each is started once, when a test first asks for it.
 
-Tests share them, and keep apart by the names that `unique` and `new_topic` make.
+Those with logins and ACLs, and behind a proxy, are shared with other rooms: see `tests/conftest.py`. Tests keep apart
+by the names that `unique` and `new_topic` make.
 """
 
 import itertools
@@ -12,7 +13,6 @@ from typing import Protocol
 import pytest
 
 from headrace.testing import LocalKafka
-from tests.kafka.proxy import Proxy
 
 _NUMBERS = itertools.count(1)
 
@@ -55,34 +55,6 @@ def cluster(_three: LocalKafka) -> Iterator[LocalKafka]:
     for number in range(3):
         if _three.pid(number) is None:
             _three.start_broker(number)
-
-
-@pytest.fixture(scope="session")
-def secured(local_kafka_is_there: None) -> Iterator[LocalKafka]:
-    """One broker with TLS, all SASL mechanisms and ACLs; `admin` may do everything, `alice` nothing as yet."""
-    users = {"alice": "alice-secret"}
-    with LocalKafka(security="sasl_ssl", users=users, authorizer=True) as kafka:
-        yield kafka
-
-
-@pytest.fixture(scope="session")
-def _proxied(local_kafka_is_there: None) -> Iterator[tuple[LocalKafka, Proxy]]:
-    with Proxy() as proxy, LocalKafka(advertised=[proxy.address]) as kafka:
-        proxy.target = kafka.broker_servers[0]
-        yield kafka, proxy
-
-
-@pytest.fixture
-def proxy(_proxied: tuple[LocalKafka, Proxy]) -> Iterator[Proxy]:
-    """The proxy in front of `proxied`; its faults end with the test."""
-    yield _proxied[1]
-    _proxied[1].clear()
-
-
-@pytest.fixture
-def proxied(_proxied: tuple[LocalKafka, Proxy], proxy: Proxy) -> LocalKafka:
-    """One plain broker whose clients come through `proxy`."""
-    return _proxied[0]
 
 
 @pytest.fixture

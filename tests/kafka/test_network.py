@@ -14,6 +14,7 @@ from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import metadata_request
 from headrace.kafka.network import Network, NetworkError
 from headrace.kafka.options import ConnectionSettings
+from headrace.kafka.waiting import Waiting
 from tests.kafka.servers import answer, brokers, closed_port, read_frame, serving, versions
 
 
@@ -21,10 +22,10 @@ from tests.kafka.servers import answer, brokers, closed_port, read_frame, servin
 def new_network() -> Iterator[Callable[..., Network]]:
     made: list[Network] = []
 
-    def make(servers: str, **properties: object) -> Network:
+    def make(servers: str, *, waiting: Waiting | None = None, **properties: object) -> Network:
         named = {name.replace("_", "."): value for name, value in properties.items()}
         given = {"bootstrap.servers": servers, "default.api.timeout.ms": 700, **named}
-        made.append(Network(ConnectionSettings.of(given), purpose="test"))
+        made.append(Network(ConnectionSettings.of(given), purpose="test", waiting=waiting))
         return made[-1]
 
     yield make
@@ -56,12 +57,15 @@ def test_a_refused_port_is_tried_until_the_time_is_over(new_network: NewNetwork)
     assert seconds < 1.5
 
 
-def test_waiting_for_a_broker_is_said_once(new_network: NewNetwork, caplog: pytest.LogCaptureFixture) -> None:
-    _failure(new_network(closed_port()))
-    assert [(record.name, record.levelname) for record in caplog.records] == [
-        ("headrace.kafka.network", "WARNING")
-    ]
-    assert "trying again for" in caplog.text
+def test_nothing_is_said_before_an_error_that_comes_soon(
+    new_network: NewNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = Waiting()
+    waiting.hurry(0.5)
+    message, seconds = _failure(new_network(closed_port(), waiting=waiting, default_api_timeout_ms=60_000))
+    assert message.endswith("(given up, since the application stops)")
+    assert seconds < 2
+    assert caplog.records == []
 
 
 def test_a_name_that_nobody_knows_is_given_up_at_once(new_network: NewNetwork) -> None:

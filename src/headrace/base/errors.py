@@ -6,6 +6,7 @@ __all__ = [
     "FencedError",
     "HeadraceError",
     "LogError",
+    "LogUnavailableError",
     "OffsetOutOfRangeError",
     "ProcessingError",
     "ProductionError",
@@ -76,6 +77,13 @@ class LogError(HeadraceError):
     """The log cannot be read or written: full disk, no permission, damaged file.
 
     Nothing that was committed is lost: stop, mend, start again.
+    """
+
+
+class LogUnavailableError(LogError):
+    """The log did not answer for as long as one would wait: brokers are away, or something between here and them.
+
+    Nothing that was committed is lost: start again when they are back.
     """
 
 

@@ -11,11 +11,13 @@ from headrace.base.errors import ConfigError
 from headrace.cli.settings import looked_at, property_options, settings_of
 from headrace.cli.target import Target, load
 from headrace.log.port import Log
-from headrace.streams.config import Config
+from headrace.streams.config import Config, Layer
 from headrace.streams.logs import open_log, place_of
 from headrace.streams.options import APPLICATION_ID
 
 __all__ = ["Looked", "look_options", "looked_of"]
+
+_PATIENCE_MS = 6_000
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -35,7 +37,7 @@ class Looked:
             ConfigError: no log is meant, several could be, or its file is not there.
             LogError: the brokers cannot be reached.
         """
-        config = looked_at(self.config)
+        config = self._looked_at()
         path = place_of(config).path
         if path is not None and not path.exists():
             raise ConfigError(
@@ -50,13 +52,18 @@ class Looked:
             ConfigError: no log is meant, several could be, or the file's directory is not there.
             LogError: the brokers cannot be reached.
         """
-        config = looked_at(self.config)
+        config = self._looked_at()
         path = place_of(config).path
         if path is not None and not path.absolute().parent.is_dir():
             raise ConfigError(
                 f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"
             )
         return open_log(config)
+
+    def _looked_at(self) -> Config:
+        # Somebody sits in front of it: an application waits for brokers ten times as long.
+        values = {"default.api.timeout.ms": _PATIENCE_MS}
+        return looked_at(self.config).with_values(values, Layer.DEFAULT, "default of the command")
 
 
 def look_options(command: C) -> C:

@@ -32,14 +32,14 @@ def serve(
         streams.start()
         line.say(started)
         while streams.state not in FINAL:
-            line.show(streams.state, streams.status())
+            line.show(streams.state, streams.status(), streams.trouble)
             if signals.wait(_REFRESH_SECONDS):
                 break
             if interrupted():
                 was_interrupted = True
                 break
         if streams.state not in FINAL:
-            line.show("stopping", streams.status())
+            line.show("stopping", streams.status(), streams.trouble)
         # Without a limit: the second signal is the limit.
         streams.close(timeout=None)
     streams.wait()
@@ -57,14 +57,14 @@ class _ErrorStream(logging.Handler):
 
 
 def quiet_end() -> None:
-    """Set up the log of a command: warnings on the error stream, and what was restored, and which topics were made.
+    """Set up the log of a command: warnings on the error stream, and what was restored, topics made, outages over.
 
     The end of the application is told by the command.
     """
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[_ErrorStream()]
     )
-    for told in ("headrace.restore", "headrace.topics"):
+    for told in ("headrace.brokers", "headrace.restore", "headrace.topics"):
         logging.getLogger(told).setLevel(logging.INFO)
     logging.getLogger("headrace.streams").setLevel(logging.CRITICAL)
     # The record that ends the application is shown by the command, with the user's own frames only; the warnings of

@@ -15,14 +15,18 @@ __all__ = ["StatusLine", "status_text"]
 _PLAIN_SECONDS = 10.0
 
 
-def status_text(state: str, status: WorkerStatus | None, *, paused: bool = False) -> str:
-    """Say in one line how an application is.
+def status_text(
+    state: str, status: WorkerStatus | None, *, paused: bool = False, trouble: str | None = None
+) -> str:
+    """Say in one line how an application is. Where it waits for brokers, nothing else matters.
 
     >>> from headrace.base.ids import TaskId
     >>> from headrace.engine.status import TaskStatus, WorkerStatus
     >>> status_text("running", WorkerStatus("running", 1500, 12000.4, 25, tasks=(TaskStatus(TaskId(0, 0), "running"),)))
     'running: 12,000 records/s, lag 25, 1 task, 1,500 records processed'
     """
+    if trouble is not None:
+        return f"{state}: waits: {trouble}"
     if status is None or status.state == "starting":
         return state
     count = len(status.tasks)
@@ -57,7 +61,7 @@ class StatusLine:
         self._is_quiet = is_quiet
         self._live: Any = None
         self._shown = ""
-        self._shown_state = ""
+        self._shown_kind = ("", False)
         self._next_plain = 0.0
 
     def __enter__(self) -> Self:
@@ -89,21 +93,22 @@ class StatusLine:
         else:
             click.echo(text, err=True)
 
-    def show(self, state: str, status: WorkerStatus | None) -> None:
-        """Show how the application is now."""
+    def show(self, state: str, status: WorkerStatus | None, trouble: str | None = None) -> None:
+        """Show how the application is now, or what it waits for."""
         if self._is_quiet:
             return
-        text = status_text(state, status)
+        text = status_text(state, status, trouble=trouble)
         if self._live is not None:
             if text == self._shown:
                 return
             self._shown = text
             from rich.text import Text
 
-            color = "green" if state == "running" else "yellow"
+            color = "green" if state == "running" and trouble is None else "yellow"
             self._live.update(Text.assemble(("● ", color), text), refresh=True)
             return
         now = time.monotonic()
-        if text != self._shown and (state != self._shown_state or now >= self._next_plain):
-            self._shown, self._shown_state, self._next_plain = text, state, now + _PLAIN_SECONDS
+        kind = (state, trouble is not None)
+        if text != self._shown and (kind != self._shown_kind or now >= self._next_plain):
+            self._shown, self._shown_kind, self._next_plain = text, kind, now + _PLAIN_SECONDS
             click.echo(text, err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.base.errors import (
+    LogUnavailableError,
     OffsetOutOfRangeError,
     RetryRequested,
     StateCorruptionError,
@@ -35,7 +36,7 @@ from headrace.state.cache import CacheBudget
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import Topology
 
-__all__ = ["Worker"]
+__all__ = ["STOP_SECONDS", "Worker"]
 
 _log = logging.getLogger("headrace.worker")
 
@@ -51,6 +52,12 @@ _LINGER_SECONDS = 0.1
 
 #: How long all tasks wait for what the log has for one that ran out: a round trip to a broker, with room.
 _LACK_WAIT_MS = 10
+
+#: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
+STOP_SECONDS = 5.0
+
+#: What ends a worker that is to stop without being a failure: the same work is done by the next start.
+_LEFT_TO_THE_NEXT_START = (LogUnavailableError, RetryRequested, TransactionAbortedError)
 
 #: First and last wait before a batch is tried again that a handler answered with *retry*.
 _RETRY_SECONDS = (0.1, 10.0)
@@ -208,29 +215,30 @@ class Worker:
         self._fetcher.add(task, offsets)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it."""
+        """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it.
+
+        A transaction that comes to nothing once `stop` is set is no failure: it is warned of.
+        """
         self._stop = stop
         try:
             self.open()
             while not stop.is_set():
                 self.step(self._options.poll_ms)
-            self._commit_last()
-        except BaseException:
+            self._log.hurry(STOP_SECONDS)
+            self.commit()
+        except BaseException as reason:
             try:
                 self.close()
             except Exception:
                 _log.exception("closing failed as well")  # what came first is the reason
-            raise
-        self.close()
-
-    def _commit_last(self) -> None:
-        try:
-            self.commit()
-        except (RetryRequested, TransactionAbortedError) as reason:
-            self._writer.abort()
+            if not stop.is_set() or not isinstance(reason, _LEFT_TO_THE_NEXT_START):
+                raise
             _log.warning(
-                "%s; what the last commit left out is done by the next start, since this one stops", reason
+                "stopped without a last commit: %s. Nothing is lost: the next start does again what was not committed",
+                reason,
             )
+            return
+        self.close()
 
     def close(self) -> None:
         """Release everything. What was not committed is forgotten; the next start reads it again.
@@ -258,6 +266,8 @@ class Worker:
         try:
             return self._step(timeout_ms)
         except (RetryRequested, TransactionAbortedError) as reason:
+            if self._stop.is_set():
+                raise  # starting over would only take time
             self._start_over(reason)
             return True
         except OffsetOutOfRangeError as error:

@@ -1,28 +1,43 @@
 """The control plane's own connections: blocking requests from any thread, tried again until their time is over."""
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Mapping
 
-from headrace.base.errors import LogError
+from headrace.base.errors import LogError, LogUnavailableError
 from headrace.kafka.control_errors import Reaction, Request, advice, reaction
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import Address, TopicMetadata, metadata_request, read_brokers, read_topics
 from headrace.kafka.network import ApiMessage, Network, NetworkError
 from headrace.kafka.options import ConnectionSettings
+from headrace.kafka.waiting import ANY_NODE, Waiting
 
 __all__ = ["Admin", "Attempts"]
+
+_log = logging.getLogger("headrace.brokers")
+
+#: Whoever has tried for so long in vain says so.
+_TOLD_AFTER_S = 5.0
+
+_ASKING = "asking"
 
 
 class Attempts:
     """One operation's tries. `again` waits for the next one, longer each time."""
 
-    def __init__(self, attempt: str, settings: ConnectionSettings, closing: threading.Event) -> None:
+    def __init__(
+        self, attempt: str, settings: ConnectionSettings, closing: threading.Event, waiting: Waiting
+    ) -> None:
         """`attempt` reads like 'find the end of topic x' behind 'cannot'."""
         self.attempt = attempt
         self._settings = settings
         self._closing = closing
-        self._deadline = time.monotonic() + settings.default_api_timeout_ms / 1000
+        self._waiting = waiting
+        seconds = settings.default_api_timeout_ms / 1000
+        self._deadline = time.monotonic() + seconds
+        self._told_below_s = seconds - _TOLD_AFTER_S
+        self._is_told = False
         self._wait_s = settings.retry_backoff_ms / 1000
 
     @property
@@ -34,11 +49,20 @@ class Attempts:
         """Wait before the next try.
 
         Raises:
-            LogError: the time is over, or the log is closed.
+            LogUnavailableError: the time is over.
+            LogError: the log is closed.
         """
-        if time.monotonic() + self._wait_s >= self._deadline:
+        now = time.monotonic()
+        deadline = self._waiting.deadline(self._deadline)
+        if now + self._wait_s >= deadline:
             limit_s = self._settings.default_api_timeout_ms / 1000
-            raise self.error(f"{reason} (tried for {limit_s:g} s, default.api.timeout.ms)")
+            tried = f"tried for {limit_s:g} s, default.api.timeout.ms"
+            if deadline < self._deadline:
+                tried = "given up, since the application stops"
+            raise LogUnavailableError(f"cannot {self.attempt}: {reason} ({tried})")
+        if not self._is_told and self._deadline - now < self._told_below_s:
+            self._is_told = True
+            _log.warning("cannot %s yet: %s; trying again", self.attempt, reason)
         if self._closing.wait(self._wait_s):
             raise self.error("the log is closed")
         self._wait_s = min(2 * self._wait_s, self._settings.retry_backoff_max_ms / 1000)
@@ -73,17 +97,18 @@ class Admin:
     The lock is held for one request, not for an operation: who waits between tries holds up nobody.
     """
 
-    def __init__(self, settings: ConnectionSettings) -> None:
+    def __init__(self, settings: ConnectionSettings, waiting: Waiting) -> None:
         """Raise a ConfigError where the connections' properties do not fit together."""
         self._settings = settings
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._network = Network(settings, purpose="admin")
+        self._waiting = waiting
+        self._network = Network(settings, purpose="admin", waiting=waiting)
         self._is_connected = False
 
     def begin(self, attempt: str) -> Attempts:
         """Start the clock of an operation."""
-        return Attempts(attempt, self._settings, self._closing)
+        return Attempts(attempt, self._settings, self._closing, self._waiting)
 
     def ask(
         self, attempts: Attempts, request: ApiMessage, *, node_id: int | None = None
@@ -97,12 +122,15 @@ class Admin:
             with self._lock:
                 network = self._connected()
                 timeout_ms = min(self._settings.request_timeout_ms, attempts.left_ms)
-                return network.call(request, node_id=node_id, timeout_ms=timeout_ms)
+                answer = network.call(request, node_id=node_id, timeout_ms=timeout_ms)
         except NetworkError as error:
             if error.is_fatal:
                 raise attempts.error(str(error)) from error
+            self._waiting.goes_on(_ASKING, ANY_NODE if node_id is None else node_id, str(error))
             attempts.again(str(error))
             return None
+        self._waiting.is_over(_ASKING, ANY_NODE if node_id is None else node_id)
+        return answer
 
     def version(self, attempts: Attempts, request: type[ApiMessage], *, newest: int) -> int:
         """Return the version to use of a request, at most `newest`.

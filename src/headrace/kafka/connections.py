@@ -93,6 +93,12 @@ class Connections:
         backoff = self._backoffs.get(node_id)
         return None if backoff is None else backoff.reason
 
+    def all_trouble(self) -> str:
+        """Say that no node can be reached, and why the brokers, or the bootstrap servers before them, cannot."""
+        nodes = list(self.brokers) or list(self._servers)
+        reasons = [f"{self.name(node)}: {reason}" for node in nodes if (reason := self.trouble(node))]
+        return f"no broker can be reached ({'; '.join(reasons)})" if reasons else "no broker can be reached"
+
     def any_node(self) -> int | None:
         """Return a node to ask what all of them know: the least busy connected one, or one that may be tried.
 

@@ -29,8 +29,13 @@ _DESCRIBED_AT_ONCE = 200
 class ControlTopics:
     """Blocking operations on topics, from any thread."""
 
-    def __init__(self, admin: Admin, *, replication_factor: int) -> None:
+    def __init__(
+        self, admin: Admin, *, replication_factor: int, request_bytes_max: int, is_compressing: bool
+    ) -> None:
+        """`request_bytes_max` (max.request.size) and whether records are compressed tell which are too large."""
         self._admin = admin
+        self._request_bytes_max = request_bytes_max
+        self._is_compressing = is_compressing
         self._replication_factor = replication_factor
         self._has_warned = False
 
@@ -48,9 +53,18 @@ class ControlTopics:
             found = {name: topic for name, topic in found.items() if not topic.is_internal}
         configs = self._configs(attempts, sorted(found))
         return {
-            name: TopicInfo(name, len(topic.partitions), topic.id, configs.get(name, {}))
+            name: TopicInfo(
+                name, len(topic.partitions), topic.id, config, record_bytes_max=self._record_bytes_max(config)
+            )
             for name, topic in found.items()
+            for config in (configs.get(name, {}),)
         }
+
+    def _record_bytes_max(self, config: Mapping[str, str]) -> int:
+        # As Kafka's producer has it: its own limit is for records as they are, the topic's for what is sent of them.
+        if self._is_compressing:
+            return self._request_bytes_max
+        return min(self._request_bytes_max, int(config.get("max.message.bytes", self._request_bytes_max)))
 
     def _configs(self, attempts: Attempts, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         configs: dict[str, Mapping[str, str]] = {}

@@ -1,6 +1,5 @@
 """Sends what the fetch machine asks for over a network, and takes the answers back to it."""
 
-import logging
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -23,26 +22,32 @@ from headrace.kafka.fetch_messages import (
 )
 from headrace.kafka.fetch_wire import NEWEST_VERSION, FetchMessage
 from headrace.kafka.network import Network, NetworkError, TopicMetadata
+from headrace.kafka.waiting import ANY_NODE, Waiting
 
 __all__ = ["FetchNetwork"]
 
-_log = logging.getLogger("headrace.fetch")
-
 _EARLIEST, _LATEST = -2, -1
+
+_READING = "reading"
 
 
 class FetchNetwork:
     """A fetch machine with its network: one thread drives both."""
 
     def __init__(
-        self, machine: FetchMachine, network: Network, next_position: NextPosition, request_timeout_ms: int
+        self,
+        machine: FetchMachine,
+        network: Network,
+        next_position: NextPosition,
+        request_timeout_ms: int,
+        waiting: Waiting,
     ) -> None:
         self._machine = machine
         self._network = network
         self._next_position = next_position
         self._request_timeout_ms = request_timeout_ms
         self._version = NEWEST_VERSION
-        self._has_warned = False
+        self._waiting = waiting
 
     def pump(self, timeout_s: float) -> None:
         """Send what is due, take in what has come, and send what follows from it. Waits up to `timeout_s`."""
@@ -82,7 +87,7 @@ class FetchNetwork:
         )
 
     def _fetched(self, request: Fetch, answer: FetchAnswer) -> None:
-        self._has_warned = False
+        self._waiting.is_over(_READING, request.node_id)
         self._machine.fetched(request, answer, time.monotonic())
 
     def _bounds_found(self, request: AskBounds, answer: Any) -> None:
@@ -98,6 +103,7 @@ class FetchNetwork:
         self._machine.bounds_found(request, found, time.monotonic())
 
     def _metadata_found(self, topics: Mapping[str, TopicMetadata]) -> None:
+        self._waiting.is_over(_READING, ANY_NODE)
         found = {
             name: TopicLeaders(
                 topic.id,
@@ -116,10 +122,9 @@ class FetchNetwork:
         if error.is_fatal:
             fatal = LogError(f"cannot read from the Kafka cluster: {error}")
             fatal.__cause__ = error
-        elif not self._has_warned:
-            # Once an outage: the machine tries again several times a second.
-            self._has_warned = True
-            _log.warning("reading waits: %s; trying again", error)
+        else:
+            node_id = ANY_NODE if isinstance(request, AskMetadata) else request.node_id
+            self._waiting.goes_on(_READING, node_id, str(error))
         self._machine.failed(request, time.monotonic(), fatal)
 
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from headrace.base.errors import StateError
+from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.admin import Admin
 from headrace.kafka.control_groups import ControlGroups, GroupState
@@ -12,6 +12,7 @@ from headrace.kafka.control_offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control_topics import ControlTopics
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.reader import KafkaReader
+from headrace.kafka.waiting import Waiting
 from headrace.kafka.writer import KafkaWriter
 from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -38,8 +39,14 @@ class KafkaLog:
         """
         self._settings = settings
         self._options = options
-        self._admin = Admin(settings)
-        self._topics = ControlTopics(self._admin, replication_factor=options.replication_factor)
+        self._waiting = Waiting()
+        self._admin = Admin(settings, self._waiting)
+        self._topics = ControlTopics(
+            self._admin,
+            replication_factor=options.replication_factor,
+            request_bytes_max=options.max_request_size,
+            is_compressing=options.compression_type != "none",
+        )
         self._offsets = ControlOffsets(self._admin)
         self._groups = ControlGroups(self._admin)
         self._lock = threading.Lock()
@@ -109,12 +116,40 @@ class KafkaLog:
     def reader(self) -> KafkaReader:
         """See `Log.reader`."""
         self._check_open("make a reader")
-        return KafkaReader(self._settings, self._options)
+        return KafkaReader(self._settings, self._options, self._waiting)
 
     def writer(self, group: str, transactional_id: str | None = None) -> KafkaWriter:
-        """See `Log.writer`."""
+        """See `Log.writer`.
+
+        Raises:
+            LogError: the group has live members. They would process the same records; the cluster itself refuses
+                offsets from outside of such a group only where these are committed without a transaction.
+        """
         self._check_open("make a writer")
-        return KafkaWriter(self._settings, self._options, group, transactional_id, topics=self._topic)
+        self._check_vacant(group)
+        return KafkaWriter(
+            self._settings,
+            self._options,
+            group,
+            transactional_id,
+            topics=self._topic,
+            waiting=self._waiting,
+        )
+
+    def _check_vacant(self, group: str) -> None:
+        try:
+            state = self._groups.state(group)
+        except LogUnavailableError:
+            raise
+        except LogError:
+            return  # a principal that may not look cannot commit offsets either, and may not want to
+        if not state.is_empty:
+            count = "live members" if state.members is None else f"live members: {state.members}"
+            raise LogError(
+                f"cannot work as group {group!r}: it has {count} (state {state.name}), such as an application of Kafka "
+                f"Streams with the same application.id. Stop it, or choose another application.id; a member that was "
+                f"killed counts until its session.timeout.ms is over"
+            )
 
     def _topic(self, name: str) -> TopicInfo:
         """Return a topic that a writer wants to write to, as it was within half a minute."""
@@ -137,6 +172,15 @@ class KafkaLog:
 
     def maintain(self, budget_ms: int) -> None:
         """Do nothing: brokers keep house themselves."""
+
+    def hurry(self, seconds: float) -> None:
+        """See `Log.hurry`."""
+        self._waiting.hurry(seconds)
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Log.trouble`."""
+        return self._waiting.reason
 
     def close(self) -> None:
         """Close the control plane's connections; readers and writers have their own."""

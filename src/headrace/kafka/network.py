@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from kafka.net.selector import NetworkSelector
 
-from headrace.base.errors import LogError
+from headrace.base.errors import LogError, LogUnavailableError
 from headrace.kafka.connections import Connections
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import (
@@ -26,7 +26,8 @@ from headrace.kafka.network_error import NetworkError, told
 from headrace.kafka.network_logging import quietly
 from headrace.kafka.options import ConnectionSettings
 from headrace.kafka.security import Security
-from headrace.kafka.transport import CLOSED
+from headrace.kafka.transport import CLOSED, DURING_HANDSHAKE
+from headrace.kafka.waiting import ANY_NODE, Waiting
 
 __all__ = ["ApiMessage", "Network", "NetworkError", "PartitionMetadata", "TopicMetadata"]
 
@@ -37,8 +38,13 @@ ApiMessage: TypeAlias = Any
 
 _IDLE_CHECK_S = 30.0
 
+# A call that blocks looks as often as this whether somebody is in a hurry.
+_LOOK_MS = 200
+
 # A broker that shuts down closes connections for a moment; one that does it for longer wants another protocol.
 _CLOSING_S = 5.0
+
+_CONNECTING = "connecting"
 
 
 class _Held(NamedTuple):
@@ -58,14 +64,17 @@ class Network:
     those who send do. Names of hosts are looked up blocking.
     """
 
-    def __init__(self, settings: ConnectionSettings, *, purpose: str) -> None:
+    def __init__(self, settings: ConnectionSettings, *, purpose: str, waiting: Waiting | None = None) -> None:
         """Make a network without connecting. `purpose` goes into the client id, which brokers' logs and quotas show.
+
+        `waiting` may cut short what blocks: `connect` and `call`.
 
         Raises:
             ConfigError: the security properties do not fit together.
         """
         self._settings = settings
         self._purpose = purpose
+        self._waiting = waiting or Waiting()
         client_id = f"{settings.client_id or 'headrace'}-{purpose}"
         # A slow task is a slow user of ours (a decoder), which kafka-python would warn of.
         self._selector: Any = NetworkSelector(client_id=client_id, slow_task_threshold_secs=0)
@@ -79,27 +88,29 @@ class Network:
         """Find the cluster's brokers and connect to one of them. Blocks for `default.api.timeout.ms` at most.
 
         Raises:
-            LogError: nobody answers, or the login, TLS or the broker's age are wrong (known at once): says which.
+            LogError: the login, TLS or the broker's age are wrong (known at once): says which.
+            LogUnavailableError: nobody answers.
         """
         began = time.monotonic()
         deadline = began + self._settings.default_api_timeout_ms / 1000
-        has_warned = False
         while True:
             wrong = self._bootstrap(deadline)
             if wrong is None:
+                self._waiting.is_over(_CONNECTING, ANY_NODE)
                 return
             now = time.monotonic()
-            wait_s = max(self._connections.next_delay_s(), self._settings.retry_backoff_ms / 1000)
             self._give_up_where_hopeless(wrong, now - began)
-            if now + wait_s >= deadline:
-                limit_s = self._settings.default_api_timeout_ms / 1000
-                raise LogError(
-                    f"{self._unreachable(wrong)} (default.api.timeout.ms: {limit_s:g} s)"
-                ) from wrong[0]
-            if not has_warned:
-                has_warned = True
-                _log.warning("%s; trying again for %d s", self._unreachable(wrong), deadline - now)
-            self._pump_until(lambda: False, now + wait_s)
+            wait_s = max(self._connections.next_delay_s(), self._settings.retry_backoff_ms / 1000)
+            if now + wait_s >= self._waiting.deadline(deadline):
+                why = f"default.api.timeout.ms: {self._settings.default_api_timeout_ms / 1000:g} s"
+                if now + wait_s < deadline:
+                    why = "given up, since the application stops"
+                raise LogUnavailableError(f"{self._unreachable(wrong)} ({why})") from wrong[0]
+            # One that closes is either back in a moment, or hopeless in a few: no word about it before that is known.
+            # Nor is there one where the error itself comes soon.
+            if deadline - now > _CLOSING_S and not all(CLOSED in str(error) for error in wrong):
+                self._waiting.goes_on(_CONNECTING, ANY_NODE, self._reason(wrong))
+            self._pump_until(lambda: False, self._waiting.deadline(now + wait_s))
 
     def _bootstrap(self, deadline: float) -> list[NetworkError] | None:
         """Ask the bootstrap servers for the brokers, then one of these. What went wrong, if nobody answers."""
@@ -145,14 +156,19 @@ class Network:
             raise LogError(self._unreachable(wrong)) from (wrong[0] if wrong else None)
 
     def _unreachable(self, wrong: list[NetworkError]) -> str:
+        return f"cannot connect to the Kafka cluster: {self._reason(wrong)}"
+
+    def _reason(self, wrong: list[NetworkError]) -> str:
         reasons = "; ".join(dict.fromkeys(map(str, wrong))) or "bootstrap.servers is empty"
         advice = "check bootstrap.servers"
-        if any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
+        if any(DURING_HANDSHAKE in str(error) for error in wrong):
+            advice = "set security.protocol to what the port speaks: PLAINTEXT or SASL_PLAINTEXT, if it is without TLS"
+        elif any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
             # A listener that wants a login answers nothing else, it closes.
             advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"
         if self._connections.brokers:
             advice += ", and advertised.listeners of the brokers that the cluster names"
-        return f"cannot connect to the Kafka cluster: {reasons}; {advice}"
+        return f"{reasons}; {advice}"
 
     def version(self, request: type[ApiMessage]) -> int | None:
         """Return the newest version of a request that all brokers met so far and kafka-python share, or None.
@@ -245,7 +261,7 @@ class Network:
         self._check_open()
         node_id = self._connections.any_node()
         if node_id is None:
-            self._outcomes.append(partial(failed, NetworkError("no broker can be reached right now")))
+            self._outcomes.append(partial(failed, NetworkError(self._connections.all_trouble())))
             return
         self.send(node_id, metadata_request(topics), partial(self._take_metadata, answered, failed), failed)
 
@@ -316,22 +332,26 @@ class Network:
         while node_id is None:
             node_id = self._connections.any_node()
             if node_id is None:
-                if time.monotonic() >= deadline:
-                    raise NetworkError("no broker can be reached")
-                self.pump(max(1, min(int(1000 * self._connections.next_delay_s()), _left_ms(deadline))))
+                if time.monotonic() >= self._waiting.deadline(deadline):
+                    raise NetworkError(self._connections.all_trouble())
+                delay_ms = int(1000 * self._connections.next_delay_s())
+                self.pump(max(1, min(delay_ms, _LOOK_MS, _left_ms(deadline))))
         answers: list[ApiMessage] = []
         errors: list[NetworkError] = []
         self.send(node_id, request, answers.append, errors.append, timeout_ms=_left_ms(deadline))
         while not answers and not errors:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= self._waiting.deadline(deadline):
                 was_sent = request.header is not None
                 # What went wrong with the connection before says more than that it takes its time again.
-                reason = self._connections.trouble(node_id) or f"no answer within {wait_ms} ms"
+                reason = self._connections.trouble(node_id) or self._silence(wait_ms, deadline)
                 raise NetworkError(f"{self._connections.name(node_id)}: {reason}", was_sent=was_sent)
-            self.pump(_left_ms(deadline))
+            self.pump(min(_LOOK_MS, _left_ms(deadline)))
         if errors:
             raise errors[0]
         return answers[0]
+
+    def _silence(self, wait_ms: int, deadline: float) -> str:
+        return f"no answer within {wait_ms} ms" if time.monotonic() >= deadline else "no answer yet"
 
     def close(self) -> None:
         """Close all connections; what is under way is forgotten, and calls nobody back. Twice is fine."""

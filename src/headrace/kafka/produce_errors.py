@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 from headrace.kafka.error_codes import ErrorCode
-from headrace.kafka.produce_messages import Batch, Failure, FailureKind, Produced
+from headrace.kafka.produce_messages import Batch, Failure, FailureKind, ProduceAnswer, Produced
 
-__all__ = ["Reaction", "describe", "produce_reaction"]
+__all__ = ["Reaction", "describe", "produce_reaction", "refusal"]
 
 
 class Reaction(Enum):
@@ -121,6 +121,19 @@ def produce_reaction(code: ErrorCode) -> Reaction:
     return _PRODUCE.get(code, Reaction.FAIL)
 
 
+def refusal(answer: ProduceAnswer) -> str | None:
+    """Say which partition is refused for the time being, if one is, and what to look at if that lasts."""
+    for place, produced in answer.items():
+        if produce_reaction(produced.error) in (Reaction.RETRY, Reaction.FIND_LEADER):
+            found = f"partition {place} is refused with {produced.error.name}"
+            if produced.error in (_E.NOT_ENOUGH_REPLICAS, _E.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
+                return (
+                    f"{found}; start the brokers that are missing, or lower the topic's min.insync.replicas"
+                )
+            return f"{found}; look whether all brokers are up"
+    return None
+
+
 def describe(batch: Batch, produced: Produced, *, request_bytes_max: int) -> Failure:
     """Say why a batch was refused.
 
@@ -134,9 +147,9 @@ def describe(batch: Batch, produced: Produced, *, request_bytes_max: int) -> Fai
     if reaction is Reaction.SHRINK and batch.count == 1:
         return Failure(
             FailureKind.REFUSED,
-            f"cannot write a record to topic {batch.place.topic!r}: as a batch it has {len(batch.data)} bytes, more "
-            f"than the broker takes ({code.name}); raise the topic's max.message.bytes "
-            f"(max.request.size is {request_bytes_max})",
+            f"cannot write a record to partition {batch.place.partition} of topic {batch.place.topic!r}: as a batch it "
+            f"has {len(batch.data)} bytes, more than the broker takes ({code.name}); raise the topic's "
+            f"max.message.bytes (max.request.size is {request_bytes_max})",
             batch.place,
         )
     if reaction is Reaction.SHRINK:

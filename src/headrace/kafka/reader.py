@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from headrace.base.columns import Chunk
-from headrace.base.errors import LogError, StateError
+from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.codec import CodecError, decode, next_position
 from headrace.kafka.fetch_machine import FetchMachine
@@ -12,11 +12,15 @@ from headrace.kafka.fetch_messages import FetchLimits, Taken
 from headrace.kafka.fetch_network import FetchNetwork
 from headrace.kafka.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.waiting import Waiting
 
 __all__ = ["KafkaReader"]
 
 #: What one poll returns at most, decoded; one partition's answer more.
 _POLL_BYTES_MAX = 4 * 1024 * 1024
+
+#: Whoever waits for topics looks as often as this whether somebody is in a hurry.
+_LOOK_S = 0.2
 
 
 class KafkaReader:
@@ -26,7 +30,9 @@ class KafkaReader:
     OffsetOutOfRangeError, by brokers since 2.7; older ones tell it only where the log is shorter now.
     """
 
-    def __init__(self, settings: ConnectionSettings, options: KafkaOptions) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, options: KafkaOptions, waiting: Waiting | None = None
+    ) -> None:
         limits = FetchLimits(
             max_wait_ms=options.fetch_max_wait_ms,
             min_bytes=options.fetch_min_bytes,
@@ -39,8 +45,11 @@ class KafkaReader:
         )
         self._settings = settings
         self._machine = FetchMachine(limits)
-        self._network = Network(settings, purpose="reader")
-        self._wire = FetchNetwork(self._machine, self._network, next_position, settings.request_timeout_ms)
+        self._waiting = waiting or Waiting()
+        self._network = Network(settings, purpose="reader", waiting=self._waiting)
+        self._wire = FetchNetwork(
+            self._machine, self._network, next_position, settings.request_timeout_ms, self._waiting
+        )
         self._is_connected = False
         self._is_closed = False
         # Decoded bytes a fetched one: what compression does to these topics, of late.
@@ -51,7 +60,8 @@ class KafkaReader:
 
         Raises:
             UnknownTopicError: no broker has known a topic or partition for a second; none of `positions` is assigned.
-            LogError: no broker can be reached, or none may tell of a topic; none of `positions` is assigned.
+            LogError: no broker can be reached (a LogUnavailableError), or none may tell of a topic; none of `positions`
+                is assigned.
         """
         self._check_usable("assign partitions")
         if not self._is_connected:
@@ -69,13 +79,14 @@ class KafkaReader:
         wait_s = self._settings.default_api_timeout_ms / 1000
         deadline = time.monotonic() + wait_s
         while (undecided := self._machine.undecided(positions)) is not None:
-            left_s = deadline - time.monotonic()
+            left_s = self._waiting.deadline(deadline) - time.monotonic()
             if left_s <= 0:
-                raise LogError(
-                    f"cannot assign {undecided}: no broker has told who leads it within {wait_s:g} s "
-                    f"(default.api.timeout.ms); look whether the cluster is up"
+                waited = self._waiting.given_up(f"default.api.timeout.ms={1000 * wait_s:.0f}")
+                raise LogUnavailableError(
+                    f"cannot assign {undecided}: no broker has told who leads it {waited}; look whether the cluster "
+                    f"is up"
                 )
-            self._wire.pump(left_s)
+            self._wire.pump(min(left_s, _LOOK_S))
         error = self._machine.failure(positions)
         if error is not None:
             raise error

@@ -15,7 +15,7 @@ from headrace.kafka.transaction_messages import (
     TransactionalOffsetCommit,
 )
 
-__all__ = ["Reaction", "advice", "reaction"]
+__all__ = ["Reaction", "advice", "patience", "reaction"]
 
 
 class Reaction(Enum):
@@ -199,6 +199,20 @@ def reaction(request: Request, code: ErrorCode) -> Reaction:
     else:
         table = _TABLES[type(request)]
     return table.get(code, Reaction.FATAL)
+
+
+def patience(code: ErrorCode) -> str:
+    """Say what to look at while a code lasts that is tried again."""
+    if code is ErrorCode.COORDINATOR_NOT_AVAILABLE:
+        return (
+            "look whether enough brokers are up for topics __transaction_state and __consumer_offsets "
+            "(transaction.state.log.replication.factor, offsets.topic.replication.factor)"
+        )
+    if code in (ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
+        return (
+            "look whether enough in-sync replicas are up (transaction.state.log.min.isr, min.insync.replicas)"
+        )
+    return "look whether all brokers are up"
 
 
 def advice(code: ErrorCode) -> str:

@@ -14,13 +14,15 @@ from headrace.kafka.frames import FrameError, FrameReader
 from headrace.kafka.metadata import Address
 from headrace.kafka.network_error import NetworkError
 
-__all__ = ["CLOSED", "Transport", "open_socket"]
+__all__ = ["CLOSED", "DURING_HANDSHAKE", "Transport", "open_socket"]
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
 #: What is said of a broker that closed a connection.
 CLOSED = "it closed the connection"
+#: Where it did, if TLS was being agreed on.
+DURING_HANDSHAKE = "during the TLS handshake"
 
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK})
@@ -200,7 +202,7 @@ def _broken(error: OSError, *, during_handshake: bool = False) -> NetworkError:
         during_handshake and isinstance(error, ConnectionError)
     ):
         where = (
-            "during the TLS handshake; does this port speak TLS (security.protocol)?"
+            f"{DURING_HANDSHAKE}; does this port speak TLS (security.protocol)?"
             if during_handshake
             else "(TLS)"
         )

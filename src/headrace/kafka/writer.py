@@ -1,41 +1,37 @@
 """`Writer` on a Kafka cluster: encodes, drives the machines that decide, and waits for what they say.
 
 The caller's thread does everything: an append sends what is ready and takes answers that are there, without waiting; a
-commit waits. Decisions are in `produce_machine`, `transaction_machine` and `offsets_commit_machine`.
+commit waits. Decisions are in `produce_machine`, `transaction_machine` and `offsets_commit_machine`; `produce_network`
+drives them.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, StateError, TransactionAbortedError
+from headrace.base.errors import LogError, LogUnavailableError, StateError, TransactionAbortedError
 from headrace.base.ids import TopicPartition
-from headrace.kafka.network import ApiMessage, Network, NetworkError
+from headrace.kafka.network import Network, NetworkError
 from headrace.kafka.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.produce_encoding import BatchLimits, Stamp, encode_columns
 from headrace.kafka.produce_machine import ProduceMachine
-from headrace.kafka.produce_messages import AskLeaders, Failure, FailureKind, Produce, ProduceLimits
-from headrace.kafka.produce_wire import produce_request, read_produced
+from headrace.kafka.produce_messages import Failure, FailureKind, ProduceLimits
+from headrace.kafka.produce_network import ProduceNetwork
 from headrace.kafka.transaction_machine import TransactionMachine
 from headrace.kafka.transaction_messages import (
     NO_IDENTITY,
     NO_MEMBER,
     AbortRequested,
-    Answered,
     CommitFailed,
     CommitRequested,
-    FindCoordinator,
     GroupMember,
     Opened,
-    Request,
-    RequestFailed,
-    Touched,
     TransactionLimits,
 )
 from headrace.kafka.transaction_state import State
-from headrace.kafka.transaction_wire import has_newest_protocol, read_answer, transaction_request
+from headrace.kafka.transaction_wire import has_newest_protocol
+from headrace.kafka.waiting import Waiting
 from headrace.kafka.writer_errors import error_of
 from headrace.kafka.writer_topics import WriterTopics
 from headrace.log.admission import check_columns
@@ -48,8 +44,6 @@ _QUEUED_BYTES_MAX = 64 * 1024 * 1024
 
 #: How long `close` tries to abort. After it the coordinator does so when transaction.timeout.ms is over.
 _CLOSE_SECONDS = 5.0
-
-_LONGEST_PUMP_MS = 1000
 
 
 class KafkaWriter:
@@ -72,29 +66,37 @@ class KafkaWriter:
         *,
         topics: Callable[[str], TopicInfo],
         network: Network | None = None,
+        waiting: Waiting | None = None,
         clock: Callable[[], float] = time.monotonic,
         is_newest_protocol: bool | None = None,
     ) -> None:
         """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
 
+        `waiting` may cut short what blocks, and is told of what does not answer.
         `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
 
         Raises:
-            LogError: the cluster cannot be reached, or refuses the producer; says why.
+            LogError: the cluster cannot be reached (a LogUnavailableError), or refuses the producer; says why.
         """
         self.member: GroupMember = NO_MEMBER
         self._options = options
         self._transactional_id = transactional_id
         self._clock = clock
-        self._call_timeout_ms = settings.request_timeout_ms
         self._seconds_max = (options.delivery_timeout_ms + settings.request_timeout_ms) / 1000
         self._topics = WriterTopics(topics)
-        self._network = network or Network(settings, purpose=f"writer-{transactional_id or group}")
+        self._waiting = waiting or Waiting(clock)
+        self._network = network or Network(
+            settings, purpose=f"writer-{transactional_id or group}", waiting=self._waiting
+        )
+        self._stamped = NO_IDENTITY
+        self._pending_bytes = 0
+        self._has_failed = False
+        self._is_closed = False
         try:
             if network is None:
                 self._network.connect()
             found = transactional_id is not None and has_newest_protocol(self._network)
-            self._is_newest = found and is_newest_protocol is not False
+            is_newest = found and is_newest_protocol is not False
             self._produce = ProduceMachine(
                 ProduceLimits(
                     request_bytes_max=options.max_request_size,
@@ -111,13 +113,18 @@ class KafkaWriter:
             self._machine: TransactionMachine | OffsetsCommitMachine = (
                 OffsetsCommitMachine(group, limits)
                 if transactional_id is None
-                else TransactionMachine(transactional_id, group, limits, is_newest_protocol=self._is_newest)
+                else TransactionMachine(transactional_id, group, limits, is_newest_protocol=is_newest)
             )
-            self._stamped = NO_IDENTITY
-            self._touched: set[TopicPartition] = set()
-            self._pending_bytes = 0
-            self._has_failed = False
-            self._is_closed = False
+            self._wire = ProduceNetwork(
+                self._produce,
+                self._machine,
+                self._network,
+                self._waiting,
+                transactional_id=transactional_id,
+                is_newest_protocol=is_newest,
+                request_timeout_ms=settings.request_timeout_ms,
+                clock=clock,
+            )
             self._open(settings.default_api_timeout_ms / 1000)
         except BaseException:
             self._network.close()
@@ -127,9 +134,10 @@ class KafkaWriter:
         self._machine.handle(Opened(), self._clock())
         if not self._drive(lambda: self._machine.is_settled, seconds):
             who = "a producer" if self._transactional_id is None else f"{self._transactional_id!r}"
-            raise LogError(
-                f"cannot begin to write as {who}: no coordinator gave it an id within default.api.timeout.ms "
-                f"({seconds:g} s); look whether all brokers are up, and topic __transaction_state has its leaders"
+            waited = self._waiting.given_up(f"default.api.timeout.ms={1000 * seconds:.0f}")
+            raise LogUnavailableError(
+                f"cannot begin to write as {who}: no coordinator gave it an id {waited}; look whether all brokers are "
+                f"up, and topic __transaction_state has its leaders"
             )
         self._raise_if_useless()
 
@@ -155,7 +163,7 @@ class KafkaWriter:
         for data, count in self._encode(TopicPartition(topic, partition), columns, known.batch_bytes_max):
             self._produce.append(TopicPartition(topic, partition), data, count)
             self._pending_bytes += len(data)
-        self._turn(0)
+        self._wire.turn(0)
         if self._produce.queued_bytes > _QUEUED_BYTES_MAX:
             self._drive(lambda: self._produce.queued_bytes <= _QUEUED_BYTES_MAX or self._is_lost())
 
@@ -202,7 +210,8 @@ class KafkaWriter:
             if self._machine.state is State.ENDING_COMMIT:
                 raise TransactionAbortedError(
                     f"cannot commit the transaction of {self._transactional_id!r}: its outcome is not known, since no "
-                    f"coordinator answered within delivery.timeout.ms; abort finds it out, then read committed offsets"
+                    f"coordinator answered {self._waiting.given_up('delivery.timeout.ms')}; abort finds it out, then "
+                    f"read committed offsets"
                 )
             if not self._machine.is_settled:
                 self._fail("its offsets were not committed")
@@ -221,22 +230,23 @@ class KafkaWriter:
         """See `Writer.send`."""
         if self._pending_bytes and not self._has_failed and not self._is_closed:
             self._produce.flush()
-            self._turn(0)
+            self._wire.turn(0)
 
     def abort(self) -> None:
         """See `Writer.abort`. Blocks until the coordinator says that the transaction is over, one way or the other.
 
         Raises:
-            LogError: it does not say so within `delivery.timeout.ms`; abort again, or make another writer.
+            LogUnavailableError: it does not say so within `delivery.timeout.ms`; abort again, or make another writer.
         """
         if self._is_closed:
             return
         self._produce.discard()
         if not self._finish(self._seconds_max):
             self._has_failed = True
-            raise LogError(
-                f"cannot abort the transaction of {self._transactional_id!r}: no coordinator answered within "
-                f"delivery.timeout.ms; look whether all brokers are up, and abort again"
+            whose = "" if self._transactional_id is None else f" of {self._transactional_id!r}"
+            raise LogUnavailableError(
+                f"cannot abort the transaction{whose}: no coordinator answered "
+                f"{self._waiting.given_up('delivery.timeout.ms')}; look whether all brokers are up, and abort again"
             )
         self._begin_anew()
 
@@ -280,7 +290,7 @@ class KafkaWriter:
         if not self._is_lost():
             return
         self._has_failed = True
-        self._tell_machine()
+        self._wire.tell_machine()
         self._drive(lambda: self._machine.is_settled)
         failure = self._machine.failure or self._produce.failure
         if failure is not None:
@@ -288,7 +298,8 @@ class KafkaWriter:
 
     def _fail(self, what: str) -> None:
         """Give up for lack of time."""
-        text = f"cannot commit: {what} within delivery.timeout.ms; look whether all brokers are up"
+        waited = self._waiting.given_up("delivery.timeout.ms")
+        text = f"cannot commit: {what} {waited}; look whether all brokers are up"
         self._machine.handle(CommitFailed(Failure(FailureKind.ABORT, text)), self._clock())
 
     def _finish(self, seconds: float) -> bool:
@@ -306,7 +317,7 @@ class KafkaWriter:
         return drive(lambda: self._machine.is_settled)
 
     def _begin_anew(self) -> None:
-        self._touched.clear()
+        self._wire.begin_anew()
         self._pending_bytes = 0
         self._has_failed = False
         self._topics.forget()
@@ -315,106 +326,12 @@ class KafkaWriter:
         """Wait for an id, where the last transaction was followed by a request for a new one."""
         if not self._machine.is_settled and not self._drive(lambda: self._machine.is_settled):
             self._has_failed = True
+            waited = self._waiting.given_up("delivery.timeout.ms")
             raise TransactionAbortedError(
-                "cannot begin a transaction: no coordinator answers; abort and try again"
+                f"cannot begin a transaction: no coordinator answered {waited}; abort and try again"
             )
         self._raise_if_useless()
 
-    # ── driving ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _drive(self, is_done: Callable[[], bool], seconds: float | None = None) -> bool:
-        """Turn until something is so, or time is over; return whether it is so."""
-        deadline = self._clock() + (self._seconds_max if seconds is None else seconds)
-        while not is_done():
-            left = deadline - self._clock()
-            if left <= 0:
-                return False
-            self._turn(left)
-        return True
-
-    def _turn(self, seconds: float) -> None:
-        """Send what the machines want, and take answers; wait for some up to `seconds` if there are none."""
-        now = self._clock()
-        if self._machine.state in (State.READY, State.IN_TRANSACTION):
-            places = tuple(place for place in self._produce.places if place not in self._touched)
-            if places:
-                self._machine.handle(Touched(places), now)
-                self._touched.update(places)
-            for request in self._produce.due(now, self._machine.is_admitted):
-                self._send(request)
-        self._tell_machine()
-        wish = self._machine.due(now)
-        has_waited = wish is not None and self._ask(wish)
-        if seconds > 0 and not has_waited:
-            wake = min(self._produce.next_time(), self._machine.next_time()) - self._clock()
-            wait_ms = max(0.0, min(seconds, wake)) * 1000
-            # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
-            self._network.pump(min(_LONGEST_PUMP_MS, int(wait_ms) + 1))
-        else:
-            self._network.pump(0)
-
-    def _tell_machine(self) -> None:
-        if self._produce.failure is not None and self._machine.state is State.IN_TRANSACTION:
-            self._machine.handle(CommitFailed(self._produce.failure), self._clock())
-
-    def _send(self, request: Produce | AskLeaders) -> None:
-        if isinstance(request, AskLeaders):
-            self._network.request_metadata(
-                request.topics,
-                lambda topics: self._produce.leaders(request, topics, self._clock()),
-                self._leaders_failed,
-            )
-            return
-        message = produce_request(
-            request,
-            self._transactional_id,
-            timeout_ms=self._call_timeout_ms,
-            is_newest_protocol=self._is_newest,
-        )
-        self._network.send(
-            request.node_id,
-            message,
-            lambda answer: self._produce.answered(request, read_produced(answer), self._clock()),
-            lambda error: self._produce_failed(request, error),
-        )
-
-    def _leaders_failed(self, error: NetworkError) -> None:
-        self._produce.leaders_failed(self._clock())
-        self._give_up_if_fatal(error)
-
-    def _produce_failed(self, request: Produce, error: NetworkError) -> None:
-        self._produce.failed(request, self._clock())
-        self._give_up_if_fatal(error)
-
-    def _give_up_if_fatal(self, error: NetworkError) -> None:
-        if error.is_fatal:
-            self._produce.give_up(Failure(FailureKind.HOPELESS, f"cannot write: {error}"))
-
-    def _ask(self, request: Request) -> bool:
-        """Send a request for the machine; return whether it was answered at once.
-
-        One for any broker blocks, which is rare: at the start, and after a move.
-        """
-        message = transaction_request(request, is_newest_protocol=self._is_newest)
-        if isinstance(request, FindCoordinator) or request.node_id is None:
-            try:
-                answer = self._network.call(message, timeout_ms=self._call_timeout_ms)
-            except NetworkError as error:
-                self._request_failed(request, error)
-            else:
-                self._request_answered(request, answer)
-            return True
-        self._network.send(
-            request.node_id,
-            message,
-            partial(self._request_answered, request),
-            partial(self._request_failed, request),
-        )
-        return False
-
-    def _request_answered(self, request: Request, answer: ApiMessage) -> None:
-        self._machine.handle(Answered(request, read_answer(request, answer)), self._clock())
-
-    def _request_failed(self, request: Request, error: NetworkError) -> None:
-        event = RequestFailed(request, error.was_sent, is_fatal=error.is_fatal, detail=str(error))
-        self._machine.handle(event, self._clock())
+        """Wait until something is so; return whether it is."""
+        return self._wire.drive(is_done, self._seconds_max if seconds is None else seconds)

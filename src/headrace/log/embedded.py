@@ -153,6 +153,14 @@ class EmbeddedLog:
         self._check_open()
         self._maintenance.run(budget_ms)
 
+    def hurry(self, seconds: float) -> None:
+        """Do nothing: a file answers, or fails."""
+
+    @property
+    def trouble(self) -> str | None:
+        """None: a file answers, or fails."""
+        return None
+
     def close(self) -> None:
         """See `Log.close`. Readers and writers that are still open are closed; no thread may be using one."""
         with self._lock:

@@ -190,6 +190,14 @@ class MemoryLog:
     def maintain(self, budget_ms: int) -> None:
         """Do nothing."""
 
+    def hurry(self, seconds: float) -> None:
+        """Do nothing: it always answers."""
+
+    @property
+    def trouble(self) -> str | None:
+        """None: it always answers."""
+        return None
+
     def close(self) -> None:
         """Do nothing: the records live as long as the object."""
 

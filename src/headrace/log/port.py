@@ -26,12 +26,16 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """A topic as it exists. `id` changes when a topic is deleted and made again: stores compare it."""
+    """A topic as it exists. `id` changes when a topic is deleted and made again: stores compare it.
+
+    `record_bytes_max` is what the log takes of a record with key, value and headers; None where it takes any.
+    """
 
     name: str
     partitions: int
     id: str
     config: Mapping[str, str] = field(default_factory=dict)
+    record_bytes_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,16 @@ class Log(Protocol):
 
     def maintain(self, budget_ms: int) -> None:
         """Apply retention and compaction for about `budget_ms`; called between stretches. Does nothing on Kafka."""
+
+    def hurry(self, seconds: float) -> None:
+        """Let what blocks for want of an answer, now or later, give up within so many seconds: the application stops.
+
+        Readers and writers of the log do so too. The last call counts. Does nothing for a log that always answers.
+        """
+
+    @property
+    def trouble(self) -> str | None:
+        """What the log waits for, for people to read, while it does not answer; None where all is well."""
 
     def close(self) -> None:
         """Release everything. Twice is fine."""

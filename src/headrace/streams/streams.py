@@ -16,7 +16,7 @@ from headrace.base.errors import StateError, StoreUnavailableError, TopologyErro
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
-from headrace.engine.worker import Worker
+from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
@@ -77,6 +77,7 @@ class Streams:
         self._paused = False
         # There from start() on.
         self._worker: Worker | None = None
+        self._log: Log | None = None
         self._thread: threading.Thread | None = None
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,6 +117,7 @@ class Streams:
             except BaseException:
                 lock.release()
                 raise
+            self._log = log
             self._life.move("rebalancing")
             # A daemon: a program that forgets to close must still end. Nothing is lost by that, only done again.
             self._thread = threading.Thread(
@@ -129,6 +131,9 @@ class Streams:
     def close(self, *, timeout: Duration | None = "30s", leave_group: bool = True) -> None:
         """Stop after the record at hand, commit, and release everything. Does not raise what killed the worker.
 
+        Brokers that do not answer are waited for a few seconds; without them the last commit stands, and the next start
+        does again what came after it.
+
         Called from the worker's own thread (a listener, user code) it only asks for the stop. Twice is fine.
         `timeout=None` waits as long as it takes. `leave_group` means something on Kafka only.
 
@@ -141,6 +146,8 @@ class Streams:
             if self.state not in FINAL:
                 self._life.move("pending_shutdown")
             self._stop.set()
+            if self._log is not None:
+                self._log.hurry(STOP_SECONDS)
         if never_started:
             self._life.move("not_running")
             return
@@ -284,6 +291,11 @@ class Streams:
         """Return the worker's figures; None before the start."""
         worker = self._worker
         return None if worker is None else worker.status()
+
+    @property
+    def trouble(self) -> str | None:
+        """What the application waits for while its brokers do not answer, for people to read; None if all is well."""
+        return None if self._log is None else self._log.trouble
 
     def metrics(self) -> Mapping[str, float]:
         """Return figures of the worker by Kafka Streams' names of them (thread level); empty before the start."""
