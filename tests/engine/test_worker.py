@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import headrace as hr
 from headrace import stores, testing
 from headrace.base.columns import Columns
-from headrace.base.errors import OffsetOutOfRangeError, StateCorruptionError
+from headrace.base.errors import LogError, OffsetOutOfRangeError, StateCorruptionError
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
@@ -361,3 +361,52 @@ def test_large_records_reach_the_transaction_before_there_are_thousands() -> Non
     writer = log.writer("app")
     collector.drain(writer, everything=False)
     assert writer.pending_bytes >= 4 << 20
+
+
+def test_places_of_a_quiet_input_are_committed_again_before_a_cluster_forgets_them(
+    bench: Callable[..., Bench],
+) -> None:
+    app = bench(summing())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.write("numbers", (b"a", eight(1), 1))
+    app.open()
+    app.worker.commit()
+    place = TopicPartition("numbers", 0)
+    forgotten = app.log.writer("app")
+    forgotten.commit({place: CommittedOffset(0)})
+    app.clock.advance(3_600_000)
+    app.turn()
+    assert app.log.committed("app", [place])[place].offset == 1
+
+
+class Away(MemoryLog):
+    """A cluster whose brokers do not answer for a while."""
+
+    is_away = False
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, CommittedOffset]:
+        if self.is_away:
+            raise LogError("no broker answers")
+        return super().committed(group, partitions)
+
+
+def test_repartition_topics_are_purged_without_asking_what_was_committed(bench: Callable[..., Bench]) -> None:
+    builder = hr.StreamsBuilder()
+    by_sign = builder.stream(NUMBERS).group_by(lambda key, value: str(value > 0), key=str)
+    by_sign.count(store="signs").to_stream().to(OUT)
+    app = bench(builder.build())
+    app.log = Away()
+    app.worker = app.made()
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.open()
+    app.log.is_away = True
+    app.write("numbers", (b"a", eight(1), 1), (b"b", eight(2), 2))
+    app.turn()
+    app.clock.advance(100)
+    app.turn()
+    app.clock.advance(30_000)
+    app.turn()
+    repartition = TopicPartition("app-signs-repartition", 0)
+    assert app.log.beginning_offsets([repartition]) == {repartition: 2}

@@ -47,11 +47,12 @@ class Committer:
         self._changelog_name = changelog_name
         self._reached = reached
         self._topic_ids: dict[str, str] = {}
-        self._committed: dict[TopicPartition, int] = {}
+        #: Where the group is known to stand; in partitions of which nothing was committed yet, where it starts.
+        self.committed: dict[TopicPartition, int] = {}
 
     def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Know where the group stands in these partitions."""
-        self._committed.update(offsets)
+        self.committed.update(offsets)
 
     def has_moved(self, task: Task) -> bool:
         """Whether an input's position is past what was committed although no record came: transaction markers do that.
@@ -59,7 +60,7 @@ class Committer:
         Committed too, or a partition that was read to its end would show a lag for ever.
         """
         return any(
-            queue.next_offset is None and self._reader.position(partition) > self._committed.get(partition, 0)
+            queue.next_offset is None and self._reader.position(partition) > self.committed.get(partition, 0)
             for partition, queue in task.queues.items()
         )
 
@@ -80,7 +81,7 @@ class Committer:
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
         ends = self._writer.commit(offsets)
-        self._committed.update((partition, place.offset) for partition, place in offsets.items())
+        self.committed.update((partition, place.offset) for partition, place in offsets.items())
         self._reached("state")
         for task in tasks:
             task.state.commit(self._positions(task, offsets, ends))

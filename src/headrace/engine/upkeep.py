@@ -1,7 +1,8 @@
 """What keeps the log small: purging repartition topics, and the log's own retention and compaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from headrace.base.ids import TopicPartition
 from headrace.engine.task import Task
 from headrace.log.port import Log
 
@@ -13,13 +14,11 @@ _MAINTAIN_BUDGET_MS = 20
 
 
 class Upkeep:
-    """Does both when they are due. `repartition_topics` are full names; `group` is whose committed offsets count."""
+    """Does both when they are due. `repartition_topics` are full names."""
 
-    def __init__(
-        self, log: Log, group: str, repartition_topics: frozenset[str], purge_interval_ms: int
-    ) -> None:
+    def __init__(self, log: Log, repartition_topics: frozenset[str], purge_interval_ms: int) -> None:
         self._log = log
-        self._group = group
+        self._purged: dict[TopicPartition, int] = {}
         self._repartition_topics = repartition_topics
         self._purge_seconds = purge_interval_ms / 1000
         self._next_purge = self._next_maintain = 0.0
@@ -29,20 +28,24 @@ class Upkeep:
         self._next_purge = now + self._purge_seconds
         self._next_maintain = now + _MAINTAIN_SECONDS
 
-    def purge(self, now: float, tasks: Iterable[Task]) -> None:
-        """Let go of what was read from repartition topics and committed; after a commit."""
+    def purge(self, now: float, tasks: Iterable[Task], committed: Mapping[TopicPartition, int]) -> None:
+        """Let go of what was read from repartition topics and is known to be committed; after a commit.
+
+        Nobody is asked: a log that is away for a while must not end a worker that has nothing to do.
+        """
         if now < self._next_purge:
             return
         self._next_purge = now + self._purge_seconds
-        partitions = [
-            partition
+        before = {
+            partition: offset
             for task in tasks
             for partition in task.queues
             if partition.topic in self._repartition_topics
-        ]
-        if partitions:
-            committed = self._log.committed(self._group, partitions)
-            self._log.delete_records({partition: place.offset for partition, place in committed.items()})
+            and (offset := committed.get(partition, 0)) > self._purged.get(partition, 0)
+        }
+        if before:
+            self._log.delete_records(before)
+            self._purged.update(before)
 
     def maintain(self, now: float) -> None:
         """Let the log apply retention and compaction.

@@ -59,6 +59,11 @@ STOP_SECONDS = 5.0
 #: What ends a worker that is to stop without being a failure: the same work is done by the next start.
 _LEFT_TO_THE_NEXT_START = (LogUnavailableError, RetryRequested, TransactionAbortedError)
 
+#: How often each place is committed, moved or not. A cluster forgets what a group without members has committed
+#: `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not: the next start would
+#: process a quiet partition from its beginning once more.
+_RENEW_SECONDS = 3600.0
+
 #: First and last wait before a batch is tried again that a handler answered with *retry*.
 _RETRY_SECONDS = (0.1, 10.0)
 
@@ -108,6 +113,7 @@ class Worker:
         self._retry_seconds = _RETRY_SECONDS[0]
         self._is_paused = False
         self._next_send = 0.0
+        self._next_renewal = 0.0
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,7 +156,6 @@ class Worker:
         )
         self._upkeep = Upkeep(
             self._log,
-            self._application_id,
             frozenset(
                 self._topology.decorate(topic, self._application_id)
                 for topic in self._topology.repartition_topics
@@ -159,6 +164,7 @@ class Worker:
         )
         now = clock.seconds()
         self._schedule.begin(now)
+        self._next_renewal = now + _RENEW_SECONDS
         self._upkeep.begin(now)
         self._reporting.begin(now)
         self.assign(plan.tasks)
@@ -471,15 +477,18 @@ class Worker:
         return waiting >= self._options.statestore_uncommitted_max_bytes
 
     def commit(self) -> None:
-        """Commit all tasks that have progress, or whose inputs' positions moved without any."""
+        """Commit all tasks that have progress, or whose inputs' positions moved without any; now and then all."""
         began = self._clock.seconds()
+        renews = began >= self._next_renewal
         tasks = [
             task
             for task in self._tasks.values()
-            if task.has_progress or (task.is_running and self._committer.has_moved(task))
+            if task.has_progress or (task.is_running and (renews or self._committer.has_moved(task)))
         ]
         if tasks:
             self._committer.commit(tasks)
+            if renews:
+                self._next_renewal = began + _RENEW_SECONDS
             self._reporting.committed(self._clock.seconds() - began)
             self._retry_seconds = _RETRY_SECONDS[0]
             self._fetcher.expect_more()  # what went to repartition topics can be read now
@@ -487,7 +496,7 @@ class Worker:
             task.context.commit_requested = False  # also of a task that had nothing to commit
         now = self._clock.seconds()
         self._schedule.committed(began, now)
-        self._upkeep.purge(now, self._tasks.values())
+        self._upkeep.purge(now, self._tasks.values(), self._committer.committed)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
 
