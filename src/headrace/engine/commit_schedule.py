@@ -5,16 +5,22 @@ __all__ = ["CommitSchedule"]
 #: Commits may take a tenth of the time; when they take more, the interval stretches.
 _SHARE = 10
 
+_NEVER = float("inf")
+
 
 class CommitSchedule:
-    """`commit.interval.ms`, stretched for a busy worker whose commits are slow.
+    """`commit.interval.ms`, stretched for a busy worker whose commits are slow, but not beyond a transaction's life.
 
     An idle worker need not save commits: for it the interval is as it was set, so that its last outputs are seen soon.
     Times are seconds of the monotonic clock.
     """
 
-    def __init__(self, interval_ms: int) -> None:
+    def __init__(self, interval_ms: int, transaction_timeout_ms: int | None = None) -> None:
+        """`transaction_timeout_ms` is after what the log aborts a transaction; None where it never does."""
         self._interval = interval_ms / 1000
+        # Half of it is for the commit itself, which ends the transaction only with its last step.
+        longest = _NEVER if transaction_timeout_ms is None else transaction_timeout_ms / 1000 / 2
+        self._stretched_max = max(self._interval, longest)
         self._next_busy = self._next_idle = 0.0
 
     def begin(self, now: float) -> None:
@@ -24,7 +30,8 @@ class CommitSchedule:
     def committed(self, began: float, now: float) -> None:
         """Note a commit."""
         self._next_idle = now + self._interval
-        self._next_busy = now + max(self._interval, (now - began) * (_SHARE - 1))
+        stretched = min((now - began) * (_SHARE - 1), self._stretched_max)
+        self._next_busy = now + max(self._interval, stretched)
 
     def is_due(self, now: float, *, is_busy: bool) -> bool:
         """Whether a commit is due."""

@@ -74,7 +74,7 @@ class Worker:
     `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
     topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
     of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
-    once on a log that also offers less.
+    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Worker:
         commit_each_stretch: bool = False,
         reached: Callable[[str], None] = lambda step: None,
         transactional_id: str | None = None,
+        transaction_timeout_ms: int | None = None,
     ) -> None:
         self._topology = topology
         self._log = log
@@ -105,7 +106,7 @@ class Worker:
         self._tasks: dict[TaskId, Task] = {}
         self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
         self._reporting = Reporting(on_status)
-        self._schedule = CommitSchedule(options.commit_interval_ms)
+        self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
         # a thousand of them.
         self._stretch_records = 1
