@@ -16,9 +16,11 @@ from headrace.base.ids import TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
+from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import CommittedOffset, TopicSpec
+from headrace.topology.nodes import SourceNode
 
 NUMBERS = hr.Topic("numbers", key=str, value=int)
 OUT = hr.Topic("out", key=str, value=int)
@@ -143,6 +145,18 @@ def test_input_deleted_under_a_reader_goes_on_where_the_reset_policy_says(
     app.worker.commit()
     assert app.read("out") == [(b"a", eight(2))]
     assert "goes on at 1, as the reset policy of KSTREAM-SOURCE-0000000000 says" in caplog.text
+
+
+def test_input_that_has_lost_its_last_records_is_not_processed_from_its_beginning() -> None:
+    log, place = MemoryLog(), TopicPartition("numbers", 0)
+    log.create_topics([TopicSpec("numbers", 1)])
+    starting = StartingOffsets(log, "app", lambda: 0)
+    (source,) = (node for node in summing().nodes.values() if isinstance(node, SourceNode))
+    for position, parts_at, expected in ((20, 15, 15), (20, 25, 20), (20, -1, 0)):
+        lost = OffsetOutOfRangeError(
+            "lost", topic="numbers", partition=0, position=position, parts_at=parts_at
+        )
+        assert starting.reset(place, source, lost) == expected
 
 
 def test_input_deleted_under_a_reader_ends_an_application_that_wants_no_reset(

@@ -99,10 +99,20 @@ class OffsetOutOfRangeError(LogError):
     Attributes:
         topic, partition, position: what was asked for.
         first, end: what the log has, `end` exclusive; -1 where the log has not said.
+        parts_at: up to where the log is still the one that was read, where it has lost what was read behind; -1 where
+            that is not so, or not known.
     """
 
     def __init__(
-        self, message: str, *, topic: str, partition: int, position: int, first: int = -1, end: int = -1
+        self,
+        message: str,
+        *,
+        topic: str,
+        partition: int,
+        position: int,
+        first: int = -1,
+        end: int = -1,
+        parts_at: int = -1,
     ) -> None:
         super().__init__(message)
         self.topic = topic
@@ -110,6 +120,7 @@ class OffsetOutOfRangeError(LogError):
         self.position = position
         self.first = first
         self.end = end
+        self.parts_at = parts_at
 
 
 class TransactionAbortedError(LogError):

@@ -77,19 +77,24 @@ class StartingOffsets:
     def reset(self, partition: TopicPartition, source: SourceNode, error: OffsetOutOfRangeError) -> int:
         """Return where to go on with a partition whose next offset does not exist any more, or not yet.
 
+        Where the log has lost what was read last, that is where it parts from what was read: all before was processed.
+        Source: SubscriptionState.maybeCompleteValidation of Kafka 4.3.
+
         Raises:
             OffsetOutOfRangeError: the source's policy is "none".
         """
         if source.offset_reset == "none":
             raise error
-        if source.offset_reset == "latest":
+        how = f"as the reset policy of {source.name} says"
+        if error.parts_at >= 0:
+            begin = self._log.beginning_offsets([partition])[partition]
+            offset = max(begin, min(error.parts_at, error.position))
+            how = "with what was written in their place"
+        elif source.offset_reset == "latest":
             offset = self._log.end_offsets([partition])[partition]
         else:
             offset = self._log.beginning_offsets([partition])[partition]
-        _log.warning(
-            "%s; group '%s' goes on at %d, as the reset policy of %s says",
-            error, self._group, offset, source.name,
-        )  # fmt: skip
+        _log.warning("%s; group '%s' goes on at %d, %s", error, self._group, offset, how)
         return offset
 
     def _kept(self, partition: TopicPartition, offset: int) -> int:

@@ -142,7 +142,7 @@ def truncated(place: TopicPartition, position: int, first: int, end: int) -> Off
         f"cannot go on reading {place} at position {position}: {where}, so committed records were lost. Look for an "
         f"unclean election (unclean.leader.election.enable) or a lost disk with min.insync.replicas=1, then assign a "
         f"position again",
-        topic=place.topic, partition=place.partition, position=position, first=first, end=end,
+        topic=place.topic, partition=place.partition, position=position, first=first, end=end, parts_at=end,
     )  # fmt: skip
 
 
