@@ -47,6 +47,20 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def part(self, start: int, end: int) -> "Chunk":
+        """Return the records from index `start` to before `end`; its size is their share."""
+        keys = self.keys[start:end]
+        return Chunk(
+            self.topic,
+            self.partition,
+            self.offsets[start:end],
+            self.timestamps[start:end],
+            keys,
+            self.values[start:end],
+            None if self.headers is None else self.headers[start:end],
+            self.size_bytes * len(keys) // max(1, len(self.keys)),
+        )
+
 
 class Columns:
     """Records on their way into one topic-partition.

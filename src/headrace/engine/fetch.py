@@ -103,7 +103,7 @@ class Fetcher:
     def time_of_lacking(self, tasks: Iterable[Task], clock: Clock) -> int:
         """Record time of the tasks that have run out of records that the log still has; NEVER where none has.
 
-        What is to be fetched is about as old as what came last of its partition: the others must not run far ahead of it.
+        What is to be fetched is about as old as what came last of its partition: the others must not run far ahead.
         """
         self._look(clock)
         position, ends = self.reader.position, self._ends

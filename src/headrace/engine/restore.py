@@ -198,7 +198,7 @@ class Restoration:
         if following.is_done:
             return
         if chunk.offsets[-1] >= following.end:
-            chunk = _before(chunk, following.end)
+            chunk = chunk.part(0, sum(1 for offset in chunk.offsets if offset < following.end))
         if following.check is not None:
             chunk = following.check(chunk)
         if len(chunk):
@@ -265,18 +265,3 @@ class Restoration:
                     "all of its changelog" if done.is_full else "the gap since its last commit",
                     done.records_per_second,
                 )  # fmt: skip
-
-
-def _before(chunk: Chunk, end: int) -> Chunk:
-    """The part of a chunk below an offset."""
-    count = sum(1 for offset in chunk.offsets if offset < end)
-    return Chunk(
-        chunk.topic,
-        chunk.partition,
-        chunk.offsets[:count],
-        chunk.timestamps[:count],
-        chunk.keys[:count],
-        chunk.values[:count],
-        None if chunk.headers is None else chunk.headers[:count],
-        chunk.size_bytes,
-    )

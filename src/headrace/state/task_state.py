@@ -25,7 +25,8 @@ __all__ = ["State", "TaskState"]
 State: TypeAlias = KeyValueBuffer | CachedKeyValue | WindowBuffer | CachedWindow
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
-#: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000.
+#: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
+#: more again, since they no longer fit the processor's caches.
 _RESTORE_ROWS = 20_000
 
 #: How old the time beside the position of a store may get that is not written to.
@@ -152,9 +153,10 @@ class TaskState:
         restore = self._restores.get(name)
         if restore is None:
             restore = self._restores[name] = self._new_restore(name)
-        restore.apply(chunk)
-        if len(restore) >= _RESTORE_ROWS:
-            self._databases[name].write([(name, restore.take())], {})
+        for start in range(0, len(chunk), _RESTORE_ROWS):
+            restore.apply(chunk.part(start, start + _RESTORE_ROWS))
+            if len(restore) >= _RESTORE_ROWS:
+                self._databases[name].write([(name, restore.take())], {})
 
     def restored(self, name: str, position: Position) -> None:
         """Write what is left of a restore, and its position last. Standbys call it now and then, for ever.
