@@ -1,0 +1,104 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.CloseOptions;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.state.KeyValueStore;
+
+/**
+ * Kafka Streams' side of test_same_as_java.py and test_moving_from_java.py: one process that runs their applications.
+ * Usage: Applications BOOTSTRAP, then lines on stdin, tabs between fields, each beginning with a number:
+ *
+ *   NUMBER workload ARGUMENT...      a benchmark's, until all records are through; arguments as for Baseline
+ *   NUMBER moving APPLICATION GUARANTEE STATE_DIR INPUT OUTPUT RECORDS
+ *                                    until so many records have gone all the way
+ *
+ * They run at the same time. For each it prints `done` and the number, or `failed`, the number, and what went wrong; a
+ * workload prints its figures before that.
+ */
+public class Applications {
+    static final int SECONDS_MAX = 60;
+
+    /** Line for line what test_moving_from_java.py has. */
+    static Topology moving(String in, String out, CountDownLatch left) {
+        Produced<String, Long> numbers = Produced.with(Serdes.String(), Serdes.Long());
+        StreamsBuilder builder = new StreamsBuilder();
+        Consumed<String, String> consumed = Consumed.with(Serdes.String(), Serdes.String())
+            .withTimestampExtractor((record, time) -> ((String) record.value()).startsWith("?") ? time : record.timestamp());
+        KStream<String, String> stream = builder.stream(in, consumed);
+        stream.to(out + "-copies");
+        stream.groupByKey()
+            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withCachingDisabled())
+            .toStream().to(out + "-counts", numbers);
+        stream.groupByKey()
+            .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(10), Duration.ofSeconds(5)))
+            .count(Materialized.as("windows"))
+            .toStream((window, count) -> window.key() + "@" + window.window().start()).to(out + "-windows", numbers);
+        stream.groupBy((key, value) -> value.substring(value.length() - 1))
+            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("kinds").withCachingDisabled())
+            .toStream().peek((key, count) -> left.countDown()).to(out + "-kinds", numbers);
+        return builder.build();
+    }
+
+    static void move(String bootstrap, String application, String guarantee, String stateDir, String in, String out,
+                     int records) throws Exception {
+        Properties p = new Properties();
+        p.put("bootstrap.servers", bootstrap);
+        p.put("application.id", application);
+        p.put("processing.guarantee", guarantee);
+        p.put("state.dir", stateDir);
+        p.put("auto.offset.reset", "earliest");
+        p.put("commit.interval.ms", 100);
+        p.put("default.key.serde", Serdes.StringSerde.class.getName());
+        p.put("default.value.serde", Serdes.StringSerde.class.getName());
+        CountDownLatch left = new CountDownLatch(records);
+        KafkaStreams streams = new KafkaStreams(moving(in, out, left), p);
+        streams.start();
+        boolean all = left.await(SECONDS_MAX, TimeUnit.SECONDS);
+        streams.close(CloseOptions.timeout(Duration.ofSeconds(20))
+            .withGroupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP));
+        if (!all)
+            throw new IllegalStateException(left.getCount() + " records have not come; " + streams.state());
+    }
+
+    static Object run(String bootstrap, String[] asked) throws Exception {
+        if (asked[1].equals("workload"))
+            Baseline.run(Arrays.copyOfRange(asked, 2, asked.length));
+        else
+            move(bootstrap, asked[2], asked[3], asked[4], asked[5], asked[6], Integer.parseInt(asked[7]));
+        return null;
+    }
+
+    static void answer(String bootstrap, String[] asked) {
+        String answer = "done\t" + asked[0];
+        try {
+            run(bootstrap, asked);
+        } catch (Throwable error) {
+            answer = "failed\t" + asked[0] + "\t" + error.toString().replace('\n', ' ');
+        }
+        System.out.println(answer);
+        System.out.flush();
+    }
+
+    public static void main(String[] args) throws Exception {
+        BufferedReader asked = new BufferedReader(new InputStreamReader(System.in));
+        for (String line; (line = asked.readLine()) != null; ) {
+            String[] fields = line.split("\t");
+            new Thread(() -> answer(args[0], fields)).start();
+        }
+        System.exit(0);
+    }
+}

@@ -1,0 +1,222 @@
+"""An application moves from Kafka Streams to headrace and back, on its topics and under its id.
+
+The same application that never moves, but stops at the same records, says what is to come of it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import headrace as hr
+from headrace import stores
+from headrace.base.ids import TopicPartition
+from headrace.engine.commit_metadata import decode_partition_time
+from headrace.log.port import CommittedOffset
+from headrace.testing import LocalKafka
+from headrace.testing.local_kafka_java import JavaRecord
+from tests.kafka.both_sides import (
+    JavaApplications,
+    Row,
+    internal_topics,
+    java_applications,
+    kafka_log,
+    rows,
+    topic_properties,
+)
+
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
+
+OUTPUTS = ("copies", "counts", "windows", "kinds")
+INTERNAL = ("counts-changelog", "kinds-changelog", "kinds-repartition", "windows-changelog")
+PARTITIONS = 2
+#: By the partition that Kafka's partitioner chooses, so that what comes of a partition stays in it.
+KEYS = ((b"k3", b"k4", b"k5"), (b"k0", b"k1", b"k2"))
+PARTS = 5
+#: The time of a record that asks for the time of its partition.
+ASKS = 5
+#: Processed between two moves.
+PART = 60
+#: An hour ago: the broker deletes records that are older than a topic's retention.
+_BEGIN_MS = int(time.time() * 1000) // 10_000 * 10_000 - 3_600_000
+
+
+def records(part: int) -> list[JavaRecord]:
+    """A part of the input, every other record for partition 1.
+
+    After the first part each partition begins with a record that asks for the time of the partition so far. Every 11th
+    record is older than its window waits.
+    """
+    found = []
+    for number in range(part * PART, (part + 1) * PART):
+        is_first = part > 0 and number % PART < PARTITIONS
+        value = f"{'?' if is_first else ''}value-{number}-{'abd'[number % 3]}"
+        timestamp = ASKS if is_first else _BEGIN_MS + number * 500 - (30_000 if number % 11 == 10 else 0)
+        headers = (("n", b"%d" % number),) if number % 5 == 0 else ()
+        key = KEYS[number % PARTITIONS][number // PARTITIONS % 3]
+        found.append(JavaRecord(key, value.encode(), headers, timestamp, number % PARTITIONS))
+    return found
+
+
+def topology(source: str, output: str, processed: Callable[[], None]) -> hr.Topology:
+    """Line for line what `Applications.java` has."""
+    builder = hr.StreamsBuilder()
+
+    def texts(name: str) -> hr.Topic[str, str]:
+        return hr.Topic(f"{output}-{name}", value=str)
+
+    def numbers(name: str) -> hr.Topic[str, int]:
+        return hr.Topic(f"{output}-{name}", value=int)
+
+    def time_of(record: hr.Record[str, str], partition_time: int) -> int:
+        return partition_time if record.value.startswith("?") else record.timestamp
+
+    stream = builder.stream(hr.Topic(source, value=str), timestamp=time_of)
+    stream.to(texts("copies"))
+    counts = stores.key_value("counts", key=str, value=int, caching=False)
+    stream.group_by_key().count(store=counts).to_stream().to(numbers("counts"))
+    windows = stream.group_by_key().windowed_by(hr.TimeWindows("10s", grace="5s")).count(store="windows")
+    named = windows.to_stream(lambda window, count: f"{window.key}@{window.window.start}", key=str)
+    named.to(numbers("windows"))
+    kinds = stores.key_value("kinds", key=str, value=int, caching=False)
+    by_kind = stream.group_by(lambda key, value: value[-1:], key=str).count(store=kinds).to_stream()
+    by_kind.peek(lambda key, count: processed()).to(numbers("kinds"))
+    return builder.build()
+
+
+class Sides:
+    """Runs an application on either side until a part of the input is through, then closes it."""
+
+    def __init__(self, kafka: LocalKafka, java: JavaApplications, guarantee: str, state_dir: Path) -> None:
+        self._kafka, self._java, self._guarantee, self._state_dir = kafka, java, guarantee, state_dir
+
+    def begin_java(self, application: str, source: str, state_dir: str = "java") -> int:
+        where = (str(self._state_dir / state_dir), source, application)
+        return self._java.begin("moving", application, self._guarantee, *where, str(PART))
+
+    def headrace(self, application: str, source: str) -> None:
+        left = threading.Semaphore(0)
+        properties = {"processing.guarantee": self._guarantee, "commit.interval.ms": 100}
+        streams = hr.Streams(
+            topology(source, application, left.release),
+            application_id=application,
+            state_dir=str(self._state_dir / "headrace"),
+            properties=self._kafka.client_properties | properties,
+        )
+        with streams:
+            for number in range(PART):
+                assert left.acquire(timeout=30), f"processed {number} records of {PART}: {streams.state}"
+
+
+@pytest.fixture(scope="module")
+def java(local_kafka: LocalKafka) -> Iterator[JavaApplications]:
+    with java_applications(local_kafka) as running:
+        yield running
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once_v2", "at_least_once"])
+def test_an_application_moves_from_java_to_headrace_and_back(
+    broker: LocalKafka, java: JavaApplications, unique: Callable[[str], str], tmp_path: Path, guarantee: str
+) -> None:
+    sides = Sides(broker, java, guarantee, tmp_path)
+    source, moving, staying = unique("input"), unique("moving"), unique("staying")
+    broker.create_topic(source, PARTITIONS)
+    for application in (moving, staying):
+        for name in OUTPUTS:
+            broker.create_topic(f"{application}-{name}", PARTITIONS)
+
+    for part in range(PARTS):
+        broker.produce_with_java(source, records(part))
+        running = [sides.begin_java(staying, source)]
+        if part % 2 == 0:
+            # The last time without its local state, before with one that is behind the changelogs, as headrace has it.
+            running.append(sides.begin_java(moving, source, "java" if part < PARTS - 1 else "another"))
+        else:
+            sides.headrace(moving, source)
+        for number in running:
+            java.wait(number)
+        offsets = committed(broker, moving, source)
+        assert offsets == committed(broker, staying, source)
+        assert [place.offset for place in offsets] == [(part + 1) * PART // PARTITIONS] * PARTITIONS
+        times = repartition_times(broker, moving)
+        assert times == repartition_times(broker, staying)
+        assert min(times) > _BEGIN_MS
+
+    assert set(internal_topics(broker, moving)) == {*INTERNAL, *OUTPUTS}
+    assert internal_topics(broker, moving) == internal_topics(broker, staying)
+    properties = topic_properties(
+        broker, [f"{each}-{name}" for each in (moving, staying) for name in INTERNAL]
+    )
+    for name in INTERNAL:
+        assert properties[f"{moving}-{name}"] == properties[f"{staying}-{name}"]
+    moved, stayed = (
+        {name: rows(broker, f"{application}-{name}") for name in (*OUTPUTS, *INTERNAL)}
+        for application in (moving, staying)
+    )
+    for name in stayed:
+        assert comparable(name, moved[name]) == comparable(name, stayed[name])
+    nothing_is_lost_or_doubled(moved)
+
+
+def committed(kafka: LocalKafka, application: str, source: str) -> list[CommittedOffset]:
+    """The group's offsets of the input, with the text beside them, by partition."""
+    places = [TopicPartition(source, number) for number in range(PARTITIONS)]
+    with kafka_log(kafka) as log:
+        found = log.committed(application, places)
+    return [found[place] for place in places]
+
+
+def repartition_times(kafka: LocalKafka, application: str) -> list[int]:
+    """The committed partition times of the repartition topic, all of which was processed.
+
+    Its offsets differ by the markers of transactions: how many there are is a matter of time.
+    """
+    topic = f"{application}-kinds-repartition"
+    last: dict[int | None, int] = {each.partition: each.offset for each in kafka.consume_with_java(topic)}
+    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    with kafka_log(kafka) as log:
+        found, ends = log.committed(application, places), log.end_offsets(places)
+    assert set(last) == set(range(PARTITIONS))
+    for place in places:
+        assert last[place.partition] < found[place].offset <= ends[place]
+    return [decode_partition_time(found[place].metadata) for place in places]
+
+
+def comparable(name: str, found: Mapping[int, list[Row]]) -> object:
+    """What does not depend on which record came first, or on when caches were flushed."""
+    if name.startswith("windows"):
+        # The store has a cache, which is flushed at commits.
+        return {partition: {row.key: row for row in each} for partition, each in found.items()}
+    if name == "kinds-repartition":
+        return {partition: sorted(each, key=repr) for partition, each in found.items()}
+    if name.startswith("kinds"):
+        # Two partitions meet here: whose record came last decides about time and headers.
+        return {partition: sorted((row.key, row.value) for row in each) for partition, each in found.items()}
+    return found
+
+
+def nothing_is_lost_or_doubled(found: Mapping[str, Mapping[int, list[Row]]]) -> None:
+    """Compare with the input itself, in case that both have the same mistake."""
+    every = [record for part in range(PARTS) for record in records(part)]
+    for partition in range(PARTITIONS):
+        read = [record for record in every if record.partition == partition]
+        copies = found["copies"][partition]
+        assert [(row.key, row.value, row.headers) for row in copies] == [
+            (record.key, record.value, record.headers) for record in read
+        ]
+        # A record that has asked for the time of its partition has it.
+        highest = 0
+        for row, record in zip(copies, read, strict=True):
+            assert record.timestamp is not None
+            assert row.timestamp == (highest if record.timestamp == ASKS else record.timestamp)
+            highest = max(highest, record.timestamp)
+    for name, keys in (("counts", 6), ("kinds", 3)):
+        counted = [(row.key, row.value) for each in found[name].values() for row in each]
+        of_a_key = range(1, PARTS * PART // keys + 1)
+        assert len({key for key, _ in counted}) == keys
+        for key in {key for key, _ in counted}:
+            assert [value for each, value in counted if each == key] == [
+                number.to_bytes(8, "big") for number in of_a_key
+            ]
