@@ -12,7 +12,7 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 	--interpreter $(CURDIR)/.tools/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help sync native lock format check typing test demo demo-verify bench bench-compare conformance wheel clean
+.PHONY: help sync native lock format check typing test demo demo-verify bench bench-compare conformance faults wheel clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -83,6 +83,9 @@ bench-compare: .venv/.synced .venv/.native  ## Run headrace and Kafka Streams in
 
 conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
+
+faults: .venv/.synced .venv/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
+	FAULT_KILLS=$${FAULT_KILLS:-100} $(BIN)/pytest tests/faults
 
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
 	$(UV) build --quiet

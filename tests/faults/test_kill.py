@@ -5,14 +5,18 @@ import random
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.faults import plain
+from headrace.testing import LocalKafka
+from tests.faults import application, plain
 from tests.faults.site import Site
 
 KILLS = int(os.environ.get("FAULT_KILLS", "50"))
+#: A start on a cluster takes 2 s: `make faults` kills as often there as on a file.
+KILLS_ON_KAFKA = int(os.environ.get("FAULT_KILLS", "12"))
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
 
 #: Records that a kill may leave between a store and its changelog: what one commit can hold, not the history.
@@ -20,13 +24,16 @@ GAP_RECORDS_MAX = 30_000
 
 
 @pytest.mark.process
-@pytest.mark.timeout(300)
-def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(site: Site) -> None:
+@pytest.mark.timeout(900)
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    kills = KILLS if site.servers is None else KILLS_ON_KAFKA
     seed = int(os.environ.get("FAULT_SEED", "20240229"))
     moments = random.Random(seed)
     feed = plain.Feed(site, seed)
     killed_while_working = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         feed.write(moments.randrange(3_000, 12_000))
         process = plain.start(site)
         plain.wait_until_running(process)
@@ -37,11 +44,20 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(site: Site)
     feed.write(1_000)
     plain.drain(site)
     feed.close()
-    assert killed_while_working == KILLS
+    assert killed_while_working == kills
     plain.check(site, feed.written)
+    if site.servers is not None:
+        check_by_java(site, request.getfixturevalue("kafka"))
     restored = plain.restored_records(site)
     assert all(count <= GAP_RECORDS_MAX for count, _ in restored)
     assert sum(count for count, _ in restored) < plain.changelog_records(site) // 2
+
+
+def check_by_java(site: Site, kafka: LocalKafka) -> None:
+    """What Kafka's own consumer takes for committed is what `check` has compared."""
+    for topic in (application.COPY, application.COUNTED):
+        read = [(each.key, each.value, each.timestamp) for each in kafka.consume_with_java(topic.name)]
+        assert Counter(read) == Counter(plain.read_topic(site, topic.name))
 
 
 @pytest.mark.process
