@@ -289,6 +289,16 @@ def test_offsets_that_a_living_group_refuses_are_not_tried_again_with_all_record
     assert member.kind is FailureKind.ABORT
 
 
+def test_transaction_whose_offsets_a_living_group_refuses_is_not_tried_again() -> None:
+    nobody = ready().tell(CommitRequested(OFFSETS)).answer(E.UNKNOWN_MEMBER_ID).machine
+    assert nobody.state is State.ABORT_NEEDED
+    assert nobody.failure is not None
+    assert nobody.failure.kind is FailureKind.HOPELESS
+    member = ready().tell(CommitRequested(OFFSETS, GroupMember("m", 3))).answer(E.UNKNOWN_MEMBER_ID).machine
+    assert member.failure is not None
+    assert member.failure.kind is FailureKind.ABORT
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [

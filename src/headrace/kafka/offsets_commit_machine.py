@@ -32,7 +32,7 @@ from headrace.kafka.transaction_messages import (
     TransactionLimits,
 )
 from headrace.kafka.transaction_state import LEGAL, SETTLED, IllegalEventError, State
-from headrace.kafka.transaction_text import attempt, worst
+from headrace.kafka.transaction_text import STOP_OTHERS, attempt, worst
 from headrace.log.port import CommittedOffset
 
 __all__ = ["OffsetsCommitMachine"]
@@ -149,10 +149,9 @@ class OffsetsCommitMachine:
         text = f"{attempt(request)}{where}: {said}; {advice(code)}"
         if self.state is State.INITIALIZING and not isinstance(request, InitProducer):
             return  # of a commit that was given up meanwhile
-        if code is ErrorCode.UNKNOWN_MEMBER_ID and self._member == NO_MEMBER:
+        if found is Reaction.ABORT and code is ErrorCode.UNKNOWN_MEMBER_ID and self._member == NO_MEMBER:
             # Others process the same records. Each new try would write its records once more.
-            text = f"{text}. Stop those, such as Kafka Streams, and start again when they have left"
-            found = Reaction.HOPELESS
+            text, found = f"{text}. {STOP_OTHERS}", Reaction.HOPELESS
         if found in (Reaction.ABORT, Reaction.DOUBT, Reaction.RENEW, Reaction.FENCED):
             self._fail(Failure(FailureKind.ABORT, text, place))
         elif found is Reaction.MISSING:

@@ -45,7 +45,7 @@ from headrace.kafka.transaction_messages import (
     TransactionLimits,
 )
 from headrace.kafka.transaction_state import LEGAL, SETTLED, IllegalEventError, State
-from headrace.kafka.transaction_text import attempt, worst
+from headrace.kafka.transaction_text import STOP_OTHERS, attempt, worst
 from headrace.log.port import CommittedOffset
 
 __all__ = ["TransactionMachine"]
@@ -338,6 +338,10 @@ class TransactionMachine:
         text = f"{attempt(request)}: {said}"
         if place is not None:
             text = f"{attempt(request)}, {place}: {said}"
+        todo = advice(code)
+        if found is Reaction.ABORT and code is ErrorCode.UNKNOWN_MEMBER_ID and self._member == NO_MEMBER:
+            # Not tried again: what would be committed when the others have just left was read before they committed.
+            todo, found = f"{todo}. {STOP_OTHERS}", Reaction.HOPELESS
         is_lost = isinstance(request, FindCoordinator) and request.kind is CoordinatorKind.TRANSACTION
         if found is Reaction.FATAL or is_lost:
             self._end(State.FATAL, FailureKind.HOPELESS, f"{text}; {advice(code)}")
@@ -358,7 +362,7 @@ class TransactionMachine:
                 Reaction.HOPELESS: FailureKind.HOPELESS,
                 Reaction.MISSING: FailureKind.MISSING,
             }
-            self._set_failure(kinds[found], f"{text}; {advice(code)}", place)
+            self._set_failure(kinds[found], f"{text}; {todo}", place)
             self.state = State.ABORT_NEEDED
 
     def _refused(self, request: Request, text: str, now: float) -> None:

@@ -15,7 +15,10 @@ from headrace.kafka.transaction_messages import (
     TransactionalOffsetCommit,
 )
 
-__all__ = ["attempt", "worst"]
+__all__ = ["STOP_OTHERS", "attempt", "worst"]
+
+#: What to do where nobody's offsets are refused: a group with members takes those of its members alone.
+STOP_OTHERS = "Stop those, such as Kafka Streams, and start again when they have left"
 
 # Where an answer has several errors, the one that ends most decides.
 _SEVERITY = {each: rank for rank, each in enumerate(Reaction)}
