@@ -23,6 +23,7 @@ from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.options import EngineOptions
+from headrace.engine.picking import Picker
 from headrace.engine.prepare import prepare
 from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
@@ -49,9 +50,6 @@ _RESTORE_SECONDS = 0.050
 #: How long outputs of a busy worker may wait for more of their kind, where they need not wait for a commit: as long as
 #: Kafka Streams' producer lets them (`linger.ms`).
 _LINGER_SECONDS = 0.1
-
-#: How long all tasks wait for what the log has for one that ran out: a round trip to a broker, with room.
-_LACK_WAIT_MS = 10
 
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
@@ -144,9 +142,10 @@ class Worker:
             clock=clock,
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
-        self._alignment_ms = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
+        alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
+        self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
         self._committer = Committer(
             log=self._log,
             writer=self._writer,
@@ -286,12 +285,12 @@ class Worker:
 
     def _step(self, timeout_ms: int) -> bool:
         restored = self._restore(_RESTORE_SECONDS)
-        picked = None if self._is_paused else self._pick_aligned()
+        picked = None if self._is_paused else self._picker.pick(self._tasks.values())
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if picked is None and fetched and not self._is_paused:
-            picked = self._pick_aligned()
+            picked = self._picker.pick(self._tasks.values())
         ran = picked is not None and self._run(*picked)
         punctuated = False if self._is_paused else self._punctuate()
         now = self._clock.seconds()
@@ -305,49 +304,6 @@ class Worker:
             lag = self._fetcher.lag(self._tasks.values())
             self._reporting.report(now, self._tasks, self._restorer.under_way, lag)
         return ran or restored or punctuated or fetched
-
-    def _pick_aligned(self) -> tuple[Task, int] | None:
-        """Pick, while no task is ahead of one that has run out of records that the log still has.
-
-        A broker that is slow or away must not hold up the tasks of the others for long: they wait a little at each pick.
-        """
-        if len(self._tasks) < 2:
-            return self._pick(NEVER)
-        behind = self._fetcher.time_of_lacking(self._tasks.values(), self._clock)
-        if behind < NEVER and self._fetcher.fetch(0, self._clock, is_idle=True):
-            behind = self._fetcher.time_of_lacking(self._tasks.values(), self._clock)
-        picked = self._pick(behind)
-        if picked is None or behind == NEVER:
-            return picked
-        task, until = picked
-        head = task.head_timestamp
-        if head is None or head <= until:
-            return picked
-        self._fetcher.fetch(_LACK_WAIT_MS, self._clock, is_idle=True)
-        return self._pick(NEVER)
-
-    def _pick(self, behind: int) -> tuple[Task, int] | None:
-        """The ready task whose head is oldest, and how far it may go before the next one's turn (record time).
-
-        `behind` stands for the heads that are still to be fetched.
-        """
-        best: Task | None = None
-        oldest, following = NEVER, behind
-        for task in self._tasks.values():
-            if not task.is_running:
-                continue
-            head = task.head_timestamp
-            if head is None or not self._fetcher.is_processable(
-                task, self._options.max_task_idle_ms, self._clock
-            ):
-                continue
-            if best is None or head < oldest:
-                best, oldest, following = task, head, min(following, oldest)
-            else:
-                following = min(following, head)
-        if best is None:
-            return None
-        return best, NEVER if following == NEVER else following + self._alignment_ms
 
     def _run(self, task: Task, until: int) -> bool:
         began = self._clock.seconds()
