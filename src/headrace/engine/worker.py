@@ -191,9 +191,12 @@ class Worker:
             try:
                 self._writer.commit(found)
             except TransactionAbortedError as error:
+                if self._stop.is_set():
+                    raise
                 _log.warning("the offsets to start at are committed again: %s", error)
                 self._starting.put_back(found)
                 self._writer.abort()
+                self._wait_before_retry()
 
     def _take_up(self, task_id: TaskId) -> None:
         offsets, times = self._starting.find(self._sources(task_id))
@@ -393,6 +396,9 @@ class Worker:
             task.discard(times)
             self._fetcher.stop(task)
             self._begin(task, offsets)
+        self._wait_before_retry()
+
+    def _wait_before_retry(self) -> None:
         pause = self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
         self._stop.wait(pause)
