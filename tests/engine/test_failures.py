@@ -1,12 +1,15 @@
 """Poison input and failing functions: what each handler's reaction does."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 import headrace as hr
 from headrace import stores, testing
+from headrace.engine.collector import RecordCollector
 from headrace.engine.failures import is_worth_a_warning
+from headrace.log.port import TopicInfo
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
 
@@ -308,3 +311,23 @@ def test_warnings_about_dropped_records_grow_rare() -> None:
         1_000,
         10_000,
     ]
+
+
+def test_record_that_is_too_large_is_refused_with_its_partition() -> None:
+    topics = {"few": TopicInfo("few", 2, "id", record_bytes_max=10_000), "all": TopicInfo("all", 1, "id")}
+    collector = RecordCollector(topics.__getitem__)
+    assert collector.value_bytes_max("few") == 10_000 - 4096
+    assert collector.value_bytes_max("all") == sys.maxsize
+    collector.columns("few", 0)
+    columns = collector.columns("few", 1)
+    # 82 bytes of overhead at most, 10 a header.
+    collector.check_size("few", columns, b"key", bytes(9_900), (("h", b"abcd"),))
+    with pytest.raises(hr.ProductionError) as refused:
+        collector.check_size("few", columns, b"key!", bytes(9_900), (("h", b"abcd"),))
+    assert (refused.value.topic, refused.value.partition) == ("few", 1)
+    assert str(refused.value) == (
+        "cannot write a record to partition 1 of topic 'few': it has 10,001 bytes, and the topic takes 10,000. Raise "
+        "max.request.size and the topic's max.message.bytes, or store large objects elsewhere and a reference in the "
+        "topic"
+    )
+    collector.check_size("all", collector.columns("all", 0), b"key", bytes(100_000), ())

@@ -1,5 +1,6 @@
 """What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
+import sys
 from collections.abc import Callable
 
 from headrace.base.columns import Columns
@@ -19,6 +20,13 @@ _DRAIN_RECORDS = 5_000
 
 #: The same in bytes, judged by the last row: large records must be seen by who limits what waits for a commit.
 _DRAIN_BYTES = 1 << 20
+
+#: What a record takes at most beside its bytes, with the batch around it, and a header beside its own.
+#: Source: AbstractRecords.estimateSizeInBytesUpperBound, by which Kafka's producer judges.
+_RECORD_BYTES, _HEADER_BYTES = 82, 10
+
+#: Left to keys and headers where values alone are looked at.
+_ROOM_BYTES = 4096
 
 
 class RecordCollector:
@@ -69,6 +77,37 @@ class RecordCollector:
                 remembered.clear()
             partition = remembered[key] = partition_for(key, count)
         return partition
+
+    def value_bytes_max(self, topic: str) -> int:
+        """Return how long a value may be without any need to ask `check_size` about its record.
+
+        Raises:
+            UnknownTopicError: there is no such topic, and none can be made.
+        """
+        most = self._topic_info(topic).record_bytes_max
+        return sys.maxsize if most is None else most - _ROOM_BYTES
+
+    def check_size(
+        self, topic: str, columns: Columns, key: bytes | None, value: bytes, headers: Headers
+    ) -> None:
+        """Refuse a record here, where the handler can decide: the log would refuse the transaction.
+
+        Raises:
+            ProductionError: the topic does not take a record as large as this one.
+        """
+        most = self._topic_info(topic).record_bytes_max
+        size = _RECORD_BYTES + len(key or b"") + len(value)
+        size += sum(_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in headers)
+        if most is None or size <= most:
+            return
+        partition = next((name.partition for name, each in self._columns.items() if each is columns), -1)
+        raise ProductionError(
+            f"cannot write a record to partition {partition} of topic '{topic}': it has {size:,} bytes, and the topic "
+            f"takes {most:,}. Raise max.request.size and the topic's max.message.bytes, or store large objects "
+            f"elsewhere and a reference in the topic",
+            topic=topic,
+            partition=partition,
+        )
 
     def add(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers

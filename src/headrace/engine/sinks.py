@@ -1,5 +1,6 @@
 """How a sink becomes code: serialise, choose the partition, append to the task's columns."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -43,11 +44,14 @@ def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: F
     elif count == 1 and node.partitioner is None and not _uses_headers(node):
         return _to_only_partition(node, topic, collector, refused)
     place = _placer(node, topic, collector, count)
+    value_bytes_max, check_size = collector.value_bytes_max(topic), collector.check_size
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             key_bytes, value_bytes = encode(key, value, headers)
             places = place(key, value, key_bytes)
+            if value_bytes is not None and len(value_bytes) > value_bytes_max and places:
+                check_size(topic, places[0], key_bytes, value_bytes, headers)
         except Exception as error:  # the serde's or the partitioner's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
@@ -63,11 +67,15 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
     add_key, add_value = columns.keys.append, columns.values.append
     add_timestamp, add_headers = columns.timestamps.append, columns.headers.append
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
+    value_bytes_max, check_size = collector.value_bytes_max(topic), collector.check_size
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             key_bytes = None if key is None else serialize_key(key)
-            value_bytes = None if value is None else serialize_value(value)
+            if value is None:
+                value_bytes = None
+            elif len(value_bytes := serialize_value(value)) > value_bytes_max:
+                check_size(topic, columns, key_bytes, value_bytes, headers)
         except Exception as error:  # the serde's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
@@ -88,6 +96,8 @@ def _stretch_to_topic(
     count = collector.partition_count(topic)
     needs_keys = collector.needs_keys(topic)
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
+    value_bytes_max = collector.value_bytes_max(topic)
+    is_limited = value_bytes_max < sys.maxsize
     window_of = _window_of(node)
     columns = [collector.columns(topic, partition) for partition in range(count)]
     rows = [
@@ -102,6 +112,8 @@ def _stretch_to_topic(
                 raise ProductionError("a record has no key")  # and `run` says so in full
             keys = [None if key is None else serialize_key(key) for key in stretch.keys]
             values = [None if value is None else serialize_value(value) for value in stretch.values]
+            if is_limited and max(map(len, filter(None, values)), default=0) > value_bytes_max:
+                raise ProductionError("a record may be too large")
         except Exception:  # found again by `run`, whose handler decides
             for key, value, timestamp, headers, context.offset in stretch.records():
                 run(key, value, timestamp, headers)

@@ -60,9 +60,10 @@ def encode_columns(
         )
         if len(data) > allowed:
             raise ProductionError(
-                f"cannot write a record to topic {place.topic!r}: as a batch it has {len(data)} bytes; the topic's "
-                f"max.message.bytes is {limits.topic_bytes_max} and max.request.size is {limits.request_bytes_max}. "
-                f"Raise the smaller one, or store large objects elsewhere and a reference in the topic",
+                f"cannot write a record to partition {place.partition} of topic {place.topic!r}: as a batch it has "
+                f"{len(data)} bytes; the topic's max.message.bytes is {limits.topic_bytes_max} and max.request.size "
+                f"is {limits.request_bytes_max}. Raise the smaller one, or store large objects elsewhere and a "
+                f"reference in the topic",
                 topic=place.topic,
                 partition=place.partition,
             )
