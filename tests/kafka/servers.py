@@ -67,9 +67,9 @@ def answer(connection: socket.socket, request: bytes, response: Any) -> None:
 
 
 def versions() -> Any:
-    """Make an answer to ApiVersions of a broker that has little: ApiVersions, Metadata 9, OffsetFetch 7."""
+    """Make an answer to ApiVersions of a broker that has little: ApiVersions, Metadata 9, OffsetFetch 7, logins."""
     one = ApiVersionsResponse.ApiVersion
-    ranges = {18: (0, 4), 3: (0, 9), 9: (0, 7)}
+    ranges = {18: (0, 4), 3: (0, 9), 9: (0, 7), 17: (0, 1), 36: (0, 2)}
     keys = [
         one(version=4, api_key=key, min_version=low, max_version=high) for key, (low, high) in ranges.items()
     ]

@@ -67,7 +67,8 @@ def test_a_missing_right_is_said_with_the_operation_and_the_resource() -> None:
         "not authorised (TOPIC_AUTHORIZATION_FAILED); allow this principal to CREATE the topic"
     )
     assert advice(Request.OFFSET_FETCH, ErrorCode.GROUP_AUTHORIZATION_FAILED) == (
-        "not authorised (GROUP_AUTHORIZATION_FAILED); allow this principal to DESCRIBE the group"
+        "not authorised (GROUP_AUTHORIZATION_FAILED); allow this principal to DESCRIBE the group (READ, which an "
+        "application wants, includes that)"
     )
 
 

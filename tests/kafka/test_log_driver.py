@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from kafka.protocol.admin import CreateAclsRequest
 
 from headrace.base.errors import LogError, StateError, UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.control_groups import GroupState
 from headrace.kafka.log import KafkaLog
-from headrace.kafka.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.log.port import CommittedOffset, TopicSpec
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka_java import JavaRecord
+from tests.kafka.acls import allow
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
@@ -245,39 +244,15 @@ def test_a_killed_leader_is_replaced(cluster: LocalKafka, open_log: OpenLog, uni
     assert log.committed(group, places) == {}
 
 
-def _allow(kafka: LocalKafka, user: str, resource: int, name: str, *operations: int) -> None:
-    """Let a user do operations on a topic (2), a group (3) or the cluster (4), by Kafka's numbers."""
-    one = CreateAclsRequest.AclCreation
-    creations = [
-        one(
-            resource_type=resource,
-            resource_name=name,
-            resource_pattern_type=3,
-            principal=f"User:{user}",
-            host="*",
-            operation=operation,
-            permission_type=3,
-        )
-        for operation in operations
-    ]
-    network = Network(ConnectionSettings.of(kafka.client_properties), purpose="test")
-    try:
-        network.connect()
-        answer = network.call(CreateAclsRequest(creations=creations))
-        assert [result.error_code for result in answer.results] == [0] * len(creations)
-    finally:
-        network.close()
-
-
-_TOPIC, _READ, _CREATE, _DESCRIBE = 2, 3, 5, 8
-
-
 def test_missing_rights_are_said_with_operation_and_resource(
     secured: LocalKafka, open_log: OpenLog, new_topic: NewTopic, unique: Unique
 ) -> None:
     topic, log = new_topic(kafka=secured), open_log(secured, "alice")
     place = TopicPartition(topic, 0)
-    told = "TOPIC_AUTHORIZATION_FAILED); allow this principal to DESCRIBE the topic"
+    told = (
+        "TOPIC_AUTHORIZATION_FAILED); allow this principal to DESCRIBE the topic (READ for an input and WRITE for an "
+        "output include that)"
+    )
     with pytest.raises(LogError) as failed:
         log.topics([topic])
     assert f"cannot look up topic '{topic}': topic '{topic}': not authorised ({told}" == str(failed.value)
@@ -301,7 +276,7 @@ def test_without_the_right_to_read_properties_there_are_none_and_one_warning(
     secured: LocalKafka, open_log: OpenLog, new_topic: NewTopic, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic = new_topic(kafka=secured)
-    _allow(secured, "alice", _TOPIC, topic, _READ, _DESCRIBE)
+    allow(secured, "alice", "topic", topic, "READ", "DESCRIBE")
     log = open_log(secured, "alice")
     with caplog.at_level(logging.INFO, "headrace"):
         for _ in range(2):
@@ -318,7 +293,7 @@ def test_the_right_to_create_is_enough_to_create(
     secured: LocalKafka, open_log: OpenLog, unique: Unique
 ) -> None:
     name = unique("topic")
-    _allow(secured, "alice", _TOPIC, name, _CREATE, _DESCRIBE)
+    allow(secured, "alice", "topic", name, "CREATE", "DESCRIBE")
     log = open_log(secured, "alice")
     log.create_topics([TopicSpec(name, 2)])
     assert log.topics([name])[name].partitions == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import headrace
-from headrace.base.errors import HeadraceError, ProcessingError, SerializationError
+from headrace.base.errors import HeadraceError, ProcessingError, ProductionError, SerializationError
 
 __all__ = ["UserCodeError", "one_line", "show_processing_error", "show_user_error"]
 
@@ -42,9 +42,10 @@ def user_traceback(error: BaseException) -> str:
     """Return a traceback without the frames of headrace and of imports that lie above the user's own.
 
     Those below stay: an error that comes out of headrace itself needs them. A syntax error names its own place, and
-    bytes that a serde of headrace refuses are no fault of any code: nothing is left of those but the message.
+    bytes that a serde of headrace refuses, or a record that the log does not take, are no fault of any code: nothing is
+    left of those but the message.
     """
-    if isinstance(error, SerializationError) and not _has_users_frames(error):
+    if isinstance(error, ProductionError | SerializationError) and not _has_users_frames(error):
         return ""
     shown = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = shown

@@ -63,9 +63,9 @@ def _has_pattern(topology: Topology) -> bool:
 def _missing_topics(missing: list[TopicSpec]) -> UnknownTopicError:
     found = ", ".join(f"'{topic.name}'" for topic in missing)
     first = missing[0]
-    plural = "s" if len(missing) > 1 else ""
+    missed, them = ("are no topics", "them") if len(missing) > 1 else ("is no topic", "it")
     return UnknownTopicError(
-        f"there is no topic{plural} {found} on the cluster: create {'them' if plural else 'it'} first, such as with "
+        f"there {missed} {found} on the cluster: create {them} first, such as with "
         f"`headrace topics create {first.name} --partitions {first.partitions}`; only internal topics are made by the "
         f"application"
     )

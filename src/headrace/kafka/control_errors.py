@@ -140,6 +140,11 @@ _OPERATIONS: Mapping[Request, str] = {
     Request.DESCRIBE_GROUPS: "DESCRIBE",
     Request.LIST_GROUPS: "DESCRIBE",
 }
+# Whoever is told of the least that is wanted would be told of the rest one after the other.
+_IMPLIED: Mapping[tuple[str, ErrorCode], str] = {
+    ("DESCRIBE", _E.TOPIC_AUTHORIZATION_FAILED): " (READ for an input and WRITE for an output include that)",
+    ("DESCRIBE", _E.GROUP_AUTHORIZATION_FAILED): " (READ, which an application wants, includes that)",
+}
 _RESOURCES: Mapping[ErrorCode, str] = {
     _E.TOPIC_AUTHORIZATION_FAILED: "the topic",
     _E.GROUP_AUTHORIZATION_FAILED: "the group",
@@ -158,6 +163,7 @@ def advice(request: Request, code: ErrorCode, said: str | None = None) -> str:
     resource = _RESOURCES.get(code)
     if resource is not None:
         operation = _OPERATIONS[request]
-        return f"not authorised ({reason}); allow this principal to {operation} {resource}"
+        implied = _IMPLIED.get((operation, code), "")
+        return f"not authorised ({reason}); allow this principal to {operation} {resource}{implied}"
     todo = _ADVICE.get(code)
     return f"{reason}; {todo}" if todo else reason

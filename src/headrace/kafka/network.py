@@ -76,9 +76,10 @@ class Network:
         self._purpose = purpose
         self._waiting = waiting or Waiting()
         client_id = f"{settings.client_id or 'headrace'}-{purpose}"
+        security = Security.of(settings)  # before the selector, which has sockets to close
         # A slow task is a slow user of ours (a decoder), which kafka-python would warn of.
         self._selector: Any = NetworkSelector(client_id=client_id, slow_task_threshold_secs=0)
-        self._connections = Connections(self._selector, settings, Security.of(settings), client_id)
+        self._connections = Connections(self._selector, settings, security, client_id)
         self._outcomes: deque[Callable[[], None]] = deque()
         self._held: deque[_Held] = deque()
         self._idle_check_at = time.monotonic() + _IDLE_CHECK_S
@@ -162,7 +163,7 @@ class Network:
         reasons = "; ".join(dict.fromkeys(map(str, wrong))) or "bootstrap.servers is empty"
         advice = "check bootstrap.servers"
         if any(DURING_HANDSHAKE in str(error) for error in wrong):
-            advice = "set security.protocol to what the port speaks: PLAINTEXT or SASL_PLAINTEXT, if it is without TLS"
+            advice = "if this port does not speak TLS, set security.protocol to PLAINTEXT or SASL_PLAINTEXT"
         elif any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
             # A listener that wants a login answers nothing else, it closes.
             advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"

@@ -143,13 +143,13 @@ def describe(batch: Batch, produced: Produced, *, request_bytes_max: int) -> Fai
     code = produced.error
     reaction = produce_reaction(code)
     found = f"{produced.detail} ({code.name})" if produced.detail else f"the broker answers {code.name}"
-    attempt = f"cannot write {batch.count} records to partition {batch.place.partition} of topic {batch.place.topic!r}"
+    records = "a record" if batch.count == 1 else f"{batch.count} records"
+    attempt = f"cannot write {records} to partition {batch.place.partition} of topic {batch.place.topic!r}"
     if reaction is Reaction.SHRINK and batch.count == 1:
         return Failure(
             FailureKind.REFUSED,
-            f"cannot write a record to partition {batch.place.partition} of topic {batch.place.topic!r}: as a batch it "
-            f"has {len(batch.data)} bytes, more than the broker takes ({code.name}); raise the topic's "
-            f"max.message.bytes (max.request.size is {request_bytes_max})",
+            f"{attempt}: as a batch it has {len(batch.data)} bytes, more than the broker takes ({code.name}); raise "
+            f"the topic's max.message.bytes (max.request.size is {request_bytes_max})",
             batch.place,
         )
     if reaction is Reaction.SHRINK:

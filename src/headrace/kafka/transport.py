@@ -201,12 +201,7 @@ def _broken(error: OSError, *, during_handshake: bool = False) -> NetworkError:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or (
         during_handshake and isinstance(error, ConnectionError)
     ):
-        where = (
-            f"{DURING_HANDSHAKE}; does this port speak TLS (security.protocol)?"
-            if during_handshake
-            else "(TLS)"
-        )
-        return NetworkError(f"{CLOSED} {where}")
+        return NetworkError(f"{CLOSED} {DURING_HANDSHAKE if during_handshake else '(TLS)'}")
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         return NetworkError(f"TLS failed ({reason}); {_tls_advice(reason)}", is_fatal=True)
