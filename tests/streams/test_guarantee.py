@@ -7,7 +7,7 @@ import pytest
 import headrace as hr
 from headrace.base.errors import ConfigError
 from headrace.streams.config import Config, Layer
-from headrace.streams.guarantee import engine_values, transactional_id
+from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
 from headrace.streams.logs import LogPlace, place_of
 
 KAFKA = {"application.id": "shop", "bootstrap.servers": "one:9092,two:9092"}
@@ -39,6 +39,13 @@ def test_exactly_once_has_a_transactional_id_and_at_least_once_has_none() -> Non
     assert transactional_id(config()) == "shop-1"
     assert transactional_id(config(processing_guarantee="at_least_once")) is None
     assert transactional_id(hr.Config(application_id="shop", embedded_path="a.db")) == "shop-1"
+
+
+def test_only_a_cluster_aborts_transactions_that_last() -> None:
+    assert transaction_timeout_ms(config()) == 10_000
+    assert transaction_timeout_ms(config(transaction_timeout_ms=5_000)) == 5_000
+    assert transaction_timeout_ms(config(processing_guarantee="at_least_once")) is None
+    assert transaction_timeout_ms(hr.Config(application_id="shop", embedded_path="a.db")) is None
 
 
 def test_commit_interval_follows_from_the_guarantee_unless_it_is_set() -> None:

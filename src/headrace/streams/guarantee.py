@@ -7,7 +7,7 @@ from headrace.streams.config import Config
 from headrace.streams.logs import place_of
 from headrace.streams.options import APPLICATION_ID, PROCESSING_GUARANTEE
 
-__all__ = ["engine_values", "transactional_id"]
+__all__ = ["engine_values", "transaction_timeout_ms", "transactional_id"]
 
 _COMMIT_INTERVAL = "commit.interval.ms"
 
@@ -50,3 +50,11 @@ def transactional_id(config: Config) -> str | None:
     if not _is_exactly_once(config):
         return None
     return f"{config.get(APPLICATION_ID)}-1"
+
+
+def transaction_timeout_ms(config: Config) -> int | None:
+    """Return after what the log aborts a transaction; None where it never does."""
+    if place_of(config).path is not None or not _is_exactly_once(config):
+        return None
+    timeout_ms: int = config["transaction.timeout.ms"]
+    return timeout_ms

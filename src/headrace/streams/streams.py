@@ -22,7 +22,7 @@ from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
 from headrace.state.typed import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
-from headrace.streams.guarantee import engine_values, transactional_id
+from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
 from headrace.streams.lock import ApplicationLock
 from headrace.streams.logs import open_log, place_of
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
@@ -388,6 +388,7 @@ class Streams:
                 clock=SystemClock(),
                 on_status=self._on_status,
                 transactional_id=transactional_id(self._config),
+                transaction_timeout_ms=transaction_timeout_ms(self._config),
             )
             self._worker = worker
             self._pause(self._paused)
