@@ -2,9 +2,12 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from headrace.base.errors import LogError, StateError, UnknownTopicError
 from headrace.base.ids import TopicPartition
@@ -179,6 +182,30 @@ def test_committed_offsets_come_back_with_their_metadata(
         writer.close()
     assert log.committed(group, places) == {places[1]: CommittedOffset(7, "AgAAAA")}
     assert log.group_state(group) == GroupState("Empty", "classic", 0)
+
+
+def test_partitions_that_are_added_under_a_writer_are_told(
+    broker: LocalKafka,
+    log: KafkaLog,
+    new_topic: NewTopic,
+    unique: Unique,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headrace.kafka.log._TOPIC_AGE_S", 0.0)
+    topic = new_topic()
+    place = TopicPartition(topic, 0)
+    writer = log.writer(unique("group"), unique("tx"))
+    try:
+        writer.commit({place: CommittedOffset(1)})
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        admin.create_partitions([NewPartitions(topic, 3)])[topic].result()
+        deadline = time.monotonic() + 10
+        while "has 3 partitions now, and had 1" not in caplog.text:
+            assert time.monotonic() < deadline
+            writer.commit({place: CommittedOffset(1)})
+    finally:
+        writer.close()
 
 
 def test_a_group_that_nobody_made_is_empty(log: KafkaLog, unique: Unique) -> None:

@@ -1,5 +1,6 @@
 """A Kafka cluster behind the log port: the control plane here, readers and writers beside it."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 __all__ = ["KafkaLog"]
+
+_log = logging.getLogger("headrace.topics")
 
 # A writer asks about its topics in every transaction. A change of max.message.bytes may take this long to be seen.
 _TOPIC_AGE_S = 30.0
@@ -163,6 +166,12 @@ class KafkaLog:
                 self._seen.pop(name, None)
                 raise unknown_topic("write to", name)
             self._seen[name] = (time.monotonic(), found)
+        if seen is not None and found.partitions > seen[1].partitions:
+            _log.error(
+                "topic %r has %d partitions now, and had %d: what is in the new ones waits until the application is "
+                "started again",
+                name, found.partitions, seen[1].partitions,
+            )  # fmt: skip
         return found
 
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
