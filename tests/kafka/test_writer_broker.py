@@ -155,12 +155,18 @@ def test_second_writer_with_the_id_ends_the_first_ones_transaction_and_fences_it
     assert committed_offset(broker, "group", TopicPartition(topic, 0)) == (-1, "")
 
 
+@pytest.mark.parametrize("has_id", [True, False])
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_nothing_is_committed_beside_a_group_that_lives(
-    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter, protocol: str
+    broker: LocalKafka,
+    new_topic: NewTopic,
+    unique: Callable[[str], str],
+    writing: NewWriter,
+    protocol: str,
+    has_id: bool,
 ) -> None:
     topic, group = new_topic(), unique("group")
-    writer = writing(broker, unique("id"), group=group)
+    writer = writing(broker, unique("id") if has_id else None, group=group)
     writer.append(topic, 0, columns(b"a"))
     writer.commit({TopicPartition(topic, 0): CommittedOffset(1)})
     member = Consumer(
@@ -178,7 +184,8 @@ def test_nothing_is_committed_beside_a_group_that_lives(
     member.close()
     writer.append(topic, 0, columns(b"c"))
     writer.commit({TopicPartition(topic, 0): CommittedOffset(3)})
-    assert values(broker, topic, 2) == [b"a", b"c"]
+    seen = [b"a", b"c"] if has_id else [b"a", b"b", b"c"]
+    assert values(broker, topic, len(seen)) == seen
     assert committed_offset(broker, group, TopicPartition(topic, 0)) == (3, "")
 
 

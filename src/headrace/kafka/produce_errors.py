@@ -102,6 +102,8 @@ _ADVICE: Mapping[ErrorCode, str] = {
     _E.UNSUPPORTED_COMPRESSION_TYPE: "set compression.type to one that the brokers know",
     _E.INVALID_TOPIC_EXCEPTION: "choose another topic; this one belongs to the cluster",
     _E.TRANSACTION_ABORTABLE: "the broker wants the transaction aborted",
+    _E.INVALID_PRODUCER_EPOCH: "was the transaction open longer than transaction.timeout.ms?",
+    _E.INVALID_TXN_STATE: "was the transaction open longer than transaction.timeout.ms?",
     _E.DUPLICATE_SEQUENCE_NUMBER: "it is in the log already, at an offset that the broker has forgotten",
     _E.OUT_OF_ORDER_SEQUENCE_NUMBER: "the log lacks a batch before it",
     _E.UNKNOWN_PRODUCER_ID: "the log has forgotten this producer",
