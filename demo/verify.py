@@ -148,10 +148,10 @@ class Place:
 @contextmanager
 def local_kafka() -> Iterator[str]:
     """Start a Kafka broker for as long as the block runs; give its address."""
-    process = subprocess.Popen([*COMMAND, "kafka"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, "kafka"], stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        assert process.stderr is not None
+        for line in process.stderr:
             found = re.search(r"127\.0\.0\.1:\d+", line)
             if found:
                 yield found[0]
