@@ -171,14 +171,11 @@ CASES = [
     Case("forward", "exactly_once_v2", compression="gzip"),
     Case("json", compression="snappy"),
     Case("count", compression="lz4"),
-    Case("count", "exactly_once_v2"),
     Case("count_uncached", "exactly_once_v2", compression="zstd"),
-    Case("window", compression="gzip"),
     Case("window", "exactly_once_v2", compression="lz4"),
     Case("repartition", partitions=1, compression="zstd"),
     Case("wordcount", "exactly_once_v2", compression="snappy"),
     Case("enrich"),
-    Case("enrich", "exactly_once_v2", partitions=1),
 ]
 
 

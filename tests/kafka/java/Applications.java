@@ -23,8 +23,8 @@ import org.apache.kafka.streams.state.KeyValueStore;
  * Usage: Applications BOOTSTRAP, then lines on stdin, tabs between fields, each beginning with a number:
  *
  *   NUMBER workload ARGUMENT...      a benchmark's, until all records are through; arguments as for Baseline
- *   NUMBER moving APPLICATION GUARANTEE STATE_DIR INPUT OUTPUT RECORDS
- *                                    until so many records have gone all the way
+ *   NUMBER moving APPLICATION GUARANTEE STATE_DIR INPUT OUTPUT RECORDS PAUSE_MS
+ *                                    until so many records have gone all the way, with pauses for each
  *
  * They run at the same time. For each it prints `done` and the number, or `failed`, the number, and what went wrong; a
  * workload prints its figures before that.
@@ -33,12 +33,12 @@ public class Applications {
     static final int SECONDS_MAX = 60;
 
     /** Line for line what test_moving_from_java.py has. */
-    static Topology moving(String in, String out, CountDownLatch left) {
+    static Topology moving(String in, String out, CountDownLatch left, int pauseMs) {
         Produced<String, Long> numbers = Produced.with(Serdes.String(), Serdes.Long());
         StreamsBuilder builder = new StreamsBuilder();
         Consumed<String, String> consumed = Consumed.with(Serdes.String(), Serdes.String())
             .withTimestampExtractor((record, time) -> ((String) record.value()).startsWith("?") ? time : record.timestamp());
-        KStream<String, String> stream = builder.stream(in, consumed);
+        KStream<String, String> stream = builder.stream(in, consumed).peek((key, value) -> pause(pauseMs));
         stream.to(out + "-copies");
         stream.groupByKey()
             .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withCachingDisabled())
@@ -49,12 +49,20 @@ public class Applications {
             .toStream((window, count) -> window.key() + "@" + window.window().start()).to(out + "-windows", numbers);
         stream.groupBy((key, value) -> value.substring(value.length() - 1))
             .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("kinds").withCachingDisabled())
-            .toStream().peek((key, count) -> left.countDown()).to(out + "-kinds", numbers);
+            .toStream().peek((key, count) -> { left.countDown(); pause(pauseMs); }).to(out + "-kinds", numbers);
         return builder.build();
     }
 
+    static void pause(int ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException ended) {
+            throw new IllegalStateException(ended);
+        }
+    }
+
     static void move(String bootstrap, String application, String guarantee, String stateDir, String in, String out,
-                     int records) throws Exception {
+                     int records, int pauseMs) throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("application.id", application);
@@ -62,10 +70,12 @@ public class Applications {
         p.put("state.dir", stateDir);
         p.put("auto.offset.reset", "earliest");
         p.put("commit.interval.ms", 100);
+        // What was fetched is processed before anything else is: with more, one never is in the middle of the input.
+        p.put("max.partition.fetch.bytes", 500);
         p.put("default.key.serde", Serdes.StringSerde.class.getName());
         p.put("default.value.serde", Serdes.StringSerde.class.getName());
         CountDownLatch left = new CountDownLatch(records);
-        KafkaStreams streams = new KafkaStreams(moving(in, out, left), p);
+        KafkaStreams streams = new KafkaStreams(moving(in, out, left, pauseMs), p);
         streams.start();
         boolean all = left.await(SECONDS_MAX, TimeUnit.SECONDS);
         streams.close(CloseOptions.timeout(Duration.ofSeconds(20))
@@ -78,7 +88,8 @@ public class Applications {
         if (asked[1].equals("workload"))
             Baseline.run(Arrays.copyOfRange(asked, 2, asked.length));
         else
-            move(bootstrap, asked[2], asked[3], asked[4], asked[5], asked[6], Integer.parseInt(asked[7]));
+            move(bootstrap, asked[2], asked[3], asked[4], asked[5], asked[6], Integer.parseInt(asked[7]),
+                Integer.parseInt(asked[8]));
         return null;
     }
 
