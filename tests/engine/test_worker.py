@@ -11,7 +11,12 @@ import pytest
 import headrace as hr
 from headrace import stores, testing
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, OffsetOutOfRangeError, StateCorruptionError
+from headrace.base.errors import (
+    LogError,
+    LogUnavailableError,
+    OffsetOutOfRangeError,
+    StateCorruptionError,
+)
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
@@ -19,7 +24,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
-from headrace.log.port import CommittedOffset, TopicSpec
+from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.topology.nodes import SourceNode
 
 NUMBERS = hr.Topic("numbers", key=str, value=int)
@@ -424,3 +429,45 @@ def test_repartition_topics_are_purged_without_asking_what_was_committed(bench: 
     app.turn()
     repartition = TopicPartition("app-signs-repartition", 0)
     assert app.log.beginning_offsets([repartition]) == {repartition: 2}
+
+
+class Refusing(MemoryLog):
+    """A cluster whose brokers are away for so many requests."""
+
+    requests_left = 0
+
+    def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
+        self._answer()
+        return super().topics(names)
+
+    def committed(
+        self, group: str, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, CommittedOffset]:
+        self._answer()
+        return super().committed(group, partitions)
+
+    def _answer(self) -> None:
+        if self.requests_left:
+            self.requests_left -= 1
+            raise LogUnavailableError("no broker answers")
+
+
+def test_log_that_is_away_in_a_commit_is_waited_for_and_nothing_is_done_twice(
+    bench: Callable[..., Bench],
+) -> None:
+    app = bench(summing())
+    log = app.log = Refusing()
+    app.worker = app.made()
+    log.create_topics([TopicSpec("numbers", 1)])
+    app.open()
+    app.write("numbers", (b"a", eight(1), 1))
+    app.turn()
+    log.requests_left = 3
+    app.clock.advance(100)
+    app.turn()
+    assert log.requests_left == 0
+    app.write("numbers", (b"a", eight(2), 2))
+    app.turn()
+    app.clock.advance(100)
+    app.turn()
+    assert app.read("out") == [(b"a", eight(1)), (b"a", eight(3))]

@@ -1,5 +1,6 @@
 """What a cluster does to an application: brokers go, answers are lost, a second self comes. No record may suffer."""
 
+import os
 import random
 import signal
 import time
@@ -105,6 +106,32 @@ def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: 
     plain.drain(site)
     feed.close()
     plain.check(site, feed.written)
+
+
+@pytest.mark.skipif("FAULT_KILLS" not in os.environ, reason="waits for minutes: see `make faults`")
+@pytest.mark.parametrize(
+    ("is_exactly_once", "seconds"),
+    # Longer than transaction.timeout.ms, and longer than default.api.timeout.ms.
+    [(True, 30), (False, 75)],
+)
+def test_broker_that_is_away_for_long_costs_no_record_and_no_restart(
+    tmp_path: Path, kafka: LocalKafka, is_exactly_once: bool, seconds: float
+) -> None:
+    site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once=is_exactly_once)
+    feed = plain.Feed(site, seed=11)
+    feed.write(60_000)
+    process = plain.start(site)
+    plain.wait_until_running(process)
+    kafka.kill_broker(0)
+    time.sleep(seconds)  # the length of the outage is what is tested
+    kafka.start_broker(0)
+    feed.write(10_000)
+    plain.wait_until_drained(site, process)
+    process.kill()
+    process.communicate()
+    plain.drain(site)
+    feed.close()
+    (plain.check if is_exactly_once else plain.check_nothing_lost)(site, feed.written)
 
 
 Hurt = Callable[[Proxy], object]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.base.errors import (
+    HeadraceError,
     LogUnavailableError,
     OffsetOutOfRangeError,
     RetryRequested,
@@ -54,8 +55,8 @@ _LINGER_SECONDS = 0.1
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
 
-#: What ends a worker that is to stop without being a failure: the same work is done by the next start.
-_LEFT_TO_THE_NEXT_START = (LogUnavailableError, RetryRequested, TransactionAbortedError)
+#: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
+_DONE_AGAIN = (LogUnavailableError, RetryRequested, TransactionAbortedError)
 
 #: How often each place is committed, moved or not. A cluster forgets what a group without members has committed
 #: `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not: the next start would
@@ -240,7 +241,7 @@ class Worker:
                 self.close()
             except Exception:
                 _log.exception("closing failed as well")  # what came first is the reason
-            if not stop.is_set() or not isinstance(reason, _LEFT_TO_THE_NEXT_START):
+            if not stop.is_set() or not isinstance(reason, _DONE_AGAIN):
                 raise
             _log.warning(
                 "stopped without a last commit: %s. Nothing is lost: the next start does again what was not committed",
@@ -274,9 +275,7 @@ class Worker:
         """
         try:
             return self._step(timeout_ms)
-        except (RetryRequested, TransactionAbortedError) as reason:
-            if self._stop.is_set():
-                raise  # starting over would only take time
+        except _DONE_AGAIN as reason:
             self._start_over(reason)
             return True
         except OffsetOutOfRangeError as error:
@@ -380,7 +379,20 @@ class Worker:
                 return
         raise error
 
-    def _start_over(self, reason: RetryRequested | TransactionAbortedError) -> None:
+    def _start_over(self, reason: HeadraceError) -> None:
+        """Go back to the last commit, as often as it takes: a log that was there once is waited for.
+
+        Raises the reason where the worker is to stop: starting over would only take time.
+        """
+        while not self._stop.is_set():
+            try:
+                self._go_back(reason)
+                return
+            except LogUnavailableError as away:
+                reason = away
+        raise reason
+
+    def _go_back(self, reason: HeadraceError) -> None:
         """Abort to the last commit and build the tasks again: outcome and state are those of the log.
 
         # Invariant: the abort comes first, and settles what became of the transaction; the committed offsets and the

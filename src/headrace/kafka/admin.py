@@ -45,8 +45,8 @@ class Attempts:
         """What is left of the operation's time."""
         return max(1, int(1000 * (self._deadline - time.monotonic())))
 
-    def again(self, reason: str) -> None:
-        """Wait before the next try.
+    def again(self, reason: str, *, is_told: bool = False) -> None:
+        """Wait before the next try. Warns once of what takes long, unless somebody else does.
 
         Raises:
             LogUnavailableError: the time is over.
@@ -60,7 +60,7 @@ class Attempts:
             if deadline < self._deadline:
                 tried = "given up, since the application stops"
             raise LogUnavailableError(f"cannot {self.attempt}: {reason} ({tried})")
-        if not self._is_told and self._deadline - now < self._told_below_s:
+        if not (is_told or self._is_told) and self._deadline - now < self._told_below_s:
             self._is_told = True
             _log.warning("cannot %s yet: %s; trying again", self.attempt, reason)
         if self._closing.wait(self._wait_s):
@@ -127,7 +127,7 @@ class Admin:
             if error.is_fatal:
                 raise attempts.error(str(error)) from error
             self._waiting.goes_on(_ASKING, ANY_NODE if node_id is None else node_id, str(error))
-            attempts.again(str(error))
+            attempts.again(str(error), is_told=True)
             return None
         self._waiting.is_over(_ASKING, ANY_NODE if node_id is None else node_id)
         return answer
