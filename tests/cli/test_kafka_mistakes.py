@@ -46,11 +46,13 @@ def app(directory: Path, topic: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def counting(directory: Path, topic: str) -> tuple[str, ...]:
-    """What runs an application that has a changelog topic."""
+    """What runs an application that has internal topics."""
     (directory / "count_app.py").write_text(
         "import headrace as hr\n"
         "builder = hr.StreamsBuilder()\n"
-        f"builder.stream(hr.Topic({topic!r}, key=str, value=str)).group_by_key().count()\n"
+        f"lines = builder.stream(hr.Topic({topic!r}, key=str, value=str))\n"
+        f"counts = lines.group_by(lambda key, line: line, key=str).count()\n"
+        f"counts.to_stream().to(hr.Topic('{topic}-out', key=str, value=int))\n"
     )
     return ("run", "count_app:builder", "--quiet", "--application-id", topic)
 
@@ -60,11 +62,7 @@ def said(command: Command, directory: Path) -> Said:
     """Run a command that fails with one line within seconds, and return the line."""
 
     def run(*arguments: str, properties: Mapping[str, str] | None = None, seconds: float = 10) -> str:
-        (directory / "kafka.toml").write_text(
-            "".join(
-                f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in (properties or {}).items()
-            )
-        )
+        (directory / "kafka.toml").write_text(_toml(properties or {}))
         began = time.monotonic()
         ran = command(*arguments, "--config", "kafka.toml")
         assert ran.code in (1, 2), ran
@@ -75,6 +73,10 @@ def said(command: Command, directory: Path) -> Said:
         return line.removeprefix("headrace: ")
 
     return run
+
+
+def _toml(properties: Mapping[str, str]) -> str:
+    return "".join(f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in properties.items())
 
 
 def _plain(kafka: LocalKafka) -> tuple[str, str]:
@@ -245,18 +247,22 @@ def test_the_right_to_make_internal_topics_is_missing(
 ) -> None:
     _grant(secured, topic, _RIGHTS)
     line = said(*counting, properties=_alice(secured))
-    assert f"cannot create topic '{topic}-" in line
+    assert f"cannot create topics '{topic}-" in line
     assert "allow this principal to CREATE the topic" in line
 
 
-def test_these_rights_are_enough(start: Start, app: tuple[str, ...], secured: LocalKafka, topic: str) -> None:
+@pytest.mark.process
+def test_these_rights_are_enough(
+    start: Start, counting: tuple[str, ...], secured: LocalKafka, directory: Path, topic: str
+) -> None:
     _grant(secured, topic, _RIGHTS)
-    Path("kafka.toml").write_text(
-        "".join(f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in _alice(secured).items())
-    )
+    internal: tuple[Operation, ...] = ("CREATE", "READ", "WRITE", "DELETE", "DESCRIBE_CONFIGS")
+    allow(secured, "alice", "topic", f"{topic}-", *internal, is_prefix=True)
+    (directory / "kafka.toml").write_text(_toml(_alice(secured)))
     secured.produce_with_java(topic, [JavaRecord(value=b"a")])
-    process = start(*app, "--config", "kafka.toml")
-    assert [record.value for record in secured.consume_with_java(f"{topic}-out", count=1)] == [b"a"]
+    process = start(*counting, "--config", "kafka.toml")
+    (count,) = secured.consume_with_java(f"{topic}-out", count=1)
+    assert (count.key, count.value) == (b"a", (1).to_bytes(8, "big"))
     process.signal(signal.SIGTERM)
     ran = process.end()
     assert (ran.code, ran.err) == (0, "")
@@ -281,8 +287,9 @@ def test_more_replicas_than_brokers(
     said: Said, counting: tuple[str, ...], local_kafka: LocalKafka, topic: str
 ) -> None:
     local_kafka.create_topic(topic)
+    local_kafka.create_topic(f"{topic}-out")
     told = said(*counting, *_plain(local_kafka), "--set", "replication.factor=3")
-    assert f"cannot create topic '{topic}-" in told
+    assert f"cannot create topics '{topic}-" in told
     assert told.endswith("set replication.factor to at most the number of brokers, or to -1")
 
 

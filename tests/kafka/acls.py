@@ -11,11 +11,11 @@ from headrace.testing import LocalKafka
 __all__ = ["allow"]
 
 Resource = Literal["topic", "group", "cluster", "transactional_id"]
-Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+Operation = Literal["READ", "WRITE", "CREATE", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 
 # Kafka's numbers. Source: ResourceType, AclOperation, PatternType and AclPermissionType of 4.3.
 _RESOURCES = {"topic": 2, "group": 3, "cluster": 4, "transactional_id": 5}
-_OPERATIONS = {"READ": 3, "WRITE": 4, "CREATE": 5, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
+_OPERATIONS = {"READ": 3, "WRITE": 4, "CREATE": 5, "DELETE": 6, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
 _LITERAL, _PREFIXED = 3, 4
 _ALLOW = 3
 

@@ -5,7 +5,7 @@ import pytest
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import PartitionMetadata, TopicMetadata
-from headrace.kafka.produce_errors import Reaction, produce_reaction
+from headrace.kafka.produce_errors import Reaction, produce_reaction, refusal
 from headrace.kafka.produce_machine import ProduceMachine
 from headrace.kafka.produce_messages import AskLeaders, FailureKind, Produce, Produced, ProduceLimits
 
@@ -196,3 +196,14 @@ def test_every_code_leads_on(code: ErrorCode) -> None:
         assert code.name in machine.failure.message
         assert "topic 'a'" in machine.failure.message
         assert (machine.due(9), machine.next_time()) == ([], float("inf"))
+
+
+def test_refusal_that_may_pass_says_what_to_look_at() -> None:
+    assert refusal({A0: Produced(E.NONE, 5), A1: Produced(E.CONCURRENT_TRANSACTIONS, -1)}) is None
+    assert refusal({A0: Produced(E.NOT_LEADER_OR_FOLLOWER, -1)}) == (
+        "partition a-0 is refused with NOT_LEADER_OR_FOLLOWER; look whether all brokers are up"
+    )
+    assert refusal({A0: Produced(E.NONE, 5), A1: Produced(E.NOT_ENOUGH_REPLICAS, -1)}) == (
+        "partition a-1 is refused with NOT_ENOUGH_REPLICAS; start the brokers that are missing, or lower the topic's "
+        "min.insync.replicas"
+    )
