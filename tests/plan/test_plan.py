@@ -84,6 +84,16 @@ def test_windowed_changelog_keeps_a_day_longer_than_the_store() -> None:
     }
 
 
+def test_windowed_changelog_keeps_as_much_longer_as_is_asked_for() -> None:
+    builder = hr.StreamsBuilder()
+    windows = hr.TimeWindows("5m", grace="0s")
+    builder.stream("in").group_by_key().windowed_by(windows).count(store="counts")
+    (changelog,) = make_plan(
+        builder.build(), {"in": 1}, "app", window_additional_retention_ms=1_000
+    ).internal_topics
+    assert changelog.config["retention.ms"] == "301000"
+
+
 def test_changelog_takes_the_users_properties() -> None:
     builder = hr.StreamsBuilder()
     store = stores.key_value("counts", key=str, value=int, logging={"min.insync.replicas": "2"})

@@ -27,6 +27,8 @@ def configured(path: Path, config: hr.Config | None = None) -> hr.Config:
         found = found.with_fields(embedded_path=str(path / "flights.db"))
     return found.with_fields(
         application_id=APPLICATION_ID,
+        # A cluster would delete the windows of 2013 from the changelogs within minutes.
+        properties={"windowstore.changelog.additional.retention.ms": f"{50 * 365}d"},
         state_dir=str(path / "state"),
         processing_exception_handler=set_aside,
         errors_dead_letter_queue_topic_name=DEAD_LETTERS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.base.options import Kind, Option, duration_ms, function, integer, long, text
+from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 
 __all__ = ["OPTIONS", "EngineOptions"]
@@ -59,6 +60,14 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Time between deletions of processed records from repartition topics (ms).",
     ),
     Option(
+        "windowstore.changelog.additional.retention.ms",
+        duration_ms(minimum=0),
+        WINDOW_ADDITIONAL_RETENTION_MS,
+        "How much longer than its store a new changelog of windows keeps them (ms). Brokers judge timestamps by their "
+        "own clock: an application that reads old records needs their age here, else what its stores are restored from "
+        "is deleted.",
+    ),
+    Option(
         "deserialization.exception.handler",
         function(),
         log_and_fail,
@@ -98,6 +107,7 @@ class EngineOptions:
     max_task_idle_ms: int
     poll_ms: int
     repartition_purge_interval_ms: int
+    windowstore_changelog_additional_retention_ms: int
     deserialization_exception_handler: Handler
     processing_exception_handler: Handler
     production_exception_handler: Handler

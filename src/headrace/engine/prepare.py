@@ -3,6 +3,7 @@
 import logging
 
 from headrace.base.errors import UnknownTopicError
+from headrace.engine.options import EngineOptions
 from headrace.log.port import Log, TopicSpec
 from headrace.plan.plan import Plan, make_plan
 from headrace.topology.nodes import SinkNode, SourceNode
@@ -14,7 +15,7 @@ _log = logging.getLogger("headrace.topics")
 
 
 def prepare(
-    topology: Topology, log: Log, application_id: str, *, partitions: int, dead_letters: str | None
+    topology: Topology, log: Log, application_id: str, options: EngineOptions, *, partitions: int
 ) -> tuple[Topology, Plan]:
     """Make the topics that are missing, and return the topology with its patterns resolved, and its plan.
 
@@ -26,6 +27,7 @@ def prepare(
         UnknownTopicError: the application's own topics are missing, and the log does not make them.
         LogError: an internal topic exists with another partition count.
     """
+    dead_letters = options.errors_dead_letter_queue_topic_name
     names = list(dict.fromkeys([*_user_topics(topology), *([] if dead_letters is None else [dead_letters])]))
     # Patterns are matched against all topics there are; otherwise the log is asked for those that matter.
     asked = None if _has_pattern(topology) else names
@@ -41,7 +43,12 @@ def prepare(
             _log.info("made topic '%s' with %d partition%s", topic.name, topic.partitions, plural)
         existing = log.topics(asked)
     resolved = topology.with_topics(existing)
-    plan = make_plan(resolved, {name: info.partitions for name, info in existing.items()}, application_id)
+    plan = make_plan(
+        resolved,
+        {name: info.partitions for name, info in existing.items()},
+        application_id,
+        window_additional_retention_ms=options.windowstore_changelog_additional_retention_ms,
+    )
     log.create_topics(plan.internal_topics)
     return resolved, plan
 

@@ -128,8 +128,8 @@ class Worker:
             self._topology,
             self._log,
             self._application_id,
+            self._options,
             partitions=self._partitions,
-            dead_letters=self._options.errors_dead_letter_queue_topic_name,
         )
         clock = self._clock
         # First of all: it ends what an older self has left open, before anybody asks for offsets.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from headrace.base.errors import TopologyError, UnknownTopicError
 from headrace.base.ids import TaskId
 from headrace.log.port import TopicSpec
-from headrace.plan.internal_topics import changelog_config, repartition_config
+from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS, changelog_config, repartition_config
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
 
@@ -28,7 +28,13 @@ class Plan:
     partitions: Mapping[str, int]
 
 
-def make_plan(topology: Topology, existing: Mapping[str, int], application_id: str) -> Plan:
+def make_plan(
+    topology: Topology,
+    existing: Mapping[str, int],
+    application_id: str,
+    *,
+    window_additional_retention_ms: int = WINDOW_ADDITIONAL_RETENTION_MS,
+) -> Plan:
     """Decide tasks, internal topics and their partition counts.
 
     `existing` holds the partition counts of all topics there are; internal ones among them are not looked at: whoever
@@ -53,7 +59,11 @@ def make_plan(topology: Topology, existing: Mapping[str, int], application_id: s
         partitions = max(counts[topic] for topic in subtopology.source_topics)
         tasks.extend(TaskId(subtopology.id, partition) for partition in range(partitions))
         changelogs.extend(
-            TopicSpec(f"{application_id}-{spec.changelog_topic}", partitions, changelog_config(spec))
+            TopicSpec(
+                f"{application_id}-{spec.changelog_topic}",
+                partitions,
+                changelog_config(spec, window_additional_retention_ms),
+            )
             for spec in subtopology.stores
             if spec.logging
         )

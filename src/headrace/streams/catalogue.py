@@ -86,7 +86,6 @@ _KAFKA_ONLY = frozenset(
         "task.assignor.class",
         "task.timeout.ms",
         "upgrade.from",
-        "windowstore.changelog.additional.retention.ms",
     }
 )
 
