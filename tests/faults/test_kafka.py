@@ -61,6 +61,34 @@ def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, 
     plain.check(second, feed.written)
 
 
+def test_second_self_stops_the_first_at_least_once_too(tmp_path: Path, kafka: LocalKafka) -> None:
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (Site(folder, kafka.bootstrap_servers, is_exactly_once=False) for folder in folders)
+    feed = plain.Feed(first, seed=13)
+    feed.write(2_000)
+    older = plain.start(first)
+    plain.wait_until_running(older)
+    plain.wait_until_drained(first, older)
+    newer = plain.start(second)
+    plain.wait_until_running(newer)
+    deadline = time.monotonic() + 60
+    while older.poll() is None and newer.poll() is None:
+        assert time.monotonic() < deadline
+        feed.write(100)
+    # Whoever looks first stops; the other one goes on.
+    stopped, running = (first, newer) if older.poll() is not None else (second, older)
+    assert "FencedError" in (stopped.folder / "errors.log").read_text()
+    plain.wait_until_drained(first, running)
+    running.kill()
+    for process in (older, newer):
+        process.communicate()
+    plain.drain(first)
+    feed.close()
+    plain.check_nothing_lost(first, feed.written)
+
+
 def test_self_that_slept_while_another_took_over_writes_nothing_more(
     tmp_path: Path, kafka: LocalKafka
 ) -> None:

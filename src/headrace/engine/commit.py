@@ -13,8 +13,9 @@ What is durable when:
 # Guarded by the tests that stop the process at each of these steps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from headrace.base.errors import FencedError, LogUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.engine.collector import RecordCollector
 from headrace.engine.task import Task
@@ -34,6 +35,7 @@ class Committer:
         self,
         *,
         log: Log,
+        group: str,
         writer: Writer,
         collector: RecordCollector,
         reader: Reader,
@@ -41,6 +43,7 @@ class Committer:
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._log = log
+        self._group = group
         self._writer = writer
         self._collector = collector
         self._reader = reader
@@ -49,10 +52,13 @@ class Committer:
         self._topic_ids: dict[str, str] = {}
         #: Where the group is known to stand; in partitions of which nothing was committed yet, where it starts.
         self.committed: dict[TopicPartition, int] = {}
+        self._own: dict[TopicPartition, int] = {}
 
     def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Know where the group stands in these partitions."""
         self.committed.update(offsets)
+        for partition in offsets:
+            self._own.pop(partition, None)
 
     def has_moved(self, task: Task) -> bool:
         """Whether an input's position is past what was committed although no record came: transaction markers do that.
@@ -69,6 +75,7 @@ class Committer:
 
         Raises:
             TransactionAbortedError: the transaction is not known to be durable; the caller gives up all buffers.
+            FencedError: another instance commits as well.
             LogError: the same, and trying again will not help.
         """
         self._reached("flush")
@@ -79,9 +86,12 @@ class Committer:
         self._collector.drain(self._writer, everything=True)
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
+        if not self._writer.is_atomic:
+            self._ensure_alone(offsets)
         self._reached("transaction")
         ends = self._writer.commit(offsets)
-        self.committed.update((partition, place.offset) for partition, place in offsets.items())
+        for partition, place in offsets.items():
+            self.committed[partition] = self._own[partition] = place.offset
         self._reached("state")
         for task in tasks:
             task.state.commit(self._positions(task, offsets, ends))
@@ -89,6 +99,26 @@ class Committer:
             task.context.commit_requested = False
             self._reached("next task")
         self._reached("end")
+
+    def _ensure_alone(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop where the group stands elsewhere than we have left it: at least once, nothing else fences us.
+
+        A second instance commits for the first time without looking, so it is the first one that stops.
+        """
+        own = {partition: self._own[partition] for partition in partitions if partition in self._own}
+        if not own:
+            return
+        try:
+            found = self._log.committed(self._group, own)
+        except LogUnavailableError:
+            return  # the commit itself waits for longer
+        for partition, place in found.items():
+            if place.offset != own[partition]:
+                raise FencedError(
+                    f"cannot commit offsets of group '{self._group}': somebody else has committed {place.offset} for "
+                    f"{partition}, which stood at {own[partition]}. Run one instance of the application; if the "
+                    f"offsets were set by hand, start it again"
+                )
 
     def _positions(
         self, task: Task, offsets: dict[TopicPartition, CommittedOffset], ends: Mapping[TopicPartition, int]

@@ -149,6 +149,7 @@ class Worker:
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
         self._committer = Committer(
             log=self._log,
+            group=self._application_id,
             writer=self._writer,
             collector=self._factory.collector,
             reader=self._fetcher.reader,
