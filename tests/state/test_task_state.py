@@ -323,6 +323,23 @@ def test_position_before_the_start_means_rebuild() -> None:
     assert reason(replace(GOOD, offset=4)) == "its position 4 is before the changelog's start 5"
 
 
+def test_position_at_the_end_is_good_though_all_before_it_was_deleted() -> None:
+    emptied = Position(10, "id", written_ms=1_000, mark="mark")
+    for end in (10, 11):
+        assert (
+            must_rebuild(
+                emptied,
+                topic_id="id",
+                mark="mark",
+                begin=end,
+                end=end,
+                now_ms=2_000,
+                delete_retention_ms=DAY_MS,
+            )
+            is None
+        )
+
+
 def test_position_older_than_tombstones_means_rebuild() -> None:
     assert reason(GOOD, now_ms=1_000 + DAY_MS) is None
     assert reason(GOOD, now_ms=1_001 + DAY_MS) == (

@@ -134,7 +134,7 @@ class Restoration:
             delete_retention_ms=int(topic.config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS)),
         )
         if position is not None and reason is None:
-            return position.offset, False
+            return max(begin, position.offset), False
         if position is not None:
             _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
         # Also without a position: rows may be left of a restore that was cut off.

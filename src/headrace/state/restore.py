@@ -22,9 +22,9 @@ def must_rebuild(
 
     An old position is worthless because tombstones may have been compacted away that the store has not applied: keys
     they deleted would live on. That needs records behind the position. At `position.offset == end` nothing was ever
-    written after it (an end never goes back without another topic id), so an idle store stays good at any age. So it
-    does one offset before the end: no log compacts its last offset away. On Kafka that is where the marker of the
-    transaction stands that wrote the store's last records.
+    written after it (an end never goes back without another topic id), so an idle store stays good at any age, and
+    whatever was deleted of its changelog. So it does one offset before the end: no log compacts its last offset away.
+    On Kafka that is where the marker of the transaction stands that wrote the store's last records.
     """
     if position is None:
         return "it has no position"
@@ -34,9 +34,11 @@ def must_rebuild(
         return f"its changelog is another topic now (id {topic_id}, it followed {position.topic_id})"
     if position.offset > end:
         return f"its position {position.offset} is beyond the changelog's end {end}: records were lost"
+    if position.offset >= end - 1:
+        return None
     if position.offset < begin:
         return f"its position {position.offset} is before the changelog's start {begin}"
     age_ms = now_ms - position.written_ms
-    if position.offset < end - 1 and age_ms > delete_retention_ms:
+    if age_ms > delete_retention_ms:
         return f"its position is {age_ms} ms old, and tombstones are kept for {delete_retention_ms} ms"
     return None
