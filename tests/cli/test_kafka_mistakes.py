@@ -96,9 +96,10 @@ def _alice(kafka: LocalKafka, **changed: str | None) -> dict[str, str]:
 
 def test_nobody_listens(said: Said) -> None:
     address = closed_port()
-    assert said("topics", "list", "--bootstrap-servers", address) == (
+    told = said("topics", "list", "--bootstrap-servers", address, "--set", "default.api.timeout.ms=500")
+    assert told == (
         f"cannot connect to the Kafka cluster: bootstrap server {address}: it cannot be connected to "
-        f"(Connection refused); check bootstrap.servers (default.api.timeout.ms: 6 s)"
+        f"(Connection refused); check bootstrap.servers (default.api.timeout.ms: 0.5 s)"
     )
 
 
@@ -135,7 +136,8 @@ def test_no_tls_to_a_port_with_it(
 
 
 def test_tls_without_a_login(said: Said, secured: LocalKafka) -> None:
-    told = said("topics", "list", properties=_alice(secured, security_protocol="SSL"))
+    properties = _alice(secured, security_protocol="SSL", default_api_timeout_ms="1000")
+    told = said("topics", "list", properties=properties)
     assert "security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)" in told
 
 

@@ -253,3 +253,19 @@ def test_a_broker_that_throttles_gets_no_request_until_its_time_is_over(new_netw
     assert not late.was_sent
     assert not isinstance(answered, NetworkError)
     assert seen[1] - seen[0] >= 0.25
+
+
+def test_an_address_that_only_the_brokers_tell_is_said_to_be_theirs(new_network: NewNetwork) -> None:
+    elsewhere = closed_port()
+
+    def serve(connection: socket.socket) -> None:
+        answer(connection, read_frame(connection), versions())
+        answer(connection, read_frame(connection), brokers(elsewhere))
+
+    with serving(serve) as address:
+        message, _ = _failure(new_network(address))
+    assert message == (
+        f"cannot connect to the Kafka cluster: broker 0 at {elsewhere}: it cannot be connected to (Connection "
+        f"refused); look whether it is up; if its address is wrong, correct the broker's advertised.listeners "
+        f"(default.api.timeout.ms: 0.7 s)"
+    )

@@ -125,6 +125,8 @@ _ADVICE: Mapping[ErrorCode, str] = {
     _E.UNSTABLE_OFFSET_COMMIT: "a transaction of another instance is still open; it ends after its "
     "transaction.timeout.ms",
     _E.CLUSTER_AUTHORIZATION_FAILED: "allow this principal the operation on the cluster",
+    _E.COORDINATOR_NOT_AVAILABLE: "look whether enough brokers are up for topic __consumer_offsets "
+    "(offsets.topic.replication.factor)",
 }
 
 # The operation that an ACL has to allow, on the resource that the code names.

@@ -162,13 +162,16 @@ class Network:
     def _reason(self, wrong: list[NetworkError]) -> str:
         reasons = "; ".join(dict.fromkeys(map(str, wrong))) or "bootstrap.servers is empty"
         advice = "check bootstrap.servers"
-        if any(DURING_HANDSHAKE in str(error) for error in wrong):
+        if self._connections.brokers:
+            # Somebody has answered, and told of others.
+            advice = (
+                "look whether it is up; if its address is wrong, correct the broker's advertised.listeners"
+            )
+        elif any(DURING_HANDSHAKE in str(error) for error in wrong):
             advice = "if this port does not speak TLS, set security.protocol to PLAINTEXT or SASL_PLAINTEXT"
         elif any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
             # A listener that wants a login answers nothing else, it closes.
             advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"
-        if self._connections.brokers:
-            advice += ", and advertised.listeners of the brokers that the cluster names"
         return f"{reasons}; {advice}"
 
     def version(self, request: type[ApiMessage]) -> int | None:

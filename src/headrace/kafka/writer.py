@@ -136,8 +136,7 @@ class KafkaWriter:
             who = "a producer" if self._transactional_id is None else f"{self._transactional_id!r}"
             waited = self._waiting.given_up(f"default.api.timeout.ms={1000 * seconds:.0f}")
             raise LogUnavailableError(
-                f"cannot begin to write as {who}: no coordinator gave it an id {waited}; look whether all brokers are "
-                f"up, and topic __transaction_state has its leaders"
+                f"cannot begin to write as {who}: no coordinator gave it an id {waited}"
             )
         self._raise_if_useless()
 
