@@ -34,15 +34,15 @@ class Picker:
         behind = fetcher.time_of_lacking(tasks, clock)
         if behind < NEVER and fetcher.fetch(0, clock, is_idle=True):
             behind = fetcher.time_of_lacking(tasks, clock)
-        picked = self._oldest(tasks, behind)
-        if picked is None or behind == NEVER:
-            return picked
-        task, until = picked
-        head = task.head_timestamp
-        if head is None or head <= until:
-            return picked
-        fetcher.fetch(_LACK_WAIT_MS, clock, is_idle=True)
-        return self._oldest(tasks, NEVER)
+        while (picked := self._oldest(tasks, behind)) is not None and behind < NEVER:
+            task, until = picked
+            head = task.head_timestamp
+            if head is None or head <= until:
+                return picked
+            if not fetcher.fetch(_LACK_WAIT_MS, clock, is_idle=True):
+                return self._oldest(tasks, NEVER)
+            behind = fetcher.time_of_lacking(tasks, clock)
+        return picked
 
     def _oldest(self, tasks: Collection[Task], behind: int) -> tuple[Task, int] | None:
         """`behind` stands for the heads that are still to be fetched."""
