@@ -61,7 +61,7 @@ def counting(directory: Path, topic: str) -> tuple[str, ...]:
 def said(command: Command, directory: Path) -> Said:
     """Run a command that fails with one line within seconds, and return the line."""
 
-    def run(*arguments: str, properties: Mapping[str, str] | None = None, seconds: float = 10) -> str:
+    def run(*arguments: str, properties: Mapping[str, str] | None = None, seconds: float = 15) -> str:
         (directory / "kafka.toml").write_text(_toml(properties or {}))
         began = time.monotonic()
         ran = command(*arguments, "--config", "kafka.toml")
