@@ -4,6 +4,7 @@ import itertools
 import shutil
 import struct
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 from kafka.protocol.admin import DescribeConfigsRequest
 from kafka.protocol.consumer import FetchRequest
 
+from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.network import Network
@@ -24,10 +26,12 @@ __all__ = [
     "Batch",
     "JavaApplications",
     "Row",
+    "await_markers",
     "batches",
     "internal_topics",
     "java_applications",
     "kafka_log",
+    "raw_batches",
     "rows",
     "topic_properties",
 ]
@@ -157,8 +161,18 @@ def topic_properties(kafka: LocalKafka, names: Iterable[str]) -> dict[str, dict[
     }
 
 
+def await_markers(kafka: LocalKafka, topic: str) -> None:
+    """Wait until no transaction is open: a commit is answered when it is decided, before the partitions have heard."""
+    deadline = time.monotonic() + 20
+    with kafka_log(kafka) as log:
+        places = [TopicPartition(topic, number) for number in range(log.topics([topic])[topic].partitions)]
+        while log.end_offsets(places) != log.end_offsets(places, committed=False):
+            assert time.monotonic() < deadline, f"a transaction is open in {topic}"
+
+
 def rows(kafka: LocalKafka, topic: str) -> Mapping[int, list[Row]]:
     """Read a topic by Java's consumer, which checks every CRC; records by partition, in order."""
+    await_markers(kafka, topic)
     found: dict[int, list[Row]] = defaultdict(list)
     for record in kafka.consume_with_java(topic):
         assert record.partition is not None
@@ -168,19 +182,25 @@ def rows(kafka: LocalKafka, topic: str) -> Mapping[int, list[Row]]:
 
 def batches(kafka: LocalKafka, topic: str, partitions: int = 1) -> list[Batch]:
     """Read the heads of a topic's batches as the broker keeps them, aborted ones and markers too."""
-    found: list[Batch] = []
+    return [_head(data) for partition in range(partitions) for data in raw_batches(kafka, topic, partition)]
+
+
+def raw_batches(kafka: LocalKafka, topic: str, partition: int) -> list[bytes]:
+    """Read a partition's batches as the broker keeps them."""
+    found: list[bytes] = []
+    offset, end = 0, 1
     with _network(kafka) as network:
-        for partition in range(partitions):
-            offset, end = 0, 1
-            # One answer has one segment's batches at most.
-            while offset < end:
-                request = _fetch(topic, partition, offset)
-                answer: Any = network.call(request, node_id=kafka.leader(topic, partition))
-                fetched = answer.responses[0].partitions[0]
-                end = fetched.high_watermark
-                for following, batch in _heads(bytes(fetched.records or b"")):
-                    found.append(batch)
-                    offset = following
+        # One answer has one segment's batches at most.
+        while offset < end:
+            request = _fetch(topic, partition, offset)
+            answer: Any = network.call(request, node_id=kafka.leader(topic, partition))
+            fetched = answer.responses[0].partitions[0]
+            end, data = fetched.high_watermark, bytes(fetched.records or b"")
+            while data:
+                first, length, _, _, _, _, last_delta, _, _, _ = _BATCH_HEAD.unpack_from(data)
+                found.append(data[: _LENGTH_BEGINS + length])
+                data = data[_LENGTH_BEGINS + length :]
+                offset = first + last_delta + 1
     return found
 
 
@@ -214,18 +234,12 @@ def _fetch(topic: str, partition: int, offset: int) -> FetchRequest:
     )
 
 
-def _heads(data: bytes) -> Iterator[tuple[int, Batch]]:
-    """Yield each batch with the offset behind it."""
-    begin = 0
-    while begin < len(data):
-        head = _BATCH_HEAD.unpack_from(data, begin)
-        first, length, _, magic, _, attributes, last_delta, _, _, producer = head
-        assert magic == 2
-        batch = Batch(
-            _COMPRESSIONS[attributes & 7],
-            is_idempotent=producer >= 0,
-            is_transactional=bool(attributes & 16),
-            is_control=bool(attributes & 32),
-        )
-        yield first + last_delta + 1, batch
-        begin += _LENGTH_BEGINS + length
+def _head(data: bytes) -> Batch:
+    _, _, _, magic, _, attributes, _, _, _, producer = _BATCH_HEAD.unpack_from(data)
+    assert magic == 2
+    return Batch(
+        _COMPRESSIONS[attributes & 7],
+        is_idempotent=producer >= 0,
+        is_transactional=bool(attributes & 16),
+        is_control=bool(attributes & 32),
+    )

@@ -20,6 +20,7 @@ from headrace.testing.local_kafka_java import JavaRecord
 from tests.kafka.both_sides import (
     JavaApplications,
     Row,
+    await_markers,
     internal_topics,
     java_applications,
     kafka_log,
@@ -107,7 +108,10 @@ class Sides:
     def begin_java(
         self, application: str, source: str, state_dir: str = "java", *, count: int = PART, pause_ms: int = 0
     ) -> int:
-        where = (str(self._state_dir / state_dir), source, application)
+        directory = self._state_dir / state_dir
+        # Two that are started at once both try to make it, and one fails.
+        directory.mkdir(exist_ok=True)
+        where = (str(directory), source, application)
         return self._java.begin("moving", application, self._guarantee, *where, str(count), str(pause_ms))
 
     def headrace(self, application: str, source: str, *, count: int = PART, pause_ms: int = 0) -> None:
@@ -206,7 +210,7 @@ def committed(kafka: LocalKafka, application: str, source: str) -> list[Committe
     places = [TopicPartition(source, number) for number in range(PARTITIONS)]
     with kafka_log(kafka) as log:
         found = log.committed(application, places)
-    return [found[place] for place in places]
+    return [found.get(place, CommittedOffset(0)) for place in places]
 
 
 def repartition_times(kafka: LocalKafka, application: str) -> list[int]:
@@ -215,6 +219,7 @@ def repartition_times(kafka: LocalKafka, application: str) -> list[int]:
     Its offsets differ by the markers of transactions: how many there are is a matter of time.
     """
     topic = f"{application}-kinds-repartition"
+    await_markers(kafka, topic)
     last: dict[int | None, int] = {each.partition: each.offset for each in kafka.consume_with_java(topic)}
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     with kafka_log(kafka) as log:

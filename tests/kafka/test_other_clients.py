@@ -1,7 +1,7 @@
-"""librdkafka and kafka-python on one broker with us: we read what they write, and they read what we write.
+"""Other clients on one broker with us: we read what librdkafka and kafka-python write, and they what we write.
 
-Java's clients are in test_reader.py and test_writer_broker.py. kafka-python compresses by gzip only, unless libraries
-are installed that nothing else of ours wants.
+What Java's clients read and write is in test_reader.py and test_writer_broker.py. kafka-python compresses by gzip only,
+unless libraries are installed that nothing else of ours wants.
 """
 
 import contextlib
@@ -17,7 +17,8 @@ from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.testing import LocalKafka
-from tests.kafka.both_sides import Batch, Row, batches, kafka_log
+from headrace.testing.local_kafka_java import JavaRecord
+from tests.kafka.both_sides import Batch, Row, await_markers, batches, kafka_log, raw_batches
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
@@ -236,8 +237,27 @@ def test_what_is_written_is_read_by_other_clients(
     assert case.client.read(broker, topic) == {PLAIN: COMMITTED, TRANSACTIONAL: COMMITTED + LATER}
 
 
+def test_the_writer_s_batch_is_byte_for_byte_that_of_java_s_producer(
+    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str]
+) -> None:
+    topic = new_topic(2, KEPT)
+    records = [JavaRecord(row.key, row.value, tuple(row.headers), row.timestamp, 0) for row in COMMITTED]
+    one_batch = {"linger.ms": "10000", "batch.size": "1000000"}
+    broker.produce_with_java(topic, records, transactional_id=unique("java"), config=one_batch)
+    with kafka_log(broker) as log, contextlib.closing(log.writer("group", unique("headrace"))) as writer:
+        writer.append(topic, 1, columns(COMMITTED))
+        writer.commit({})
+    theirs, ours = (raw_batches(broker, topic, partition)[0] for partition in (0, 1))
+    assert len(theirs) > 100_000
+    # Without the checksum, and the producer's id.
+    assert ours[:17] == theirs[:17]
+    assert ours[21:43] == theirs[21:43]
+    assert ours[51:] == theirs[51:]
+
+
 def is_written(kafka: LocalKafka, topic: str, compression: str) -> None:
     """See to it that a topic has what `Client.write` says, in such batches, the aborted records and markers too."""
+    await_markers(kafka, topic)
     assert set(batches(kafka, topic, 2)) == {
         Batch(compression, is_idempotent=True, is_transactional=False, is_control=False),
         Batch(compression, is_idempotent=True, is_transactional=True, is_control=False),
