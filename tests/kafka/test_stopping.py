@@ -107,12 +107,12 @@ def test_application_says_what_it_waits_for_and_goes_on_when_it_is_there(
     streams.wait_running("15s")
     assert not streams.trouble
     with _away(proxy):
-        _wait_until(lambda: (streams.trouble or "").startswith(f"broker 0 at {proxy.address}: "))
+        _wait_until(lambda: proxy.address in (streams.trouble or ""))
         proxied.produce_with_java(source, [JavaRecord(value=b"a")])
     assert _values(proxied, target, 1) == [b"a"]
     _wait_until(lambda: not streams.trouble)
     told = [record.getMessage() for record in caplog.records if record.name == "headrace.brokers"]
-    assert told[0].startswith(f"reading waits: broker 0 at {proxy.address}: ")
+    assert told[0].startswith("reading waits: ")
     assert told[1].startswith("reading goes on, after ")
     assert _close(streams) < 5
 
