@@ -14,7 +14,7 @@ import pytest
 from headrace.base.errors import ConfigError
 from headrace.kafka.jaas import parse_jaas
 from headrace.kafka.network_error import NetworkError
-from headrace.kafka.oauth import token_source
+from headrace.kafka.oauth import token_source, unsigned_token
 from headrace.kafka.options import OPTIONS, ConnectionSettings, KafkaOptions
 from headrace.kafka.security import Security
 
@@ -301,3 +301,12 @@ def test_a_development_token_is_unsigned() -> None:
     assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": "none"}
     assert json.loads(base64.urlsafe_b64decode(body + "=="))["sub"] == "alice"
     assert signature == ""
+
+
+def test_an_unsigned_token_is_never_issued_later_than_the_brokers_now() -> None:
+    body = unsigned_token({"sub": "alice"}, 1_700_000_000.9996).split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(body + "==")) == {
+        "sub": "alice",
+        "iat": 1_700_000_000,
+        "exp": 1_700_003_600,
+    }

@@ -63,7 +63,8 @@ def token_source(settings: ConnectionSettings, jaas: Jaas | None) -> Callable[[]
 
 def unsigned_token(claims: Mapping[str, str], now_s: float) -> str:
     """Make a token that nobody signed, which brokers take in development only. Source: KIP-255."""
-    body = {**claims, "iat": now_s, "exp": now_s + _UNSIGNED_S}
+    # Whole seconds: a broker's clock has no fractions of a ms, and a token that is issued later than now is refused.
+    body = {**claims, "iat": int(now_s), "exp": int(now_s) + _UNSIGNED_S}
     return f"{_encoded({'alg': 'none'})}.{_encoded(body)}."
 
 
