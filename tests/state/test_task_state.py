@@ -13,6 +13,7 @@ import pytest
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.serde.serde import Serde
+from headrace.state.buffer.window_key import changelog_suffix
 from headrace.state.port import Position
 from headrace.state.restore import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
@@ -281,6 +282,20 @@ def test_range_query_in_the_middle_of_a_flush_sees_windows_that_are_leaving_the_
     watched.watch = lambda: seen.append([value for _, value in reader.range("a")])
     stores.state.flush()
     assert seen == [[2, 3]] * 2
+
+
+@pytest.mark.parametrize("count", [19_999, 20_000, 20_001, 40_000])
+def test_windows_are_found_after_a_restore_of_any_length(open_stores: OpenStores, count: int) -> None:
+    """Rows are written 20,000 at a time; a restore may end with the last of them."""
+    stores = open_stores(store_spec("store", "window", retention_ms=1_000_000))
+    records = [(b"%d" % number + changelog_suffix(70_000, 0), b"\0" * 8, 1, ()) for number in range(count)]
+    stores.restore("store", records)
+    stores.state.restored("store", Position(count, "id"))
+    assert stores.only.get(b"0", 70_000) is not None
+    assert stores.only.entry_row(b"0", 70_000) is not None
+    position = stores.state.positions()["store"]
+    assert position is not None
+    assert position.stream_time == 70_000
 
 
 GOOD = Position(10, "id", written_ms=1_000, mark="mark")
