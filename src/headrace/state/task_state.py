@@ -164,7 +164,8 @@ class TaskState:
         The position needs an offset, the topic's id and, if there are any, inputs.
         """
         restore = self._restores.pop(name, None)
-        if restore is None:  # not: if it is empty; its rows may all be written, and it knows their stream time
+        # Not `or`: one without rows has written them all, and knows their stream time.
+        if restore is None:
             restore = self._new_restore(name)
         stamped = self._stamped(name, position, restore.stream_time, restore.sequence)
         self._databases[name].write([(name, restore.take())], {name: stamped})
