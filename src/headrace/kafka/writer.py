@@ -34,7 +34,7 @@ from headrace.kafka.transaction_wire import has_newest_protocol
 from headrace.kafka.waiting import Waiting
 from headrace.kafka.writer_errors import error_of
 from headrace.kafka.writer_topics import WriterTopics
-from headrace.log.admission import check_columns
+from headrace.log.admission import check_columns, check_types
 from headrace.log.port import CommittedOffset, TopicInfo
 
 __all__ = ["KafkaWriter"]
@@ -154,13 +154,19 @@ class KafkaWriter:
         """
         self._check_usable("append")
         known = self._topics.find("append to", topic, partition)
-        check_columns(topic, known.policy, columns)
+        check_columns(topic, known.policy, columns, is_to_be_encoded=True)
         if not columns:
             return
         self._settle()
         self._raise_if_failed()
-        for data, count in self._encode(TopicPartition(topic, partition), columns, known.batch_bytes_max):
-            self._produce.append(TopicPartition(topic, partition), data, count)
+        place = TopicPartition(topic, partition)
+        try:
+            batches = self._encode(place, columns, known.batch_bytes_max)
+        except TypeError:
+            check_types(topic, columns)
+            raise
+        for data, count in batches:
+            self._produce.append(place, data, count)
             self._pending_bytes += len(data)
         self._wire.turn(0)
         if self._produce.queued_bytes > _QUEUED_BYTES_MAX:
