@@ -44,6 +44,10 @@ class Picker:
             behind = fetcher.time_of_lacking(tasks, clock)
         return picked
 
+    def is_ready(self, task: Task) -> bool:
+        """Whether a task may go on though some of its inputs have run out of records."""
+        return self._fetcher.is_processable(task, self._idle_max_ms, self._clock)
+
     def _oldest(self, tasks: Collection[Task], behind: int) -> tuple[Task, int] | None:
         """`behind` stands for the heads that are still to be fetched."""
         best: Task | None = None
@@ -52,7 +56,7 @@ class Picker:
             if not task.is_running:
                 continue
             head = task.head_timestamp
-            if head is None or not self._fetcher.is_processable(task, self._idle_max_ms, self._clock):
+            if head is None or not self.is_ready(task):
                 continue
             if best is None or head < oldest:
                 best, oldest, following = task, head, min(following, oldest)

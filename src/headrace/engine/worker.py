@@ -327,9 +327,7 @@ class Worker:
             head = task.head_timestamp
             if self._commit_each_stretch or head is None or head > until or now >= deadline:
                 break
-            if (
-                task.context.commit_requested or len(task.queues) > 1
-            ):  # several inputs: ask again who is ready
+            if task.context.commit_requested or not self._picker.is_ready(task):
                 break
         self._factory.collector.drain(self._writer, everything=False)
         return taken > 0

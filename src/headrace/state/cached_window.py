@@ -180,19 +180,18 @@ class CachedWindow(RecordCache[_Key]):
                 if not start <= timestamp < end:
                     start = timestamp - timestamp % size_ms
                     end = start + size_ms
-                    find = self._windows.get(start, _NOTHING).get
+                    # A window that is open stays so while records of no other one come.
+                    is_open = (
+                        end > stream_time.ms - grace_ms and start > self.observed_stream_time - retention_ms
+                    )
+                    find = (self._windows.get(start, _NOTHING) if is_open else _NOTHING).get
                 entry = None
                 if key is not None:
                     try:
                         entry = find(serialize(key))
                     except Exception:
                         entry = None  # `otherwise` fails on it as well, and tells the handler
-                if (
-                    entry is None
-                    or entry.row is None
-                    or end <= stream_time.ms - grace_ms
-                    or start <= self.observed_stream_time - retention_ms
-                ):
+                if entry is None or entry.row is None:
                     end = -1  # what `otherwise` puts may be the first of its window
                     context.offset, self._moves = offset, moves
                     otherwise(key, value, timestamp, headers)
