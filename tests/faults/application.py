@@ -96,7 +96,13 @@ def main() -> None:
     worker = Worker(
         build(),
         log,
-        EngineOptions.of({"commit.interval.ms": 20}),
+        EngineOptions.of(
+            {
+                "commit.interval.ms": 20,
+                # The records are of 1970: a broker would delete the windows within a minute.
+                "windowstore.changelog.additional.retention.ms": 100 * 365 * 86_400_000,
+            }
+        ),
         application_id=APPLICATION_ID,
         state_dir=arguments.folder / "state",
         clock=SystemClock(),
