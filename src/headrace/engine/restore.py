@@ -23,6 +23,9 @@ _log = logging.getLogger("headrace.restore")
 #: Kafka's default of a topic's `delete.retention.ms`: how long a tombstone can be counted on.
 _TOMBSTONES_LIVE_MS = 24 * 60 * 60 * 1000
 
+#: A restore that gets no further says so after this long, and again: longer than transactions of instances that died.
+_STUCK_SECONDS = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class RestoreProgress:
@@ -44,6 +47,8 @@ class _Following:
     end: int
     is_full: bool
     check: Callable[[Chunk], Chunk] | None
+    moved: float  # when the reader's position last moved (seconds)
+    position: int = -1
     restored: int = 0
     is_done: bool = False
 
@@ -112,7 +117,7 @@ class Restoration:
                 end = min(committed.get(partition, begin), end)
             start, is_full = self._start(spec.name, positions.get(spec.name), topics[topic], begin, end)
             check = self._checker(spec.key, spec.value, partition) if spec.source_topic is not None else None
-            following = _Following(spec.name, topics[topic].id, end, is_full, check)
+            following = _Following(spec.name, topics[topic].id, end, is_full, check, self._started)
             self._following[partition] = following
             if start >= end:
                 following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
@@ -208,8 +213,21 @@ class Restoration:
     def look(self) -> None:
         """Finish the stores whose changelog's end the reader has reached."""
         for partition, following in self._following.items():
-            if not following.is_done and self._reader.position(partition) >= following.end:
+            if following.is_done:
+                continue
+            position = self._reader.position(partition)
+            if position >= following.end:
                 self._finish(partition, following, following.end)
+            elif position != following.position:
+                following.position, following.moved = position, self._seconds()
+            elif self._seconds() - following.moved > _STUCK_SECONDS:
+                following.moved = self._seconds()
+                _log.warning(
+                    "task %s: the restore of store '%s' waits at offset %d of %s, which ends at %d. Unless no broker "
+                    "answers, a transaction is open there: brokers end it after its transaction.timeout.ms. One that "
+                    "never ends is found by `kafka-transactions.sh find-hanging`",
+                    self._task.id, following.store, position, partition, following.end,
+                )  # fmt: skip
 
     def start_again(self, partition: TopicPartition, begin: int) -> None:
         """Rebuild a store from its changelog's start: what was to be read has been deleted meanwhile."""
