@@ -85,7 +85,7 @@ def source_of(steps: Sequence[FusedStep]) -> str:
         lines.append("    for key, value in zip(stretch.keys, stretch.values):")
     lines.append("        try:")
     for at, step in enumerate(steps):
-        lines += [f"            # {step.node}", f"            at = {at}"]
+        lines += [f"            # {step.node!r}", f"            at = {at}"]
         lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT))
     lines += [
         "        except Exception as error:",
