@@ -30,24 +30,6 @@ class StreamTableJoin:
         get, joiner, with_key, left = self._getter.compile(wiring), self._joiner, self._with_key, self._left
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
 
-        def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            if value is None or (key is None and not left):
-                drop("null join key or value")
-                return
-            try:
-                row = None if key is None else get(key)
-                if row is None:
-                    if not left:
-                        return
-                    other = None
-                else:
-                    other = row[0]
-                result = joiner(key, value, other) if with_key else joiner(value, other)
-            except Exception as error:
-                failed(error, key, value, timestamp, headers)
-                return
-            forward(key, result, timestamp, headers)
-
         def join(key: Any, value: Any) -> Any:
             if value is None or (key is None and not left):
                 drop("null join key or value")
@@ -57,6 +39,15 @@ class StreamTableJoin:
                 return MISSING
             other = None if row is None else row[0]
             return joiner(key, value, other) if with_key else joiner(value, other)
+
+        def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            try:
+                result = join(key, value)
+            except Exception as error:
+                failed(error, key, value, timestamp, headers)
+                return
+            if result is not MISSING:
+                forward(key, result, timestamp, headers)
 
         wiring.take_step(Step.JOIN, join)
         return run
