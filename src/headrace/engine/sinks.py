@@ -106,17 +106,25 @@ def _stretch_to_topic(
     ]
     partition_of = collector.partition_of
 
+    def one_by_one(stretch: Stretch) -> None:
+        for key, value, timestamp, headers, context.offset in stretch.records():
+            run(key, value, timestamp, headers)
+
+    def is_refused(keys: list[bytes | None], values: list[bytes | None]) -> bool:
+        """Whether the topic may refuse one of them: it has no key, or is large."""
+        if needs_keys and None in keys:
+            return True
+        return is_limited and max(map(len, filter(None, values)), default=0) > value_bytes_max
+
     def together(stretch: Stretch) -> None:
         try:
-            if needs_keys and None in stretch.keys:
-                raise ProductionError("a record has no key")  # and `run` says so in full
             keys = [None if key is None else serialize_key(key) for key in stretch.keys]
             values = [None if value is None else serialize_value(value) for value in stretch.values]
-            if is_limited and max(map(len, filter(None, values)), default=0) > value_bytes_max:
-                raise ProductionError("a record may be too large")
         except Exception:  # found again by `run`, whose handler decides
-            for key, value, timestamp, headers, context.offset in stretch.records():
-                run(key, value, timestamp, headers)
+            one_by_one(stretch)
+            return
+        if is_refused(keys, values):
+            one_by_one(stretch)
             return
         if count == 1:
             columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
