@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import Log
 
-__all__ = ["Site"]
+__all__ = ["Site", "two_sites"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,19 @@ class Site:
     def transactional_id(self) -> str | None:
         """The id of the application's transactions."""
         return "faults-1" if self.is_exactly_once else None
+
+
+def two_sites(
+    folder: Path,
+    servers: str,
+    *,
+    is_exactly_once: bool = True,
+    properties: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Site, Site]:
+    """Make two places for one application on one cluster, each with a folder, so with state, of its own."""
+
+    def site(name: str) -> Site:
+        (folder / name).mkdir()
+        return Site(folder / name, servers, is_exactly_once, properties)
+
+    return site("first"), site("second")

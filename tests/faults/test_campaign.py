@@ -15,7 +15,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults import plain
-from tests.faults.site import Site
+from tests.faults.site import two_sites
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
 
@@ -32,9 +32,7 @@ class Campaign:
     def __init__(self, folder: Path, kafka: LocalKafka, dice: random.Random) -> None:
         self.dice = dice
         self.kafka = kafka
-        self.sites = [Site(folder / name, kafka.bootstrap_servers, properties=PROPERTIES) for name in "ab"]
-        for site in self.sites:
-            site.folder.mkdir()
+        self.sites = two_sites(folder, kafka.bootstrap_servers, properties=PROPERTIES)
         self.active = 0
         self.process: subprocess.Popen[str] | None = None
 

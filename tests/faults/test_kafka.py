@@ -11,7 +11,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults import plain
-from tests.faults.site import Site
+from tests.faults.site import Site, two_sites
 from tests.kafka.proxy import Proxy
 
 #: Requests of the protocol, by their keys.
@@ -40,10 +40,7 @@ def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: Lo
 
 
 def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, kafka: LocalKafka) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for folder in folders:
-        folder.mkdir()
-    first, second = (Site(folder, kafka.bootstrap_servers) for folder in folders)
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers)
     feed = plain.Feed(first, seed=6)
     feed.write(20_000)
     older = plain.start(first)
@@ -62,10 +59,7 @@ def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, 
 
 
 def test_second_self_stops_the_first_at_least_once_too(tmp_path: Path, kafka: LocalKafka) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for folder in folders:
-        folder.mkdir()
-    first, second = (Site(folder, kafka.bootstrap_servers, is_exactly_once=False) for folder in folders)
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers, is_exactly_once=False)
     feed = plain.Feed(first, seed=13)
     feed.write(2_000)
     older = plain.start(first)
@@ -92,10 +86,7 @@ def test_second_self_stops_the_first_at_least_once_too(tmp_path: Path, kafka: Lo
 def test_self_that_slept_while_another_took_over_writes_nothing_more(
     tmp_path: Path, kafka: LocalKafka
 ) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for folder in folders:
-        folder.mkdir()
-    first, second = (Site(folder, kafka.bootstrap_servers) for folder in folders)
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers)
     feed = plain.Feed(first, seed=12)
     feed.write(40_000)
     older = plain.start(first)
