@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from headrace.kafka.codec import Codec, load
+from headrace.kafka.batch.codec import Codec, load
 
 #: One produce batch below Kafka's limit of 1 MB, at 119 bytes a record on the wire.
 RECORDS = 6000

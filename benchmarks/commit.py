@@ -10,9 +10,9 @@ import time
 
 from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
-from headrace.kafka.codec import chosen
+from headrace.kafka.batch.codec import chosen
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
-from headrace.kafka.writer import KafkaWriter
+from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.port import CommittedOffset, TopicInfo
 from headrace.testing import LocalKafka
 

@@ -14,9 +14,9 @@ from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.kafka import codec
 from headrace.kafka.error_codes import ErrorCode
-from headrace.kafka.network import Network
+from headrace.kafka.fetch.reader import KafkaReader
+from headrace.kafka.net.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
-from headrace.kafka.reader import KafkaReader
 from headrace.testing import LocalKafka
 
 _TOPIC = "in"

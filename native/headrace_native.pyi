@@ -1,4 +1,4 @@
-"""Kafka's record batches (format 2) to and from columns. `headrace.kafka.codec` says what the functions promise."""
+"""Kafka's record batches (format 2) to and from columns. `headrace.kafka.batch.codec` says what they promise."""
 
 from collections.abc import Sequence
 

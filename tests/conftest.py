@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from headrace.testing import LocalKafka
-from tests.kafka.proxy import Proxy
+from tests.kafka.broker.proxy import Proxy
 
 
 @pytest.fixture(scope="session")

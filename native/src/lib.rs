@@ -1,5 +1,5 @@
-//! The compiled record batch codec of headrace. `headrace.kafka.codec` says what the functions promise; its pure-Python twin is
-//! `headrace.kafka.record_decoding` and `record_encoding`, and both are tested against each other.
+//! The compiled record batch codec of headrace. `headrace.kafka.batch.codec` says what the functions promise; its pure-Python twin is
+//! `headrace.kafka.batch.decoding` and `encoding`, and both are tested against each other.
 
 mod batch;
 mod columns;

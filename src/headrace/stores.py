@@ -13,7 +13,7 @@ from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
-from headrace.state.typed import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
+from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 
 __all__ = [
     "Engine",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.testing.local_kafka_settings import free_ports
+from headrace.testing.local_kafka.settings import free_ports
 from tests.cli.conftest import Command, Process
 
 pytestmark = [pytest.mark.broker, pytest.mark.process]

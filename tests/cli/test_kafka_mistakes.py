@@ -12,12 +12,12 @@ import pytest
 from kafka.protocol.sasl import SaslHandshakeResponse
 
 from headrace.testing import LocalKafka
-from headrace.testing.local_kafka_java import JavaRecord
-from headrace.testing.local_kafka_security import make_certificates
+from headrace.testing.local_kafka.java import JavaRecord
+from headrace.testing.local_kafka.security import make_certificates
 from tests.cli.conftest import Command, Process
-from tests.kafka.acls import Operation, Resource, allow
-from tests.kafka.proxy import Proxy
-from tests.kafka.servers import answer, closed_port, read_frame, serving, versions
+from tests.kafka.broker.acls import Operation, Resource, allow
+from tests.kafka.broker.proxy import Proxy
+from tests.kafka.net.servers import answer, closed_port, read_frame, serving, versions
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
 

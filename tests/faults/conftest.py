@@ -7,7 +7,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults.site import Site
-from tests.kafka.proxy import Proxy
+from tests.kafka.broker.proxy import Proxy
 
 
 @pytest.fixture

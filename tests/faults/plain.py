@@ -14,7 +14,7 @@ from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.port import TopicSpec
-from headrace.state.typed import typed
+from headrace.state.typed_stores import typed
 from tests.faults import application
 from tests.faults.site import Site
 

@@ -12,7 +12,7 @@ import pytest
 from headrace.testing import LocalKafka
 from tests.faults import plain
 from tests.faults.site import Site, two_sites
-from tests.kafka.proxy import Proxy
+from tests.kafka.broker.proxy import Proxy
 
 #: Requests of the protocol, by their keys.
 PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3, 22, 26, 28

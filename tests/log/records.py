@@ -76,7 +76,7 @@ def commit(
     """Commit, and wait until everybody sees it; return the positions behind the last records."""
     ends = writer.commit(offsets or {})
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while any(end < ends[place] for place, end in log.end_offsets(ends).items()):
+    while any(end < ends[topic_partition] for topic_partition, end in log.end_offsets(ends).items()):
         assert time.monotonic() < deadline, f"what was committed up to {ends} is not seen"
     return ends
 
@@ -99,31 +99,37 @@ def drain(reader: Reader) -> list[Row]:
     return found
 
 
-def polls(log: Log, reader: Reader, *places: TopicPartition) -> list[list[Chunk]]:
+def polls(log: Log, reader: Reader, *topic_partitions: TopicPartition) -> list[list[Chunk]]:
     """Read these partitions to the ends that they have now; return what each poll gave."""
-    ends = log.end_offsets(places)
+    ends = log.end_offsets(topic_partitions)
     deadline = time.monotonic() + PATIENCE_SECONDS
     found: list[list[Chunk]] = []
-    while any(reader.position(place) < end for place, end in ends.items()):
+    while any(reader.position(topic_partition) < end for topic_partition, end in ends.items()):
         assert time.monotonic() < deadline, f"{ends} are not reached"
         found.append(reader.poll(20))
     return found
 
 
-def read_on(log: Log, reader: Reader, *places: TopicPartition) -> list[Row]:
+def read_on(log: Log, reader: Reader, *topic_partitions: TopicPartition) -> list[Row]:
     """Read these partitions to the ends that they have now."""
-    return [row for chunks in polls(log, reader, *places) for row in rows(chunks)]
+    return [row for chunks in polls(log, reader, *topic_partitions) for row in rows(chunks)]
 
 
 def read(
     log: Log, topic: str, partition: int = 0, position: int | None = None
 ) -> list[tuple[int, bytes | None]]:
     """Read a partition to its end, as (offset, value); from its start unless told."""
-    place = TopicPartition(topic, partition)
+    topic_partition = TopicPartition(topic, partition)
     reader = log.reader()
     try:
-        reader.assign({place: log.beginning_offsets([place])[place] if position is None else position})
-        return [(record[2], record[4]) for record in read_on(log, reader, place)]
+        reader.assign(
+            {
+                topic_partition: log.beginning_offsets([topic_partition])[topic_partition]
+                if position is None
+                else position
+            }
+        )
+        return [(record[2], record[4]) for record in read_on(log, reader, topic_partition)]
     finally:
         reader.close()
 

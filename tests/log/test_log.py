@@ -391,10 +391,10 @@ def test_partitions_take_turns_when_a_poll_cannot_serve_all(log: Log) -> None:
     for partition in range(8):
         for _ in range(4):
             write(log, "a", columns_of([(b"k", bytes(1_100_000))]), partition)
-    places = [TopicPartition("a", partition) for partition in range(8)]
+    topic_partitions = [TopicPartition("a", partition) for partition in range(8)]
     reader = log.reader()
-    reader.assign(dict.fromkeys(places, 0))
-    chunks = [chunk for polled in polls(log, reader, *places) for chunk in polled]
+    reader.assign(dict.fromkeys(topic_partitions, 0))
+    chunks = [chunk for polled in polls(log, reader, *topic_partitions) for chunk in polled]
     assert sorted(chunk.partition for chunk in chunks[:8]) == [0, 1, 2, 3, 4, 5, 6, 7]
     assert sum(map(len, chunks)) == 32
 
@@ -423,10 +423,10 @@ def test_poll_returns_a_few_mebibytes_at_most(log: Log) -> None:
     for partition in range(8):
         write(log, "a", columns_of([(b"k", bytes(900_000))]), partition)
         write(log, "a", columns_of([(b"k", bytes(900_000))]), partition)
-    places = [TopicPartition("a", partition) for partition in range(8)]
+    topic_partitions = [TopicPartition("a", partition) for partition in range(8)]
     reader = log.reader()
-    reader.assign(dict.fromkeys(places, 0))
-    sizes = [sum(chunk.size_bytes for chunk in chunks) for chunks in polls(log, reader, *places)]
+    reader.assign(dict.fromkeys(topic_partitions, 0))
+    sizes = [sum(chunk.size_bytes for chunk in chunks) for chunks in polls(log, reader, *topic_partitions)]
     assert sum(sizes) > 14_000_000
     assert max(sizes) < 7_000_000
 

@@ -12,7 +12,7 @@ from headrace.serde.serde import Serde
 from headrace.serde.structured import json
 from headrace.state.cache import CacheBudget
 from headrace.state.port import Position
-from headrace.state.restore import must_rebuild
+from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import Engine, Kind, StoreSpec

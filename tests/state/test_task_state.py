@@ -15,7 +15,7 @@ from headrace.base.records import Headers
 from headrace.serde.serde import Serde
 from headrace.state.buffer.window_key import changelog_suffix
 from headrace.state.port import Position
-from headrace.state.restore import must_rebuild
+from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from tests.state.stores import DAY_MS, Stores, store_spec

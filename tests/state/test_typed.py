@@ -9,7 +9,7 @@ from headrace import stores as public
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.serde.primitives import int64, string
-from headrace.state.typed import KeyValueStore, WindowStore, typed
+from headrace.state.typed_stores import KeyValueStore, WindowStore, typed
 from tests.state.stores import Stores, store_spec
 
 OpenStores = Callable[..., Stores]

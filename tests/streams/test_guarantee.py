@@ -8,7 +8,7 @@ import headrace as hr
 from headrace.base.errors import ConfigError
 from headrace.streams.config import Config, Layer
 from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
-from headrace.streams.logs import LogPlace, place_of
+from headrace.streams.logs import LogAddress, address_of
 
 KAFKA = {"application.id": "shop", "bootstrap.servers": "one:9092,two:9092"}
 
@@ -18,21 +18,21 @@ def config(**values: object) -> Config:
 
 
 def test_brokers_are_named_as_they_are_written() -> None:
-    assert place_of(config()) == LogPlace(servers="one:9092,two:9092")
-    assert str(place_of(config())) == "Kafka at one:9092,two:9092"
+    assert address_of(config()) == LogAddress(servers="one:9092,two:9092")
+    assert str(address_of(config())) == "Kafka at one:9092,two:9092"
 
 
 def test_log_of_the_higher_layer_wins() -> None:
     production = hr.Config().with_values(KAFKA, Layer.FILE)
     by_flag = production.with_values({"embedded.path": "mine.db"}, Layer.FLAG)
-    assert place_of(by_flag) == LogPlace(path=Path("mine.db"))
+    assert address_of(by_flag) == LogAddress(path=Path("mine.db"))
     by_code = production.with_values({"embedded.path": "mine.db"}, Layer.CODE)
-    assert place_of(by_code) == LogPlace(servers="one:9092,two:9092")
+    assert address_of(by_code) == LogAddress(servers="one:9092,two:9092")
 
 
 def test_two_logs_of_one_layer_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"two logs are named, embedded\.path \(a\.db\)"):
-        place_of(config(embedded_path="a.db"))
+        address_of(config(embedded_path="a.db"))
 
 
 def test_exactly_once_has_a_transactional_id_and_at_least_once_has_none() -> None:

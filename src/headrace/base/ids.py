@@ -14,6 +14,10 @@ class TopicPartition(NamedTuple):
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}"
 
+    def in_words(self) -> str:
+        """Name both parts, for a message in which `topic-0` could be taken for a topic."""
+        return f"partition {self.partition} of topic {self.topic!r}"
+
 
 class TaskId(NamedTuple):
     """A sub-topology at one partition; prints as `<sub-topology>_<partition>`, Kafka Streams' form."""

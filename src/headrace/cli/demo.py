@@ -38,7 +38,7 @@ def command(path: str, flights_max: int | None, local_kafka: bool, **options: An
     config = settings.config(None)
     with ExitStack() as running:
         if local_kafka:
-            from headrace.testing.local_kafka import LocalKafka
+            from headrace.testing.local_kafka.cluster import LocalKafka
 
             reason = LocalKafka.unavailable()
             if reason is not None:

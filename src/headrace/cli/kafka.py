@@ -6,9 +6,9 @@ import click
 
 from headrace.base.errors import ConfigError, LogError
 from headrace.streams.signals import StopSignals
-from headrace.testing.local_kafka import LocalKafka
-from headrace.testing.local_kafka_jars import KAFKA_VERSION, are_fetched
-from headrace.testing.local_kafka_node import end_of_log
+from headrace.testing.local_kafka.cluster import LocalKafka
+from headrace.testing.local_kafka.jars import KAFKA_VERSION, are_fetched
+from headrace.testing.local_kafka.node import end_of_log
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ from headrace.cli.settings import looked_at, property_options, settings_of
 from headrace.cli.target import Target, load
 from headrace.log.port import Log
 from headrace.streams.config import Config, Layer
-from headrace.streams.logs import open_log, place_of
+from headrace.streams.logs import address_of, open_log
 from headrace.streams.options import APPLICATION_ID
 
 __all__ = ["Looked", "look_options", "looked_of"]
@@ -38,7 +38,7 @@ class Looked:
             LogError: the brokers cannot be reached.
         """
         config = self._looked_at()
-        path = place_of(config).path
+        path = address_of(config).path
         if path is not None and not path.exists():
             raise ConfigError(
                 f"there is no embedded log {str(path)!r}: start the application, or give --embedded PATH"
@@ -53,7 +53,7 @@ class Looked:
             LogError: the brokers cannot be reached.
         """
         config = self._looked_at()
-        path = place_of(config).path
+        path = address_of(config).path
         if path is not None and not path.absolute().parent.is_dir():
             raise ConfigError(
                 f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"

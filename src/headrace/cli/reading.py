@@ -7,7 +7,7 @@ from headrace.base.columns import Chunk
 from headrace.base.ids import TopicPartition
 from headrace.cli.formats import Format
 from headrace.cli.lines import write_chunk
-from headrace.cli.places import First
+from headrace.cli.read_start import First
 from headrace.log.port import Log
 
 __all__ = ["read_topic"]

@@ -9,7 +9,7 @@ from headrace.cli.serving import quiet_end, serve
 from headrace.cli.settings import property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import load
-from headrace.streams.logs import place_of
+from headrace.streams.logs import address_of
 from headrace.streams.streams import Streams
 
 __all__ = ["command"]
@@ -28,15 +28,15 @@ def command(target: str, quiet: bool, **options: Any) -> None:
     settings = settings_of(options)
     # What was asked for is checked before anybody's code runs.
     config = settings.config(None)
-    place = place_of(config)
-    if place.path is not None and not place.path.absolute().parent.is_dir():
+    address = address_of(config)
+    if address.path is not None and not address.path.absolute().parent.is_dir():
         raise ConfigError(
-            f"there is no directory {str(place.path.parent)!r} for the embedded log: make it, or name another path"
+            f"there is no directory {str(address.path.parent)!r} for the embedded log: make it, or name another path"
         )
     found = load(target)
     streams = Streams(found.topology, settings.config(found.module))
     quiet_end()
-    started = f"headrace: application {streams.application_id!r} on {place}"
+    started = f"headrace: application {streams.application_id!r} on {address}"
     serve(streams, StatusLine(is_quiet=quiet), started=started)
     if not quiet:
         click.echo("headrace: stopped", err=True)

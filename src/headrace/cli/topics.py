@@ -15,7 +15,7 @@ from headrace.base.errors import ConfigError, LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.cli.lines import LineError
 from headrace.cli.opening import look_options, looked_of
-from headrace.cli.places import First, first_of
+from headrace.cli.read_start import First, first_of
 from headrace.cli.reading import read_topic
 from headrace.cli.serdes import format_options, topic_formats
 from headrace.cli.writing import LineWriter

@@ -13,7 +13,7 @@ from headrace.demo.data import data_directory, load, make_topics
 from headrace.demo.flights import DEAD_LETTERS, build, set_aside
 from headrace.demo.report import print_report
 from headrace.log.port import Log
-from headrace.streams.logs import open_log, place_of
+from headrace.streams.logs import address_of, open_log
 
 __all__ = ["APPLICATION_ID", "application", "configured", "run"]
 
@@ -97,7 +97,7 @@ def run(
     status = streams.status()
     _print_speed(console, 0 if status is None else status.records, seconds)
     console.print(
-        f"The log is {place_of(streams.config)}, the stores are below {path / 'state'}.", highlight=False
+        f"The log is {address_of(streams.config)}, the stores are below {path / 'state'}.", highlight=False
     )
 
 
@@ -126,25 +126,26 @@ def _is_caught_up(log: Log, topology: hr.Topology) -> bool:
     }
     if not names <= topics.keys():
         return False  # the job is about to make its repartition topics
-    places = [
+    partitions = [
         TopicPartition(name, number) for name in sorted(names) for number in range(topics[name].partitions)
     ]
-    committed = log.committed(APPLICATION_ID, places)
-    ends = log.end_offsets(places)
+    committed = log.committed(APPLICATION_ID, partitions)
+    ends = log.end_offsets(partitions)
     return all(
-        not end or (place in committed and committed[place].offset >= end) for place, end in ends.items()
+        not end or (partition in committed and committed[partition].offset >= end)
+        for partition, end in ends.items()
     )
 
 
 def _print_dead_letters(log: Log, console: Console) -> None:
     topic = log.topics([DEAD_LETTERS])[DEAD_LETTERS]
-    places = [TopicPartition(DEAD_LETTERS, number) for number in range(topic.partitions)]
+    partitions = [TopicPartition(DEAD_LETTERS, number) for number in range(topic.partitions)]
     # Counted one by one: the offsets of a cluster count the markers of transactions, too.
-    ends = log.end_offsets(places)
+    ends = log.end_offsets(partitions)
     reader, count = log.reader(), 0
     try:
-        reader.assign(log.beginning_offsets(places))
-        while any(reader.position(place) < end for place, end in ends.items()):
+        reader.assign(log.beginning_offsets(partitions))
+        while any(reader.position(partition) < end for partition, end in ends.items()):
             count += sum(map(len, reader.poll(100)))
     finally:
         reader.close()

@@ -25,8 +25,8 @@ from headrace.serde.primitives import raw, string
 from headrace.serde.serde import Serde, SerdeOf
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
+from headrace.topology.locations import caller
 from headrace.topology.names import check_name
-from headrace.topology.places import caller
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology

@@ -10,7 +10,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.topology.places import place_of
+from headrace.topology.locations import location_of
 
 __all__ = ["WithKey", "described", "plain", "result_annotation", "with_key"]
 
@@ -52,12 +52,12 @@ def plain(fn: object, what: str, where: Location) -> tuple[Callable[..., Any], b
 
 
 def described(fn: Callable[..., Any]) -> str:
-    """Name a function and its place, for messages: `the lambda at shop.py:40`."""
+    """Name a function and where it was written, for messages: `the lambda at shop.py:40`."""
     name = getattr(fn, "__name__", type(fn).__name__)
-    place = place_of(fn)
-    if place is None:
+    location = location_of(fn)
+    if location is None:
         return f"{name}, which says nothing of its result's type"
-    return f"the lambda at {place}" if name == "<lambda>" else f"{name}() at {place}"
+    return f"the lambda at {location}" if name == "<lambda>" else f"{name}() at {location}"
 
 
 def result_annotation(fn: Callable[..., Any]) -> object:

@@ -25,7 +25,7 @@ from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.serde.windowed import TimeWindowedSerde
 from headrace.state.declaration import Store
 from headrace.state.spec import Kind
-from headrace.topology.places import caller
+from headrace.topology.locations import caller
 
 if TYPE_CHECKING:
     from headrace.dsl.ktable import KTable

@@ -36,8 +36,8 @@ from headrace.operators.stream_table_join import StreamTableJoin
 from headrace.processor.api import FixedKeyProcessorSupplier, ProcessorSupplier
 from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
+from headrace.topology.locations import caller
 from headrace.topology.names import check_name
-from headrace.topology.places import caller
 from headrace.topology.topics import Topic, Writable
 
 __all__ = ["BranchedKStream", "KStream"]

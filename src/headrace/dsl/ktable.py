@@ -17,8 +17,8 @@ from headrace.operators.table import TableFilter, TableMapValues, TableSource, T
 from headrace.serde.serde import SerdeOf
 from headrace.state.spec import Engine
 from headrace.topology.assembly import Assembly
+from headrace.topology.locations import caller
 from headrace.topology.nodes import ProcessorNode
-from headrace.topology.places import caller
 
 if TYPE_CHECKING:
     from headrace.dsl.kstream import KStream

@@ -90,8 +90,8 @@ class Committer:
             self._ensure_alone(offsets)
         self._reached("transaction")
         ends = self._writer.commit(offsets)
-        for partition, place in offsets.items():
-            self.committed[partition] = self._own[partition] = place.offset
+        for partition, moved in offsets.items():
+            self.committed[partition] = self._own[partition] = moved.offset
         self._reached("state")
         for task in tasks:
             task.state.commit(self._positions(task, offsets, ends))
@@ -112,10 +112,10 @@ class Committer:
             found = self._log.committed(self._group, own)
         except LogUnavailableError:
             return  # the commit itself waits for longer
-        for partition, place in found.items():
-            if place.offset != own[partition]:
+        for partition, other in found.items():
+            if other.offset != own[partition]:
                 raise FencedError(
-                    f"cannot commit offsets of group '{self._group}': somebody else has committed {place.offset} for "
+                    f"cannot commit offsets of group '{self._group}': somebody else has committed {other.offset} for "
                     f"{partition}, which stood at {own[partition]}. Run one instance of the application; if the "
                     f"offsets were set by hand, start it again"
                 )

@@ -174,7 +174,7 @@ class Failures:
         self, error: Exception, node: str, stage: Stage, value: object, *, by: str = ""
     ) -> ProcessingError:
         context = self._context
-        place = (
+        location = (
             "in a punctuation"
             if context.topic is None
             else f"topic '{context.topic}', partition {context.partition}, offset {context.offset}"
@@ -186,7 +186,7 @@ class Failures:
         if value is None and isinstance(error, (AttributeError, TypeError)) and context.topic is not None:
             hint = " (the value was null: a tombstone)"
         return ProcessingError(
-            f"{node} could not {verb} a record: {place}, task {context.task_id}: "
+            f"{node} could not {verb} a record: {location}, task {context.task_id}: "
             f"{type(error).__name__}: {error}{hint}{'; ' + by if by else ''}",
             node=node,
             task_id=str(context.task_id),

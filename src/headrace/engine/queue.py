@@ -16,7 +16,7 @@ from headrace.base.records import NO_HEADERS, Record
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
 
-__all__ = ["Batch", "RecordQueue", "Undecodable"]
+__all__ = ["DecodedRecords", "RecordQueue", "Undecodable"]
 
 #: Records decoded at a time: enough that the loop's overhead vanishes, few enough that memory stays small.
 _DECODE_RECORDS = 1000
@@ -36,7 +36,7 @@ class Undecodable:
         self.stage = stage
 
 
-class Batch:
+class DecodedRecords:
     """Decoded records of one chunk, from chunk index `first` on; `cursor` counts within the batch."""
 
     __slots__ = ("chunk", "cursor", "first", "has_markers", "headers", "keys", "timestamps", "values")
@@ -75,7 +75,7 @@ class RecordQueue:
         self.partition_time = partition_time
         self._chunks: deque[Chunk] = deque()
         self._next_index = 0  # first record of the first chunk that is not decoded yet
-        self._batch: Batch | None = None
+        self._batch: DecodedRecords | None = None
         self._decoded_time = partition_time  # as partition_time, but of what is decoded
         self._decode_key = _column_decoder(source.key, partition.topic)
         self._decode_value = _column_decoder(source.value, partition.topic)
@@ -85,14 +85,14 @@ class RecordQueue:
         self._chunks.append(chunk)
         self.queued_bytes += chunk.size_bytes
 
-    def batch(self) -> Batch | None:
+    def batch(self) -> DecodedRecords | None:
         """Return the decoded records at the cursor, decoding more if needed; None when nothing waits."""
         batch = self._batch
         if batch is not None and batch.cursor < len(batch.keys):
             return batch
         return self._decode_next()
 
-    def _decode_next(self) -> Batch | None:
+    def _decode_next(self) -> DecodedRecords | None:
         if self._batch is not None:
             self._batch = None
             if self._next_index >= len(self._chunks[0]):
@@ -107,7 +107,7 @@ class RecordQueue:
         self._batch = self._decode(chunk, first, self._next_index)
         return self._batch
 
-    def _decode(self, chunk: Chunk, first: int, end: int) -> Batch:
+    def _decode(self, chunk: Chunk, first: int, end: int) -> DecodedRecords:
         headers = None if chunk.headers is None else chunk.headers[first:end]
         keys, bad_keys = self._decode_key(chunk.keys[first:end], headers)
         values, bad_values = self._decode_value(chunk.values[first:end], headers)
@@ -119,7 +119,9 @@ class RecordQueue:
             timestamps, unstamped = self._extract(self.source.timestamp, keys, values, timestamps, headers)
         elif min(timestamps) < 0:
             unstamped = self._refuse_negative(values, timestamps)
-        return Batch(chunk, first, timestamps, keys, values, bool(bad_keys or bad_values or unstamped))
+        return DecodedRecords(
+            chunk, first, timestamps, keys, values, bool(bad_keys or bad_values or unstamped)
+        )
 
     def _extract(
         self,

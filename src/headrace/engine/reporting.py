@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from headrace.base.ids import TaskId
-from headrace.engine.restore import Restoration
+from headrace.engine.restoration import Restoration
 from headrace.engine.status import TaskStatus, WorkerStatus
 from headrace.engine.task import Task
 

@@ -43,19 +43,19 @@ def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: F
         encode = _with_key(encode, topic)
     elif count == 1 and node.partitioner is None and not _uses_headers(node):
         return _to_only_partition(node, topic, collector, refused)
-    place = _placer(node, topic, collector, count)
+    choose = _column_chooser(node, topic, collector, count)
     value_bytes_max, check_size = collector.value_bytes_max(topic), collector.check_size
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             key_bytes, value_bytes = encode(key, value, headers)
-            places = place(key, value, key_bytes)
-            if value_bytes is not None and len(value_bytes) > value_bytes_max and places:
-                check_size(topic, places[0], key_bytes, value_bytes, headers)
+            chosen = choose(key, value, key_bytes)
+            if value_bytes is not None and len(value_bytes) > value_bytes_max and chosen:
+                check_size(topic, chosen[0], key_bytes, value_bytes, headers)
         except Exception as error:  # the serde's or the partitioner's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
-        for columns in places:
+        for columns in chosen:
             columns.append(key_bytes, value_bytes, timestamp, headers)
 
     return run
@@ -234,7 +234,7 @@ def _window_of(node: SinkNode) -> Callable[[bytes], tuple[int, Any]] | None:
     return node.key.window_of if isinstance(node.key, WindowedSerde) else None
 
 
-def _placer(
+def _column_chooser(
     node: SinkNode, topic: str, collector: RecordCollector, count: int
 ) -> Callable[[Any, Any, bytes | None], tuple[Any, ...]]:
     window_of = _window_of(node)

@@ -42,20 +42,20 @@ class StartingOffsets:
         committed = self._log.committed(self._group, sources)
         begin = self._log.beginning_offsets(sources)
         for partition, source in sources.items():
-            place = committed.get(partition)
-            if place is None:
+            found = committed.get(partition)
+            if found is None:
                 offsets[partition] = self._initial.setdefault(
                     partition, self._reset(partition, source, begin[partition])
                 )
                 continue
             # A committed offset below the first record means that retention was faster than the application.
-            offsets[partition] = max(place.offset, begin[partition])
-            if place.offset < begin[partition]:
+            offsets[partition] = max(found.offset, begin[partition])
+            if found.offset < begin[partition]:
                 _log.warning(
                     "%s: retention has deleted offsets %d to %d before group '%s' has read them",
-                    partition, place.offset, begin[partition] - 1, self._group,
+                    partition, found.offset, begin[partition] - 1, self._group,
                 )  # fmt: skip
-            times[partition] = decode_partition_time(place.metadata)
+            times[partition] = decode_partition_time(found.metadata)
         return offsets, times
 
     def _reset(self, partition: TopicPartition, source: SourceNode, begin: int) -> int:

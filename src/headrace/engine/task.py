@@ -15,7 +15,7 @@ from headrace.engine.commit_metadata import encode_partition_time
 from headrace.engine.failures import Failures
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
-from headrace.engine.queue import Batch, RecordQueue, Undecodable
+from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable
 from headrace.engine.wiring import CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
@@ -183,7 +183,7 @@ class Task:
         return taken
 
     def _run(
-        self, queue: RecordQueue, batch: Batch, forward: Callable[..., None], end: int, limit: int
+        self, queue: RecordQueue, batch: DecodedRecords, forward: Callable[..., None], end: int, limit: int
     ) -> int:
         context = self.context
         context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
@@ -225,7 +225,7 @@ class Task:
         self.failures.ensure_none()
         return index - start
 
-    def _goes_together(self, batch: Batch, end: int, limit: int) -> bool:
+    def _goes_together(self, batch: DecodedRecords, end: int, limit: int) -> bool:
         """Whether nothing can end this stretch early, and it is more than one record."""
         start = batch.cursor
         return (
@@ -235,7 +235,9 @@ class Task:
             and max(batch.timestamps[start:end]) < limit
         )
 
-    def _run_together(self, queue: RecordQueue, batch: Batch, forward: ForwardStretch, end: int) -> int:
+    def _run_together(
+        self, queue: RecordQueue, batch: DecodedRecords, forward: ForwardStretch, end: int
+    ) -> int:
         context, start, first = self.context, batch.cursor, batch.first
         timestamps, headers = batch.timestamps[start:end], batch.headers
         context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None

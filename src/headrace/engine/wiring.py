@@ -111,7 +111,7 @@ class _NodeWiring:
 
         def punctuate(now: int) -> None:
             # No record is being processed: metadata is None, and plain stores stamp their changes with `now`.
-            before = context.place()
+            before = context.save()
             context.topic, context.offset, context.chunk = None, -1, None
             context.kept = _Punctuation(now)
             context.timestamp, context.headers = now, NO_HEADERS

@@ -18,20 +18,20 @@ from headrace.base.errors import (
 )
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.alignment import alignment_ms
-from headrace.engine.assignment import TaskFactory
+from headrace.engine.changelog_reader import Restorer
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.options import EngineOptions
 from headrace.engine.picking import Picker
-from headrace.engine.prepare import prepare
 from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
-from headrace.engine.restorer import Restorer
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
+from headrace.engine.task_factory import TaskFactory
+from headrace.engine.topic_preparation import prepare
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget

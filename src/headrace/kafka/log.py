@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
-from headrace.kafka.admin import Admin
-from headrace.kafka.control_groups import ControlGroups, GroupState
-from headrace.kafka.control_offsets import EARLIEST, LATEST, ControlOffsets
-from headrace.kafka.control_topics import ControlTopics
+from headrace.kafka.control.admin import Admin
+from headrace.kafka.control.groups import ControlGroups, GroupState
+from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
+from headrace.kafka.control.topics import ControlTopics
+from headrace.kafka.fetch.reader import KafkaReader
+from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
-from headrace.kafka.reader import KafkaReader
-from headrace.kafka.waiting import Waiting
-from headrace.kafka.writer import KafkaWriter
+from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
@@ -98,9 +98,9 @@ class KafkaLog:
     def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         """See `Log.offsets_for_times`. A time before 1970 means the first offset."""
         self._check_open("find offsets")
-        asked = {place: max(0, timestamp) for place, timestamp in timestamps.items()}
+        asked = {topic_partition: max(0, timestamp) for topic_partition, timestamp in timestamps.items()}
         found = dict(self._offsets.find("find a time in", asked, committed=True))
-        nothing = [place for place, offset in found.items() if offset < 0]
+        nothing = [topic_partition for topic_partition, offset in found.items() if offset < 0]
         ends = self._offsets.find("find the end of", dict.fromkeys(nothing, LATEST), committed=True)
         return {**found, **ends}
 

@@ -38,7 +38,7 @@ class _Partition:
         self.start = 0
         self.end = 0
 
-    def add(self, place: TopicPartition, columns: Columns) -> None:
+    def add(self, topic_partition: TopicPartition, columns: Columns) -> None:
         keys, values = list(columns.keys), list(columns.values)
         headers = [tuple(each) for each in columns.headers] if any(columns.headers) else None
         payload_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
@@ -46,7 +46,14 @@ class _Partition:
         self.end = offsets.stop
         size_bytes = payload_bytes + _RECORD_OVERHEAD_BYTES * len(keys)
         chunk = Chunk(
-            place.topic, place.partition, offsets, list(columns.timestamps), keys, values, headers, size_bytes
+            topic_partition.topic,
+            topic_partition.partition,
+            offsets,
+            list(columns.timestamps),
+            keys,
+            values,
+            headers,
+            size_bytes,
         )
         self.chunks.append(chunk)
         self.nexts.append(self.end)
@@ -75,13 +82,13 @@ class _Contents:
     offsets: dict[str, dict[TopicPartition, CommittedOffset]] = field(default_factory=dict)
     created: int = 0
 
-    def partition(self, attempt: str, place: TopicPartition) -> _Partition:
-        topic = self.topics.get(place.topic)
+    def partition(self, attempt: str, topic_partition: TopicPartition) -> _Partition:
+        topic = self.topics.get(topic_partition.topic)
         if topic is None:
-            raise unknown_topic(attempt, place.topic)
-        if not 0 <= place.partition < len(topic.partitions):
-            raise unknown_topic(attempt, place.topic, place.partition)
-        return topic.partitions[place.partition]
+            raise unknown_topic(attempt, topic_partition.topic)
+        if not 0 <= topic_partition.partition < len(topic.partitions):
+            raise unknown_topic(attempt, topic_partition.topic, topic_partition.partition)
+        return topic.partitions[topic_partition.partition]
 
 
 class MemoryLog:
@@ -144,20 +151,28 @@ class MemoryLog:
                 if self._contents.topics.pop(name, None) is None:
                     continue
                 for offsets in self._contents.offsets.values():
-                    for place in [place for place in offsets if place.topic == name]:
-                        del offsets[place]
+                    for topic_partition in [
+                        topic_partition for topic_partition in offsets if topic_partition.topic == name
+                    ]:
+                        del offsets[topic_partition]
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See `Log.beginning_offsets`."""
         with self._contents.lock:
-            return {place: self._contents.partition("find the start of", place).start for place in partitions}
+            return {
+                topic_partition: self._contents.partition("find the start of", topic_partition).start
+                for topic_partition in partitions
+            }
 
     def end_offsets(
         self, partitions: Iterable[TopicPartition], *, committed: bool = True
     ) -> Mapping[TopicPartition, int]:
         """See `Log.end_offsets`. Open transactions have no offsets yet, so `committed` makes no difference."""
         with self._contents.lock:
-            return {place: self._contents.partition("find the end of", place).end for place in partitions}
+            return {
+                topic_partition: self._contents.partition("find the end of", topic_partition).end
+                for topic_partition in partitions
+            }
 
     def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         """See `Log.offsets_for_times`."""
@@ -169,7 +184,11 @@ class MemoryLog:
         """See `Log.committed`."""
         with self._contents.lock:
             offsets = self._contents.offsets.get(group, {})
-            return {place: offsets[place] for place in partitions if place in offsets}
+            return {
+                topic_partition: offsets[topic_partition]
+                for topic_partition in partitions
+                if topic_partition in offsets
+            }
 
     def reader(self) -> "MemoryReader":
         """See `Log.reader`."""
@@ -182,9 +201,9 @@ class MemoryLog:
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         """See `Log.delete_records`. A topic that is only compacted ignores it: Kafka forbids it there."""
         with self._contents.lock:
-            for place, offset in before.items():
-                partition = self._contents.partition("delete records of", place)
-                if self._contents.topics[place.topic].policy.deletes:
+            for topic_partition, offset in before.items():
+                partition = self._contents.partition("delete records of", topic_partition)
+                if self._contents.topics[topic_partition.topic].policy.deletes:
                     partition.drop_before(offset)
 
     def maintain(self, budget_ms: int) -> None:
@@ -217,8 +236,8 @@ class MemoryReader:
             UnknownTopicError: no such topic or partition.
         """
         with self._contents.lock:
-            for place in positions:
-                self._contents.partition("read", place)
+            for topic_partition in positions:
+                self._contents.partition("read", topic_partition)
         self._positions.assign(positions)
 
     def unassign(self, partitions: Iterable[TopicPartition]) -> None:
@@ -259,21 +278,21 @@ class MemoryReader:
         chunks: list[Chunk] = []
         budget_bytes = _POLL_BYTES_MAX
         with self._contents.lock:
-            for place in self._positions.in_turn():
+            for topic_partition in self._positions.in_turn():
                 if budget_bytes <= 0:
                     break
-                taken = self._read_partition(place)
+                taken = self._read_partition(topic_partition)
                 if taken:
-                    self._positions.served(place)
+                    self._positions.served(topic_partition)
                     chunks += taken
                     budget_bytes -= sum(chunk.size_bytes for chunk in taken)
         return chunks
 
-    def _read_partition(self, place: TopicPartition) -> list[Chunk]:
-        partition = self._contents.partition("read", place)
-        position = self._positions[place]
+    def _read_partition(self, topic_partition: TopicPartition) -> list[Chunk]:
+        partition = self._contents.partition("read", topic_partition)
+        position = self._positions[topic_partition]
         if not partition.start <= position <= partition.end:
-            raise out_of_range(place, position, partition.start, partition.end)
+            raise out_of_range(topic_partition, position, partition.start, partition.end)
         taken: list[Chunk] = []
         budget_bytes = _PARTITION_BYTES_MAX
         index = bisect_right(partition.nexts, position)
@@ -286,7 +305,7 @@ class MemoryReader:
             budget_bytes -= chunk.size_bytes
             position = partition.nexts[index]
             index += 1
-        self._positions.move(place, position)
+        self._positions.move(topic_partition, position)
         return taken
 
     def close(self) -> None:
@@ -310,14 +329,14 @@ class MemoryWriter:
     def append(self, topic: str, partition: int, columns: Columns) -> None:
         """See `Writer.append`. Copies the lists."""
         self._check_usable("append")
-        place = TopicPartition(topic, partition)
+        topic_partition = TopicPartition(topic, partition)
         with self._contents.lock:
-            self._contents.partition("append to", place)
+            self._contents.partition("append to", topic_partition)
             policy = self._contents.topics[topic].policy
         check_columns(topic, policy, columns)
         if not columns:
             return
-        pending = self._pending.setdefault(place, Columns())
+        pending = self._pending.setdefault(topic_partition, Columns())
         pending.keys += columns.keys
         pending.values += columns.values
         pending.timestamps += columns.timestamps
@@ -333,12 +352,15 @@ class MemoryWriter:
         ends: dict[TopicPartition, int] = {}
         with self._contents.lock:
             # Everything that can fail comes before the first change: all or nothing.
-            targets = {place: self._contents.partition("append to", place) for place in self._pending}
-            for place in offsets:
-                self._contents.partition("commit an offset of", place)
-            for place, columns in self._pending.items():
-                targets[place].add(place, columns)
-                ends[place] = targets[place].end
+            targets = {
+                topic_partition: self._contents.partition("append to", topic_partition)
+                for topic_partition in self._pending
+            }
+            for topic_partition in offsets:
+                self._contents.partition("commit an offset of", topic_partition)
+            for topic_partition, columns in self._pending.items():
+                targets[topic_partition].add(topic_partition, columns)
+                ends[topic_partition] = targets[topic_partition].end
             self._contents.offsets.setdefault(self._group, {}).update(offsets)
         self.abort()
         self._contents.commits.announce()

@@ -22,11 +22,11 @@ class Positions:
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
 
-    def __getitem__(self, place: TopicPartition) -> int:
-        position = self._positions.get(place)
+    def __getitem__(self, topic_partition: TopicPartition) -> int:
+        position = self._positions.get(topic_partition)
         if position is None:
             raise StateError(
-                f"cannot tell the position in {place}: the partition is not assigned to this reader"
+                f"cannot tell the position in {topic_partition}: the partition is not assigned to this reader"
             )
         return position
 
@@ -36,13 +36,15 @@ class Positions:
 
     def unassign(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions and their pauses."""
-        for place in partitions:
-            self._positions.pop(place, None)
-            self._paused.discard(place)
+        for topic_partition in partitions:
+            self._positions.pop(topic_partition, None)
+            self._paused.discard(topic_partition)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Leave these out of the turns; ones that are not assigned are ignored."""
-        self._paused.update(place for place in partitions if place in self._positions)
+        self._paused.update(
+            topic_partition for topic_partition in partitions if topic_partition in self._positions
+        )
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these into the turns again."""
@@ -52,15 +54,15 @@ class Positions:
         """Return what is not paused, the one that waits longest first."""
         if not self._paused:
             return list(self._positions)
-        return [place for place in self._positions if place not in self._paused]
+        return [topic_partition for topic_partition in self._positions if topic_partition not in self._paused]
 
-    def move(self, place: TopicPartition, position: int) -> None:
+    def move(self, topic_partition: TopicPartition, position: int) -> None:
         """Set the position of an assigned partition; its turn stays."""
-        self._positions[place] = position
+        self._positions[topic_partition] = position
 
-    def served(self, place: TopicPartition) -> None:
+    def served(self, topic_partition: TopicPartition) -> None:
         """Put a partition behind all others."""
-        self._positions[place] = self._positions.pop(place)
+        self._positions[topic_partition] = self._positions.pop(topic_partition)
 
 
 def cut_chunk(chunk: Chunk, position: int) -> Chunk | None:
@@ -83,13 +85,15 @@ def cut_chunk(chunk: Chunk, position: int) -> Chunk | None:
     )
 
 
-def out_of_range(place: TopicPartition, position: int, start: int, end: int) -> OffsetOutOfRangeError:
+def out_of_range(
+    topic_partition: TopicPartition, position: int, start: int, end: int
+) -> OffsetOutOfRangeError:
     """Make the error for a position outside of [start, end]."""
     return OffsetOutOfRangeError(
-        f"cannot read {place} from position {position}: the partition has {start} to {end}; "
+        f"cannot read {topic_partition} from position {position}: the partition has {start} to {end}; "
         f"its records were deleted or never written, so assign a position in that range",
-        topic=place.topic,
-        partition=place.partition,
+        topic=topic_partition.topic,
+        partition=topic_partition.partition,
         position=position,
         first=start,
         end=end,

@@ -134,10 +134,10 @@ class TaskContext:
         self.commit_requested = True
         self.interrupted = True
 
-    def place(self) -> tuple[Any, ...]:
+    def save(self) -> tuple[Any, ...]:
         """Return where the task is, for `return_to`: something else is to be processed for a while."""
         return self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers
 
-    def return_to(self, place: tuple[Any, ...]) -> None:
+    def return_to(self, saved: tuple[Any, ...]) -> None:
         """Be where the task was."""
-        self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers = place
+        self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers = saved

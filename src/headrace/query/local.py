@@ -10,7 +10,7 @@ from headrace.base.errors import StoreUnavailableError, TopologyError
 from headrace.base.records import Windowed
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreSpec
-from headrace.state.typed import ReadOnlyKeyValueStore, ReadOnlyWindowStore
+from headrace.state.typed_stores import ReadOnlyKeyValueStore, ReadOnlyWindowStore
 from headrace.topology.topology import Topology
 
 __all__ = ["KeyValueView", "QueryOptions", "WindowView", "local_view", "store_name"]

@@ -214,11 +214,11 @@ class RecordCache(Generic[C]):
             if entry.is_dirty:
                 del self._dirty[key]
                 self._cleaned(key)
-                place = self._context.place()
+                saved = self._context.save()
                 try:
                     self._let_go(entry)
                 finally:
-                    self._context.return_to(place)
+                    self._context.return_to(saved)
                 if entries.get(key) is not entry:
                     continue  # evicted by what the listener put
                 if entry.is_dirty:
@@ -236,7 +236,7 @@ class RecordCache(Generic[C]):
             return False
         waiting = sorted(self._dirty.values(), key=_ORDER)
         last = waiting[-1].order
-        place = self._context.place()
+        saved = self._context.save()
         try:
             for entry in waiting:
                 if not entry.is_dirty or entry.order > last:
@@ -252,7 +252,7 @@ class RecordCache(Generic[C]):
                     self._leave(entry)
                     self._budget.used_bytes -= entry.size_bytes
         finally:
-            self._context.return_to(place)
+            self._context.return_to(saved)
         return True
 
     def _let_go(self, entry: CacheEntry[C]) -> None:

@@ -17,7 +17,7 @@ from headrace.state.memory import MemoryDatabase
 from headrace.state.port import Database, KeyValueReads, Position, WindowReads
 from headrace.state.reading import KeyValueReader, WindowReader
 from headrace.state.spec import Engine, StoreSpec
-from headrace.state.typed import read_only
+from headrace.state.typed_stores import read_only
 from headrace.state.values import ValueCodec
 
 __all__ = ["State", "TaskState"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from headrace.base.errors import ConfigError
 from headrace.streams.config import Config
-from headrace.streams.logs import place_of
+from headrace.streams.logs import address_of
 from headrace.streams.options import APPLICATION_ID, PROCESSING_GUARANTEE
 
 __all__ = ["engine_values", "transaction_timeout_ms", "transactional_id"]
@@ -17,7 +17,7 @@ _AT_LEAST_ONCE_INTERVAL_MS = 30_000
 
 def _is_exactly_once(config: Config) -> bool:
     # The embedded log knows nothing else.
-    return place_of(config).path is not None or config.get(PROCESSING_GUARANTEE) == "exactly_once_v2"
+    return address_of(config).path is not None or config.get(PROCESSING_GUARANTEE) == "exactly_once_v2"
 
 
 def engine_values(config: Config) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def engine_values(config: Config) -> dict[str, Any]:
     values = config.values()
     if not _is_exactly_once(config):
         values.setdefault(_COMMIT_INTERVAL, _AT_LEAST_ONCE_INTERVAL_MS)
-    elif place_of(config).path is None:
+    elif address_of(config).path is None:
         interval_ms, timeout_ms = config[_COMMIT_INTERVAL], config["transaction.timeout.ms"]
         if interval_ms >= timeout_ms:
             raise ConfigError(
@@ -54,7 +54,7 @@ def transactional_id(config: Config) -> str | None:
 
 def transaction_timeout_ms(config: Config) -> int | None:
     """Return after what the log aborts a transaction; None where it never does."""
-    if place_of(config).path is not None or not _is_exactly_once(config):
+    if address_of(config).path is not None or not _is_exactly_once(config):
         return None
     timeout_ms: int = config["transaction.timeout.ms"]
     return timeout_ms

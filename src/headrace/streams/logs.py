@@ -8,13 +8,13 @@ from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.options import EMBEDDED_PATH
 
-__all__ = ["LogPlace", "open_log", "place_of"]
+__all__ = ["LogAddress", "address_of", "open_log"]
 
 _SERVERS = "bootstrap.servers"
 
 
 @dataclass(frozen=True, slots=True)
-class LogPlace:
+class LogAddress:
     """The file of an embedded log, or the brokers of a cluster: one of them is set."""
 
     path: Path | None = None
@@ -24,7 +24,7 @@ class LogPlace:
         return f"Kafka at {self.servers}" if self.path is None else str(self.path)
 
 
-def place_of(config: Config) -> LogPlace:
+def address_of(config: Config) -> LogAddress:
     """Return which log is meant. Where both are named, what comes from the higher layer wins: a flag over a file.
 
     Raises:
@@ -43,7 +43,7 @@ def place_of(config: Config) -> LogPlace:
         else:
             path = None
     if servers is not None:
-        return LogPlace(servers=servers)
+        return LogAddress(servers=servers)
     if path is None:
         raise ConfigError(
             "no log is named: set bootstrap.servers to the brokers of a Kafka cluster (bootstrap_servers=… in code, "
@@ -55,22 +55,22 @@ def place_of(config: Config) -> LogPlace:
         raise ConfigError(
             f"embedded.path is {path!r}, a directory: name a file, such as {str(found / 'shop.db')!r}"
         )
-    return LogPlace(path=found)
+    return LogAddress(path=found)
 
 
 def open_log(config: Config) -> Log:
     """Open the log that a configuration names; a file is made if it does not exist.
 
     Raises:
-        ConfigError: as for `place_of`, or the properties of the connections do not fit together.
+        ConfigError: as for `address_of`, or the properties of the connections do not fit together.
         LogError: the file cannot be opened, or the brokers cannot be reached.
     """
-    place = place_of(config)
+    address = address_of(config)
     # Each is imported when it is needed: a client library takes longer to load than all of headrace.
-    if place.path is not None:
-        from headrace.log.embedded import EmbeddedLog
+    if address.path is not None:
+        from headrace.log.embedded.log import EmbeddedLog
 
-        return EmbeddedLog.open(place.path)
+        return EmbeddedLog.open(address.path)
     from headrace.kafka.log import KafkaLog
     from headrace.kafka.options import ConnectionSettings, KafkaOptions
 

@@ -20,11 +20,11 @@ from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
-from headrace.state.typed import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
+from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
 from headrace.streams.lock import ApplicationLock
-from headrace.streams.logs import open_log, place_of
+from headrace.streams.logs import address_of, open_log
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
@@ -67,7 +67,7 @@ class Streams:
         self._config = (config or Config()).with_fields(**fields)
         self._application_id = self._config.get(APPLICATION_ID)
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
-        self._place = place_of(self._config)
+        self._address = address_of(self._config)
         self._options = EngineOptions.of(engine_values(self._config))
         self._life = Lifecycle()
         self._stop = threading.Event()
@@ -433,10 +433,12 @@ class Streams:
 
     def _application_lock(self) -> ApplicationLock:
         files = [self._state_directory / _LOCK_FILE]
-        if self._place.path is not None:
+        if self._address.path is not None:
             # A second process with another state directory would process the same input twice. On a cluster, its
             # transactional id fences this one.
-            files.append(self._place.path.with_name(f"{self._place.path.name}-{self._application_id}.lock"))
+            files.append(
+                self._address.path.with_name(f"{self._address.path.name}-{self._application_id}.lock")
+            )
         return ApplicationLock(self._application_id, tuple(files))
 
 

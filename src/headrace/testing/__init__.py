@@ -1,8 +1,8 @@
 """Testing: the same engine on a log in memory, with a clock that the test owns; and a real Kafka beside the test."""
 
 from headrace.testing.driver import TopologyTestDriver, run
-from headrace.testing.local_kafka import LocalKafka
-from headrace.testing.local_kafka_java import JavaRecord
+from headrace.testing.local_kafka.cluster import LocalKafka
+from headrace.testing.local_kafka.java import JavaRecord
 from headrace.testing.topics import InputTopic, OutputTopic
 
 __all__ = ["InputTopic", "JavaRecord", "LocalKafka", "OutputTopic", "TopologyTestDriver", "run"]

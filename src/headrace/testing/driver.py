@@ -15,7 +15,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
 from headrace.state.declaration import Store
-from headrace.state.typed import typed
+from headrace.state.typed_stores import typed
 from headrace.streams.config import Config, ConfigFields
 from headrace.testing.topics import InputTopic, OutputTopic
 from headrace.topology.topics import Topic

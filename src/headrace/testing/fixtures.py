@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from headrace.testing.driver import TopologyTestDriver
-    from headrace.testing.local_kafka import LocalKafka
+    from headrace.testing.local_kafka.cluster import LocalKafka
 
 __all__ = ["local_kafka", "local_kafka_is_there", "topology_driver"]
 
@@ -40,7 +40,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if any("local_kafka_is_there" in getattr(item, "fixturenames", ()) for item in session.items):
-        from headrace.testing.local_kafka import LocalKafka
+        from headrace.testing.local_kafka.cluster import LocalKafka
 
         reason = LocalKafka.unavailable()
         if reason is None:
@@ -54,7 +54,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def local_kafka_is_there() -> None:
     """Skip what needs a local Kafka where none can be started. For fixtures that start one of their own."""
-    from headrace.testing.local_kafka import LocalKafka
+    from headrace.testing.local_kafka.cluster import LocalKafka
 
     reason = LocalKafka.unavailable()
     if reason is not None:
@@ -69,7 +69,7 @@ def local_kafka(local_kafka_is_there: None) -> "Iterator[LocalKafka]":
         local_kafka.create_topic("orders", partitions=3)
         streams = hr.Streams(topology, local_kafka.client_properties | {"application.id": "shop"})
     """
-    from headrace.testing.local_kafka import LocalKafka
+    from headrace.testing.local_kafka.cluster import LocalKafka
 
     with LocalKafka() as kafka:
         yield kafka

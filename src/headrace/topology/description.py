@@ -67,9 +67,9 @@ def _neighbours(
 def _insert(names: list[str], name: str, sizes: Mapping[str, int]) -> None:
     # A tree set compares only along one path down; for a handful of neighbours, whose sizes were compared when they
     # came, walking from the front gives the same place.
-    for place, other in enumerate(names):
+    for position, other in enumerate(names):
         if (-sizes[name], name) < (-sizes[other], other):
-            names.insert(place, name)
+            names.insert(position, name)
             return
     names.append(name)
 

@@ -9,7 +9,7 @@ from headrace.base.records import Headers, Record
 from headrace.processor.api import FixedKeyContext, FixedKeyProcessor, Processor, ProcessorContext
 from headrace.processor.context import TaskContext
 from headrace.state.declaration import Store
-from headrace.state.typed import typed
+from headrace.state.typed_stores import typed
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["ProcessorOperator"]

@@ -13,8 +13,8 @@ from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.description import as_mermaid, as_text, to_plain
 from headrace.topology.grouping import SubTopology, copartition_groups, subtopologies
+from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
-from headrace.topology.places import caller
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.topics import Topic

@@ -1,0 +1,102 @@
+"""Reads for all restorations of a worker, in slices of its loop, so that other tasks go on meanwhile.
+
+One reader serves them all: a reader of a cluster has connections of its own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from headrace.base.errors import OffsetOutOfRangeError
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.restoration import Restoration
+from headrace.engine.task import Task
+from headrace.log.port import Log, Reader
+
+__all__ = ["Restorer"]
+
+#: How long one look at a log may wait for what it was asked for; other tasks wait with it.
+_WAIT_MS = 5
+
+
+class Restorer:
+    """The restorations under way. The reader is there while there are any."""
+
+    def __init__(self, log: Log, now_ms: Callable[[], int], seconds: Callable[[], float]) -> None:
+        self._log = log
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._reader: Reader | None = None
+        self.under_way: dict[TaskId, Restoration] = {}
+
+    def begin(
+        self,
+        task: Task,
+        committed: Mapping[TopicPartition, int],
+        *,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
+    ) -> None:
+        """Begin to restore a task; `committed` are its inputs' offsets, which were fetched before."""
+        if self._reader is None:
+            self._reader = self._log.reader()
+        self.under_way[task.id] = Restoration(
+            task,
+            self._log,
+            self._reader,
+            changelog_name=changelog_name,
+            full_name=full_name,
+            committed=committed,
+            now_ms=self._now_ms,
+            seconds=self._seconds,
+        )
+
+    def step(self, seconds_max: float) -> Iterable[Restoration]:
+        """Restore for about this long; return those that are done, which are under way no more."""
+        deadline = self._seconds() + seconds_max
+        self._look()
+        while not self._has_done():
+            self._poll()
+            self._look()
+            if self._seconds() >= deadline:
+                break
+        done = [restoration for restoration in self.under_way.values() if restoration.is_done]
+        for restoration in done:
+            self.forget(restoration.task_id)
+        return done
+
+    def _has_done(self) -> bool:
+        return any(restoration.is_done for restoration in self.under_way.values())
+
+    def _poll(self) -> None:
+        assert self._reader is not None
+        readers = {
+            partition: restoration
+            for restoration in self.under_way.values()
+            for partition in restoration.partitions
+        }
+        try:
+            chunks = self._reader.poll(_WAIT_MS)
+        except OffsetOutOfRangeError as error:
+            partition = TopicPartition(error.topic, error.partition)
+            begin = self._log.beginning_offsets([partition])[partition]
+            readers[partition].start_again(partition, begin)
+            return
+        for chunk in chunks:
+            readers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+
+    def _look(self) -> None:
+        for restoration in self.under_way.values():
+            restoration.look()
+
+    def forget(self, task_id: TaskId) -> None:
+        """Give up a task's restoration, if there is one; its reader goes with the last."""
+        restoration = self.under_way.pop(task_id, None)
+        if restoration is not None:
+            restoration.close()
+        if not self.under_way and self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def close(self) -> None:
+        """Give up all of them."""
+        for task_id in list(self.under_way):
+            self.forget(task_id)

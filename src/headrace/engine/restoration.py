@@ -1,0 +1,285 @@
+"""Brings a task's stores up to their changelogs: the gap after a crash, everything after a lost disk.
+
+Restoring reads committed data up to the *uncommitted* end offset, asked for after the input offsets were fetched, until
+the reader's position is there. `restorer` reads for all restorations of a worker.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from headrace.base.columns import Chunk
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.task import Task
+from headrace.log.port import Log, Reader, TopicInfo
+from headrace.serde.serde import Serde
+from headrace.state.port import Position
+from headrace.state.rebuilding import must_rebuild
+
+__all__ = ["Restoration", "RestoreProgress"]
+
+_log = logging.getLogger("headrace.restore")
+
+#: Kafka's default of a topic's `delete.retention.ms`: how long a tombstone can be counted on.
+_TOMBSTONES_LIVE_MS = 24 * 60 * 60 * 1000
+
+#: A restore that gets no further says so after this long, and again: longer than transactions of instances that died.
+_STUCK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreProgress:
+    """How far one store is: records applied in this restore, offsets still to go, and applied records a second."""
+
+    store: str
+    restored: int
+    remaining: int
+    records_per_second: float
+    is_full: bool  # from the start of the changelog, not just the gap
+
+
+@dataclass(slots=True)
+class _Following:
+    """One store on its way."""
+
+    store: str
+    topic_id: str
+    end: int
+    is_full: bool
+    check: Callable[[Chunk], Chunk] | None
+    moved: float  # when the reader's position last moved (seconds)
+    position: int = -1
+    restored: int = 0
+    is_done: bool = False
+
+
+class Restoration:
+    """Restores one task: takes chunks of its changelogs until `is_done`.
+
+    # Invariant: a store's position is written after the rows it stands for, and only when its changelog's end was
+    # reached: a restore that is cut off starts again from the position before.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        log: Log,
+        reader: Reader,
+        *,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
+        committed: Mapping[TopicPartition, int],
+        now_ms: Callable[[], int],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._task = task
+        self._log = log
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._started = seconds()
+        self._reader = reader
+        self._following: dict[TopicPartition, _Following] = {}
+        self._plan(changelog_name, full_name, committed)
+
+    def _plan(
+        self,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
+        committed: Mapping[TopicPartition, int],
+    ) -> None:
+        task = self._task
+        sources = {
+            spec.name: changelog_name(spec.name)
+            if spec.source_topic is None
+            else full_name(spec.source_topic)
+            for spec in task.subtopology.stores
+            if spec.logging or spec.source_topic is not None
+        }
+        if not sources:
+            return
+        topics = self._log.topics(sources.values())
+        # A table's own topic may have fewer partitions than its neighbours.
+        partitions = {
+            store: TopicPartition(topic, task.id.partition)
+            for store, topic in sources.items()
+            if topic in topics and task.id.partition < topics[topic].partitions
+        }
+        begins = self._log.beginning_offsets(partitions.values())
+        ends = self._log.end_offsets(partitions.values(), committed=False)
+        positions = task.state.positions()
+        for spec in task.subtopology.stores:
+            if spec.name not in partitions:
+                continue
+            partition = partitions[spec.name]
+            topic, begin, end = partition.topic, begins[partition], ends[partition]
+            if spec.source_topic is not None:
+                # The topic is an input too: what the task has not processed yet is not its state yet.
+                end = min(committed.get(partition, begin), end)
+            start, is_full = self._start(spec.name, positions.get(spec.name), topics[topic], begin, end)
+            check = self._checker(spec.key, spec.value, partition) if spec.source_topic is not None else None
+            following = _Following(spec.name, topics[topic].id, end, is_full, check, self._started)
+            self._following[partition] = following
+            if start >= end:
+                following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
+            else:
+                self._reader.assign({partition: start})
+
+    def _start(
+        self, store: str, position: Position | None, topic: TopicInfo, begin: int, end: int
+    ) -> tuple[int, bool]:
+        """Where to start reading, and whether that is the whole changelog. Clears a store that cannot be trusted."""
+        task = self._task
+        reason = must_rebuild(
+            position,
+            topic_id=topic.id,
+            mark=task.state.mark(store),
+            begin=begin,
+            end=end,
+            now_ms=self._now_ms(),
+            delete_retention_ms=int(topic.config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS)),
+        )
+        if position is not None and reason is None:
+            return max(begin, position.offset), False
+        if position is not None:
+            _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
+        # Also without a position: rows may be left of a restore that was cut off.
+        task.state.clear(store)
+        return begin, True
+
+    def _checker(
+        self, key: Serde[object], value: Serde[object], partition: TopicPartition
+    ) -> Callable[[Chunk], Chunk]:
+        """Make a filter for a table's own source topic: a record that cannot be read, or has no key, is left out."""
+        deserialize_key, deserialize_value = (
+            key.deserializer(partition.topic),
+            value.deserializer(partition.topic),
+        )
+
+        def readable(chunk: Chunk) -> Chunk:
+            good = []
+            for index, (key_bytes, value_bytes) in enumerate(zip(chunk.keys, chunk.values)):
+                if key_bytes is None:
+                    continue
+                try:
+                    deserialize_key(key_bytes)
+                    if value_bytes is not None:
+                        deserialize_value(value_bytes)
+                except (
+                    Exception
+                ) as error:  # the handler decided about it when it was processed; it is no state
+                    _log.debug(
+                        "%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error
+                    )
+                    continue
+                good.append(index)
+            if len(good) == len(chunk):
+                return chunk
+            return Chunk(
+                chunk.topic,
+                chunk.partition,
+                [chunk.offsets[i] for i in good],
+                [chunk.timestamps[i] for i in good],
+                [chunk.keys[i] for i in good],
+                [chunk.values[i] for i in good],
+                None if chunk.headers is None else [chunk.headers[i] for i in good],
+                chunk.size_bytes,
+            )
+
+        return readable
+
+    @property
+    def task_id(self) -> TaskId:
+        """Whose stores they are."""
+        return self._task.id
+
+    @property
+    def partitions(self) -> Iterable[TopicPartition]:
+        """The changelogs that are still to be read."""
+        return [partition for partition, following in self._following.items() if not following.is_done]
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take records of one of the changelogs, in order."""
+        following = self._following[TopicPartition(chunk.topic, chunk.partition)]
+        if following.is_done:
+            return
+        if chunk.offsets[-1] >= following.end:
+            chunk = chunk.part(0, sum(1 for offset in chunk.offsets if offset < following.end))
+        if following.check is not None:
+            chunk = following.check(chunk)
+        if len(chunk):
+            self._task.state.restore(following.store, chunk)
+            following.restored += len(chunk)
+
+    def look(self) -> None:
+        """Finish the stores whose changelog's end the reader has reached."""
+        for partition, following in self._following.items():
+            if following.is_done:
+                continue
+            position = self._reader.position(partition)
+            if position >= following.end:
+                self._finish(partition, following, following.end)
+            elif position != following.position:
+                following.position, following.moved = position, self._seconds()
+            elif self._seconds() - following.moved > _STUCK_SECONDS:
+                following.moved = self._seconds()
+                _log.warning(
+                    "task %s: the restore of store '%s' waits at offset %d of %s, which ends at %d. Unless no broker "
+                    "answers, a transaction is open there: brokers end it after its transaction.timeout.ms. One that "
+                    "never ends is found by `kafka-transactions.sh find-hanging`",
+                    self._task.id, following.store, position, partition, following.end,
+                )  # fmt: skip
+
+    def start_again(self, partition: TopicPartition, begin: int) -> None:
+        """Rebuild a store from its changelog's start: what was to be read has been deleted meanwhile."""
+        following = self._following[partition]
+        _log.warning(
+            "task %s: store '%s' is rebuilt: retention has overtaken its restore",
+            self._task.id,
+            following.store,
+        )
+        self._task.state.clear(following.store)
+        following.restored, following.is_full = 0, True
+        following.end = max(begin, following.end)
+        self._reader.assign({partition: begin})
+
+    def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
+        self._reader.unassign([partition])
+        following.is_done = True
+        state = self._task.state
+        state.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every store has reached its end."""
+        return all(following.is_done for following in self._following.values())
+
+    @property
+    def restored_records(self) -> int:
+        """Changelog records applied so far."""
+        return sum(following.restored for following in self._following.values())
+
+    def progress(self) -> list[RestoreProgress]:
+        """One entry a store."""
+        seconds = max(self._seconds() - self._started, 1e-9)
+        return [
+            RestoreProgress(
+                following.store,
+                following.restored,
+                0 if following.is_done else max(0, following.end - self._reader.position(partition)),
+                following.restored / seconds,
+                following.is_full,
+            )
+            for partition, following in self._following.items()
+        ]
+
+    def close(self) -> None:
+        """Stop reading; say what was restored, if it is done."""
+        self._reader.unassign(self.partitions)
+        if self.is_done and self.restored_records:
+            for done in self.progress():
+                _log.info(
+                    "task %s: store '%s' restored %d records (%s) at %d records/s",
+                    self._task.id, done.store, done.restored,
+                    "all of its changelog" if done.is_full else "the gap since its last commit",
+                    done.records_per_second,
+                )  # fmt: skip

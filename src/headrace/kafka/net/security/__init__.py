@@ -1,0 +1,1 @@
+"""Logins and TLS, from Kafka's security properties."""

@@ -1,0 +1,234 @@
+"""The writer of the embedded log: encodes what is appended, and writes it in one short transaction at the commit."""
+
+from collections.abc import Mapping
+from math import ceil
+from operator import itemgetter
+
+from headrace.base.columns import Columns
+from headrace.base.errors import LogError, StateError
+from headrace.base.ids import TopicPartition
+from headrace.base.records import Headers
+from headrace.log.admission import check_columns, unknown_topic
+from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
+from headrace.log.embedded.errors import reported
+from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.rows import LOOSE_BYTES, NewRow, insert_rows
+from headrace.log.embedded.topics import Catalogue, StoredTopic, bounds_of, save_offsets
+from headrace.log.port import CommittedOffset
+
+__all__ = ["EmbeddedWriter"]
+
+
+# From so many records on, an append is encoded as it is, without a copy: chunks of this size read at full speed.
+_ENCODED_AT_ONCE = 1_000
+
+
+class _Pending:
+    """What the open transaction has for one partition: chunks, and records that do not make a chunk yet."""
+
+    __slots__ = ("chunks", "headers", "keys", "payload_bytes", "timestamps", "topic", "values")
+
+    def __init__(self, topic: StoredTopic) -> None:
+        self.topic = topic
+        self.chunks: list[EncodedChunk] = []
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.timestamps: list[int] = []
+        self.headers: list[Headers] = []
+        self.payload_bytes = 0
+
+    def add(self, columns: Columns) -> int:
+        """Encode or copy records; return roughly what they weigh.
+
+        Many records are encoded at once, which keeps the commit short. Few are gathered, so that chunks are large.
+        """
+        if len(columns) >= _ENCODED_AT_ONCE:
+            self.encode()
+            return self._encode_columns(columns.keys, columns.values, columns.timestamps, columns.headers)
+        self.keys += columns.keys
+        self.values += columns.values
+        self.timestamps += columns.timestamps
+        self.headers += columns.headers
+        payload_bytes = sum(map(len, filter(None, columns.keys))) + sum(
+            map(len, filter(None, columns.values))
+        )
+        self.payload_bytes += payload_bytes
+        if len(self.keys) >= CHUNK_RECORDS or self.payload_bytes >= CHUNK_BYTES:
+            self.encode()
+        # A timestamp, and a slot in each of four lists, for as long as they are gathered.
+        return payload_bytes + 48 * len(columns)
+
+    def encode(self) -> None:
+        """Turn the gathered records into chunks."""
+        if not self.keys:
+            return
+        self._encode_columns(self.keys, self.values, self.timestamps, self.headers)
+        self.keys.clear()
+        self.values.clear()
+        self.timestamps.clear()
+        self.headers.clear()
+        self.payload_bytes = 0
+
+    def _encode_columns(
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        timestamps: list[int],
+        headers: list[Headers],
+    ) -> int:
+        """Encode columns as chunks of about equal counts; return the size of these."""
+        count = len(keys)
+        pieces = ceil(count / CHUNK_RECORDS)
+        if pieces == 1:
+            tuples = [tuple(each) for each in headers] if any(headers) else None
+            encoded = encode(keys, values, timestamps, tuples)
+            size = len(encoded.body)
+            # Large records: cut by their mean size, and again if some are much larger than others.
+            pieces = min(count, ceil(size / CHUNK_BYTES))
+            if pieces == 1 or size < 2 * CHUNK_BYTES:
+                self.chunks.append(encoded)
+                return size
+        step = ceil(count / pieces)
+        return sum(
+            self._encode_columns(
+                keys[first:last], values[first:last], timestamps[first:last], headers[first:last]
+            )
+            for first, last in ((first, first + step) for first in range(0, count, step))
+        )
+
+
+class EmbeddedWriter:
+    """Writes an embedded log. See `Writer`.
+
+    The open transaction lives in memory only, and has no limit of its own: whoever appends commits when
+    `pending_bytes` is too much.
+
+    # Invariant: offsets are given within the write transaction, so that several processes may append to one
+    # partition, and a partition has no gap but those of compaction (tests/log: "two processes").
+    """
+
+    is_atomic = True
+
+    def __init__(self, file: EmbeddedFile, group: str) -> None:
+        self._file = file
+        self._group = group
+        self._connection = file.connect()
+        self._catalogue = Catalogue(self._connection)
+        self._pending: dict[TopicPartition, _Pending] = {}
+        self._pending_bytes = 0
+        self._has_failed = False
+        self._is_closed = False
+
+    def append(self, topic: str, partition: int, columns: Columns) -> None:
+        """See `Writer.append`.
+
+        Raises:
+            SerializationError: a key or value is neither bytes nor None.
+            LogError: the topic is compacted and a key is None.
+        """
+        self._check_usable("append")
+        topic_partition = TopicPartition(topic, partition)
+        pending = self._pending.get(topic_partition)
+        if pending is None:
+            with reported("append to", self._file.path):
+                stored = self._catalogue.topic("append to", topic_partition)
+            pending = _Pending(stored)
+        check_columns(topic, pending.topic.policy, columns)
+        if not columns:
+            return
+        self._pending[topic_partition] = pending
+        self._pending_bytes += pending.add(columns)
+
+    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+        """See `Writer.commit`. Returns after the fsync; waits for other writers of the file if there are any.
+
+        Raises:
+            UnknownTopicError: a topic was deleted meanwhile; nothing was committed.
+            LogError: nothing was committed, or, if the disk failed, perhaps something. `abort` comes next.
+        """
+        self._check_usable("commit")
+        if not self._pending and not offsets:
+            return {}
+        # A second try could commit twice what the first one did commit before it failed.
+        self._has_failed = True
+        for pending in self._pending.values():
+            pending.encode()
+        with self._file.write(self._connection, "commit to"):
+            appended_ms = self._file.now_ms()
+            ends = {
+                topic_partition: self._write(topic_partition, pending, appended_ms)
+                for topic_partition, pending in self._pending.items()
+            }
+            if offsets:
+                self._save_offsets(offsets)
+        self.abort()
+        self._file.commits.announce()
+        return ends
+
+    def _write(self, topic_partition: TopicPartition, pending: _Pending, appended_ms: int) -> int:
+        """Insert the chunks of one partition, giving them their offsets; return the position behind them."""
+        # By the number known at the append: a topic deleted and made again since is another one.
+        bounds = bounds_of(self._connection, pending.topic.number, topic_partition.partition)
+        if bounds is None:
+            self._catalogue.forget(topic_partition.topic)
+            raise unknown_topic("commit to", topic_partition.topic)
+        end = bounds.end
+        rows: list[NewRow] = []
+        for chunk in pending.chunks:
+            rows.append(NewRow(chunk, end, end + chunk.record_count, appended_ms, appended_ms))
+            end += chunk.record_count
+        insert_rows(self._connection, pending.topic.number, topic_partition.partition, rows)
+        added_bytes = sum(len(chunk.body) for chunk in pending.chunks)
+        self._connection.execute(
+            "UPDATE partitions SET end_offset = ?, bytes = bytes + ?, dirty_bytes = dirty_bytes + ?, "
+            "max_timestamp = max(max_timestamp, ?), loose_chunks = loose_chunks + ? WHERE topic = ? AND partition = ?",
+            (
+                end,
+                added_bytes,
+                added_bytes,
+                max(map(itemgetter(1), pending.chunks)),
+                sum(len(chunk.body) < LOOSE_BYTES for chunk in pending.chunks),
+                pending.topic.number,
+                topic_partition.partition,
+            ),
+        )
+        return end
+
+    def _save_offsets(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        rows: list[tuple[int, int, CommittedOffset]] = []
+        for topic_partition, offset in offsets.items():
+            self._catalogue.bounds("commit an offset of", topic_partition)
+            rows.append(
+                (
+                    self._catalogue.topic("commit an offset of", topic_partition).number,
+                    topic_partition.partition,
+                    offset,
+                )
+            )
+        save_offsets(self._connection, self._group, rows)
+
+    def send(self) -> None:
+        """Do nothing: all is seen at the commit."""
+
+    def abort(self) -> None:
+        """See `Writer.abort`."""
+        self._pending = {}
+        self._pending_bytes = 0
+        self._has_failed = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """See `Writer.pending_bytes`."""
+        return self._pending_bytes
+
+    def close(self) -> None:
+        """See `Writer.close`."""
+        self.abort()
+        self._is_closed = True
+        self._file.release(self._connection)
+
+    def _check_usable(self, attempt: str) -> None:
+        if self._is_closed:
+            raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
+        if self._has_failed:
+            raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")

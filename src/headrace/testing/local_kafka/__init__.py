@@ -1,0 +1,1 @@
+"""A real Apache Kafka beside a test, started and stopped by it."""
