@@ -40,9 +40,10 @@ class Node:
         self.forward: Forward = self._to_all
         self.failed: Failed = self._resumed
         self.context = TaskContext("app", TaskId(0, 0), lambda: 0)
+        self.context.enter()
         self.children: dict[str, list[Sent]] = {name: [] for name in children}
         self.drops: list[str] = []
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
         self.starts: list[Callable[[], object]] = []
         self.closes: list[Callable[[], object]] = []
         self.state = TaskState(
@@ -73,7 +74,7 @@ class Node:
         for child in self.children.values():
             child.append(Sent(key, value, timestamp))
 
-    def _resumed(self, error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+    def _resumed(self, error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         # As with a handler that resumes.
         self.failures.append(error)
 

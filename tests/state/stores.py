@@ -71,6 +71,7 @@ class Stores:
 
     def open(self) -> None:
         self.context = TaskContext("app", TaskId(0, 0), lambda: self.now_ms)
+        self.context.enter()
         self.columns = {spec.name: Columns() for spec in self.specs if spec.logging}
         self.state = TaskState(
             self.specs,

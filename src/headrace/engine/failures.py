@@ -18,7 +18,9 @@ from headrace.base.errors import (
     UnknownTopicError,
 )
 from headrace.base.ids import Location
+from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
+from headrace.base.wording import wording
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.processor.context import TaskContext
@@ -67,7 +69,7 @@ class Failures:
         """Make the function that a node calls with what its own work raised."""
         handler = self._options.processing_exception_handler
 
-        def failed(error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        def failed(error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             self._decide(error, "process", handler, name, where, value)
 
         return failed
@@ -76,7 +78,7 @@ class Failures:
         """Make the function that a sink calls with what kept a record from being written."""
         handler = self._options.production_exception_handler
 
-        def refused(error: Exception, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        def refused(error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             stage: Stage = (
                 "produce" if isinstance(error, (ProductionError, UnknownTopicError)) else "serialize"
             )
@@ -84,7 +86,7 @@ class Failures:
 
         return refused
 
-    def of_reading(self, name: str, where: Location, error: Exception) -> None:
+    def of_reading(self, name: str, where: Location, error: BaseException) -> None:
         """Decide about the record at the cursor, which cannot be read."""
         self._decide(
             error, "deserialize", self._options.deserialization_exception_handler, name, where, error
@@ -104,23 +106,46 @@ class Failures:
         self._context.interrupted = True
         return error
 
-    def fatal(self, name: str, where: Location, error: Exception) -> NoReturn:
+    def fatal(self, name: str, where: Location, error: BaseException) -> NoReturn:
         """Stop the application because of the record at the cursor; no handler is asked."""
         raise self._stopped(error, f"{name} ({where})", "process", None) from error
 
+    def ensure_told(self, error: BaseException, name: str, where: Location) -> None:
+        """Stop the application where code of the user raised something outside of every node's own work.
+
+        Says nothing more of what is told already, and of Ctrl-C.
+        """
+        if not isinstance(error, HeadraceError) and not is_interrupt(error):
+            raise self._final(self._stopped(error, f"{name} ({where})", "process", None)) from error
+
+    def ensure_made(self, error: BaseException, name: str, where: Location, verb: str) -> None:
+        """The same for what runs when a task starts or ends, and has no record."""
+        if not isinstance(error, HeadraceError) and not is_interrupt(error):
+            node, task_id = f"{name} ({where})", str(self._context.task_id)
+            raise ProcessingError(
+                f"{node} could not {verb} in task {task_id}: {wording(error)}", node=node, task_id=task_id
+            ) from error
+
     def _decide(
-        self, error: Exception, stage: Stage, handler: Handler, name: str, where: Location, value: object
+        self, error: BaseException, stage: Stage, handler: Handler, name: str, where: Location, value: object
     ) -> None:
+        if is_interrupt(error):
+            raise error
         if isinstance(error, HeadraceError) and not isinstance(error, _OF_THE_RECORD.get(stage, ())):
             # Not the record's fault: decided further down already (user code that forwards lets it pass through its
             # own frames), or the disk's, the log's, the topology's. No handler may drop a record because of that.
             raise self._final(error)
         node = f"{name} ({where})"
+        if not isinstance(error, Exception):
+            # `sys.exit()` and its like ask for the end. In a thread they would end nothing but the thread, silently.
+            raise self._final(self._stopped(error, node, stage, value)) from error
         failure = self._failure(error, stage, node)
         try:
             # Python does not hold a user's function to its annotation.
             reaction: object = handler(failure)
-        except Exception as fault:
+        except BaseException as fault:
+            if is_interrupt(fault):
+                raise
             raise self._final(
                 self._stopped(fault, node, stage, value, by="the handler itself failed on it")
             ) from fault
@@ -171,7 +196,7 @@ class Failures:
         self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
 
     def _stopped(
-        self, error: Exception, node: str, stage: Stage, value: object, *, by: str = ""
+        self, error: BaseException, node: str, stage: Stage, value: object, *, by: str = ""
     ) -> ProcessingError:
         context = self._context
         location = (
@@ -187,7 +212,7 @@ class Failures:
             hint = " (the value was null: a tombstone)"
         return ProcessingError(
             f"{node} could not {verb} a record: {location}, task {context.task_id}: "
-            f"{type(error).__name__}: {error}{hint}{'; ' + by if by else ''}",
+            f"{wording(error)}{hint}{'; ' + by if by else ''}",
             node=node,
             task_id=str(context.task_id),
             topic=context.topic,

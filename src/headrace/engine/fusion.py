@@ -52,7 +52,7 @@ def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch)
     if not steps:
         return into
 
-    def failed(at: int, error: Exception, stretch: Stretch, index: int, key: Any, value: Any) -> None:
+    def failed(at: int, error: BaseException, stretch: Stretch, index: int, key: Any, value: Any) -> None:
         context.offset = stretch.offsets[index]
         steps[at].failed(error, key, value, stretch.timestamps[index], stretch.headers[index])
 
@@ -88,7 +88,7 @@ def source_of(steps: Sequence[FusedStep]) -> str:
         lines += [f"            # {step.node!r}", f"            at = {at}"]
         lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT))
     lines += [
-        "        except Exception as error:",
+        "        except BaseException as error:",
         "            failed(at, error, stretch, len(kept), key, value)",
         "            keep(False)",
         "            continue",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from headrace.base.columns import Chunk
 from headrace.base.errors import ProcessingError
 from headrace.base.ids import TopicPartition
+from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
@@ -31,7 +32,7 @@ class Undecodable:
 
     __slots__ = ("error", "stage")
 
-    def __init__(self, error: Exception, stage: Literal["deserialize", "timestamp", "skip"]) -> None:
+    def __init__(self, error: BaseException, stage: Literal["deserialize", "timestamp", "skip"]) -> None:
         self.error = error
         self.stage = stage
 
@@ -145,7 +146,9 @@ class RecordQueue:
                     raise TypeError(
                         f"a timestamp extractor returns epoch milliseconds as int, not {timestamp!r}"
                     )
-            except Exception as error:  # the user's function; raised again where the cursor reaches it
+            except BaseException as error:  # the user's function; raised again where the cursor reaches it
+                if is_interrupt(error):
+                    raise
                 values[index] = Undecodable(error, "timestamp")
                 marked = True
                 continue
@@ -206,7 +209,7 @@ class RecordQueue:
         self._decoded_time = self.partition_time
 
 
-_Failures = list[tuple[int, Exception]]
+_Failures = list[tuple[int, BaseException]]
 _ColumnDecoder = Callable[[Sequence[bytes | None], Any], tuple[list[Any], _Failures]]
 
 
@@ -228,7 +231,9 @@ def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
         try:
             # The whole column in one comprehension: half the cost of a loop with a try around each record.
             return [None if data is None else deserialize(data) for data in column], []
-        except Exception:  # found again below, record by record
+        except BaseException as error:  # found again below, record by record
+            if is_interrupt(error):
+                raise
             # `deserializer` raises raw errors; `deserialize` says what was expected.
             return _decode_singly(
                 [(data, None) for data in column], lambda data, _: serde.deserialize(topic, data)
@@ -248,7 +253,11 @@ def _decode_singly(
             return None
         try:
             return decode_one(data, headers)
-        except Exception as error:  # goes to the deserialization handler, which wants the serde's own error
+        except (
+            BaseException
+        ) as error:  # goes to the deserialization handler, which wants the serde's own error
+            if is_interrupt(error):
+                raise
             failures.append((index, error))
             return Undecodable(error, "deserialize")
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from headrace.base.columns import Stretch
 from headrace.base.errors import HeadraceError, ProductionError, UnknownTopicError
+from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
@@ -52,7 +53,7 @@ def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: F
             chosen = choose(key, value, key_bytes)
             if value_bytes is not None and len(value_bytes) > value_bytes_max and chosen:
                 check_size(topic, chosen[0], key_bytes, value_bytes, headers)
-        except Exception as error:  # the serde's or the partitioner's; the production handler decides
+        except BaseException as error:  # the serde's or the partitioner's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         for columns in chosen:
@@ -76,7 +77,7 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
                 value_bytes = None
             elif len(value_bytes := serialize_value(value)) > value_bytes_max:
                 check_size(topic, columns, key_bytes, value_bytes, headers)
-        except Exception as error:  # the serde's; the production handler decides
+        except BaseException as error:  # the serde's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         add_key(key_bytes)
@@ -120,7 +121,9 @@ def _stretch_to_topic(
         try:
             keys = [None if key is None else serialize_key(key) for key in stretch.keys]
             values = [None if value is None else serialize_value(value) for value in stretch.values]
-        except Exception:  # found again by `run`, whose handler decides
+        except BaseException as error:  # found again by `run`, whose handler decides
+            if is_interrupt(error):
+                raise
             one_by_one(stretch)
             return
         if is_refused(keys, values):
@@ -157,7 +160,7 @@ def _to_chosen_topic(
                 raise TypeError(
                     f"the function that chooses the topic returned {topic!r}; it must return a name"
                 )
-        except Exception as error:  # the user's function
+        except BaseException as error:  # the user's function
             failed(error, key, value, timestamp, headers)
             return
         route = routes.get(topic)
@@ -173,10 +176,10 @@ def _to_chosen_topic(
 
 
 def _in_words(
-    node: SinkNode, topic: str, key: Any, value: Any, headers: Headers, error: Exception
-) -> Exception:
+    node: SinkNode, topic: str, key: Any, value: Any, headers: Headers, error: BaseException
+) -> BaseException:
     """The error as the serde words it: what `serializer` raises is raw, so that it can be quick."""
-    if isinstance(error, HeadraceError):
+    if isinstance(error, HeadraceError) or not isinstance(error, Exception):
         return error
     try:
         if key is not None:

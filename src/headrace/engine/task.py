@@ -81,6 +81,7 @@ class Task:
     def start(self) -> None:
         """Compile the nodes and initialise the processors; the stores are restored by now."""
         context = self.context
+        context.enter()
         self._compiled = compile_topology(
             self.topology,
             self.subtopology,
@@ -102,6 +103,8 @@ class Task:
     def stop(self) -> None:
         """Close the processors. State and queues stay; `start` may follow."""
         compiled, self._compiled = self._compiled, None
+        # Before the processors close: what they put or forward there would come after the last commit, and be lost.
+        self.context.leave()
         self._by_stream_time.clear()
         self._by_wall_clock.clear()
         if compiled is not None:
@@ -171,6 +174,7 @@ class Task:
         assert self._compiled is not None
         forward = self._compiled.sources[picked.source.name]
         self.has_progress = True
+        self.context.enter()
         end = min(len(batch.keys), batch.cursor + records_max)
         # `until` is inclusive, another queue's head is not.
         limit = min(limit, until + 1)
@@ -218,6 +222,9 @@ class Task:
                     forward(key, value, timestamp, headers[index - 1])
                 if stream_time >= due or context.interrupted:
                     break
+        except BaseException as error:
+            self.failures.ensure_told(error, queue.source.name, queue.source.where)
+            raise
         finally:
             batch.cursor = index
             queue.partition_time = partition_time
@@ -256,6 +263,9 @@ class Task:
                     batch.chunk.offsets[first + start : first + end],
                 )
             )
+        except BaseException as error:
+            self.failures.ensure_told(error, queue.source.name, queue.source.where)
+            raise
         finally:
             context.topic, context.offset, context.chunk = None, -1, None
         self.failures.ensure_none()
@@ -298,6 +308,7 @@ class Task:
         if self.context.stream_time < 0 or self._by_stream_time.next_due > self.context.stream_time:
             return False
         self.has_progress = True
+        self.context.enter()
         ran = self._by_stream_time.run_due(self.context.stream_time)
         self.failures.ensure_none()
         return ran
@@ -308,6 +319,7 @@ class Task:
         if self._by_wall_clock.next_due > now:
             return False
         self.has_progress = True
+        self.context.enter()
         ran = self._by_wall_clock.run_due(now)
         self.failures.ensure_none()
         return ran

@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
@@ -20,6 +23,8 @@ __all__ = ["CompiledTopology", "compile_topology"]
 
 _log = logging.getLogger("headrace.dropped")
 
+T = TypeVar("T")
+
 
 class CompiledTopology:
     """What a task runs: where each source's records go, and what to call when the task starts and closes."""
@@ -31,6 +36,12 @@ class CompiledTopology:
         self.stretches: dict[str, ForwardStretch] = {}  # the same, of sources whose nodes take stretches
         self.on_start: list[Callable[[], object]] = []  # parents before children
         self.on_close: list[Callable[[], object]] = []
+
+
+class _Alone(Protocol):
+    """Calls code of the user where there is no record; what it raises stops the application and names the node."""
+
+    def __call__(self, do: Callable[[], T], verb: str) -> T: ...
 
 
 class _Chain(NamedTuple):
@@ -54,20 +65,27 @@ class _NodeWiring:
         context: TaskContext,
         dropped: Callable[[], None],
         below: _Chain | None,
+        alone: "_Alone",
     ) -> None:
         self.name = name
         self.where = where
         self.context = context
         self.forward = _to_all(list(children.values()))
         self.failed = failed
-        self.on_start = compiled.on_start.append
-        self.on_close = compiled.on_close.append
+        self._compiled = compiled
+        self._alone = alone
         self.chain: _Chain | None = None
         self._below = below
         self._children = children
         self._stores = stores
         self._dropped = dropped
         self._warnings: dict[str, int] = {}
+
+    def on_start(self, do: Callable[[], object]) -> None:
+        self._compiled.on_start.append(lambda: self._alone(do, "initialise"))
+
+    def on_close(self, do: Callable[[], object]) -> None:
+        self._compiled.on_close.append(lambda: self._alone(do, "close"))
 
     def take_stretches(self, do: ForwardStretch) -> None:
         self.chain = _Chain((), do)
@@ -117,7 +135,7 @@ class _NodeWiring:
             context.timestamp, context.headers = now, NO_HEADERS
             try:
                 do(now)
-            except Exception as error:  # the user's function
+            except BaseException as error:  # the user's function
                 failed(error, None, None, now, NO_HEADERS)
             finally:
                 context.return_to(before)
@@ -155,6 +173,20 @@ def _to_all(children: list[Forward]) -> Forward:
             child(key, value, timestamp, headers)
 
     return to_each
+
+
+def _alone(failures: Failures, name: str, where: Location) -> _Alone:
+    def call(do: Callable[[], T], verb: str) -> T:
+        try:
+            return do()
+        except BaseException as error:
+            if verb != "close" or not isinstance(
+                error, Exception
+            ):  # an end is told by what was raised itself
+                failures.ensure_made(error, name, where, verb)
+            raise
+
+    return call
 
 
 def compile_topology(
@@ -197,10 +229,11 @@ def compile_topology(
         else:
             stores = {store: state(store) for store in node.stores}
             failed = failures.of_processing(node.name, node.where)
+            alone = _alone(failures, node.name, node.where)
             wiring = _NodeWiring(
-                node.name, node.where, children, stores, compiled, failed, context, dropped, below
+                node.name, node.where, children, stores, compiled, failed, context, dropped, below, alone
             )
-            forwards[name] = node.operator.compile(wiring)
+            forwards[name] = alone(partial(node.operator.compile, wiring), "be made")
             if wiring.chain is not None:
                 chains[name] = wiring.chain
     compiled.on_start.reverse()

@@ -52,7 +52,7 @@ class Aggregate:
                     latest = max(latest, stored)
                 new = fn(key, value, old)
                 put(key_bytes, new, timestamp if new is None else latest, headers)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not cached:
@@ -94,7 +94,7 @@ class Reduce:
                     new = fn(old, value)
                     latest = max(latest, stored)
                 put(key_bytes, new, timestamp if new is None else latest, headers)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not cached:
@@ -134,7 +134,7 @@ class Count:
                     old, stored = row
                     latest = max(latest, stored)
                 put(key_bytes, old + 1, latest, headers)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not cached:

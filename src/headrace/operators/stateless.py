@@ -41,7 +41,7 @@ class Filter:
         def keep(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 passes = predicate(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if passes:
@@ -50,7 +50,7 @@ class Filter:
         def keep_not(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 passes = predicate(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not passes:
@@ -91,7 +91,7 @@ class MapValues:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 result = fn(value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             forward(key, result, timestamp, headers)
@@ -99,7 +99,7 @@ class MapValues:
         def run_with_key(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 result = fn(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             forward(key, result, timestamp, headers)
@@ -124,7 +124,7 @@ class Map:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 new_key, new_value = fn(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             forward(new_key, new_value, timestamp, headers)
@@ -146,7 +146,7 @@ class SelectKey:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 new_key = fn(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             forward(new_key, value, timestamp, headers)
@@ -171,7 +171,7 @@ class FlatMap:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 results = [(new_key, new_value) for new_key, new_value in fn(key, value)]
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             for new_key, new_value in results:
@@ -195,7 +195,7 @@ class FlatMapValues:
             try:
                 found = fn(key, value) if with_key else fn(value)
                 results = found if type(found) is list else list(found)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             for result in results:
@@ -217,7 +217,7 @@ class Peek:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 fn(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             forward(key, value, timestamp, headers)
@@ -239,7 +239,7 @@ class Foreach:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 fn(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
 
         return run
@@ -267,7 +267,7 @@ class Print:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 write(f"[{label}]: {f'{key}, {value}' if format is None else format(key, value)}")
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
 
         return run
@@ -331,7 +331,7 @@ class Branch:
                     if predicate(key, value):
                         chosen = child
                         break
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if chosen is not None:

@@ -43,7 +43,7 @@ class StreamTableJoin:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 result = join(key, value)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if result is not MISSING:

@@ -59,7 +59,7 @@ class TableSource:
                         old = row[0]
                 # An update that is older than the row replaces it all the same, as in Kafka Streams.
                 put(key_bytes, value, timestamp, headers)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not cached:
@@ -130,7 +130,7 @@ def _compile_update(
             try:
                 new = apply(key, change[0])
                 old = apply(key, change[1]) if send_old else None
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, change[0], timestamp, headers)
                 return
             if skip_nulls and new is None and old is None:
@@ -156,7 +156,7 @@ def _compile_update(
             if skip_nulls and new is None and old is None:
                 return
             put(key_bytes, new, timestamp, headers)
-        except Exception as error:
+        except BaseException as error:
             failed(error, key, change[0], timestamp, headers)
             return
         if not cached:

@@ -75,7 +75,7 @@ class WindowAggregate:
                         latest = max(latest, stored)
                     new = fn(key, value, old)
                     put(key_bytes, start, new, timestamp if new is None else latest, headers)
-                except Exception as error:
+                except BaseException as error:
                     failed(error, key, value, timestamp, headers)
                     return
                 if not cached:
@@ -150,7 +150,7 @@ class WindowCount:
                     old, stored = row
                     latest = max(latest, stored)
                 put(key_bytes, start, old + 1, latest, headers)
-            except Exception as error:
+            except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if not cached:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, overload
 
 from typing_extensions import TypeVar
@@ -119,7 +120,10 @@ class FixedKeyContext(Generic[VOut]):
 
         Raises:
             ValueError: the interval is no positive duration, `on` is neither, or `start` has no time zone.
+            StateError: the processor is closed, or the calling thread is not its task's.
         """
+        if get_ident() != self._task.thread:
+            self._task.refuse("schedule a punctuation")
         interval_ms = milliseconds(interval, name="interval")
         if interval_ms == 0:
             raise ValueError(
@@ -147,7 +151,10 @@ class FixedKeyContext(Generic[VOut]):
 
         Raises:
             ValueError: its timestamp is negative, or its key is not the one of the record being processed.
+            StateError: the processor is closed, or the calling thread is not its task's.
         """
+        if get_ident() != self._task.thread:
+            self._task.refuse("forward a record")
         if self._current and record.key is not self._current[0] and record.key != self._current[0]:
             raise ValueError(
                 f"a FixedKeyProcessor cannot change the key (from {self._current[0]!r} to {record.key!r}): "
@@ -166,7 +173,10 @@ class ProcessorContext(FixedKeyContext[VOut], Generic[KO, VOut]):
         Raises:
             ValueError: its timestamp is negative.
             TopologyError: `to` is not a child of this node.
+            StateError: the processor is closed, or the calling thread is not its task's.
         """
+        if get_ident() != self._task.thread:
+            self._task.refuse("forward a record")
         _check_timestamp(record)
         send = self._send if to is None else self._services.child(to)
         send(record.key, record.value, record.timestamp, record.headers)

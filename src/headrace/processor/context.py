@@ -1,14 +1,19 @@
 """The task's place in its input, and what else a node may ask of its task while a record is processed."""
 
+import threading
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from headrace.base.columns import Chunk
+from headrace.base.errors import StateError
 from headrace.base.ids import TaskId
 from headrace.base.records import NO_HEADERS, Headers, RecordMetadata
 
-__all__ = ["Cancellable", "Kept", "Scheduler", "TaskContext"]
+__all__ = ["NO_THREAD", "Cancellable", "Kept", "Scheduler", "TaskContext"]
+
+#: No thread has this identity.
+NO_THREAD = 0
 
 
 class Cancellable(Protocol):
@@ -53,6 +58,9 @@ class TaskContext:
     `interrupted` asks the task to end its stretch after this record (a commit was requested, a punctuation scheduled).
     `timestamp` and `headers` are those of the record at the processor that runs (user code may have changed them on
     the way); plain stores stamp their changelog records with `timestamp`.
+
+    `thread` is the one that runs the task, `NO_THREAD` while it is closed: what changes something compares it with its
+    own, and calls `refuse` where they differ.
     """
 
     __slots__ = (
@@ -68,6 +76,7 @@ class TaskContext:
         "scheduler",
         "stream_time",
         "task_id",
+        "thread",
         "timestamp",
         "topic",
     )
@@ -87,6 +96,32 @@ class TaskContext:
         self.commit_requested = False
         self.interrupted = False
         self.scheduler: Scheduler | None = None
+        self.thread = NO_THREAD
+
+    def enter(self) -> None:
+        """Belong to the calling thread from now on."""
+        self.thread = threading.get_ident()
+
+    def leave(self) -> None:
+        """Belong to no thread: the task is closed, until it is entered again."""
+        self.thread = NO_THREAD
+
+    def refuse(self, attempt: str) -> NoReturn:
+        """Say why something cannot be done here.
+
+        Raises:
+            StateError: always.
+        """
+        if self.thread == NO_THREAD:
+            raise StateError(
+                f"cannot {attempt}: task {self.task_id} is closed, and has made its last commit; do it in process() or "
+                "in a punctuation"
+            )
+        raise StateError(
+            f"cannot {attempt} in thread {threading.current_thread().name!r}: task {self.task_id} belongs to the "
+            "thread that runs it; do it in process() or in a punctuation, such as one that empties a queue which other "
+            "threads fill"
+        )
 
     @property
     def metadata(self) -> RecordMetadata | None:

@@ -4,7 +4,8 @@ Processors get the writable classes, queries and other tasks' readers the read-o
 """
 
 from collections.abc import Iterator
-from typing import Any, Generic, cast
+from threading import get_ident
+from typing import Any, Generic, NoReturn, cast
 
 from typing_extensions import TypeVar
 
@@ -34,23 +35,23 @@ _TIME_MS_MAX = 2**63 - 1
 class _Keys(Generic[K]):
     """Keys of one store into bytes and back, with errors that name the store."""
 
-    __slots__ = ("_decode", "_encode", "_serde", "_store", "_topic")
+    __slots__ = ("_decode", "_encode", "_serde", "_topic", "store")
 
     def __init__(self, serde: Serde[K], topic: str, store: str) -> None:
         self._serde = serde
         self._topic = topic
-        self._store = store
+        self.store = store
         self._encode = serde.serializer(topic)
         self._decode = serde.deserializer(topic)
 
     def to_bytes(self, key: K) -> bytes:
         if key is None:
-            raise ValueError(f"a key of store {self._store!r} cannot be None")
+            raise ValueError(f"a key of store {self.store!r} cannot be None")
         try:
             return self._encode(key)
         except Exception as error:
             raise SerializationError(
-                f"cannot serialize a key for store {self._store!r} with {self._serde!r}: {error}"
+                f"cannot serialize a key for store {self.store!r} with {self._serde!r}: {error}"
             ) from error
 
     def to_key(self, data: bytes) -> K:
@@ -58,7 +59,7 @@ class _Keys(Generic[K]):
             return self._decode(data)
         except Exception as error:
             raise SerializationError(
-                f"cannot deserialize a key of store {self._store!r} with {self._serde!r}: {error}"
+                f"cannot deserialize a key of store {self.store!r} with {self._serde!r}: {error}"
             ) from error
 
 
@@ -105,7 +106,10 @@ class ReadOnlyKeyValueStore(Generic[K, V]):
 
 
 class KeyValueStore(ReadOnlyKeyValueStore[K, V]):
-    """Read and write a key-value store. Writes have the timestamp of the record being processed."""
+    """Read and write a key-value store. Writes have the timestamp of the record being processed.
+
+    Writing raises StateError once the processor is closed, and in a thread that is not its task's.
+    """
 
     __slots__ = ("_context", "_put")
 
@@ -117,25 +121,34 @@ class KeyValueStore(ReadOnlyKeyValueStore[K, V]):
     def put(self, key: K, value: V | None) -> None:
         """Set the value of a key; None deletes it."""
         context = self._context
+        if get_ident() != context.thread:
+            self._refuse("put")
         self._put(self._keys.to_bytes(key), value, context.timestamp, context.headers)
 
     def put_if_absent(self, key: K, value: V) -> V | None:
         """Set the value of a key that has none. Return the value it has."""
+        context = self._context
+        if get_ident() != context.thread:
+            self._refuse("put")
         data = self._keys.to_bytes(key)
         found = self._state.get(data)
         if found is not None:
             return cast("V", found[0])
-        context = self._context
         self._put(data, value, context.timestamp, context.headers)
         return None
 
     def delete(self, key: K) -> V | None:
         """Delete a key. Return the value it had."""
+        context = self._context
+        if get_ident() != context.thread:
+            self._refuse("delete")
         data = self._keys.to_bytes(key)
         found = self._state.get(data)
-        context = self._context
         self._put(data, None, context.timestamp, context.headers)
         return None if found is None else cast("V", found[0])
+
+    def _refuse(self, attempt: str) -> NoReturn:
+        self._context.refuse(f"{attempt} a row of store {self._keys.store!r}")
 
 
 class ReadOnlyWindowStore(Generic[K, V]):
@@ -168,7 +181,10 @@ class ReadOnlyWindowStore(Generic[K, V]):
 
 
 class WindowStore(ReadOnlyWindowStore[K, V]):
-    """Read and write a window store. Writes have the timestamp of the record being processed."""
+    """Read and write a window store. Writes have the timestamp of the record being processed.
+
+    Writing raises StateError once the processor is closed, and in a thread that is not its task's.
+    """
 
     __slots__ = ("_context", "_put")
 
@@ -180,6 +196,8 @@ class WindowStore(ReadOnlyWindowStore[K, V]):
     def put(self, key: K, value: V | None, start: int) -> None:
         """Set the value of the window that starts at `start` (epoch ms); None deletes it. Expired ones are dropped."""
         context = self._context
+        if get_ident() != context.thread:
+            context.refuse(f"put a row of store {self._keys.store!r}")
         self._put(self._keys.to_bytes(key), start, value, context.timestamp, context.headers)
 
 

@@ -59,7 +59,11 @@ class TopologyTestDriver:
         self._folder = tempfile.TemporaryDirectory(prefix="headrace-test-", ignore_cleanup_errors=True)
         self._worker: Worker | None = None
         self._outputs: dict[str, OutputTopic[Any, Any]] = {}
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()  # nobody else can: there is no driver then
+            raise
 
     @property
     def _application_id(self) -> str:
@@ -88,10 +92,12 @@ class TopologyTestDriver:
 
     def close(self) -> None:
         """Close processors and stores, and delete their files. Twice is fine."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-        self._folder.cleanup()
+        worker, self._worker = self._worker, None
+        try:
+            if worker is not None:
+                worker.close()
+        finally:
+            self._folder.cleanup()
 
     def _running(self) -> Worker:
         if self._worker is None:
@@ -143,6 +149,7 @@ class TopologyTestDriver:
         for task in self._running().tasks:
             for spec in task.subtopology.stores:
                 if spec.name == store.name and task.id.partition == partition:
+                    task.context.enter()  # whoever writes to it here is the task
                     found: S = typed(task.state.state(spec.name), task.context)
                     return found
         known = ", ".join(sorted(self._topology.stores)) or "none"

@@ -114,7 +114,7 @@ def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
                 # could not handle passes through: `failed` raises it again.
                 for record in results:
                     forward(record)
-        except Exception as error:
+        except BaseException as error:
             failed(_explained(error, results), key, value, timestamp, headers)
         finally:
             task.timestamp, task.headers = before
@@ -122,7 +122,7 @@ def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
     return run
 
 
-def _explained(error: Exception, results: object) -> Exception:
+def _explained(error: BaseException, results: object) -> BaseException:
     """Say what to write where one record was returned, instead of an iterable of records."""
     if isinstance(results, Record):
         return TypeError("the processor returned a Record: yield it, or return [record]")
@@ -143,7 +143,7 @@ def _run_fixed_key(
             if results is not None:
                 for result in results:
                     forward(key, result, timestamp, headers)
-        except Exception as error:
+        except BaseException as error:
             failed(error, key, value, timestamp, headers)
         finally:
             context._current = ()

@@ -23,8 +23,9 @@ Forward: TypeAlias = Callable[[Any, Any, int, Headers], None]
 Change: TypeAlias = tuple[Any, Any, bool]
 
 #: Hands a failure of a node's own work to the processing handler. Returns when the handler resumes (the record is
-#: dropped at this node, and its caller goes on with the other children), raises otherwise.
-Failed: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
+#: dropped at this node, and its caller goes on with the other children), raises otherwise. It is told of all that a
+#: function of the user raises, `sys.exit()` included: that ends the application, and no handler is asked.
+Failed: TypeAlias = Callable[[BaseException, Any, Any, int, Headers], None]
 
 
 #: The records of a stretch on their way into a node that calls no function of the user's, all at once. What caches let
