@@ -51,7 +51,7 @@ def read(kind: Kind[object], raw: object) -> object:
         (names(), "a, b,,c", ("a", "b", "c")),
         (names(), ["a", "b"], ("a", "b")),
         (names(), "", ()),
-        (function(), len, len),
+        (function("values"), len, len),
     ],
 )
 def test_value_is_read_from_code_and_from_text(kind: Kind[object], raw: object, expected: object) -> None:
@@ -117,7 +117,7 @@ def test_property_declared_twice_is_an_error() -> None:
 
 
 def test_function_may_be_named_by_module_and_name() -> None:
-    option = Option("x.handler", function(), None, "A function.")
+    option = Option("x.handler", function("failure"), None, "A function.")
     assert option.parse("headrace.processor.handlers:log_and_continue") is log_and_continue
 
 

@@ -108,10 +108,27 @@ def number_or_not(value: str) -> Any:
     return 7 if value == "bad" else value
 
 
+async def asynchronous(key: str, value: str) -> bool:
+    return True
+
+
+def late_or_not(key: str, value: str) -> Any:
+    return asynchronous(key, value) if value == "bad" else value
+
+
 THROUGH: dict[str, Callable[[KStream[str, str]], KStream[str, Any]]] = {
     "peek": lambda stream: stream.peek(bad),
     "filter": lambda stream: stream.filter(bad),
     "filter_not": lambda stream: stream.filter_not(bad),
+    "filter by what is no bool": lambda stream: stream.filter(
+        lambda key, value: (value and value[2:]) or key
+    ),
+    "filter_not by what is no bool": lambda stream: stream.filter_not(lambda key, value: value and value[2:]),
+    "filter by a coroutine": lambda stream: stream.filter(late_or_not),
+    "filter_not by a coroutine": lambda stream: stream.filter_not(
+        lambda key, value: late_or_not(key, value) if value == "bad" else False
+    ),
+    "peek at a coroutine": lambda stream: stream.peek(late_or_not),
     "map_values": lambda stream: stream.map_values(
         lambda value: value and value[value.index("x") :], value=str
     ),

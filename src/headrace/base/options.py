@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from headrace.base.callables import misfit
 from headrace.base.durations import milliseconds
 from headrace.base.errors import ConfigError
 
@@ -229,13 +230,16 @@ def names() -> Kind[Sequence[str]]:
     return Kind("a list of words, or text with commas between them", parse)
 
 
-def function() -> Kind[Callable[..., Any]]:
-    """Read a function, or its name `MODULE:NAME`, which a file or a flag can give."""
+def function(*arguments: str) -> Kind[Callable[..., Any]]:
+    """Read a function that is called with these arguments, or its name `MODULE:NAME`, which a file can give."""
 
     def parse(raw: object) -> Callable[..., Any]:
         found = _named(raw) if isinstance(raw, str) else raw
         if not callable(found):
             raise TypeError
+        problem = misfit(found, arguments)
+        if problem is not None:
+            raise ValueError(problem)
         return found
 
     return Kind("a function, or text that names one as MODULE:NAME", parse)

@@ -1,6 +1,7 @@
 """Where a topology begins: sources, tables, stores, and `build()`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Literal, Self, overload
 
 from typing_extensions import TypeVar
@@ -8,6 +9,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Extractor, Name, Reset, TableStore
+from headrace.dsl.functions import extracting
 from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
 from headrace.dsl.kstream import KStream
 from headrace.dsl.ktable import KTable
@@ -37,6 +39,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 KD = TypeVar("KD", default=str)
 VD = TypeVar("VD", default=bytes)
+
+_RESETS = frozenset({"earliest", "latest", "none"})
 
 _REWRITES = frozenset({"reuse.ktable.source.topics", "merge.repartition.topics", "single.store.self.join"})
 
@@ -109,6 +113,8 @@ class StreamsBuilder:
         graph = self._open(where)
         pattern = topic.regex if isinstance(topic, Pattern) else None
         handles = [] if pattern is not None else _handles(topic, key, value, where)
+        timestamp = extracting(timestamp, where)
+        _check_reset(offset_reset, where)
         node_name = graph.names.node(name, "KSTREAM-SOURCE-", where)
         key_serde = handles[0].key if handles else given(key, "key", where) or string
         value_serde = handles[0].value if handles else given(value, "value", where) or raw
@@ -175,6 +181,8 @@ class StreamsBuilder:
         if isinstance(topic, str) and declared is not None:
             key, value = key or declared.key, value or declared.value
         (handle,) = _handles(topic, key, value, where)
+        timestamp = extracting(timestamp, where)
+        _check_reset(offset_reset, where)
         materialized = Materialized.of(
             declared,
             names=graph.names,
@@ -251,6 +259,18 @@ class StreamsBuilder:
     def _declare(self, handle: Topic[Any, Any], where: Location) -> None:
         if handle.partitions is not None:
             self._building.graph.declared_partitions.append((handle.name, handle.partitions, where))
+
+
+def _check_reset(reset: object, where: Location) -> None:
+    """Refuse what is no reset policy: the start would fail, or begin somewhere else than was meant."""
+    if reset is None or (isinstance(reset, str) and reset in _RESETS):
+        return
+    if isinstance(reset, timedelta) and reset >= timedelta(0):
+        return
+    raise TopologyError(
+        f"{where}: offset_reset={reset!r} does not exist: write 'earliest', 'latest', 'none', or how far back to "
+        "begin, as a timedelta of 0 or more"
+    )
 
 
 def _rewrites(optimize: object) -> frozenset[str]:

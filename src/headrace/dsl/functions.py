@@ -1,18 +1,25 @@
 """Users' functions: the marker for those that want the key, and what a function says of its result."""
 
-import functools
-import types
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic
 
 from typing_extensions import ParamSpec, TypeVar
 
+from headrace.base.callables import called, misfit, named, watched
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.topology.locations import location_of
 
-__all__ = ["WithKey", "described", "plain", "result_annotation", "with_key"]
+__all__ = [
+    "WithKey",
+    "described",
+    "extracting",
+    "optional_plain",
+    "placing",
+    "plain",
+    "result_annotation",
+    "with_key",
+]
 
 K = TypeVar("K")
 P = ParamSpec("P")
@@ -39,36 +46,61 @@ def with_key(fn: Callable[Concatenate[K, P], R]) -> WithKey[K, P, R]:
     return WithKey(fn)
 
 
-def plain(fn: object, what: str, where: Location) -> tuple[Callable[..., Any], bool]:
+def plain(
+    fn: object, what: str, where: Location, *arguments: str, yields: bool = False, keyed: bool = False
+) -> tuple[Callable[..., Any], bool]:
     """Return the function itself, and whether it takes the key.
 
+    `arguments` name what it will be called with; where it is `keyed`, `with_key` puts the key before them. `yields`
+    says that its results are iterables.
+
     Raises:
-        TopologyError: it is no function.
+        TopologyError: it is no function, cannot be called so, or would give a coroutine or a generator for its result.
     """
+    takes_key = isinstance(fn, WithKey)
     inner: object = fn.fn if isinstance(fn, WithKey) else fn
-    if not callable(inner):
-        raise TopologyError(f"{where}: the {what} must be a function, found {inner!r}")
-    return inner, isinstance(fn, WithKey)
+    if takes_key and keyed:
+        arguments = ("key", *arguments)
+    elif takes_key and arguments[:1] != ("key",):
+        raise TopologyError(f"{where}: the {what} is not called with the key: leave with_key() out")
+    problem = misfit(inner, arguments, yields=yields)
+    if problem is not None:
+        hint = ""
+        if keyed and not takes_key and misfit(inner, ("key", *arguments), yields=yields) is None:
+            hint = "; write hr.with_key(...) around it to be given the key first"
+        raise TopologyError(f"{where}: the {what} {problem}{hint}")
+    assert callable(inner), "misfit() has refused what is not"
+    return watched(inner, yields=yields), takes_key
+
+
+def optional_plain(
+    fn: Callable[..., Any] | None, what: str, where: Location, *arguments: str, yields: bool = False
+) -> Callable[..., Any] | None:
+    """As `plain`, of a function that may be left out."""
+    return None if fn is None else plain(fn, what, where, *arguments, yields=yields)[0]
+
+
+def placing(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:
+    """As `plain`, of a partitioner that may be left out. A generator of partitions is one as good as a list."""
+    return optional_plain(fn, "partitioner", where, "topic", "key", "value", "partitions", yields=True)
+
+
+def extracting(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:
+    """As `plain`, of a timestamp extractor that may be left out."""
+    return optional_plain(fn, "timestamp extractor", where, "record", "partition_time")
 
 
 def described(fn: Callable[..., Any]) -> str:
-    """Name a function and where it was written, for messages: `the lambda at shop.py:40`."""
-    name = getattr(fn, "__name__", type(fn).__name__)
-    location = location_of(fn)
-    if location is None:
-        return f"{name}, which says nothing of its result's type"
-    return f"the lambda at {location}" if name == "<lambda>" else f"{name}() at {location}"
+    """Name a function and its place, for messages: `the lambda at shop.py:40`."""
+    told = named(fn)
+    return told if " at " in told else f"{told}, which says nothing of its result's type"
 
 
 def result_annotation(fn: Callable[..., Any]) -> object:
     """Return what a function is declared to return, or None where it does not say."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    if not isinstance(fn, types.FunctionType | types.MethodType):
-        # Of a callable object it is the class's method that is annotated.
-        fn = vars(type(fn)).get("__call__", fn)
     try:
-        return typing.get_type_hints(fn).get("return")
+        # Of a callable object it is the class's method that is annotated.
+        return typing.get_type_hints(called(fn)).get("return")
     except Exception:
         # Hints are any expression of the user's; one that cannot be evaluated says nothing.
         return None

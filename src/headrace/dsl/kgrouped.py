@@ -170,7 +170,7 @@ class KGroupedStream(Generic[K, V]):
     ) -> "KTable[K, V]":
         """Fold each key's values, all of one type: `reducer(aggregate, value)`; the first value is the first result."""
         where = caller()
-        fn, _ = plain(reducer, "reducer", where)
+        fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
         step = _Step(
             self._grouping,
             prefix=_REDUCE,
@@ -218,7 +218,7 @@ class KGroupedStream(Generic[K, V]):
         """
         where = caller()
         make, _ = plain(init, "initialiser", where)
-        fn, _ = plain(aggregator, "aggregator", where)
+        fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
         step = _Step(
             self._grouping,
             prefix=_AGGREGATE,
@@ -282,7 +282,7 @@ class TimeWindowedKStream(Generic[K, V]):
     ) -> "KTable[Windowed[K], V]":
         """Fold the values of each key and window: `reducer(aggregate, value)`; null values reach it too."""
         where = caller()
-        fn, _ = plain(reducer, "reducer", where)
+        fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
         step = self._step(_REDUCE, store, self._grouping.flow.value, name, where)
         return self._table(step, WindowReduce(self._windows.shape, fn, step.store.name), where)
 
@@ -322,7 +322,7 @@ class TimeWindowedKStream(Generic[K, V]):
         """
         where = caller()
         make, _ = plain(init, "initialiser", where)
-        fn, _ = plain(aggregator, "aggregator", where)
+        fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
         step = self._step(_AGGREGATE, store, _aggregate_serde(init, fn, value, where), name, where)
         return self._table(step, WindowAggregate(self._windows.shape, make, fn, step.store.name), where)
 

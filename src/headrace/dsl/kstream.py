@@ -9,7 +9,15 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
-from headrace.dsl.functions import WithKey, element_of, pair_of, plain, result_annotation
+from headrace.dsl.functions import (
+    WithKey,
+    element_of,
+    optional_plain,
+    pair_of,
+    placing,
+    plain,
+    result_annotation,
+)
 from headrace.dsl.graph import GraphProcessor, GraphSink
 from headrace.dsl.kgrouped import Grouping, KGroupedStream
 from headrace.dsl.ktable import KTable, made_of_stream
@@ -67,13 +75,13 @@ class KStream(Generic[K, V_co]):
     def filter(self, predicate: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
         """Keep records for which the predicate is true."""
         where = caller()
-        fn, _ = plain(predicate, "predicate", where)
+        fn, _ = plain(predicate, "predicate", where, "key", "value")
         return KStream(self._flow.then_stateless(name, "KSTREAM-FILTER-", where, Filter(fn)))
 
     def filter_not(self, predicate: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
         """Keep records for which the predicate is not true."""
         where = caller()
-        fn, _ = plain(predicate, "predicate", where)
+        fn, _ = plain(predicate, "predicate", where, "key", "value")
         return KStream(self._flow.then_stateless(name, "KSTREAM-FILTER-", where, Filter(fn, negate=True)))
 
     def only(self, type: type[T], *, name: Name = None) -> "KStream[K, T]":
@@ -90,7 +98,7 @@ class KStream(Generic[K, V_co]):
         return self._select_key(selector, key, name, caller())
 
     def _select_key(self, selector: object, key: object, name: Name, where: Location) -> "KStream[Any, Any]":
-        fn, _ = plain(selector, "selector", where)
+        fn, _ = plain(selector, "selector", where, "key", "value")
         flow = self._flow.then_stateless(
             name,
             "KSTREAM-KEY-SELECT-",
@@ -112,7 +120,7 @@ class KStream(Generic[K, V_co]):
     ) -> "KStream[K2, V2]":
         """Replace key and value by the pair that the function returns."""
         where = caller()
-        fn, _ = plain(mapper, "mapper", where)
+        fn, _ = plain(mapper, "mapper", where, "key", "value")
         key_annotation, value_annotation = pair_of(result_annotation(fn))
         return self._mapped(
             Map(fn), "KSTREAM-MAP-", fn, key, value, key_annotation, value_annotation, name, where
@@ -146,7 +154,7 @@ class KStream(Generic[K, V_co]):
     ) -> "KStream[Any, Any]":
         """Replace a record by any number of pairs."""
         where = caller()
-        fn, _ = plain(mapper, "mapper", where)
+        fn, _ = plain(mapper, "mapper", where, "key", "value", yields=True)
         key_annotation, value_annotation = pair_of(element_of(result_annotation(fn)))
         return self._mapped(
             FlatMap(fn), "KSTREAM-FLATMAP-", fn, key, value, key_annotation, value_annotation, name, where
@@ -185,7 +193,7 @@ class KStream(Generic[K, V_co]):
     ) -> "KStream[K, V2]":
         """Replace the value; the key stays, and so does the partition."""
         where = caller()
-        fn, with_key = plain(mapper, "mapper", where)
+        fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
         flow = self._flow.then_stateless(
             name,
             "KSTREAM-MAPVALUES-",
@@ -205,7 +213,7 @@ class KStream(Generic[K, V_co]):
     ) -> "KStream[K, V2]":
         """Replace the value by any number of values; the key stays, and so does the partition."""
         where = caller()
-        fn, with_key = plain(mapper, "mapper", where)
+        fn, with_key = plain(mapper, "mapper", where, "value", yields=True, keyed=True)
         serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
         flow = self._flow.then_stateless(
             name, "KSTREAM-FLATMAPVALUES-", where, FlatMapValues(fn, with_key=with_key), value=serde
@@ -218,13 +226,13 @@ class KStream(Generic[K, V_co]):
     def peek(self, action: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
         """Call a function with each record, and pass it on."""
         where = caller()
-        fn, _ = plain(action, "action", where)
+        fn, _ = plain(action, "action", where, "key", "value")
         return KStream(self._flow.then_stateless(name, "KSTREAM-PEEK-", where, Peek(fn)))
 
     def foreach(self, action: Callable[[K, V_co], object], *, name: Name = None) -> None:
         """Call a function with each record, the last to see it."""
         where = caller()
-        fn, _ = plain(action, "action", where)
+        fn, _ = plain(action, "action", where, "key", "value")
         self._flow.then_stateless(name, "KSTREAM-FOREACH-", where, Foreach(fn))
 
     def print(
@@ -240,8 +248,7 @@ class KStream(Generic[K, V_co]):
         The label is this stream's node if none is given; `format` makes what stands behind it.
         """
         where = caller()
-        if format is not None:
-            plain(format, "format", where)
+        format = optional_plain(format, "format", where, "key", "value")
         operator = Print(self._flow.name if label is None else label, file, format)
         self._flow.then_stateless(name, "KSTREAM-PRINTER-", where, operator)
 
@@ -296,6 +303,7 @@ class KStream(Generic[K, V_co]):
         where = caller()
         if partitions is not None and partitions < 1:
             raise TopologyError(f"{where}: partitions={partitions}: 1 or more is wanted")
+        partitioner = placing(partitioner, where)
         flow = self._flow
         graph = flow.building.graph
         base = graph.names.free_node(name, "KSTREAM-REPARTITION-", where)
@@ -335,12 +343,20 @@ class KStream(Generic[K, V_co]):
         where = caller()
         flow = self._flow
         handle = topic if isinstance(topic, Topic) else None
-        if handle is None and not isinstance(topic, str) and not callable(topic):
+        target: str | Callable[..., Any]
+        if handle is not None:
+            target = handle.name
+        elif isinstance(topic, str):
+            target = topic
+        elif callable(topic):
+            target, _ = plain(topic, "function that chooses the topic", where, "key", "value", "metadata")
+        else:
             raise TopologyError(f"{where}: expected a topic, its name, or a function, found {topic!r}")
+        partitioner = placing(partitioner, where)
         node = GraphSink(
             flow.building.graph.names.node(name, "KSTREAM-SINK-", where),
             where,
-            topic=handle.name if handle is not None else topic,  # type: ignore[arg-type]  # a name or a function now
+            topic=target,
             key=either(key, flow.key if handle is None else handle.key, "key", where),
             value=either(value, flow.value if handle is None else handle.value, "value", where),
             partitioner=partitioner,
@@ -449,7 +465,6 @@ class KStream(Generic[K, V_co]):
     def _join(
         self, other: object, joiner: object, value: object, name: Name, where: Location, *, left: bool
     ) -> "KStream[Any, Any]":
-        fn, with_key = plain(joiner, "joiner", where)
         if not isinstance(other, KTable):
             if isinstance(other, KStream):
                 raise TopologyError(
@@ -459,6 +474,7 @@ class KStream(Generic[K, V_co]):
             raise TopologyError(
                 f"{where}: a stream is joined with a table here, found {other!r}; builder.table(...) makes one"
             )
+        fn, with_key = plain(joiner, "joiner", where, "value", "other", keyed=True)
         if name is not None:
             check_name(name, "node", where)
         flow = self._flow.repartitioned_for_join(name, other._state.flow.key, where)
@@ -578,6 +594,7 @@ class BranchedKStream(Generic[K, V]):
         `then` gets the branch's stream; the dictionary has what it returns, if that is a stream.
         """
         where = caller()
+        then = optional_plain(then, "function behind then=", where, "stream")
         self._keep(self._branch(predicate, name, where), then)
         return self
 
@@ -586,6 +603,7 @@ class BranchedKStream(Generic[K, V]):
     ) -> dict[str, KStream[K, V]]:
         """Add a branch for all other records; return the streams by name."""
         where = caller()
+        then = optional_plain(then, "function behind then=", where, "stream")
         self._keep(self._default(name, where), then)
         return self._streams
 
@@ -595,7 +613,7 @@ class BranchedKStream(Generic[K, V]):
         return self._streams
 
     def _branch(self, predicate: object, name: Name, where: Location) -> KStream[K, V]:
-        fn, _ = plain(predicate, "predicate", where)
+        fn, _ = plain(predicate, "predicate", where, "key", "value")
         if self._has_ended:
             raise TopologyError(f"{where}: the split has ended; add branches before its default branch")
         self._operator.predicates.append(fn)

@@ -60,7 +60,7 @@ class KTable(Generic[K, V_co]):
     def _filter(
         self, predicate: object, store: AnyStore, name: Name, where: Location, *, negate: bool
     ) -> "KTable[Any, Any]":
-        fn, _ = plain(predicate, "predicate", where)
+        fn, _ = plain(predicate, "predicate", where, "key", "value")
         above = self._state.getter
         made = self._materialized(store, "KTABLE-FILTER-", self._state.flow.value, where)
         operator = TableFilter(
@@ -82,7 +82,7 @@ class KTable(Generic[K, V_co]):
     ) -> "KTable[K, V2]":
         """Replace the values."""
         where = caller()
-        fn, with_key = plain(mapper, "mapper", where)
+        fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
         above = self._state.getter
         serde = of_result(fn, value, "value", where)
         made = self._materialized(store, "KTABLE-MAPVALUES-", serde, where)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+from headrace.base.callables import refuse_unstarted, truth
 from headrace.base.columns import Stretch
 from headrace.processor.context import TaskContext
 from headrace.topology.wiring import MISSING, Failed, ForwardStretch, Step
@@ -18,9 +19,12 @@ __all__ = ["FusedStep", "fuse", "source_of"]
 
 #: What each step does with `key` and `value`; `{call}` is the user's function.
 _STATEMENTS = {
-    Step.LOOK: "{call}(key, value)",
-    Step.KEEP: "if not {call}(key, value): keep(False); continue",
-    Step.KEEP_NOT: "if {call}(key, value): keep(False); continue",
+    # A result of None, True or False is judged here; what is rarer, by a function.
+    Step.LOOK: "result = {call}(key, value)\n{indent}if result is not None: refuse_unstarted(result)",
+    Step.KEEP: "passes = {call}(key, value)\n"
+    "{indent}if passes is not True and (passes is False or not truth(passes)): keep(False); continue",
+    Step.KEEP_NOT: "passes = {call}(key, value)\n"
+    "{indent}if passes is not False and (passes is True or truth(passes)): keep(False); continue",
     Step.KEEP_KEYED: "if key is None: keep(False); continue",
     Step.KEY: "key = {call}(key, value)",
     Step.VALUE: "value = {call}(value)",
@@ -62,6 +66,7 @@ def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch)
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     known: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
     known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into, "_left": _left}
+    known |= {"refuse_unstarted": refuse_unstarted, "truth": truth}
     exec(compile(source, name, "exec"), known)
     run: ForwardStretch = known["run"]
     return run

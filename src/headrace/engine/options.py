@@ -69,19 +69,19 @@ OPTIONS: tuple[Option[Any], ...] = (
     ),
     Option(
         "deserialization.exception.handler",
-        function(),
+        function("failure"),
         log_and_fail,
         "Decides about a record whose key or value cannot be read: a function Failure -> Reaction.",
     ),
     Option(
         "processing.exception.handler",
-        function(),
+        function("failure"),
         log_and_fail,
         "Decides about a record, or punctuation, on which a node failed: a function Failure -> Reaction.",
     ),
     Option(
         "production.exception.handler",
-        function(),
+        function("failure"),
         log_and_fail,
         "Decides about a record that cannot be written: a function Failure -> Reaction.",
     ),

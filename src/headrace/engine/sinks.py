@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from headrace.base.callables import refuse_unstarted
 from headrace.base.columns import Stretch
-from headrace.base.errors import HeadraceError, ProductionError, UnknownTopicError
+from headrace.base.errors import HeadraceError, ProductionError, SerializationError, UnknownTopicError
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector, check_partition
@@ -181,6 +182,11 @@ def _in_words(
     """The error as the serde words it: what `serializer` raises is raw, so that it can be quick."""
     if isinstance(error, HeadraceError) or not isinstance(error, Exception):
         return error
+    try:
+        refuse_unstarted(key)
+        refuse_unstarted(value)
+    except TypeError as unstarted:
+        return SerializationError(f"cannot write a record to topic '{topic}': {unstarted}")
     try:
         if key is not None:
             node.key.serialize(topic, key, headers)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
+from headrace.base.callables import refuse_unstarted
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import NO_HEADERS, Headers
@@ -134,7 +135,9 @@ class _NodeWiring:
             context.kept = _Punctuation(now)
             context.timestamp, context.headers = now, NO_HEADERS
             try:
-                do(now)
+                result = do(now)
+                if result is not None:
+                    refuse_unstarted(result)
             except BaseException as error:  # the user's function
                 failed(error, None, None, now, NO_HEADERS)
             finally:

@@ -6,6 +6,7 @@ Source: `KTableValueGetterSupplier` and its kinds.
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from headrace.base.callables import truth
 from headrace.operators.updates import key_serializer
 from headrace.topology.wiring import Wiring
 
@@ -81,7 +82,7 @@ class FilterGetter:
 
         def look_up(key: Any) -> tuple[Any, int] | None:
             row = above(key)
-            return row if row is not None and bool(predicate(key, row[0])) is not negate else None
+            return row if row is not None and truth(predicate(key, row[0])) is not negate else None
 
         return look_up
 

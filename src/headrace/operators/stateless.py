@@ -6,6 +6,7 @@ Cost: 0.15 us a record beside the user's function. The functions get null keys a
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from headrace.base.callables import refuse_unstarted, truth
 from headrace.base.records import Headers
 from headrace.processor.lines import LineFile, write_line
 from headrace.topology.wiring import Forward, Step, Wiring
@@ -41,6 +42,8 @@ class Filter:
         def keep(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 passes = predicate(key, value)
+                if passes is not True:
+                    passes = passes is not False and truth(passes)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -50,6 +53,8 @@ class Filter:
         def keep_not(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 passes = predicate(key, value)
+                if passes is not False:
+                    passes = passes is True or truth(passes)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -216,7 +221,9 @@ class Peek:
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
-                fn(key, value)
+                result = fn(key, value)
+                if result is not None:
+                    refuse_unstarted(result)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -238,7 +245,9 @@ class Foreach:
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
-                fn(key, value)
+                result = fn(key, value)
+                if result is not None:
+                    refuse_unstarted(result)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
 
@@ -328,7 +337,8 @@ class Branch:
             chosen = default
             try:
                 for predicate, child in routes:
-                    if predicate(key, value):
+                    passes = predicate(key, value)
+                    if passes is True or (passes is not False and truth(passes)):
                         chosen = child
                         break
             except BaseException as error:

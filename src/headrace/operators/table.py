@@ -6,6 +6,7 @@ Source: `KTableSource`, `KTableFilter`, `KTableMapValues`. Predicates and mapper
 from collections.abc import Callable
 from typing import Any
 
+from headrace.base.callables import truth
 from headrace.base.records import Headers
 from headrace.operators.updates import forward_flushed, key_serializer
 from headrace.topology.wiring import Change, Forward, Wiring
@@ -87,7 +88,7 @@ class TableFilter:
         predicate, negate = self.predicate, self.negate
 
         def keep(key: Any, value: Any) -> Any:
-            return value if value is not None and bool(predicate(key, value)) is not negate else None
+            return value if value is not None and truth(predicate(key, value)) is not negate else None
 
         return _compile_update(wiring, keep, self.store, send_old=self.send_old, skip_nulls=True)
 

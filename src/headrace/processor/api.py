@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 from typing_extensions import TypeVar
 
+from headrace.base.callables import misfit
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.records import Headers, Record, RecordMetadata
@@ -120,10 +121,14 @@ class FixedKeyContext(Generic[VOut]):
 
         Raises:
             ValueError: the interval is no positive duration, `on` is neither, or `start` has no time zone.
+            TypeError: `do` cannot be called with a time, or is async or a generator function, which would do nothing.
             StateError: the processor is closed, or the calling thread is not its task's.
         """
         if get_ident() != self._task.thread:
             self._task.refuse("schedule a punctuation")
+        problem = misfit(do, ("time",))
+        if problem is not None:
+            raise TypeError(f"the function of a punctuation: {problem}")
         interval_ms = milliseconds(interval, name="interval")
         if interval_ms == 0:
             raise ValueError(
@@ -284,7 +289,8 @@ def processor(*stores: "Store[Any]") -> Callable[[Callable[..., Any]], Any]:
     What it returns or yields is forwarded. The stores are added to the topology and connected.
 
     Raises:
-        TopologyError: used without parentheses, or with something else than declared stores.
+        TopologyError: used without parentheses, with something else than declared stores, or on a function that is
+            async or takes other arguments.
     """
     for store in stores:
         if not hasattr(store, "kind"):
@@ -293,6 +299,9 @@ def processor(*stores: "Store[Any]") -> Callable[[Callable[..., Any]], Any]:
             )
 
     def decorate(function: Callable[..., Any]) -> ProcessorFunction:
+        problem = misfit(function, ("record", *(store.name or "store" for store in stores)), yields=True)
+        if problem is not None:
+            raise TopologyError(f"@processor: {problem}")
         return ProcessorFunction(function, stores)
 
     return decorate

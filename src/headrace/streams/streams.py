@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeAlias, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from headrace.base.callables import misfit
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, StoreUnavailableError, TopologyError
 from headrace.engine.clock import SystemClock
@@ -267,7 +268,14 @@ class Streams:
     # ── listeners ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_state_change(self, listener: StateListener) -> None:
-        """Call `listener(new, old)` at every change of state, in the thread that makes it."""
+        """Call `listener(new, old)` at every change of state, in the thread that makes it.
+
+        Raises:
+            TypeError: it cannot be called so, or is async.
+        """
+        problem = misfit(listener, ("new", "old"))
+        if problem is not None:
+            raise TypeError(f"the listener {problem}")
         self._life.listen(listener)
 
     def on_uncaught(self, handler: UncaughtHandler) -> None:
@@ -278,7 +286,11 @@ class Streams:
 
         Raises:
             StateError: the application has started.
+            TypeError: it cannot be called with an exception, or is async.
         """
+        problem = misfit(handler, ("error",))
+        if problem is not None:
+            raise TypeError(f"the handler of uncaught exceptions {problem}")
         if self.state != "created":
             raise StateError(
                 f"cannot set the handler of {self._application_id!r}: it is {self.state}; set it before start()"

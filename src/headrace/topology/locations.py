@@ -1,12 +1,10 @@
 """Where in the user's source a call was made: the first frame outside of this package."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from headrace.base.ids import Location
 
-__all__ = ["UNKNOWN", "caller", "location_of"]
+__all__ = ["UNKNOWN", "caller"]
 
 #: For what no line of the user's source declares.
 UNKNOWN = Location("<unknown>", 0)
@@ -28,9 +26,3 @@ def caller() -> Location:
             break
         frame = frame.f_back
     return UNKNOWN
-
-
-def location_of(function: Callable[..., Any]) -> Location | None:
-    """Return where a function was written; None for classes, builtins and other callables without source."""
-    code = getattr(function, "__code__", None)
-    return None if code is None else Location(code.co_filename, code.co_firstlineno)

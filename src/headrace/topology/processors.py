@@ -1,8 +1,10 @@
 """Runs a user's `Processor` or `FixedKeyProcessor` as a node."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from headrace.base.callables import misfit, refuse_unstarted
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Headers, Record
@@ -38,6 +40,12 @@ class ProcessorOperator:
         if isinstance(supplier, type):
             if not issubclass(supplier, expected):
                 raise self._wrong(f"{supplier.__name__} is not a {expected.__name__}")
+            problem = misfit(supplier, ())
+            if problem is not None:
+                raise self._wrong(
+                    f"{problem}; every task makes one: pass a function that gives it what it needs"
+                )
+            self._check_methods(supplier)
             return tuple(supplier.stores)
         if isinstance(supplier, expected):
             raise self._wrong(
@@ -46,12 +54,27 @@ class ProcessorOperator:
             )
         if not callable(supplier):
             raise self._wrong(f"it got {supplier!r}; pass a class, or a function that makes a processor")
+        problem = misfit(supplier, ())
+        if problem is not None:
+            raise self._wrong(f"the function that makes a processor: {problem}")
         one = self._made()
         if one is self._made():
             raise self._wrong(
                 f"its supplier gives the same {type(one).__name__} object twice; it must make a new one each time"
             )
+        self._check_methods(type(one))
         return tuple(getattr(supplier, "stores", None) or one.stores)
+
+    def _check_methods(self, kind: type) -> None:
+        for method, arguments in (("process", ("record",)), ("init", ()), ("close", ())):
+            is_bound = not isinstance(inspect.getattr_static(kind, method), staticmethod | classmethod)
+            problem = misfit(
+                getattr(kind, method),
+                ("self", *arguments) if is_bound else arguments,
+                yields=method == "process",
+            )
+            if problem is not None:
+                raise self._wrong(problem)
 
     def _made(self) -> Any:
         made = self._supplier()
@@ -123,9 +146,14 @@ def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
 
 
 def _explained(error: BaseException, results: object) -> BaseException:
-    """Say what to write where one record was returned, instead of an iterable of records."""
+    """Say what to write where something else was returned than an iterable of results."""
     if isinstance(results, Record):
         return TypeError("the processor returned a Record: yield it, or return [record]")
+    if results is not None and not isinstance(results, Iterable):
+        try:
+            refuse_unstarted(results)
+        except TypeError as words:
+            return words
     return error
 
 
@@ -138,13 +166,14 @@ def _run_fixed_key(
         before = task.timestamp, task.headers
         task.timestamp, task.headers = timestamp, headers
         context._current = (key,)
+        results = None
         try:
             results = process(Record(key, value, timestamp, headers))
             if results is not None:
                 for result in results:
                     forward(key, result, timestamp, headers)
         except BaseException as error:
-            failed(error, key, value, timestamp, headers)
+            failed(_explained(error, results), key, value, timestamp, headers)
         finally:
             context._current = ()
             task.timestamp, task.headers = before

@@ -1,0 +1,186 @@
+"""Judges users' functions: whether they can be called as they will be, and whether what they give is a result.
+
+An `async def`, or a generator function where one value is wanted, gives an object that is true and does nothing. What a
+function says of itself is judged where it is handed over; what only its results show, where they come.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headrace.base.ids import Location
+
+__all__ = ["called", "misfit", "named", "refuse_unstarted", "takes", "truth", "watched"]
+
+_Cached = type(functools.lru_cache(lambda: None))
+
+_UNSTARTED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+
+_NOBODY_AWAITS = (
+    "whose result is a coroutine that nobody awaits; hand over a plain function, which may call asyncio.run()"
+)
+
+
+def misfit(fn: object, arguments: Sequence[str], *, yields: bool = False) -> str | None:
+    """Return why a function cannot be called with these arguments for its result, or None if it can.
+
+    With `yields` any iterable is wanted, so that a generator function will do. What says nothing of itself, as some
+    builtins do, is let through.
+    """
+    if not callable(fn):
+        return f"must be a function, found {fn!r}"
+    inner = called(fn)
+    if inspect.iscoroutinefunction(inner):
+        return f"{named(fn)} is an async function, {_NOBODY_AWAITS}"
+    if inspect.isasyncgenfunction(inner):
+        return f"{named(fn)} is an async generator function, whose values nobody awaits; hand over a plain function"
+    if inspect.isgeneratorfunction(inner) and not yields:
+        return (
+            f"{named(fn)} is a generator function: calling it runs none of it, and its result is a generator; hand "
+            "over a function that returns"
+        )
+    if takes(fn, arguments):
+        return None
+    return f"{named(fn)} takes ({_parameters(fn)}), and is called with ({', '.join(arguments)})"
+
+
+def takes(fn: Callable[..., Any], arguments: Sequence[str]) -> bool:
+    """Return whether a function can be called with as many arguments; True for what says nothing of them."""
+    signature = _signature(fn)
+    if signature is None:
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:
+    if isinstance(fn, _Cached):
+        fn = fn.__wrapped__
+    try:
+        # What a decorator has wrapped may take other arguments than the decorator's own function, which is called.
+        return inspect.signature(fn, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None
+
+
+def _parameters(fn: Callable[..., Any]) -> str:
+    signature = _signature(fn)
+    shown = "" if signature is None else str(signature.replace(return_annotation=signature.empty))[1:-1]
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
+
+
+def called(fn: object) -> object:
+    """Return the function that a call runs, behind everything that passes its result on as it is."""
+    while True:
+        if isinstance(fn, functools.partial):
+            fn = fn.func
+        elif isinstance(fn, _Watched):
+            fn = fn.fn
+        elif isinstance(fn, types.MethodType | staticmethod | classmethod):
+            fn = fn.__func__
+        elif isinstance(fn, _Cached):
+            fn = fn.__wrapped__
+        elif isinstance(fn, types.FunctionType | types.BuiltinFunctionType | type):
+            return fn
+        else:
+            call = inspect.getattr_static(type(fn), "__call__", None)
+            if not isinstance(call, types.FunctionType):
+                return fn
+            fn = call
+
+
+def named(fn: object) -> str:
+    """Name a function and where it was written: `keep() at shop.py:12`, `the lambda at shop.py:40`."""
+    inner = called(fn)
+    code = getattr(inner, "__code__", None)
+    if isinstance(code, types.CodeType):
+        return _place(code, code.co_qualname)
+    name = getattr(inner, "__qualname__", None)
+    return f"{name}()" if isinstance(name, str) else repr(fn)
+
+
+def _place(code: types.CodeType, qualified: str) -> str:
+    name = qualified.rsplit(".<locals>.", 1)[-1]
+    place = Location(code.co_filename, code.co_firstlineno)
+    return f"the lambda at {place}" if name == "<lambda>" else f"{name}() at {place}"
+
+
+# ── results ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def truth(result: object) -> bool:
+    """Return whether a predicate's result is true.
+
+    Raises:
+        TypeError: it is a coroutine, a generator or something else that has yet to run, which is true whatever comes
+            of it.
+    """
+    if isinstance(result, _UNSTARTED) or hasattr(type(result), "__await__"):
+        raise _unstarted(result)
+    return bool(result)
+
+
+def refuse_unstarted(result: object) -> None:
+    """Refuse what has done nothing so far: a coroutine or a generator, where what it does or gives is wanted.
+
+    Raises:
+        TypeError: it is one; the message names its function.
+    """
+    if isinstance(result, _UNSTARTED):
+        raise _unstarted(result)
+
+
+def watched(fn: Callable[..., Any], *, yields: bool = False) -> Callable[..., Any]:
+    """Return the function; where a decorator hides one that has yet to run when it returns, with a look at its results.
+
+    Whether the decorator runs that to its end, nobody can tell before it is called.
+    """
+    return _Watched(fn, yields=yields) if _may_hide(called(fn), yields=yields) else fn
+
+
+class _Watched:
+    """Calls a function, and refuses a result that has yet to run."""
+
+    __slots__ = ("_refused", "fn")
+
+    def __init__(self, fn: Callable[..., Any], *, yields: bool) -> None:
+        self.fn = fn
+        self._refused = (types.CoroutineType, types.AsyncGeneratorType) if yields else _UNSTARTED
+
+    def __call__(self, *arguments: Any) -> Any:
+        result = self.fn(*arguments)
+        if isinstance(result, self._refused):
+            raise _unstarted(result)
+        return result
+
+
+def _may_hide(fn: object, *, yields: bool) -> bool:
+    while (fn := getattr(fn, "__wrapped__", None)) is not None:
+        inner = called(fn)
+        if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+            return True
+        if inspect.isgeneratorfunction(inner) and not yields:
+            return True
+    return False
+
+
+def _unstarted(result: object) -> TypeError:
+    code = (
+        getattr(result, "cr_code", None)
+        or getattr(result, "gi_code", None)
+        or getattr(result, "ag_code", None)
+    )
+    what = repr(result)
+    if code is not None:
+        what = f"a {type(result).__name__.replace('_', ' ')} of {_place(code, code.co_qualname)}"
+    if isinstance(result, types.CoroutineType | types.GeneratorType):
+        result.close()  # or Python warns, somewhere else, that it was never awaited
+    return TypeError(
+        f"the function gave nothing that can be used: it is {what}, and none of it has run; use a plain function, or "
+        "call asyncio.run() in it"
+    )
