@@ -95,6 +95,16 @@ def test_retry_reads_the_records_again_until_the_function_succeeds() -> None:
     assert tries == [7, 7, 7]
 
 
+def test_dead_letter_is_logged_as_one_and_not_as_a_loss(caplog: pytest.LogCaptureFixture) -> None:
+    with testing.TopologyTestDriver(
+        halving(), processing_exception_handler=lambda failure: hr.Reaction.dead_letter("dead")
+    ) as driver:
+        driver.input(NUMBERS).pipe("a", 5, 17)
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "headrace.failures"]
+    assert ": record written to dead-letter topic 'dead', as the process handler says" in message
+    assert "topic 'numbers', partition 0, offset 0): ValueError('5 is odd'); 1 so far" in message
+
+
 def test_dead_letter_carries_the_raw_record_and_what_happened() -> None:
     with testing.TopologyTestDriver(
         halving(),

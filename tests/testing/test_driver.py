@@ -88,6 +88,66 @@ def test_with_partitions_a_key_stays_in_its_own_and_its_store_is_asked_for_by_pa
         assert driver.output(COUNTS).read_table() == dict.fromkeys("abcdef", 1)
 
 
+def test_store_of_several_partitions_is_read_as_one_and_written_by_partition() -> None:
+    with testing.TopologyTestDriver(counting(), partitions=3) as driver:
+        driver.input(WORDS).pipe_all([("x", word) for word in "abcdef"])
+        assert dict(driver.store(KEPT).all()) == dict.fromkeys("abcdef", 1)
+        assert driver.store("kept").get("d") == 1
+        with pytest.raises(hr.TopologyError, match=r"has 3 partitions, .* driver.store\(..., partition=0\)"):
+            driver.store(KEPT).put("a", 7)
+        with pytest.raises(hr.TopologyError, match=r"store 'kept' has no partition 3; it has 0, 1, 2"):
+            driver.store(KEPT, partition=3)
+
+
+def test_store_of_one_partition_is_written_without_naming_it() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        driver.store(KEPT).put("a", 7)
+        driver.input(WORDS).pipe("x", "a")
+        assert driver.store(KEPT).get("a") == 8
+
+
+def test_handle_of_another_kind_or_type_is_refused() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        with pytest.raises(
+            hr.TopologyError, match=r"is a key-value store, and is asked for as a window store"
+        ):
+            driver.store(stores.window("kept", key=str, value=int))
+        with pytest.raises(
+            hr.TopologyError, match=r"has values of int64, and is asked for with string: declare"
+        ):
+            driver.store(stores.key_value("kept", key=str, value=str))
+        with pytest.raises(hr.TopologyError, match=r"has keys of string, and is asked for with int64"):
+            driver.store(stores.key_value("kept", key=int, value=int))
+        assert driver.store(stores.key_value("kept")).approximate_count() == 0
+
+
+def test_output_topic_that_is_not_there_is_named_with_those_that_are() -> None:
+    with (
+        testing.TopologyTestDriver(counting()) as driver,
+        pytest.raises(hr.TopologyError, match=r"does not write topic 'cuonts'; there are counts, .*, words"),
+    ):
+        driver.output(hr.Topic("cuonts"))
+
+
+def test_output_topic_may_come_with_its_first_record() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(WORDS).to(lambda key, value, metadata: f"of-{value}", value=str)
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        later = driver.output(hr.Topic("of-a", value=str))
+        assert later.read_all() == []
+        driver.input(WORDS).pipe("x", "a")
+        assert later.read_pairs() == [("x", "a")]
+
+
+def test_dead_letter_topic_may_come_with_its_first_record() -> None:
+    with testing.TopologyTestDriver(counting(), errors_dead_letter_queue_topic_name="dead") as driver:
+        assert driver.output(hr.Topic("dead")).read_all() == []
+    with testing.TopologyTestDriver(
+        counting(), processing_exception_handler=lambda failure: hr.Reaction.dead_letter("dead")
+    ) as driver:
+        assert driver.output(hr.Topic("dead")).read_all() == []
+
+
 def test_topic_or_store_that_is_not_there_is_named_with_those_that_are() -> None:
     with testing.TopologyTestDriver(counting()) as driver:
         with pytest.raises(hr.TopologyError, match=r"does not read topic 'wrods'; it reads .*words"):

@@ -159,14 +159,16 @@ class Failures:
             raise self._final(request) from error
         if reaction.kind == "fail":
             raise self._final(self._stopped(error, node, stage, value)) from error
+        done = "dropped"
         if reaction.kind == "dead_letter":
-            self._write_dead_letter(failure, reaction, node)
+            done = f"written to dead-letter topic '{self._write_dead_letter(failure, reaction, node)}'"
         self._dropped()
         seen = self._warnings[node] = self._warnings.get(node, 0) + 1
         if is_worth_a_warning(seen):
+            what = f"punctuation {done}" if self._context.topic is None else f"record {done}"
             _log.warning(
-                "%s: record dropped by the %s handler (task %s, topic %s, partition %d, offset %d): %r; %d so far",
-                node, stage, failure.task_id, failure.topic, failure.partition, failure.offset, error, seen,
+                "%s: %s, as the %s handler says (task %s, %s): %r; %d so far",
+                node, what, stage, failure.task_id, self._location, error, seen,
             )  # fmt: skip
 
     def _failure(self, error: Exception, stage: Stage, node: str) -> Failure:
@@ -185,7 +187,15 @@ class Failures:
             value=context.raw_value,
         )
 
-    def _write_dead_letter(self, failure: Failure, reaction: Reaction, node: str) -> None:
+    @property
+    def _location(self) -> str:
+        context = self._context
+        if context.topic is None:
+            return "in a punctuation"
+        return f"topic '{context.topic}', partition {context.partition}, offset {context.offset}"
+
+    def _write_dead_letter(self, failure: Failure, reaction: Reaction, node: str) -> str:
+        """Write the record; return the topic."""
         topic = reaction.topic or self._options.errors_dead_letter_queue_topic_name
         if topic is None:
             raise ConfigError(
@@ -194,16 +204,12 @@ class Failures:
             ) from failure.error
         record = dead_letter_record(failure)
         self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
+        return topic
 
     def _stopped(
         self, error: BaseException, node: str, stage: Stage, value: object, *, by: str = ""
     ) -> ProcessingError:
         context = self._context
-        location = (
-            "in a punctuation"
-            if context.topic is None
-            else f"topic '{context.topic}', partition {context.partition}, offset {context.offset}"
-        )
         verb = {"deserialize": "read", "process": "process", "serialize": "serialise", "produce": "write"}[
             stage
         ]
@@ -211,7 +217,7 @@ class Failures:
         if value is None and isinstance(error, (AttributeError, TypeError)) and context.topic is not None:
             hint = " (the value was null: a tombstone)"
         return ProcessingError(
-            f"{node} could not {verb} a record: {location}, task {context.task_id}: "
+            f"{node} could not {verb} a record: {self._location}, task {context.task_id}: "
             f"{wording(error)}{hint}{'; ' + by if by else ''}",
             node=node,
             task_id=str(context.task_id),

@@ -33,8 +33,10 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
     """Return the name of a store of the topology.
 
     Raises:
-        TopologyError: the topology has no such store; says what it has.
+        TopologyError: the topology has no such store, or has it of another kind or with other serdes than the handle.
     """
+    if not isinstance(store, str | Store):
+        raise TopologyError(f"a store is asked for by its declaration or its name, found {store!r}")
     name = store if isinstance(store, str) else store.name
     if name is None:
         raise TopologyError("cannot query a store without a name: give it one where it is declared")
@@ -44,7 +46,25 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
             f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(topology.stores)) or 'none'}"
         )
         raise TopologyError(f"the topology has no store {name!r}; {hint}")
+    if not isinstance(store, str):
+        _check_handle(store, topology.stores[name])
     return name
+
+
+def _check_handle(store: Store[Any], spec: StoreSpec) -> None:
+    """Refuse a handle that would read the store's bytes as something else."""
+    if store.kind != spec.kind:
+        raise TopologyError(
+            f"store {spec.name!r} ({spec.where}) is a {spec.kind.replace('_', '-')} store, and is asked for as a "
+            f"{store.kind.replace('_', '-')} store: declare it once with stores.{spec.kind}(...), and use that "
+            "everywhere"
+        )
+    for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, spec.value)):
+        if declared is not None and declared != found:
+            raise TopologyError(
+                f"store {spec.name!r} ({spec.where}) has {part} of {found!r}, and is asked for with {declared!r}: "
+                "declare it once, and use that everywhere"
+            )
 
 
 def local_view(spec: StoreSpec, partitions: Partitions, how: QueryOptions) -> Any:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
@@ -14,10 +14,14 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
+from headrace.processor.handlers import log_and_fail
+from headrace.query.local import store_name
 from headrace.state.declaration import Store
 from headrace.state.typed_stores import typed
 from headrace.streams.config import Config, ConfigFields
+from headrace.testing.stores import all_partitions
 from headrace.testing.topics import InputTopic, OutputTopic
+from headrace.topology.nodes import SinkNode
 from headrace.topology.topics import Topic
 from headrace.topology.topology import Topology
 
@@ -134,28 +138,67 @@ class TopologyTestDriver:
             raise
 
     def output(self, topic: Topic[K, V]) -> OutputTopic[K, V]:
-        """Return the typed end for reading a topic; asked twice for one topic, it goes on where it was."""
+        """Return the typed end for reading a topic; asked twice for one topic, it goes on where it was.
+
+        Raises:
+            TopologyError: the topology has no such topic, and no function of yours that names topics for its records.
+        """
         found = self._outputs.get(topic.name)
         if found is None:
+            known = self.log.topics()
+            if topic.name not in known and not self._names_topics_later(topic.name):
+                raise TopologyError(
+                    f"the topology does not write topic '{topic.name}'; there are {', '.join(sorted(known))}"
+                )
             found = self._outputs[topic.name] = OutputTopic(topic, self.log)
         return found
 
-    def store(self, store: Store[S], *, partition: int = 0) -> S:
-        """Return a store, to read or to write, of the task of this partition.
+    def _names_topics_later(self, name: str) -> bool:
+        """Whether the topic may come into being with a record: a function chooses it, or a handler's dead letter."""
+        chosen = any(
+            isinstance(node, SinkNode) and not isinstance(node.topic, str)
+            for node in self._topology.nodes.values()
+        )
+        options = EngineOptions.of(self._values)
+        handlers = {
+            options.deserialization_exception_handler,
+            options.processing_exception_handler,
+            options.production_exception_handler,
+        }
+        return chosen or name == options.errors_dead_letter_queue_topic_name or handlers != {log_and_fail}
+
+    @overload
+    def store(self, store: Store[S], *, partition: int | None = None) -> S: ...
+    @overload
+    def store(self, store: str, *, partition: int | None = None) -> Any: ...
+    def store(self, store: Store[Any] | str, *, partition: int | None = None) -> Any:
+        """Return a store: of one partition's task, to read or to write, or of all, to read them as one.
+
+        Where there is one partition, it may be left out.
 
         Raises:
-            TopologyError: the topology has no store of this name.
+            TopologyError: the topology has no such store, has it of another kind or type, or not in this partition.
+            StateError: a failure has stopped the application.
         """
+        name = store_name(self._topology, store)
+        present = self._partitions_of(name)
+        if not present:
+            raise StateError("a failure has stopped the application; restart() goes on from the last commit")
+        if partition is None and len(present) > 1:
+            return all_partitions(self._topology.stores[name], lambda: self._partitions_of(name))
+        if partition is not None and partition not in present:
+            raise TopologyError(
+                f"store '{name}' has no partition {partition}; it has {', '.join(map(str, sorted(present)))}"
+            )
+        return present[min(present) if partition is None else partition]
+
+    def _partitions_of(self, name: str) -> dict[int, Any]:
+        found = {}
         for task in self._running().tasks:
-            for spec in task.subtopology.stores:
-                if spec.name == store.name and task.id.partition == partition:
-                    task.context.enter()  # whoever writes to it here is the task
-                    found: S = typed(task.state.state(spec.name), task.context)
-                    return found
-        known = ", ".join(sorted(self._topology.stores)) or "none"
-        raise TopologyError(
-            f"the topology has no store '{store.name}' at partition {partition}; it has {known}"
-        )
+            if any(spec.name == name for spec in task.subtopology.stores):
+                task.context.enter()  # whoever writes to it here is the task
+                found[task.id.partition] = typed(task.state.state(name), task.context)
+        return found
 
     def advance(self, wall_clock: Duration) -> None:
         """Move the wall clock on, and run the punctuations that this makes due."""
