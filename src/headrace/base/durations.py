@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import TypeAlias
 
-__all__ = ["Duration", "milliseconds"]
+__all__ = ["Duration", "milliseconds", "timeout_seconds"]
 
 #: A span of time. Never a bare number: `grace=5` means milliseconds to Kafka people and seconds to everybody else.
 Duration: TypeAlias = timedelta | str
@@ -69,3 +69,8 @@ def _without_unit(duration: object, name: str) -> str:
     if isinstance(duration, float) or (isinstance(duration, str) and "." in duration):
         return f'{name}={number} has no unit: write "500ms", "5s" or timedelta(seconds={number})'
     return f'{name}={number} has no unit: write "{number}ms", "{number}s" or timedelta(seconds={number})'
+
+
+def timeout_seconds(timeout: Duration | None) -> float | None:
+    """Return a timeout in seconds; None, which is no limit, stays so."""
+    return None if timeout is None else milliseconds(timeout, name="timeout") / 1000

@@ -8,47 +8,12 @@ from typing import Any, Self
 import click
 
 from headrace.engine.status import WorkerStatus
+from headrace.streams.status_text import status_text
 
-__all__ = ["StatusLine", "status_text"]
+__all__ = ["StatusLine"]
 
 # Without a terminal lines add up, so there are few.
 _PLAIN_SECONDS = 10.0
-
-
-def status_text(
-    state: str, status: WorkerStatus | None, *, paused: bool = False, trouble: str | None = None
-) -> str:
-    """Say in one line how an application is. Where it waits for brokers, nothing else matters.
-
-    >>> from headrace.base.ids import TaskId
-    >>> from headrace.engine.status import TaskStatus, WorkerStatus
-    >>> status_text("running", WorkerStatus("running", 1500, 12000.4, 25, tasks=(TaskStatus(TaskId(0, 0), "running"),)))
-    'running: 12,000 records/s, lag 25, 1 task, 1,500 records processed'
-    """
-    if trouble is not None:
-        return f"{state}: waits: {trouble}"
-    if status is None or status.state == "starting":
-        return state
-    count = len(status.tasks)
-    tasks = f"{count} task" + ("" if count == 1 else "s")
-    restoring = [task for task in status.tasks if task.state == "restoring"]
-    if restoring:
-        done, remaining = sum(task.restored for task in restoring), sum(task.remaining for task in restoring)
-        share = 100 * done // max(1, done + remaining)
-        speed = sum(task.records_per_second for task in restoring)
-        return (
-            f"{state}: restoring {len(restoring)} of {tasks}, {share} % ({done:,} of {done + remaining:,} records, "
-            f"{speed:,.0f} records/s), lag {status.lag_records:,}"
-        )
-    parts = [
-        f"{status.records_per_second:,.0f} records/s",
-        f"lag {status.lag_records:,}",
-        tasks,
-        f"{status.records:,} record{'' if status.records == 1 else 's'} processed",
-    ]
-    if status.dropped:
-        parts.append(f"{status.dropped:,} dropped")
-    return f"{'paused' if paused else state}: {', '.join(parts)}"
 
 
 class StatusLine:

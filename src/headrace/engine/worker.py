@@ -17,6 +17,7 @@ from headrace.base.errors import (
     TransactionAbortedError,
 )
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.last_words import log_safely
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.changelog_reader import Restorer
 from headrace.engine.clock import Clock
@@ -240,11 +241,13 @@ class Worker:
         except BaseException as reason:
             try:
                 self.close()
-            except Exception:
-                _log.exception("closing failed as well")  # what came first is the reason
+            except BaseException as error:  # what came first is the reason
+                log_safely(_log, logging.ERROR, "closing failed as well", exc_info=error)
             if not stop.is_set() or not isinstance(reason, _DONE_AGAIN):
                 raise
-            _log.warning(
+            log_safely(
+                _log,
+                logging.WARNING,
                 "stopped without a last commit: %s. Nothing is lost: the next start does again what was not committed",
                 reason,
             )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from headrace.base.last_words import log_safely
 from headrace.base.records import Headers, Record
 
 __all__ = ["Failure", "Handler", "Reaction", "dead_letter_record", "log_and_continue", "log_and_fail"]
@@ -82,7 +83,9 @@ def log_and_continue(failure: Failure) -> Reaction:
 
 
 def _write(level: int, failure: Failure) -> None:
-    _log.log(
+    # Logging that fails must not turn *go on* into the end, or hide what failed.
+    log_safely(
+        _log,
         level,
         "%s failed to %s a record (task %s, topic %s, partition %d, offset %d)",
         failure.node,

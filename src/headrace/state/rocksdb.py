@@ -23,6 +23,7 @@ from headrace.base.errors import (
 from headrace.state.port import Position, Rows
 from headrace.state.position_codec import decode_position, encode_position
 from headrace.state.rocksdb_errors import is_stall, translated
+from headrace.state.rocksdb_fork import ensure_threads_are_here
 from headrace.state.rocksdb_options import RocksMemory, database_options
 
 __all__ = ["RocksDatabase", "RocksFamily"]
@@ -205,10 +206,11 @@ class RocksDatabase:
         Raises:
             AlreadyRunningError: another process or task has it open.
             StateCorruptionError: its files cannot be trusted; `destroy` it, and restore.
-            StateError: it cannot be used (disk full, no permission).
+            StateError: it cannot be used (disk full, no permission, forked from a process that has used RocksDB).
         """
         import rocksdict
 
+        ensure_threads_are_here()
         self._path = os.fspath(path)
         self._rocksdict = rocksdict
         self._memory = memory

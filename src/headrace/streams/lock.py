@@ -1,64 +1,201 @@
 """One process for each application: locks in files, held while it runs and let go by the system when it dies."""
 
+import errno
 import fcntl
+import hashlib
 import os
+import shutil
+import socket
+import sys
+import weakref
+from contextlib import suppress
 from pathlib import Path
 
 from headrace.base.errors import AlreadyRunningError, StateError
 
-__all__ = ["ApplicationLock"]
+__all__ = ["ApplicationLock", "application_lock", "delete_state"]
+
+_HELD_BY_ANOTHER = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
+
+_IN_THE_WAY = "a file is where a directory is wanted: move it, or name another directory"
+_ADVICE = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EACCES: "make it writable for this user",
+    errno.EPERM: "make it writable for this user",
+    errno.EROFS: "use a directory that can be written",
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room within the quota",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close files: the whole machine has too many open",
+}
+_LOCAL_DISK = (
+    "its file system keeps no locks, as some of the network do not: put state.dir and the log on a local disk"
+)
+
+
+_LOCK_FILE = ".lock"
+
+
+def application_lock(application_id: str, state_directory: Path, log_file: Path | None) -> "ApplicationLock":
+    """Return the lock of an application, by its state and, where it has one, its log's file.
+
+    On a cluster, its transactional id fences a second process.
+    """
+    files = [state_directory / _LOCK_FILE]
+    if log_file is not None:
+        found = log_file.resolve()  # a symbolic link is another name, not another log
+        files.append(found.with_name(f"{found.name}-{application_id}.lock"))
+    return ApplicationLock(application_id, tuple(files), log_file=log_file)
 
 
 class ApplicationLock:
-    """Holds the files that mark an application as running.
+    """Holds what marks an application as running.
 
-    There are two, since either alone leaves a hole: one in the state directory, which nobody else may open, and one
-    beside the log's file, where a second process with another state directory would process the same input twice.
+    There are two files, since either alone leaves a hole: one in the state directory, which nobody else may open, and
+    one beside the log's file, where a second process with another state directory would process the same input twice.
     The files stay when the lock is released: removing them would let two processes lock two files of one name.
+
+    `log_file` is known by what it is, too, not by its name alone: a hard link to it lies beside another lock.
     """
 
-    def __init__(self, application_id: str, files: tuple[Path, ...]) -> None:
+    def __init__(self, application_id: str, files: tuple[Path, ...], *, log_file: Path | None = None) -> None:
         self._application_id = application_id
         self._files = files
+        self._log_file = log_file
         self._descriptors: list[int] = []
+        self._identity: socket.socket | None = None
 
     def acquire(self) -> None:
-        """Lock all files, or none.
+        """Lock all files, or none; and the log's file by what it is, where it exists.
 
         Raises:
             AlreadyRunningError: another process, or another `Streams` of this one, has a file locked.
-            StateError: a file cannot be made.
+            StateError: a file cannot be made or locked.
         """
+        _held.add(self)
         try:
             for file in self._files:
                 self._descriptors.append(self._locked(file))
+            self.acquire_identity()
         except BaseException:
             self.release()
             raise
+
+    def acquire_identity(self) -> None:
+        """Lock the log's file by device and inode, if it exists and that is not done yet.
+
+        A name that is no file's (an abstract socket) does that: opening and closing the file itself would let go of the
+        locks that SQLite has on it. Only Linux has such names; elsewhere the files' names have to do.
+
+        Raises:
+            AlreadyRunningError: another process has it under another name.
+        """
+        if self._log_file is None or self._identity is not None or sys.platform != "linux":
+            return
+        try:
+            found = self._log_file.stat()
+        except OSError:
+            return  # opening it will make it, or say what is wrong with it
+        name = f"{found.st_dev}:{found.st_ino}:{self._application_id}"
+        identity = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            identity.bind(b"\0headrace-" + hashlib.sha256(name.encode()).hexdigest().encode())
+        except OSError as error:
+            identity.close()
+            if error.errno != errno.EADDRINUSE:
+                return  # a sandbox without sockets: the files' names have to do
+            raise AlreadyRunningError(
+                f"application {self._application_id!r} is already running: another process has the log "
+                f"{self._log_file} open under another name (a link); stop it, or use another application.id"
+            ) from None
+        self._identity = identity
 
     def _locked(self, file: Path) -> int:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StateError(
-                f"cannot lock {file}: {error.strerror or error}; make its directory writable"
-            ) from None
+            raise _cannot("make the lock", file, error, "make its directory writable") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+        except OSError as error:
+            holder = _holder(descriptor)
             os.close(descriptor)
-            who = f"process {holder}" if holder else "another process"
+            if error.errno not in _HELD_BY_ANOTHER:
+                raise _cannot("lock", file, error, _LOCAL_DISK) from None
             raise AlreadyRunningError(
-                f"application {self._application_id!r} is already running: {who} holds {file}; "
+                f"application {self._application_id!r} is already running: {holder} holds {file}; "
                 f"stop it, or use another application.id"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk, say: the lock holds without the number, which is for people
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return descriptor
 
     def release(self) -> None:
-        """Let go of all files. Twice is fine."""
+        """Let go of all. Twice is fine."""
+        _held.discard(self)
+        while self._descriptors:
+            descriptor = self._descriptors.pop()
+            # A child that somebody forked without telling Python may have the same file open: closing is not enough.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+        identity, self._identity = self._identity, None
+        if identity is not None:
+            identity.close()
+
+    def forget(self) -> None:
+        """Close what a forked child has got of it; the parent keeps the lock."""
         while self._descriptors:
             os.close(self._descriptors.pop())
+        identity, self._identity = self._identity, None
+        if identity is not None:
+            identity.close()
+
+
+def delete_state(state_directory: Path, lock: ApplicationLock) -> None:
+    """Delete an application's local state, but for its lock, which is held meanwhile. Nothing there is fine.
+
+    Raises:
+        AlreadyRunningError: another process runs it.
+    """
+    if not state_directory.exists():
+        return
+    lock.acquire()
+    try:
+        for entry in sorted(state_directory.iterdir()):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK_FILE:
+                entry.unlink()
+    finally:
+        lock.release()
+
+
+def _holder(descriptor: int) -> str:
+    with suppress(OSError):
+        found = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+        if found:
+            return f"process {found}"
+    return "another process"
+
+
+def _cannot(attempt: str, file: Path, error: OSError, otherwise: str) -> StateError:
+    advice = otherwise if error.errno is None else _ADVICE.get(error.errno, otherwise)
+    return StateError(f"cannot {attempt} {file}: {error.strerror or error}; {advice}")
+
+
+# A fork copies every open file of the process, so this is the process's own. A child that keeps one would hold the lock
+# of a parent that died.
+_held: weakref.WeakSet[ApplicationLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lock in list(_held):
+        lock.forget()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -6,9 +6,10 @@ from pathlib import Path
 from headrace.base.errors import ConfigError
 from headrace.log.port import Log
 from headrace.streams.config import Config
+from headrace.streams.lock import ApplicationLock
 from headrace.streams.options import EMBEDDED_PATH
 
-__all__ = ["LogAddress", "address_of", "open_log"]
+__all__ = ["LogAddress", "address_of", "open_log", "open_log_under"]
 
 _SERVERS = "bootstrap.servers"
 
@@ -75,3 +76,24 @@ def open_log(config: Config) -> Log:
     from headrace.kafka.options import ConnectionSettings, KafkaOptions
 
     return KafkaLog(ConnectionSettings.of(config.values()), KafkaOptions.of(config.values()))
+
+
+def open_log_under(lock: ApplicationLock, config: Config) -> Log:
+    """Acquire the application's lock, then open its log; where that fails nothing is held.
+
+    Raises:
+        AlreadyRunningError, StateError: as for `ApplicationLock.acquire`.
+        ConfigError, LogError: as for `open_log`.
+    """
+    lock.acquire()
+    try:
+        log = open_log(config)
+        try:
+            lock.acquire_identity()  # of a file that has been made just now
+        except BaseException:
+            log.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+    return log

@@ -5,7 +5,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
+from headrace.base.callables import misfit
 from headrace.base.errors import StateError
+from headrace.base.interrupts import is_interrupt
+from headrace.base.last_words import log_safely
 
 __all__ = ["FINAL", "NEXT", "Lifecycle", "State", "StateListener"]
 
@@ -58,14 +61,30 @@ class Lifecycle:
         return self._state
 
     def listen(self, listener: StateListener) -> None:
-        """Call `listener` at every move from now on."""
+        """Call `listener` at every move from now on.
+
+        Raises:
+            TypeError: it cannot be called with two states, or is async.
+        """
+        problem = misfit(listener, ("new", "old"))
+        if problem is not None:
+            raise TypeError(f"the listener {problem}")
         self._listeners.append(listener)
 
     def move(self, new: State) -> bool:
         """Go to `new`, tell the listeners, and return whether there was a move.
 
-        Listeners run in the calling thread, without the lock, so that they may ask and close. What one raises is
-        logged: Kafka Streams lets it kill the thread that moves, which may then never reach the end.
+        Raises:
+            StateError: there is no way from here to there.
+        """
+        old = self.change(new)
+        if old is None:
+            return False
+        self.tell(new, old)
+        return True
+
+    def change(self, new: State) -> State | None:
+        """Go to `new` without telling the listeners; return where it was, None where there was no move.
 
         Raises:
             StateError: there is no way from here to there.
@@ -74,16 +93,31 @@ class Lifecycle:
             old = self._state
             if new not in NEXT[old]:
                 if new in _LATE_MOVES.get(old, frozenset()):
-                    return False
+                    return None
                 raise StateError(f"cannot go from {old} to {new}")
             self._state = new
             self._changed.notify_all()
+        return old
+
+    def tell(self, new: State, old: State) -> None:
+        """Tell the listeners of a move, in the calling thread, without the lock, so that they may ask and close.
+
+        What one raises is logged: Kafka Streams lets it kill the thread that moves, which may then never reach the end.
+        """
         for listener in tuple(self._listeners):
             try:
                 listener(new, old)
-            except Exception:
-                _log.exception("a listener failed on the change from %s to %s", old, new)
-        return True
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                log_safely(
+                    _log,
+                    logging.ERROR,
+                    "a listener failed on the change from %s to %s",
+                    old,
+                    new,
+                    exc_info=error,
+                )
 
     def wait_for(self, wanted: frozenset[State], timeout_s: float | None) -> bool:
         """Block until the state is one of `wanted`; False when `timeout_s` passed before."""

@@ -1,34 +1,36 @@
 """`Streams`: runs a topology. Wires configuration, lock, log and worker, and keeps their common life."""
 
 import asyncio
-import logging
-import shutil
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, overload
+from typing import Any, NoReturn, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from headrace.base.callables import misfit
-from headrace.base.durations import Duration, milliseconds
+from headrace.base.durations import Duration, timeout_seconds
 from headrace.base.errors import StateError, StoreUnavailableError, TopologyError
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
-from headrace.engine.worker import STOP_SECONDS, Worker
+from headrace.engine.worker import Worker
 from headrace.log.port import Log
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
 from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
+from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
-from headrace.streams.lock import ApplicationLock
-from headrace.streams.logs import address_of, open_log
+from headrace.streams.home_process import HomeProcess
+from headrace.streams.lock import application_lock, delete_state
+from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
+from headrace.streams.status_text import status_text
+from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
 from headrace.topology.topology import Topology
 
 __all__ = ["Streams", "UncaughtHandler"]
@@ -36,21 +38,15 @@ __all__ = ["Streams", "UncaughtHandler"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-_log = logging.getLogger("headrace.streams")
-
-#: Decides what follows when a worker dies of an exception.
-UncaughtHandler: TypeAlias = Callable[
-    [Exception], Literal["replace_thread", "shutdown_client", "shutdown_application"]
-]
-
-_LOCK_FILE = ".lock"
-
 
 class Streams:
     """Runs a topology: `with` starts and stops it; `run()` is `with`, signals and waiting, for a program of its own.
 
     Arguments are properties (see `ConfigFields`); beside a `Config` they are what code says, so that file, environment
     and flags of that `Config` win over them. Safe to use from several threads. Once stopped it does not start again.
+
+    It belongs to the process that starts it. In a child that this process forks nothing runs: `state` is "not_running",
+    `close` has nothing to do, and all else that needs the application raises StateError.
 
     Raises:
         ConfigError: a property is unknown or impossible, `application.id` is missing, or no log is named.
@@ -68,25 +64,24 @@ class Streams:
         self._config = (config or Config()).with_fields(**fields)
         self._application_id = self._config.get(APPLICATION_ID)
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
-        self._address = address_of(self._config)
+        path = address_of(self._config).path
+        self._lock = partial(application_lock, self._application_id, self._state_directory, path)
         self._options = EngineOptions.of(engine_values(self._config))
         self._life = Lifecycle()
-        self._stop = threading.Event()
+        self._home = HomeProcess()
         self._starting = threading.Lock()
         self._uncaught: UncaughtHandler = lambda error: "shutdown_client"
-        self._killed_by: BaseException | None = None
         self._paused = False
-        # There from start() on.
-        self._worker: Worker | None = None
-        self._log: Log | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: StreamThread | None = None  # from start() on
+        self._starter: threading.Thread | None = None  # while it starts
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def state(self) -> State:
         """Where the application is: created, rebalancing, running, pending_shutdown, not_running, or on to error."""
-        return self._life.state
+        state = self._life.state
+        return "not_running" if self._home.is_elsewhere and state not in FINAL else state
 
     @property
     def application_id(self) -> str:
@@ -106,28 +101,50 @@ class Streams:
             AlreadyRunningError: another process runs this application. Nothing has started.
             LogError: the log cannot be opened. Nothing has started.
         """
+        self._ensure_here("start")
         with self._starting:
             if self.state != "created":
                 raise StateError(
                     f"cannot start {self._application_id!r}: it is {self.state}; make a new Streams"
                 )
-            lock = self._application_lock()
-            lock.acquire()
-            try:
-                log = open_log(self._config)
-            except BaseException:
-                lock.release()
-                raise
-            self._log = log
-            self._life.move("rebalancing")
-            # A daemon: a program that forgets to close must still end. Nothing is lost by that, only done again.
-            self._thread = threading.Thread(
-                target=self._work,
-                args=(log, lock),
-                name=f"{self._application_id}-StreamThread-1",
-                daemon=True,
-            )
-            self._thread.start()
+            thread = self._made_thread()
+            self._thread, self._starter = thread, threading.current_thread()
+            self._home.settle()
+            self._life.change("rebalancing")
+        try:  # without the lock: a listener may close
+            self._life.tell("rebalancing", "created")
+            thread.start()
+        except BaseException as error:
+            thread.abandon(error)
+            raise
+        finally:
+            self._starter = None
+
+    def _made_thread(self) -> StreamThread:
+        lock = self._lock()
+        log = open_log_under(lock, self._config)
+        return StreamThread(
+            self._application_id,
+            self._made_worker,
+            log=log,
+            lock=lock,
+            life=self._life,
+            uncaught=self._uncaught,
+            is_paused=self._paused,
+        )
+
+    def _made_worker(self, log: Log, on_status: Callable[[WorkerStatus], None]) -> Worker:
+        return Worker(
+            self._topology,
+            log,
+            self._options,
+            application_id=self._application_id,
+            state_dir=self._state_directory,
+            clock=SystemClock(),
+            on_status=on_status,
+            transactional_id=transactional_id(self._config),
+            transaction_timeout_ms=transaction_timeout_ms(self._config),
+        )
 
     def close(self, *, timeout: Duration | None = "30s", leave_group: bool = True) -> None:
         """Stop after the record at hand, commit, and release everything. Does not raise what killed the worker.
@@ -141,32 +158,37 @@ class Streams:
         Raises:
             TimeoutError: user code held the worker for longer than `timeout`; it still stops when that returns.
         """
-        timeout_s = _seconds(timeout)
-        with self._starting:
-            never_started = self.state == "created"
-            if self.state not in FINAL:
-                self._life.move("pending_shutdown")
-            self._stop.set()
-            if self._log is not None:
-                self._log.hurry(STOP_SECONDS)
-        if never_started:
-            self._life.move("not_running")
+        if self._home.is_elsewhere:
             return
-        if threading.current_thread() is self._thread:
+        timeout_s = timeout_seconds(timeout)
+        with self._starting:
+            thread = self._thread
+            old = None if self.state in FINAL else self._life.change("pending_shutdown")
+            if thread is not None:
+                thread.ask_to_stop()
+        if old is not None:
+            self._life.tell("pending_shutdown", old)
+        if thread is None:
+            if old is not None:
+                self._life.move("not_running")  # it was never started
+            return
+        if threading.current_thread() in (thread, self._starter):
             return
         if not self._life.wait_for(FINAL, timeout_s):
             raise TimeoutError(f"application {self._application_id!r} did not stop within {timeout}")
-        if self._thread is not None:
+        if thread.ident is not None:
             # The last listeners may still run in it; a program that ends now would cut them off.
-            self._thread.join(timeout_s)
+            thread.join(timeout_s)
 
     def wait(self, timeout: Duration | None = None) -> None:
         """Block until the application has stopped; raise what killed it.
 
         Raises:
             TimeoutError: it still runs after `timeout`.
+            StateError: called in the application's own thread, by a listener or a function of the topology.
         """
-        if not self._life.wait_for(FINAL, _seconds(timeout)):
+        self._ensure_can_wait()
+        if not self._life.wait_for(FINAL, timeout_seconds(timeout)):
             raise TimeoutError(f"application {self._application_id!r} still runs after {timeout}")
         self._raise_killer()
 
@@ -174,15 +196,32 @@ class Streams:
         """Block until all tasks are restored and process; raise what killed the application instead.
 
         Raises:
-            StateError: it was closed before.
-            TimeoutError: it is not running after `timeout`.
+            StateError: it was closed before, or called in the application's own thread.
+            TimeoutError: it is not running after `timeout`; says what it waits for.
         """
-        if not self._life.wait_for(frozenset({"running", "pending_shutdown", *FINAL}), _seconds(timeout)):
-            raise TimeoutError(f"application {self._application_id!r} is {self.state} after {timeout}")
+        self._ensure_can_wait()
+        if not self._life.wait_for(
+            frozenset({"running", "pending_shutdown", *FINAL}), timeout_seconds(timeout)
+        ):
+            how = status_text(self.state, self.status(), trouble=self.trouble)
+            raise TimeoutError(
+                f"application {self._application_id!r} is not running after {timeout}; it is {how}"
+            )
         if self.state != "running":
-            self._life.wait_for(FINAL, _seconds(timeout))
+            self._life.wait_for(FINAL, timeout_seconds(timeout))
             self._raise_killer()
             raise StateError(f"application {self._application_id!r} was closed before it was running")
+
+    def _ensure_can_wait(self) -> None:
+        self._ensure_here("wait for")
+        if threading.current_thread() in (self._thread, self._starter):
+            raise StateError(
+                f"cannot wait for {self._application_id!r} in its own thread, which would never end: wait elsewhere"
+            )
+
+    def _ensure_here(self, attempt: str) -> None:
+        if self._life.state not in FINAL:
+            self._home.ensure_here(f"{attempt} {self._application_id!r}")
 
     def run(self) -> None:
         """Start, wait for the end, and raise what killed it. Only for the main thread.
@@ -211,8 +250,8 @@ class Streams:
         self.close()
         if error is None:
             self._raise_killer()
-        elif self._killed_by is not None and self._killed_by is not error:
-            error.add_note(f"application {self._application_id!r} had died of: {self._killed_by}")
+        elif (killed_by := self._killed_by) is not None and killed_by is not error:
+            error.add_note(f"application {self._application_id!r} had died of: {killed_by}")
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.start)
@@ -232,9 +271,10 @@ class Streams:
         self._pause(False)
 
     def _pause(self, paused: bool) -> None:
+        self._ensure_here("pause or resume")
         self._paused = paused
-        if (worker := self._worker) is not None:
-            worker.pause() if paused else worker.resume()
+        if (thread := self._thread) is not None:
+            thread.pause(paused)
 
     @property
     def is_paused(self) -> bool:
@@ -248,22 +288,12 @@ class Streams:
             StateError: it is not stopped.
             AlreadyRunningError: another process runs it.
         """
+        self._ensure_here("clean up")
         if self.state not in ("created", *FINAL):
             raise StateError(
                 f"cannot clean up {self._application_id!r} while it is {self.state}; close it first"
             )
-        if not self._state_directory.exists():
-            return
-        lock = self._application_lock()
-        lock.acquire()
-        try:
-            for entry in sorted(self._state_directory.iterdir()):
-                if entry.is_dir():
-                    shutil.rmtree(entry)
-                elif entry.name != _LOCK_FILE:
-                    entry.unlink()
-        finally:
-            lock.release()
+        delete_state(self._state_directory, self._lock())
 
     # ── listeners ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -273,9 +303,6 @@ class Streams:
         Raises:
             TypeError: it cannot be called so, or is async.
         """
-        problem = misfit(listener, ("new", "old"))
-        if problem is not None:
-            raise TypeError(f"the listener {problem}")
         self._life.listen(listener)
 
     def on_uncaught(self, handler: UncaughtHandler) -> None:
@@ -288,9 +315,7 @@ class Streams:
             StateError: the application has started.
             TypeError: it cannot be called with an exception, or is async.
         """
-        problem = misfit(handler, ("error",))
-        if problem is not None:
-            raise TypeError(f"the handler of uncaught exceptions {problem}")
+        ensure_fits(handler)
         if self.state != "created":
             raise StateError(
                 f"cannot set the handler of {self._application_id!r}: it is {self.state}; set it before start()"
@@ -305,38 +330,30 @@ class Streams:
         return None if worker is None else worker.status()
 
     @property
+    def _worker(self) -> Worker | None:
+        return None if self._thread is None or self._home.is_elsewhere else self._thread.worker
+
+    @property
+    def _killed_by(self) -> BaseException | None:
+        return None if self._thread is None else self._thread.killed_by
+
+    @property
     def trouble(self) -> str | None:
         """What the application waits for while its brokers do not answer, for people to read; None if all is well."""
-        return None if self._log is None else self._log.trouble
+        thread = self._thread
+        return None if thread is None or self._home.is_elsewhere else thread.log.trouble
 
     def metrics(self) -> Mapping[str, float]:
         """Return figures of the worker by Kafka Streams' names of them (thread level); empty before the start."""
         status = self.status()
-        if status is None:
-            return {}
-        return {
-            "process-total": float(status.records),
-            "process-rate": status.records_per_second,
-            "records-lag": float(status.lag_records),
-            "dropped-records-total": float(status.dropped),
-            "commit-total": float(status.commits),
-            "commit-latency-avg": status.commit_ms_average,
-            "commit-latency-max": status.commit_ms_max,
-            "restore-total": float(status.restored),
-            "active-task-count": float(len(status.tasks)),
-            "restoring-task-count": float(sum(task.state == "restoring" for task in status.tasks)),
-        }
+        return {} if status is None else metrics_of(status)
 
     def lags(self) -> Mapping[str, Mapping[int, int]]:
         """Return how many changelog records are still to be restored for each store's partition; 0 once it runs.
 
         All stores of a task are restored together, so each has the figure of its task."""
         status = self.status()
-        lags: dict[str, dict[int, int]] = {}
-        for task in () if status is None else status.tasks:
-            for store in self._topology.subtopologies[task.id.subtopology].stores:
-                lags.setdefault(store.name, {})[task.id.partition] = task.remaining
-        return lags
+        return {} if status is None else lags_of(status, self._topology)
 
     # ── queries ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -363,6 +380,7 @@ class Streams:
         return local_view(self._topology.stores[name], lambda: self._partitions(name), how)
 
     def _partitions(self, name: str) -> Mapping[int, Any]:
+        self._ensure_here(f"query store {name!r} of")
         worker = self._worker
         if worker is None or self.state not in ("rebalancing", "running"):
             hint = "; start it, and wait_running()" if self.state == "created" else ""
@@ -371,88 +389,11 @@ class Streams:
             )
         return worker.query(name)
 
-    # ── the worker's thread ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _work(self, log: Log, lock: ApplicationLock) -> None:
-        """Run workers until one ends well or the handler gives up; then release everything and tell the world."""
-        try:
-            while (error := self._run_worker(log)) is not None:
-                if not isinstance(error, Exception) or not self._is_to_be_replaced(error):
-                    # A handler that failed in turn has left its own error, which is the newer truth.
-                    self._killed_by = self._killed_by or error
-                    break
-                self._life.move("rebalancing")
-        finally:
-            try:
-                log.close()
-            finally:
-                lock.release()
-                self._finish()
-
-    def _run_worker(self, log: Log) -> BaseException | None:
-        try:
-            worker = Worker(
-                self._topology,
-                log,
-                self._options,
-                application_id=self._application_id,
-                state_dir=self._state_directory,
-                clock=SystemClock(),
-                on_status=self._on_status,
-                transactional_id=transactional_id(self._config),
-                transaction_timeout_ms=transaction_timeout_ms(self._config),
-            )
-            self._worker = worker
-            self._pause(self._paused)
-            worker.run(self._stop)
-        except BaseException as error:
-            # Whatever it is, it has to reach the thread that waits.
-            return error
-        return None
-
-    def _on_status(self, status: WorkerStatus) -> None:
-        if status.state in ("restoring", "running"):
-            wanted: State = "running" if status.state == "running" else "rebalancing"
-            if wanted != self.state:
-                self._life.move(wanted)
-
-    def _is_to_be_replaced(self, error: Exception) -> bool:
-        if self._stop.is_set():
-            return False
-        try:
-            answer = self._uncaught(error)
-        except Exception as failure:
-            _log.exception("the handler of uncaught exceptions failed")
-            self._killed_by = failure
-            return False
-        return answer == "replace_thread"
-
-    def _finish(self) -> None:
-        if self._killed_by is None:
-            self._life.move("pending_shutdown")
-            self._life.move("not_running")
-            return
-        _log.error("application %r stops: %s", self._application_id, self._killed_by)
-        if self._life.move("pending_error"):
-            self._life.move("error")
-        else:
-            # It was being closed when it died: it ends as closed, and whoever waits still gets the error.
-            self._life.move("not_running")
-
     def _raise_killer(self) -> None:
         if self._killed_by is not None:
             raise self._killed_by
 
-    def _application_lock(self) -> ApplicationLock:
-        files = [self._state_directory / _LOCK_FILE]
-        if self._address.path is not None:
-            # A second process with another state directory would process the same input twice. On a cluster, its
-            # transactional id fences this one.
-            files.append(
-                self._address.path.with_name(f"{self._address.path.name}-{self._application_id}.lock")
-            )
-        return ApplicationLock(self._application_id, tuple(files))
-
-
-def _seconds(duration: Duration | None) -> float | None:
-    return None if duration is None else milliseconds(duration, name="timeout") / 1000
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a Streams cannot be copied or sent to another process: make it there ({self._application_id!r})"
+        )
