@@ -187,3 +187,14 @@ def test_fixture_makes_drivers_that_close_with_the_test(
     driver = topology_driver(counting(), partitions=2)
     driver.input(WORDS).pipe("x", "a")
     assert driver.output(COUNTS).read_pairs() == [("a", 1)]
+
+
+def test_windowed_key_is_piped_where_the_key_in_it_belongs() -> None:
+    hourly = hr.Topic("hourly", key=hr.time_windowed(str, "1h"), value=int)
+    builder = hr.StreamsBuilder()
+    builder.stream(hourly).to("out", key=hr.time_windowed(str, "1h"), value=int)
+    with testing.TopologyTestDriver(builder.build(), partitions=5) as driver:
+        for hour in range(10):
+            window = hr.Window(hour * 3_600_000, (hour + 1) * 3_600_000)
+            driver.input(hourly).pipe(hr.Windowed("k", window), 1, 0)
+        assert len({record[0] for record in driver.log.records("hourly")}) == 1

@@ -257,6 +257,8 @@ class StreamsBuilder:
         return self._building.graph
 
     def _declare(self, handle: Topic[Any, Any], where: Location) -> None:
+        if handle.partitioned_by == "other":
+            self._building.graph.partitioned_otherwise.add(handle.name)
         if handle.partitions is not None:
             self._building.graph.declared_partitions.append((handle.name, handle.partitions, where))
 

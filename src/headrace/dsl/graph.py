@@ -286,7 +286,9 @@ class Graph:
     Attributes:
         order: every node, in the order of adding.
         copartitioned: sets of source nodes that meet in a join.
+        keyed: source nodes whose keys an aggregation takes as they lie.
         declared_partitions: of topics that are read, with the place of the call.
+        partitioned_otherwise: topics that are read, and whose keys others place in a way of their own.
     """
 
     def __init__(self) -> None:
@@ -294,7 +296,9 @@ class Graph:
         self.root = GraphNode("root", Location("", 0))
         self.order: list[GraphNode] = []
         self.copartitioned: list[frozenset[str]] = []
+        self.keyed: set[str] = set()
         self.declared_partitions: list[tuple[str, int, Location]] = []
+        self.partitioned_otherwise: set[str] = set()
         self._priority = 0
 
     def add(self, node: GraphNode, *parents: GraphNode) -> None:
@@ -317,6 +321,7 @@ class Graph:
         self.copartitioned = [
             frozenset(new if name == old else name for name in sources) for sources in self.copartitioned
         ]
+        self.keyed = {new if name == old else name for name in self.keyed}
 
     def write(self, engine: Engine) -> Assembly:
         """Write all nodes, by priority, each after its parents."""
@@ -342,4 +347,6 @@ class Graph:
             written = node
         for sources in self.copartitioned:
             out.copartition(sources)
+        out.keyed |= self.keyed
+        out.partitioned_otherwise |= self.partitioned_otherwise
         return out

@@ -57,6 +57,7 @@ class Grouping:
         """
         flow = self.flow
         if not flow.needs_repartition:
+            flow.building.graph.keyed |= flow.sources
             return flow.node, flow.sources
         graph = flow.building.graph
         made = new_repartition(

@@ -91,6 +91,14 @@ OPTIONS: tuple[Option[Any], ...] = (
         None,
         "Topic of the records that a handler answers with Reaction.dead_letter().",
     ),
+    Option(
+        "partitioning.check.records",
+        integer(minimum=0),
+        500,
+        "How many records of each input partition are looked at for keys that another partitioner has placed, where a "
+        "join or an aggregation needs them in their own partition; the first one is warned of. 0 looks at none. Not a "
+        "property of Kafka.",
+    ),
     Option("stretch.records.max", integer(minimum=1), 1000, "Most records that a task runs in one go."),
 )
 
@@ -112,6 +120,7 @@ class EngineOptions:
     processing_exception_handler: Handler
     production_exception_handler: Handler
     errors_dead_letter_queue_topic_name: str | None
+    partitioning_check_records: int
     stretch_records_max: int
 
     @classmethod

@@ -14,6 +14,7 @@ from headrace.base.errors import ProcessingError
 from headrace.base.ids import TopicPartition
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
+from headrace.engine.key_placement import KeyPlacement
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
 
@@ -69,7 +70,13 @@ class RecordQueue:
         partition_time: highest timestamp taken so far, -1 if none; it survives restarts in the committed offset.
     """
 
-    def __init__(self, partition: TopicPartition, source: SourceNode, partition_time: int = -1) -> None:
+    def __init__(
+        self,
+        partition: TopicPartition,
+        source: SourceNode,
+        partition_time: int = -1,
+        placement: KeyPlacement | None = None,
+    ) -> None:
         self.partition = partition
         self.source = source
         self.queued_bytes = 0
@@ -80,11 +87,14 @@ class RecordQueue:
         self._decoded_time = partition_time  # as partition_time, but of what is decoded
         self._decode_key = _column_decoder(source.key, partition.topic)
         self._decode_value = _column_decoder(source.value, partition.topic)
+        self._placement = placement  # until it has seen enough
 
     def add(self, chunk: Chunk) -> None:
         """Put a chunk behind what is waiting."""
         self._chunks.append(chunk)
         self.queued_bytes += chunk.size_bytes
+        if self._placement is not None and not self._placement.look(self.partition.partition, chunk.keys):
+            self._placement = None
 
     def batch(self) -> DecodedRecords | None:
         """Return the decoded records at the cursor, decoding more if needed; None when nothing waits."""

@@ -60,7 +60,13 @@ class Reporting:
         return now >= self._next
 
     def report(
-        self, now: float, tasks: Mapping[TaskId, Task], restorations: Mapping[TaskId, Restoration], lag: int
+        self,
+        now: float,
+        tasks: Mapping[TaskId, Task],
+        restorations: Mapping[TaskId, Restoration],
+        *,
+        lag: int,
+        misplaced_keys: int,
     ) -> None:
         """Make a snapshot and hand it on."""
         self._next = now + _STATUS_SECONDS
@@ -76,6 +82,7 @@ class Reporting:
             records_per_second=rate,
             lag_records=lag,
             dropped=self._dropped + sum(task.dropped for task in tasks.values()),
+            misplaced_keys=misplaced_keys,
             commits=self._commits,
             commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
             commit_ms_max=self._commit_seconds_max * 1000,

@@ -34,6 +34,7 @@ class WorkerStatus:
         records_per_second: over the last second or so.
         lag_records: records of its inputs that are not processed yet, internal topics included.
         dropped: records dropped since it started.
+        misplaced_keys: keys found in another partition than they should be, of the first of each input.
         commits: transactions committed since it started.
         commit_ms_average, commit_ms_max: how long these took.
         restored: changelog records applied since it started.
@@ -44,6 +45,7 @@ class WorkerStatus:
     records_per_second: float = 0.0
     lag_records: int = 0
     dropped: int = 0
+    misplaced_keys: int = 0
     commits: int = 0
     commit_ms_average: float = 0.0
     commit_ms_max: float = 0.0

@@ -13,6 +13,7 @@ from headrace.base.records import NO_HEADERS
 from headrace.engine.collector import RecordCollector
 from headrace.engine.commit_metadata import encode_partition_time
 from headrace.engine.failures import Failures
+from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
 from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable
@@ -20,6 +21,7 @@ from headrace.engine.wiring import CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
+from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import ForwardStretch
 
@@ -48,6 +50,7 @@ class Task:
         collector: RecordCollector,
         open_state: Callable[[TaskContext, Callable[[], None]], TaskState],
         committed: Mapping[TopicPartition, int],
+        placement: Callable[[SourceNode, str], KeyPlacement | None],
     ) -> None:
         self.id = task_id
         self.topology = topology
@@ -64,7 +67,9 @@ class Task:
             for topic in source.topics:
                 partition = TopicPartition(topology.decorate(topic, application_id), task_id.partition)
                 if partition.partition < collector.partition_count(partition.topic):
-                    self.queues[partition] = RecordQueue(partition, source, committed.get(partition, -1))
+                    self.queues[partition] = RecordQueue(
+                        partition, source, committed.get(partition, -1), placement(source, topic)
+                    )
         self._order: list[RecordQueue] = list(self.queues.values())  # least recently run first
         self._by_stream_time = PunctuationQueue("stream")
         self._by_wall_clock = PunctuationQueue("wall")

@@ -8,6 +8,7 @@ from headrace.base.errors import StateCorruptionError, UnknownTopicError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
+from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
 from headrace.log.port import Log, TopicInfo, TopicSpec
@@ -16,6 +17,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.task_state import TaskState
+from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 
 __all__ = ["TaskFactory"]
@@ -52,6 +54,7 @@ class TaskFactory:
         self._cache = cache
         self._memory = RocksMemory()
         self._topic_infos: dict[str, TopicInfo] = {}
+        self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
         self.collector = RecordCollector(self.topic_info)
 
     def partition_count(self, topic: str) -> int:
@@ -99,6 +102,21 @@ class TaskFactory:
             collector=self.collector,
             open_state=open_state,
             committed=times,
+            placement=self._placement,
+        )
+
+    @property
+    def misplaced_keys(self) -> int:
+        """How many keys were found in another partition than they should be, of those that were looked at."""
+        return sum(each.misplaced for each in self._placements.values())
+
+    def _placement(self, source: SourceNode, topic: str) -> KeyPlacement | None:
+        records_max, partitions = self._options.partitioning_check_records, self.partition_count(topic)
+        if not records_max or partitions == 1 or topic not in self._topology.keyed_topics:
+            return None
+        node = f"{source.name} ({source.where})"
+        return self._placements.setdefault(
+            topic, KeyPlacement(topic, partitions, source.key, node, records_max)
         )
 
     def _open_state(

@@ -308,7 +308,13 @@ class Worker:
             self._upkeep.maintain(now)
         if self._reporting.is_due(now):
             lag = self._fetcher.lag(self._tasks.values())
-            self._reporting.report(now, self._tasks, self._restorer.under_way, lag)
+            self._reporting.report(
+                now,
+                self._tasks,
+                self._restorer.under_way,
+                lag=lag,
+                misplaced_keys=self._factory.misplaced_keys,
+            )
         return ran or restored or punctuated or fetched
 
     def _run(self, task: Task, until: int) -> bool:

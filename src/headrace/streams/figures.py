@@ -15,6 +15,7 @@ def metrics_of(status: WorkerStatus) -> Mapping[str, float]:
         "process-rate": status.records_per_second,
         "records-lag": float(status.lag_records),
         "dropped-records-total": float(status.dropped),
+        "misplaced-keys-total": float(status.misplaced_keys),
         "commit-total": float(status.commits),
         "commit-latency-avg": status.commit_ms_average,
         "commit-latency-max": status.commit_ms_max,

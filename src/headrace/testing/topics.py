@@ -9,6 +9,7 @@ from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
 from headrace.log.memory import MemoryLog
+from headrace.serde.windowed import WindowedSerde
 from headrace.topology.topics import Topic
 
 __all__ = ["InputTopic", "OutputTopic"]
@@ -52,10 +53,20 @@ class InputTopic(Generic[K, V]):
         columns = Columns()
         columns.append(key, value, self._now_ms() if timestamp is None else timestamp, tuple(headers))
         writer = self._log.writer("test-driver")
-        writer.append(name, 0 if key is None else partition_for(key, partitions), columns)
+        writer.append(name, 0 if key is None else partition_for(self._placing(key), partitions), columns)
         writer.commit({})
         writer.close()
         self._run()
+
+    def _placing(self, key: bytes) -> bytes:
+        """Return what decides a key's partition: of a windowed key the key in it, as in production."""
+        serde = self._topic.key
+        if not isinstance(serde, WindowedSerde):
+            return key
+        try:
+            return key[: -serde.window_of(key)[0]]
+        except Exception:  # poison input
+            return key
 
     def pipe_all(
         self, records: Iterable[tuple[K | None, V | None] | tuple[K | None, V | None, int] | Record[K, V]]

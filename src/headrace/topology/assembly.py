@@ -21,7 +21,9 @@ class Assembly:
         stores: by name; `users` are the nodes connected to each, in the order of connecting.
         repartition_topics: by name, without the application id.
         copartitioned: source nodes whose topics need equal partition counts; one set a join or other meeting.
+        keyed: source nodes whose keys decide what meets: below them is an aggregation without a repartition between.
         declared_partitions: by topic.
+        partitioned_otherwise: topics whose producers mean to place keys in a way of their own.
     """
 
     def __init__(self) -> None:
@@ -32,7 +34,9 @@ class Assembly:
         self.users: dict[str, tuple[str, ...]] = {}
         self.repartition_topics: dict[str, RepartitionTopic] = {}
         self.copartitioned: list[frozenset[str]] = []
+        self.keyed: set[str] = set()
         self.declared_partitions: dict[str, int] = {}
+        self.partitioned_otherwise: set[str] = set()
         self._readers: dict[str, str] = {}  # topic or pattern to its source node
 
     def add_source(self, node: SourceNode) -> None:

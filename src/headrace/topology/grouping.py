@@ -6,7 +6,7 @@ from headrace.state.spec import StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.nodes import SinkNode, SourceNode
 
-__all__ = ["SubTopology", "copartition_groups", "subtopologies"]
+__all__ = ["SubTopology", "copartition_groups", "keyed_topics", "subtopologies"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +91,20 @@ def copartition_groups(assembly: Assembly) -> tuple[frozenset[str], ...]:
                 apart.append(group)
         groups = [*apart, merged]
     return tuple(frozenset(group) for group in groups if len(group) > 1)
+
+
+def keyed_topics(assembly: Assembly) -> frozenset[str]:
+    """Return the topics of others whose keys have to lie where Kafka's default partitioner puts them.
+
+    They are joined, or aggregated without a repartition between. Those that this topology itself writes with a
+    partitioner of its own are left out.
+    """
+    sources = assembly.keyed.union(*assembly.copartitioned)
+    topics = {topic for name in sources for topic in _topics(assembly, name)}
+    placed = {
+        node.topic for node in assembly.nodes.values() if isinstance(node, SinkNode) and node.partitioner
+    }
+    return frozenset(topics - placed - assembly.partitioned_otherwise - assembly.repartition_topics.keys())
 
 
 def _topics(assembly: Assembly, name: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The declared handle of a topic: its name and its serdes, said once."""
 
 import re
-from typing import Generic
+from typing import Generic, Literal
 
 from typing_extensions import TypeVar
 
@@ -26,33 +26,40 @@ class Topic(Writable[KD, VD], Generic[KD, VD]):
     """A topic's name and serdes, written once: for the builder, the sinks, the tests and the CLI. Does no IO.
 
     An omitted key is text, an omitted value raw bytes. `partitions` is what a log that makes topics itself (the
-    embedded one, the test driver) gives it; Kafka's own topics keep the count they have. Equal topics have equal
-    fields.
+    embedded one, the test driver) gives it; Kafka's own topics keep the count they have. `partitioned_by="other"` says
+    that its producers mean to place keys otherwise than Kafka's default partitioner (murmur2), so that nobody is warned
+    of it. Equal topics have equal fields.
     """
 
-    __slots__ = ("key", "name", "partitions", "value")
+    __slots__ = ("key", "name", "partitioned_by", "partitions", "value")
 
     def __init__(
-        self, name: str, *, key: SerdeOf[KD] = None, value: SerdeOf[VD] = None, partitions: int | None = None
+        self,
+        name: str,
+        *,
+        key: SerdeOf[KD] = None,
+        value: SerdeOf[VD] = None,
+        partitions: int | None = None,
+        partitioned_by: Literal["murmur2", "other"] = "murmur2",
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TopologyError(f"a topic needs a name, found {name!r}")
         if partitions is not None and partitions < 1:
             raise TopologyError(f"topic '{name}' cannot have {partitions} partitions: one or more")
+        if partitioned_by not in ("murmur2", "other"):
+            raise TopologyError(
+                f"topic '{name}': partitioned_by={partitioned_by!r}: 'murmur2' or 'other' is wanted"
+            )
         self.name = name
         self.key: Serde[KD] = string if key is None else serde_of(key)  # type: ignore[assignment]  # KD is str then
         self.value: Serde[VD] = raw if value is None else serde_of(value)  # type: ignore[assignment]  # VD is bytes
         self.partitions = partitions
+        self.partitioned_by = partitioned_by
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topic):
             return NotImplemented
-        return (self.name, self.key, self.value, self.partitions) == (
-            other.name,
-            other.key,
-            other.value,
-            other.partitions,
-        )
+        return all(getattr(self, field) == getattr(other, field) for field in Topic.__slots__)
 
     def __hash__(self) -> int:
         return hash(self.name)

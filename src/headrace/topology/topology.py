@@ -12,7 +12,7 @@ from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.description import as_mermaid, as_text, to_plain
-from headrace.topology.grouping import SubTopology, copartition_groups, subtopologies
+from headrace.topology.grouping import SubTopology, copartition_groups, keyed_topics, subtopologies
 from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
 from headrace.topology.plain_stores import plain_store
@@ -159,6 +159,11 @@ class Topology:
     def copartition_groups(self) -> tuple[frozenset[str], ...]:
         """Sets of topics (without the application id) that need equal partition counts."""
         return copartition_groups(self._assembly)
+
+    @property
+    def keyed_topics(self) -> frozenset[str]:
+        """Topics of others whose keys have to lie in their own partition: joined, or aggregated as they are."""
+        return keyed_topics(self._assembly)
 
     @property
     def subtopologies(self) -> tuple[SubTopology, ...]:

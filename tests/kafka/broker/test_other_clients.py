@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, cast
+from zlib import crc32
 
 import confluent_kafka
 import kafka as kafka_python
@@ -15,6 +16,7 @@ import pytest
 
 from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
+from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
@@ -313,3 +315,28 @@ def columns(rows: Sequence[Row]) -> Columns:
         assert row.timestamp is not None
         found.append(row.key, row.value, row.timestamp, row.headers)
     return found
+
+
+KEYS = [b"user-%d" % number for number in range(200)]
+
+
+@pytest.mark.parametrize(("partitioner", "usual"), [(None, False), ("murmur2_random", True)])
+def test_librdkafka_places_keys_as_we_do_if_it_is_told_to(
+    local_kafka: LocalKafka, new_topic: NewTopic, partitioner: str | None, usual: bool
+) -> None:
+    topic = new_topic(4)
+    settings: dict[str, str | int | float | bool] = {"bootstrap.servers": local_kafka.bootstrap_servers}
+    if partitioner is not None:
+        settings["partitioner"] = partitioner
+    placed: dict[bytes, int] = {}
+
+    def delivered(error: object, message: confluent_kafka.Message) -> None:
+        key, partition = message.key(), message.partition()
+        assert isinstance(key, bytes) and partition is not None
+        placed[key] = partition
+
+    producer = confluent_kafka.Producer(settings)
+    for key in KEYS:
+        producer.produce(topic, key=key, value=b"v", on_delivery=delivered)
+    assert producer.flush(20) == 0
+    assert placed == {key: partition_for(key, 4) if usual else crc32(key) % 4 for key in KEYS}
