@@ -8,6 +8,7 @@ import pytest
 
 import headrace as hr
 from headrace import Serde, Topology, stores
+from headrace.testing import TopologyTestDriver
 from headrace.topology.nodes import SinkNode, SourceNode
 
 
@@ -299,3 +300,42 @@ def test_in_a_merged_repartition_a_key_that_travels_goes_before_a_declared_one()
     by_length.group_by_key().count(store=stores.key_value("first", key=hr.int64, value=int))
     by_length.group_by_key(key=hr.int32).count(store=stores.key_value("second", key=hr.int64, value=int))
     assert through_repartitions(builder.build()) == {"first-repartition": (hr.int32, hr.raw)}
+
+
+def test_equal_keys_are_one_row_whatever_their_order() -> None:
+    source = hr.Topic("visits", key=hr.json(dict[str, float]), value=str, partitions=4)
+    store = stores.key_value("tags", key=hr.json(frozenset[str]), value=int)
+    builder = hr.StreamsBuilder()
+    visits = builder.stream(source)
+    visits.group_by_key().count(store="visits")
+    visits.group_by(lambda key, value: frozenset(value)).count(store=store)
+    with TopologyTestDriver(builder.build(), partitions=4) as driver:
+        pipe = driver.input(source).pipe
+        pipe({"x": 1.0, "y": 0.0}, "abcdefgh", timestamp=0)
+        pipe({"y": -0.0, "x": 1}, "hgfedcba", timestamp=1)
+        assert [count for _, count in driver.store(store).all()] == [2]
+        assert driver.store("visits").get({"y": 0, "x": 1}) == 2
+
+
+def test_key_whose_equals_differ_in_bytes_is_refused_where_it_is_written() -> None:
+    builder = hr.StreamsBuilder()
+    grouped = builder.stream(hr.Topic("texts", value=str)).group_by(
+        lambda key, value: (value, 1), key=hr.json(tuple[str, int | float])
+    )
+    grouped.count(store="counts")
+    with pytest.raises(
+        hr.TopologyError,
+        match=r"counts-repartition-sink \(test_serdes.py:\d+\): json\(tuple\[str, int \| float\]\) cannot be the "
+        r"serde of a key: a part may be int or float, where 1 and 1.0 are equal and are written "
+        r"differently: choose one",
+    ):
+        builder.build()
+
+
+def test_key_of_any_kind_may_be_read() -> None:
+    builder = hr.StreamsBuilder()
+    source = hr.Topic("anything", key=hr.json(object), value=str)
+    builder.stream(source).select_key(lambda key, value: str(key), key=str).to("out")
+    with TopologyTestDriver(builder.build()) as driver:
+        driver.input(source).pipe({"a": 1}, "x", timestamp=0)
+        assert driver.output(hr.Topic("out", value=str)).read_pairs() == [("{'a': 1}", "x")]

@@ -15,7 +15,7 @@ import msgspec.inspect as mi
 from headrace.serde.exact import INT_IN_FLOAT_MAX, PLAIN_KEYS, Format
 from headrace.serde.shapes import CLASSES, Fields, bare, class_of, options_of, shape_name
 
-__all__ = ["check"]
+__all__ = ["check", "fits"]
 
 _CONTAINERS: Final[dict[type[mi.Type], type[Any]]] = {
     mi.ListType: list,
@@ -34,7 +34,7 @@ def check(shape: mi.Type, value: Any, format: Format, at: str = "$") -> None:
         TypeError, ValueError: says where in the value (`$.items[3].price`), what is there, and what its type wants.
     """
     options = options_of(shape)
-    fitting = [option for option in options if _fits(option, value)]
+    fitting = [option for option in options if fits(option, value)]
     if not fitting:
         advice = (
             "declare it as one that may be None, or give it a value"
@@ -58,8 +58,8 @@ def check(shape: mi.Type, value: Any, format: Format, at: str = "$") -> None:
         raise refused
 
 
-def _fits(shape: mi.Type, value: Any) -> bool:
-    """Whether a value is of a shape's class; what it holds is not looked at."""
+def fits(shape: mi.Type, value: Any) -> bool:
+    """Return whether a value is of a shape's class; what it holds is not looked at."""
     if isinstance(shape, mi.IntType):
         return isinstance(value, int) and not isinstance(value, bool)
     if isinstance(shape, mi.FloatType):

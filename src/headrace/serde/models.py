@@ -5,16 +5,20 @@ made without validation, may hold what it would not take. That doubles the cost 
 """
 
 import builtins
+import collections.abc
+import datetime
+import decimal
+import types
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from headrace.serde.exact import Format
 from headrace.serde.tagging import Codec
 
-__all__ = ["holds_pydantic", "is_pydantic", "pydantic_codec"]
+__all__ = ["holds_pydantic", "is_pydantic", "model_key_encoder", "pydantic_codec"]
 
 
 def is_pydantic(type: object) -> bool:
@@ -55,6 +59,69 @@ def pydantic_codec(format: Format, annotation: Any) -> Codec:
         return data
 
     return encode, read
+
+
+def model_key_encoder(
+    format: Format, annotation: Any, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+) -> Callable[[Any], bytes]:
+    """Return the function that writes models as keys.
+
+    Raises:
+        TypeError: equal models may have different bytes; says which class in them is to blame.
+    """
+    _ensure_no_equals(annotation, set())
+    unpack = msgspec.json.Decoder().decode if format == "json" else msgspec.msgpack.Decoder().decode
+    pack = msgspec.json.Encoder().encode if format == "json" else msgspec.msgpack.Encoder().encode
+
+    def encode_key(value: Any) -> bytes:
+        # Read once, since a model may hold an int for a float until it is.
+        return pack(_settled(unpack(encode(decode(encode(value))))))
+
+    return encode_key
+
+
+#: Classes whose equal values may be written differently, and which pydantic writes in its own way.
+_MANY_FORMS: Final[tuple[type[Any], ...]] = (
+    set,
+    frozenset,
+    collections.abc.Set,
+    decimal.Decimal,
+    datetime.datetime,
+    datetime.time,
+)
+
+
+def _ensure_no_equals(annotation: Any, above: set[Any]) -> None:
+    origin = get_origin(annotation)
+    if origin is Literal or annotation in above:
+        return
+    if annotation is Any or annotation is object:
+        raise TypeError("it leaves a part untyped, where 1, 1.0 and True are equal: name its type")
+    concrete = origin or annotation
+    if isinstance(concrete, type) and issubclass(concrete, _MANY_FORMS):
+        raise TypeError(
+            f"of a {concrete.__name__} in a model equal values may have different bytes: make the key a frozen "
+            f"dataclass"
+        )
+    parts = get_args(annotation)
+    if len({bool, int, float} & set(parts)) > 1 and origin in {Union, types.UnionType}:
+        raise TypeError(
+            "a part may be one of several kinds of number, where 1, 1.0 and True are equal: choose one"
+        )
+    if is_pydantic(annotation):
+        above = above | {annotation}
+        parts = tuple(field.annotation for field in annotation.model_fields.values())
+    for part in parts:
+        _ensure_no_equals(part, above)
+
+
+def _settled(document: Any) -> Any:
+    """Order the names of objects, and let -0.0 be 0.0."""
+    if isinstance(document, dict):
+        return {name: _settled(document[name]) for name in sorted(document, key=repr)}
+    if isinstance(document, list):
+        return list(map(_settled, document))
+    return document + 0.0 if isinstance(document, float) else document
 
 
 def _ensure_alike(value: Any, found: Any, at: str) -> None:

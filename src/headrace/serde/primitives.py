@@ -54,6 +54,11 @@ def _real(format: str) -> tuple[Callable[[float], bytes], Callable[[bytes], floa
     return encode, decode
 
 
+def _real_key(encode: Callable[[float], bytes]) -> Callable[[float], bytes]:
+    # -0.0 equals 0.0, and as a key it is the same.
+    return lambda value: encode(value + 0.0 if isinstance(value, float) else value)
+
+
 def _encode_boolean(value: bool) -> bytes:
     if value is True:
         return b"\x01"
@@ -111,12 +116,24 @@ int64: Final[Serde[int]] = CodecSerde(
 
 #: Numbers of 4 bytes (IEEE 754, big-endian). Not immutable: what is read has fewer digits than what was written.
 float32: Final[Serde[float]] = CodecSerde(
-    "float32", _encode_float32, _decode_float32, expects="a float of 4 bytes", type=float, immutable=False
+    "float32",
+    _encode_float32,
+    _decode_float32,
+    expects="a float of 4 bytes",
+    type=float,
+    immutable=False,
+    key_encoder=lambda: _real_key(_encode_float32),
 )
 
 #: Numbers of 8 bytes (IEEE 754, big-endian).
 float64: Final[Serde[float]] = CodecSerde(
-    "float64", _encode_float64, _decode_float64, expects="a float of 8 bytes", type=float, immutable=True
+    "float64",
+    _encode_float64,
+    _decode_float64,
+    expects="a float of 8 bytes",
+    type=float,
+    immutable=True,
+    key_encoder=lambda: _real_key(_encode_float64),
 )
 
 #: One byte, 1 or 0.

@@ -8,11 +8,13 @@ from uuid import UUID
 import msgspec
 from typing_extensions import TypeVar
 
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
 from headrace.serde.primitives import boolean, float64, int64, raw, string, uuid
 from headrace.serde.serde import Serde, SerdeLike
 from headrace.serde.structured import is_pydantic, json, type_name
 
-__all__ = ["optional", "serde_from_annotation", "serde_of"]
+__all__ = ["optional", "serde_from_annotation", "serde_of", "serde_of_keys"]
 
 T = TypeVar("T")
 
@@ -75,6 +77,18 @@ def serde_from_annotation(annotation: object) -> Serde[Any] | None:
     except TypeError:
         # A dataclass with a field that cannot be read: an explicit `value=` gives the reason.
         return None
+
+
+def serde_of_keys(serde: Serde[Any], node: str, where: Location) -> Serde[Any]:
+    """Return the serde with which a node, or a store, writes its keys.
+
+    Raises:
+        TopologyError: equal keys would make different bytes; names node and place, and says what to write.
+    """
+    try:
+        return serde.for_keys()
+    except TypeError as error:
+        raise TopologyError(f"{node} ({where}): {error}") from error
 
 
 def optional(serde: SerdeLike[T]) -> Serde[T | None]:

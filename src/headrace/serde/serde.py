@@ -43,6 +43,16 @@ class Serde(Generic[T]):
         """Return the value of bytes."""
         raise NotImplementedError(f"{type(self).__name__} does not override deserialize()")
 
+    def for_keys(self) -> "Serde[T]":
+        """Return the serde that keys get: this one, unless equal values could make different bytes.
+
+        A key is found by its bytes, so whatever writes keys (a sink, a repartition, a store) asks for this.
+
+        Raises:
+            TypeError: equal values come back as different ones; says which, and what to write.
+        """
+        return self
+
     def serializer(self, topic: str) -> Callable[[T], bytes]:
         """Return `serialize` for one topic, without headers, as cheap as it can be.
 
@@ -90,6 +100,7 @@ class CodecSerde(Serde[T]):
         type: "builtins.type[Any] | None",
         immutable: bool,
         identity: Hashable = None,
+        key_encoder: Callable[[], Callable[[T], bytes]] | None = None,
     ) -> None:
         self.name = name
         self.encode = encode
@@ -98,6 +109,25 @@ class CodecSerde(Serde[T]):
         self.type = type
         self.immutable = immutable
         self.identity = identity
+        self.key_encoder = key_encoder
+
+    def for_keys(self) -> Serde[T]:
+        """Return an equal serde, with the encoding that `key_encoder` makes where there is one."""
+        if self.key_encoder is None:
+            return self
+        try:
+            encode = self.key_encoder()
+        except TypeError as error:
+            raise TypeError(f"{self.name} cannot be the serde of a key: {error}") from error
+        return CodecSerde(
+            self.name,
+            encode,
+            self.decode,
+            expects=self.expects,
+            type=self.type,
+            immutable=self.immutable,
+            identity=self.identity,
+        )
 
     def serialize(self, topic: str, value: T, headers: Headers = ()) -> bytes:
         """Return the bytes of a value.

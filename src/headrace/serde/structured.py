@@ -6,6 +6,7 @@ Cost a call, in µs, for a struct of five fields (CPython 3.11): JSON 0.21 to wr
 
 import builtins
 import types
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -13,7 +14,8 @@ from typing_extensions import TypeForm, TypeVar
 
 from headrace.serde.checking import check
 from headrace.serde.exact import Format, guarded
-from headrace.serde.models import holds_pydantic, is_pydantic, pydantic_codec
+from headrace.serde.keys import ensure_no_equals, settling
+from headrace.serde.models import holds_pydantic, is_pydantic, model_key_encoder, pydantic_codec
 from headrace.serde.serde import CodecSerde, Serde
 from headrace.serde.shapes import ensure_names_differ, must_be_read, shape_of
 from headrace.serde.stability import is_stable
@@ -52,7 +54,7 @@ def _serde(format: Format, type: TypeForm[T]) -> Serde[T]:
     annotation: Any = type
     name = f"{format}({type_name(annotation)})"
     try:
-        encode, decode = _codec(format, annotation)
+        encode, decode, key_encoder = _codec(format, annotation)
     except (TypeError, NameError) as error:
         raise TypeError(f"{name} cannot be made: {error}") from error
     return CodecSerde(
@@ -63,15 +65,20 @@ def _serde(format: Format, type: TypeForm[T]) -> Serde[T]:
         type=annotation if isinstance(annotation, builtins.type) and get_origin(annotation) is None else None,
         immutable=is_stable(annotation),
         identity=(format, annotation),
+        key_encoder=key_encoder,
     )
 
 
-def _codec(format: Format, annotation: Any) -> Codec:
+def _codec(
+    format: Format, annotation: Any
+) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any], Callable[[], Callable[[Any], bytes]]]:
+    """Return what writes, what reads, and what makes the function that writes keys."""
     if annotation is object:
         # To msgspec `object` is a class that it does not know; to a reader it is any plain value.
         annotation = Any
     if holds_pydantic(annotation):
-        return pydantic_codec(format, annotation)
+        encode, decode = pydantic_codec(format, annotation)
+        return encode, decode, lambda: model_key_encoder(format, annotation, encode, decode)
     shape = shape_of(annotation)
     if format == "json":
         ensure_names_differ(shape)
@@ -84,7 +91,21 @@ def _codec(format: Format, annotation: Any) -> Codec:
         read(data)
         return data
 
-    return (checked if must_be_read(shape) else guarded(shape, format, write, checked)), read
+    encode = checked if must_be_read(shape) else guarded(shape, format, write, checked)
+
+    def key_encoder() -> Callable[[Any], bytes]:
+        ensure_no_equals(shape)
+        settle = settling(shape)
+        if settle is None:
+            return encode
+
+        def encode_key(value: Any) -> bytes:
+            encode(value)  # what it refuses, a key is refused for as well
+            return write(settle(value))
+
+        return encode_key
+
+    return encode, read, key_encoder
 
 
 def _unchecked(format: Format, annotation: Any) -> Codec:

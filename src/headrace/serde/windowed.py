@@ -96,6 +96,10 @@ class TimeWindowedSerde(WindowedSerde[K]):
         super().__init__(inner)
         self.size_ms = size_ms
 
+    def for_keys(self) -> Serde[Windowed[K]]:
+        """Return the serde of windowed keys with the one that the keys get."""
+        return TimeWindowedSerde(self.inner.for_keys(), self.size_ms)
+
     def window_bytes(self, window: Window) -> bytes:
         """Return the start."""
         return _START.pack(window.start)
@@ -121,6 +125,10 @@ class TimeWindowedSerde(WindowedSerde[K]):
 
 class SessionWindowedSerde(WindowedSerde[K]):
     """Key, then end, then start."""
+
+    def for_keys(self) -> Serde[Windowed[K]]:
+        """Return the serde of windowed keys with the one that the keys get."""
+        return SessionWindowedSerde(self.inner.for_keys())
 
     def window_bytes(self, window: Window) -> bytes:
         """Return end and start."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from headrace.base.ids import Location
+from headrace.serde.resolve import serde_of_keys
 from headrace.serde.serde import Serde
 
 __all__ = ["Engine", "Kind", "StoreSpec", "segment_interval_ms"]
@@ -54,6 +55,9 @@ class StoreSpec:
     grace_ms: int | None = None
     retain_duplicates: bool = False
     source_topic: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", serde_of_keys(self.key, f"store '{self.name}'", self.where))
 
     @property
     def changelog_topic(self) -> str:

@@ -9,6 +9,7 @@ from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
 from headrace.log.memory import MemoryLog
+from headrace.serde.serde import Serde
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.topics import Topic
 
@@ -28,7 +29,7 @@ class InputTopic(Generic[K, V]):
         self._log = log
         self._now_ms = now_ms
         self._run = run
-        self._serialize_key = topic.key.serialize
+        self._serialize_key = _key_serde(topic).serialize
         self._serialize_value = topic.value.serialize
 
     def pipe(
@@ -77,6 +78,14 @@ class InputTopic(Generic[K, V]):
                 self.pipe(record.key, record.value, record.timestamp, record.headers)
             else:
                 self.pipe(*record)
+
+
+def _key_serde(topic: Topic[K, V]) -> Serde[K]:
+    """Return what an application would write the topic's keys with; keys that it may only read go as they are."""
+    try:
+        return topic.key.for_keys()
+    except TypeError:
+        return topic.key
 
 
 class OutputTopic(Generic[K, V]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from headrace.base.ids import Location
+from headrace.serde.resolve import serde_of_keys
 from headrace.serde.serde import Serde
 from headrace.topology.wiring import Operator
 
@@ -54,6 +55,9 @@ class SinkNode:
     partitioner: Partitioner | None = None
     #: Declared partition count of the topic (`Topic(partitions=)`), for logs that create topics themselves.
     partitions: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", serde_of_keys(self.key, self.name, self.where))
 
 
 Node: TypeAlias = SourceNode | ProcessorNode | SinkNode
