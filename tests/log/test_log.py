@@ -508,6 +508,14 @@ def test_topics_tell_their_partitions_and_config(log: Log) -> None:
     assert "a" in log.topics()
 
 
+def test_partition_counts_are_told_of_some_topics_or_of_all(log: Log) -> None:
+    create(log, "a", 3)
+    create(log, "b", 1)
+    assert log.partition_counts(["a", "nope"]) == {"a": 3}
+    assert log.partition_counts([]) == {}
+    assert log.partition_counts().items() >= {"a": 3, "b": 1}.items()
+
+
 def test_creating_an_existing_topic_again_changes_nothing(log: Log) -> None:
     create(log, "a", 2)
     before = log.topics(["a"])

@@ -17,7 +17,8 @@ _RATE_SECONDS = 1.0
 
 
 class Reporting:
-    """Makes a worker's snapshots, and keeps what outlives its tasks: these are made again when stores are rebuilt.
+    """Makes a worker's snapshots, and keeps what outlives its tasks: these are made again when stores are
+    rebuilt, and by the next worker when topics have changed.
 
     Attributes:
         latest: the last snapshot; other threads read it.
@@ -37,7 +38,7 @@ class Reporting:
     def begin(self, now: float) -> None:
         """Count from now on."""
         self._next = now
-        self._counted = (now, 0)
+        self._counted = (now, self._records)
 
     def retire(self, tasks: Iterable[Task]) -> None:
         """Keep the figures of tasks that go."""

@@ -22,7 +22,15 @@ class StartingOffsets:
     It is to be committed at once (`take_found`), or a crash before the first commit would lose what came after it.
     """
 
-    def __init__(self, log: Log, group: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, log: Log, group: str, now_ms: Callable[[], int], *, known: Mapping[str, int] | None = None
+    ) -> None:
+        """`known` are the partition counts that topics had when this process last made tasks, if it did.
+
+        What has come since is read from its beginning: it was written while the application ran, whatever a source
+        says about a start at the end.
+        """
+        self._known = known
         self._log = log
         self._group = group
         self._now_ms = now_ms
@@ -64,6 +72,8 @@ class StartingOffsets:
         policy = source.offset_reset
         if policy is None or policy == "earliest":
             return begin
+        if self._known is not None and partition.partition >= self._known.get(partition.topic, 0):
+            return self._kept(partition, begin)
         if policy == "latest":
             return self._kept(partition, self._log.end_offsets([partition])[partition])
         if isinstance(policy, timedelta):

@@ -61,6 +61,10 @@ class TaskFactory:
         """Return how many partitions a topic has; see `topic_info`."""
         return self.topic_info(topic).partitions
 
+    def known_partition_counts(self) -> Mapping[str, int]:
+        """Return the partition counts of all topics that were asked about: what tasks and sinks go by."""
+        return {name: info.partitions for name, info in self._topic_infos.items()}
+
     def topic_info(self, topic: str) -> TopicInfo:
         """Return what is known of a topic; one that a function chose is made, with a single partition.
 

@@ -5,6 +5,8 @@ import logging
 from headrace.base.errors import UnknownTopicError
 from headrace.engine.options import EngineOptions
 from headrace.log.port import Log, TopicSpec
+from headrace.plan.change import is_own_internal
+from headrace.plan.internal_topics import check_counts
 from headrace.plan.plan import Plan, make_plan
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import Topology
@@ -25,7 +27,7 @@ def prepare(
     Raises:
         TopologyError: topics that must be co-partitioned are not, or a pattern matches nothing.
         UnknownTopicError: the application's own topics are missing, and the log does not make them.
-        LogError: an internal topic exists with another partition count.
+        LogError: an internal topic exists with another partition count, since the inputs have grown.
     """
     dead_letters = options.errors_dead_letter_queue_topic_name
     names = list(dict.fromkeys([*_user_topics(topology), *([] if dead_letters is None else [dead_letters])]))
@@ -42,13 +44,15 @@ def prepare(
             plural = "" if topic.partitions == 1 else "s"
             _log.info("made topic '%s' with %d partition%s", topic.name, topic.partitions, plural)
         existing = log.topics(asked)
-    resolved = topology.with_topics(existing)
+    # A pattern such as ".*" must not feed the application what it writes for itself.
+    resolved = topology.with_topics(name for name in existing if not is_own_internal(name, application_id))
     plan = make_plan(
         resolved,
         {name: info.partitions for name, info in existing.items()},
         application_id,
         window_additional_retention_ms=options.windowstore_changelog_additional_retention_ms,
     )
+    check_counts(plan.internal_topics, log.partition_counts([topic.name for topic in plan.internal_topics]))
     log.create_topics(plan.internal_topics)
     return resolved, plan
 

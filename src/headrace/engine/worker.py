@@ -15,6 +15,7 @@ from headrace.base.errors import (
     StateCorruptionError,
     StoreUnavailableError,
     TransactionAbortedError,
+    UnknownTopicError,
 )
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.base.last_words import log_safely
@@ -33,6 +34,7 @@ from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.topic_preparation import prepare
+from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
@@ -64,6 +66,9 @@ _DONE_AGAIN = (LogUnavailableError, RetryRequested, TransactionAbortedError)
 #: process a quiet partition from its beginning once more.
 _RENEW_SECONDS = 3600.0
 
+#: The default of `metadata.max.age.ms`.
+_METADATA_AGE_MS = 300_000
+
 #: First and last wait before a batch is tried again that a handler answered with *retry*.
 _RETRY_SECONDS = (0.1, 10.0)
 
@@ -74,7 +79,9 @@ class Worker:
     `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
     topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
     of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
-    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`.
+    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
+    are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
+    figures, and what it knew of the topics.
     """
 
     def __init__(
@@ -92,11 +99,15 @@ class Worker:
         reached: Callable[[str], None] = lambda step: None,
         transactional_id: str | None = None,
         transaction_timeout_ms: int | None = None,
+        metadata_max_age_ms: int = _METADATA_AGE_MS,
+        follows: "Worker | None" = None,
     ) -> None:
         self._topology = topology
         self._log = log
         self._partitions = partitions
         self._transactional_id = transactional_id
+        self._metadata_max_age_ms = metadata_max_age_ms
+        self._known = None if follows is None else follows._topics_read
         self._options = options
         self._application_id = application_id
         self._clock = clock
@@ -105,7 +116,7 @@ class Worker:
         self._state_dir = state_dir
         self._tasks: dict[TaskId, Task] = {}
         self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
-        self._reporting = Reporting(on_status)
+        self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
         self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
         # a thousand of them.
@@ -125,8 +136,9 @@ class Worker:
             TopologyError: topics that must be co-partitioned are not.
             LogError: the log cannot be read or written.
         """
+        described = self._topology
         self._topology, plan = prepare(
-            self._topology,
+            described,
             self._log,
             self._application_id,
             self._options,
@@ -144,7 +156,7 @@ class Worker:
             clock=clock,
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
-        self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms)
+        self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
         alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
@@ -165,7 +177,16 @@ class Worker:
             ),
             self._options.repartition_purge_interval_ms,
         )
+        self._watch = TopicWatch(
+            self._log,
+            described,
+            self._application_id,
+            self._metadata_max_age_ms,
+            read=plan.read,
+            written=self._factory.known_partition_counts,
+        )
         now = clock.seconds()
+        self._watch.begin(now)
         self._schedule.begin(now)
         self._next_renewal = now + _RENEW_SECONDS
         self._upkeep.begin(now)
@@ -227,22 +248,29 @@ class Worker:
         self._fetcher.add(task, offsets)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, then commit and close; on any failure close without a commit, and raise it.
+        """Work until `stop` is set or the topics have changed, then commit and close.
 
-        A transaction that comes to nothing once `stop` is set is no failure: it is warned of.
+        On any failure close without a commit, and raise it. A transaction that comes to nothing once `stop` is set is
+        no failure: it is warned of.
+
+        # Invariant: where topics have changed, the positions of all inputs are committed before the next worker asks
+        # for them, or nothing is. A partition that has come, or moved to another task, is neither skipped nor doubled.
         """
         self._stop = stop
         try:
             self.open()
-            while not stop.is_set():
+            while not (stop.is_set() or self._is_outdated()):
                 self.step(self._options.poll_ms)
-            self._log.hurry(STOP_SECONDS)
-            self.commit()
+            if stop.is_set():
+                self._log.hurry(STOP_SECONDS)
+                self.commit()
         except BaseException as reason:
             try:
                 self.close()
             except BaseException as error:  # what came first is the reason
                 log_safely(_log, logging.ERROR, "closing failed as well", exc_info=error)
+            if isinstance(reason, UnknownTopicError) and not stop.is_set() and self._can_do_without():
+                return
             if not stop.is_set() or not isinstance(reason, _DONE_AGAIN):
                 raise
             log_safely(
@@ -254,11 +282,39 @@ class Worker:
             return
         self.close()
 
+    def _is_outdated(self) -> bool:
+        """Whether topics have changed, and everything is committed, so that the next worker can take over."""
+        if not self._watch.has_changed(self._clock.seconds()):
+            return False
+        try:
+            self.commit()
+        except _DONE_AGAIN as reason:
+            self._start_over(reason)
+            return False
+        return True
+
+    def _can_do_without(self) -> bool:
+        """Whether a topic is gone that a pattern matched, so that other tasks can go on; what was read goes with it.
+
+        Raises:
+            UnknownTopicError: a source names it.
+        """
+        found = self._watch.look() if hasattr(self, "_watch") else ()
+        if found:
+            _log.warning("all tasks are made anew from their last commit: %s", "; ".join(found))
+        return bool(found)
+
+    @property
+    def _topics_read(self) -> Mapping[str, int] | None:
+        """Partition counts of the user topics that the tasks read; what was `known` before there are tasks."""
+        return self._watch.read if hasattr(self, "_watch") else self._known
+
     def close(self) -> None:
         """Release everything. What was not committed is forgotten; the next start reads it again.
 
         Raises what a processor's `close` raises, when all the rest is closed.
         """
+        self._reporting.retire(self._tasks.values())
         self._reporting.stopped()
         with ExitStack() as closing:  # the last one first
             if hasattr(self, "_writer"):
@@ -499,7 +555,7 @@ class Worker:
         """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
 
         Raises:
-            StoreUnavailableError: a task that has the store is still restoring.
+            StoreUnavailableError: a task that has the store is still restoring, or being made.
         """
         found = {}
         for task in list(self._tasks.values()):
@@ -507,6 +563,10 @@ class Worker:
                 if not task.is_running:
                     raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
                 found[task.id.partition] = task.state.read_only(store)
+        if not found:
+            raise StoreUnavailableError(
+                f"store '{store}' is in no task now, since tasks are being made; try again"
+            )
         return found
 
     @property

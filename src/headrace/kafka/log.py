@@ -1,6 +1,5 @@
 """A Kafka cluster behind the log port: the control plane here, readers and writers beside it."""
 
-import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +18,6 @@ from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 __all__ = ["KafkaLog"]
-
-_log = logging.getLogger("headrace.topics")
 
 # A writer asks about its topics in every transaction. A change of max.message.bytes may take this long to be seen.
 _TOPIC_AGE_S = 30.0
@@ -63,7 +60,16 @@ class KafkaLog:
             LogError: a named topic may not be described; or the cluster cannot be reached, as for all operations.
         """
         self._check_open("look up topics")
-        return self._topics.describe(None if names is None else list(dict.fromkeys(names)))
+        found = self._topics.describe(None if names is None else list(dict.fromkeys(names)))
+        now = time.monotonic()
+        with self._lock:
+            self._seen.update((name, (now, info)) for name, info in found.items())
+        return found
+
+    def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
+        """See `Log.partition_counts`. One request, without the topics' properties."""
+        self._check_open("look up topics")
+        return self._topics.partition_counts(None if names is None else list(dict.fromkeys(names)))
 
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """See `Log.create_topics`. Returns when all brokers know them, with a leader for each partition.
@@ -161,17 +167,10 @@ class KafkaLog:
         if seen is not None and time.monotonic() - seen[0] < _TOPIC_AGE_S:
             return seen[1]
         found = self.topics([name]).get(name)
-        with self._lock:
-            if found is None:
+        if found is None:
+            with self._lock:
                 self._seen.pop(name, None)
-                raise unknown_topic("write to", name)
-            self._seen[name] = (time.monotonic(), found)
-        if seen is not None and found.partitions > seen[1].partitions:
-            _log.error(
-                "topic %r has %d partitions now, and had %d: what is in the new ones waits until the application is "
-                "started again",
-                name, found.partitions, seen[1].partitions,
-            )  # fmt: skip
+            raise unknown_topic("write to", name)
         return found
 
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:

@@ -129,6 +129,10 @@ class MemoryLog:
                 if wanted is None or name in wanted
             }
 
+    def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
+        """See `Log.partition_counts`."""
+        return {name: info.partitions for name, info in self.topics(names).items()}
+
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """See `Log.create_topics`. Creates all or none."""
         policies = [check_spec(spec) for spec in topics]

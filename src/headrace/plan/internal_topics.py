@@ -3,13 +3,15 @@
 Source: `UnwindowedUnversionedChangelogTopicConfig`, `WindowedChangelogTopicConfig`, `RepartitionTopicConfig`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from headrace.base.errors import LogError
+from headrace.log.port import TopicSpec
 from headrace.state.spec import StoreSpec
 from headrace.topology.nodes import RepartitionTopic
 
-__all__ = ["WINDOW_ADDITIONAL_RETENTION_MS", "changelog_config", "repartition_config"]
+__all__ = ["WINDOW_ADDITIONAL_RETENTION_MS", "changelog_config", "check_counts", "repartition_config"]
 
 #: The default of `windowstore.changelog.additional.retention.ms`.
 WINDOW_ADDITIONAL_RETENTION_MS = 86_400_000
@@ -42,3 +44,35 @@ def changelog_config(
 def repartition_config(topic: RepartitionTopic) -> Mapping[str, str]:
     """Return the properties of a repartition topic; it is purged by the application, not by age."""
     return {**_REPARTITION, **topic.config}
+
+
+def check_counts(wanted: Sequence[TopicSpec], existing: Mapping[str, int]) -> None:
+    """Accept the partition counts of internal topics that exist already.
+
+    Raises:
+        LogError: one has another count than its inputs call for by now. A record's partition follows from the count, so
+            what an internal topic holds would be looked for in the wrong partition.
+
+    Source: InternalTopicManager.validateTopics ("invalid partitions").
+    """
+    for topic in wanted:
+        found = existing.get(topic.name, topic.partitions)
+        if found == topic.partitions:
+            continue
+        if topic.name.endswith("-repartition"):
+            raise LogError(
+                f"cannot run with {topic.partitions} partitions in repartition topic '{topic.name}', which its inputs "
+                f"have by now: it exists with {found}, and keys would change their partitions. To keep its count, and "
+                f"all state behind it, write repartition(partitions={found}) there. Else {_ANEW}. Do not delete the "
+                f"topic alone: its records that were not processed yet would be lost, and the state behind it would "
+                f"be in the wrong tasks"
+            )
+        raise LogError(
+            f"cannot run with {topic.partitions} tasks, as many as the inputs have partitions by now: changelog "
+            f"'{topic.name}' has {found}, and holds state that is partitioned by that count. {_ANEW.capitalize()}; "
+            f"or read the input through repartition(partitions={found}) from the start. Do not delete the changelog "
+            f"alone: the state in it would be lost, since what was read before is not read again"
+        )
+
+
+_ANEW = "choose another application.id, under which all inputs are read again and the state is built anew"

@@ -21,11 +21,13 @@ class Plan:
         tasks: all of them, in order.
         internal_topics: repartition topics, then changelogs, by their full names.
         partitions: of every topic that is read, and of the internal ones, by full name.
+        read: partition counts of the user topics that are read.
     """
 
     tasks: tuple[TaskId, ...]
     internal_topics: tuple[TopicSpec, ...]
     partitions: Mapping[str, int]
+    read: Mapping[str, int]
 
 
 def make_plan(
@@ -79,6 +81,7 @@ def make_plan(
             **{topology.decorate(topic, application_id): count for topic, count in counts.items()},
             **{topic.name: topic.partitions for topic in internal},
         },
+        read={topic: existing[topic] for topic in _external(topology)},
     )
 
 

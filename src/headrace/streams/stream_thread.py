@@ -39,7 +39,7 @@ def ensure_fits(handler: UncaughtHandler) -> None:
 
 
 class StreamThread(threading.Thread):
-    """Runs workers, a new one where the handler replaces one that died.
+    """Runs workers, a new one where the handler replaces one that died, or where topics have changed.
 
     # Invariant: whatever the user's code raises here (listeners, handlers, logging), log and lock are released and the
     # state is final when the thread ends: others wait for that (tests/streams/test_callbacks.py).
@@ -55,7 +55,7 @@ class StreamThread(threading.Thread):
     def __init__(
         self,
         application_id: str,
-        make_worker: Callable[[Log, Callable[[WorkerStatus], None]], Worker],
+        make_worker: Callable[[Log, Callable[[WorkerStatus], None], Worker | None], Worker],
         *,
         log: Log,
         lock: ApplicationLock,
@@ -103,8 +103,12 @@ class StreamThread(threading.Thread):
             self._end()
 
     def _run_workers(self) -> None:
-        while (error := self._run_worker()) is not None:
-            if not self._is_to_be_replaced(error):
+        while True:
+            error = self._run_worker()
+            if error is None and self._stopping.is_set():
+                return
+            # One that ends well by itself has found other topics than it began with.
+            if error is not None and not self._is_to_be_replaced(error):
                 # A handler that failed in turn has left its own error, which is the newer truth.
                 self.killed_by = self.killed_by or error
                 return
@@ -112,7 +116,7 @@ class StreamThread(threading.Thread):
 
     def _run_worker(self) -> Exception | None:
         try:
-            worker = self.worker = self._make_worker(self.log, self._on_status)
+            worker = self.worker = self._make_worker(self.log, self._on_status, self.worker)
             self.pause(self.is_paused)
             worker.run(self._stopping)
         except BaseException as error:

@@ -133,7 +133,9 @@ class Streams:
             is_paused=self._paused,
         )
 
-    def _made_worker(self, log: Log, on_status: Callable[[WorkerStatus], None]) -> Worker:
+    def _made_worker(
+        self, log: Log, on_status: Callable[[WorkerStatus], None], follows: Worker | None
+    ) -> Worker:
         return Worker(
             self._topology,
             log,
@@ -144,6 +146,8 @@ class Streams:
             on_status=on_status,
             transactional_id=transactional_id(self._config),
             transaction_timeout_ms=transaction_timeout_ms(self._config),
+            metadata_max_age_ms=self._config["metadata.max.age.ms"],
+            follows=follows,
         )
 
     def close(self, *, timeout: Duration | None = "30s", leave_group: bool = True) -> None:

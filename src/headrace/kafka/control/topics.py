@@ -47,10 +47,7 @@ class ControlTopics:
         """
         if names is not None and not names:
             return {}
-        attempts = self._admin.begin("list the topics" if names is None else f"look up {_named(names)}")
-        found = self._admin.metadata(attempts, names)
-        if names is None:
-            found = {name: topic for name, topic in found.items() if not topic.is_internal}
+        attempts, found = self._find(names)
         configs = self._configs(attempts, sorted(found))
         return {
             name: TopicInfo(
@@ -59,6 +56,19 @@ class ControlTopics:
             for name, topic in found.items()
             for config in (configs.get(name, {}),)
         }
+
+    def partition_counts(self, names: Collection[str] | None) -> Mapping[str, int]:
+        """Return how many partitions each of them has; which ones as in `describe`."""
+        if names is not None and not names:
+            return {}
+        return {name: len(topic.partitions) for name, topic in self._find(names)[1].items()}
+
+    def _find(self, names: Collection[str] | None) -> tuple[Attempts, Mapping[str, TopicMetadata]]:
+        attempts = self._admin.begin("list the topics" if names is None else f"look up {_named(names)}")
+        found = self._admin.metadata(attempts, names)
+        if names is None:
+            found = {name: topic for name, topic in found.items() if not topic.is_internal}
+        return attempts, found
 
     def _record_bytes_max(self, config: Mapping[str, str]) -> int:
         # As Kafka's producer has it: its own limit is for records as they are, the topic's for what is sent of them.

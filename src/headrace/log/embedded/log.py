@@ -83,6 +83,10 @@ class EmbeddedLog:
             found = infos(self._connection)
         return found if names is None else {name: found[name] for name in names if name in found}
 
+    def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
+        """See `Log.partition_counts`."""
+        return {name: info.partitions for name, info in self.topics(names).items()}
+
     def create_topics(self, topics: Sequence[TopicSpec]) -> None:
         """See `Log.create_topics`. Creates all or none."""
         ids = [self._new_topic_id() for _ in topics]
