@@ -1,11 +1,48 @@
 """Brokers that several rooms ask for, each started once for all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from headrace.testing import LocalKafka
 from tests.kafka.broker.proxy import Proxy
+
+#: What a selection of tests runs on, beside the version that all others run on. The last of Kafka 3 has the older
+#: protocol of transactions.
+OLDER_VERSIONS = ("4.3.1", "3.9.2")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch the older versions before the first test, whose time limit has not to allow for that."""
+    asked = any({"kafka_of", "older_kafka"} & {*getattr(item, "fixturenames", ())} for item in session.items)
+    if asked and not session.config.option.collectonly and LocalKafka.unavailable() is None:
+        for version in OLDER_VERSIONS:
+            if LocalKafka.unavailable(version) is None:
+                LocalKafka.prepare(version)
+
+
+@pytest.fixture(scope="session")
+def kafka_of(local_kafka: LocalKafka) -> Iterator[Callable[[str], LocalKafka]]:
+    """One plain broker of each version, started when a test first asks for it. Not to be stopped."""
+    running = {local_kafka.version: local_kafka}
+    with ExitStack() as brokers:
+
+        def of(version: str) -> LocalKafka:
+            if version not in running:
+                reason = LocalKafka.unavailable(version)
+                if reason is not None:
+                    pytest.skip(reason)
+                running[version] = brokers.enter_context(LocalKafka(version=version))
+            return running[version]
+
+        yield of
+
+
+@pytest.fixture(params=OLDER_VERSIONS)
+def older_kafka(request: pytest.FixtureRequest, kafka_of: Callable[[str], LocalKafka]) -> LocalKafka:
+    """One plain broker of each older version. Not to be stopped."""
+    return kafka_of(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.settings import free_ports
 from tests.cli.conftest import Command, Process
 
@@ -18,7 +19,7 @@ def test_it_says_where_it_runs_and_stops_on_sigterm(
 ) -> None:
     port = str(free_ports(1)[0])
     process = start("kafka", "--port", port, "--dir", "kept")
-    process.wait_for(f"headrace: Kafka 4.3.1 runs on 127.0.0.1:{port}, kept in kept\n")
+    process.wait_for(f"headrace: Kafka 4.4.0 runs on 127.0.0.1:{port}, kept in kept\n")
     process.wait_for(f"use it: headrace run MODULE:NAME --bootstrap-servers 127.0.0.1:{port}\n")
     process.signal(signal.SIGTERM)
     ran = process.end()
@@ -45,6 +46,22 @@ def test_missing_java_is_told(command: Command, monkeypatch: pytest.MonkeyPatch)
         1,
         "headrace: a local Kafka needs Java 17 or newer: no `java` on PATH, and JAVA_HOME names none\n",
     )
+
+
+def test_a_version_that_is_none_is_told(command: Command) -> None:
+    ran = command("kafka", "--version", "4")
+    assert (ran.code, ran.err) == (
+        2,
+        "headrace: no local Kafka of version '4': name a release from 3.9.0 on, such as '4.4.0'\n",
+    )
+
+
+def test_the_version_that_was_asked_for_runs(
+    kafka_of: Callable[[str], LocalKafka], start: Callable[..., Process]
+) -> None:
+    port = str(free_ports(1)[0])
+    process = start("kafka", "--port", port, "--version", "4.3.1")
+    process.wait_for(f"headrace: Kafka 4.3.1 runs on 127.0.0.1:{port}, kept until it stops\n")
 
 
 def test_a_property_of_brokers_needs_an_equals_sign(command: Command) -> None:

@@ -75,6 +75,26 @@ def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(si
     plain.check(site, feed.written)
 
 
+@pytest.mark.broker
+@pytest.mark.process
+@pytest.mark.timeout(120)
+def test_killed_twice_and_without_its_disk_an_application_of_an_older_kafka_goes_on(
+    older_kafka: LocalKafka, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, older_kafka.bootstrap_servers)
+    feed = plain.Feed(site, seed=8)
+    for stop in ("transaction:1", "state:2"):
+        feed.write(4_000)
+        process = plain.start(site, "--stop-at", stop)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+    shutil.rmtree(tmp_path / "state")
+    plain.drain(site)
+    feed.close()
+    plain.check(site, feed.written)
+    check_by_java(site, older_kafka)
+
+
 @pytest.mark.process
 @pytest.mark.timeout(120)
 def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changelog(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Protocol
 import pytest
 
 from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.jars import KAFKA_VERSION
+from tests.conftest import OLDER_VERSIONS
 
 _NUMBERS = itertools.count(1)
 
@@ -36,10 +38,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pytest.exit(reason, returncode=3)
 
 
-@pytest.fixture(scope="session")
-def broker(local_kafka: LocalKafka) -> LocalKafka:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the marker `older_kafka` on brokers of each version."""
+    if metafunc.definition.get_closest_marker("older_kafka"):
+        metafunc.parametrize("broker", [KAFKA_VERSION, *OLDER_VERSIONS], indirect=True)
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest, local_kafka: LocalKafka) -> LocalKafka:
     """One plain broker. Not to be stopped: others use it."""
-    return local_kafka
+    version = getattr(request, "param", None)
+    if version is None:
+        return local_kafka
+    of: Callable[[str], LocalKafka] = request.getfixturevalue("kafka_of")
+    return of(version)
 
 
 @pytest.fixture(scope="session")

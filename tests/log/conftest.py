@@ -14,6 +14,8 @@ from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.memory import MemoryLog
 from headrace.log.port import Log
 from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.jars import KAFKA_VERSION
+from tests.conftest import OLDER_VERSIONS
 from tests.log.records import Clock
 
 #: Every topic of the suite: gone before each of its tests. Deleting them takes 50 ms.
@@ -56,16 +58,26 @@ def _kafka_log(kafka: LocalKafka) -> Log:
     return log
 
 
-@pytest.fixture(params=["memory", "embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of logs on every one; with the marker `older_kafka` on brokers of each version too."""
+    if "log" in metafunc.fixturenames:
+        versions = [KAFKA_VERSION]
+        if metafunc.definition.get_closest_marker("older_kafka"):
+            versions += OLDER_VERSIONS
+        clusters = [pytest.param(version, marks=pytest.mark.broker) for version in versions]
+        metafunc.parametrize("log", ["memory", "embedded", *clusters], indirect=True)
+
+
+@pytest.fixture
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
-    """Every log."""
+    """The log that is asked for: memory, embedded, or a cluster by its version of Kafka."""
     made: Log
     if request.param == "memory":
         made = MemoryLog()
     elif request.param == "embedded":
         made = EmbeddedLog.open(tmp_path / "log.db")
     else:
-        made = _kafka_log(request.getfixturevalue("local_kafka"))
+        made = _kafka_log(request.getfixturevalue("kafka_of")(request.param))
     yield made
     made.close()
 

@@ -50,6 +50,7 @@ def create(log: Log, name: str, partitions: int = 1, **config: str) -> None:
     records.create(log, name, partitions, **wanted)
 
 
+@pytest.mark.older_kafka
 def test_committed_records_are_read_in_order_with_all_their_parts(log: Log) -> None:
     create(log, "a")
     columns = Columns()
@@ -109,6 +110,7 @@ def test_open_transaction_is_seen_by_nobody(log: Log) -> None:
     assert len(read_on(log, reader, A0)) == 4
 
 
+@pytest.mark.older_kafka
 def test_aborted_records_are_seen_by_nobody(log: Log) -> None:
     create(log, "a")
     writer = transactional(log)
@@ -130,6 +132,7 @@ def test_records_of_a_closed_writer_are_seen_by_nobody(log: Log) -> None:
     assert values(log, "a") == [b"v5"]
 
 
+@pytest.mark.older_kafka
 def test_commit_covers_all_partitions_and_the_offsets(log: Log) -> None:
     create(log, "a", 2)
     create(log, "b")
@@ -144,6 +147,7 @@ def test_commit_covers_all_partitions_and_the_offsets(log: Log) -> None:
     assert log.committed(fresh("group"), [A0]) == {}
 
 
+@pytest.mark.older_kafka
 @pytest.mark.parametrize("is_transactional", [True, False])
 def test_offsets_are_committed_alone_and_replaced(log: Log, is_transactional: bool) -> None:
     create(log, "a")
@@ -274,6 +278,7 @@ def test_position_moves_with_what_poll_returns(log: Log) -> None:
     assert reader.position(A0) == 4
 
 
+@pytest.mark.older_kafka
 def test_position_gets_behind_what_was_aborted(log: Log) -> None:
     create(log, "a")
     write(log, "a", numbered(1))
@@ -456,6 +461,7 @@ def test_waiting_poll_is_woken_by_a_commit(log: Log) -> None:
     assert [chunk.values for chunk in chunks] == [[b"v0"]]
 
 
+@pytest.mark.older_kafka
 def test_bounds_follow_appends_and_deletions(log: Log) -> None:
     create(log, "a", 2)
     assert log.beginning_offsets([A0]) == {A0: 0}
@@ -491,6 +497,7 @@ def test_bounds_of_an_unknown_partition_are_an_error(log: Log) -> None:
         log.beginning_offsets([B0])
 
 
+@pytest.mark.older_kafka
 def test_first_record_not_older_than_a_time_is_found(log: Log) -> None:
     create(log, "a", 2)
     for time_ms in (1_000, 2_000, 3_000):
@@ -501,6 +508,7 @@ def test_first_record_not_older_than_a_time_is_found(log: Log) -> None:
     assert log.offsets_for_times({A0: 0}) == {A0: 0}
 
 
+@pytest.mark.older_kafka
 def test_topics_tell_their_partitions_and_config(log: Log) -> None:
     create(log, "a", 3, retention_ms="5")
     (info,) = log.topics(["a", "nope"]).values()
@@ -525,6 +533,7 @@ def test_creating_an_existing_topic_again_changes_nothing(log: Log) -> None:
     assert len(read(log, "a")) == 1
 
 
+@pytest.mark.older_kafka
 def test_creating_with_another_partition_count_is_refused(log: Log) -> None:
     create(log, "a", 2)
     with pytest.raises(LogError, match=r"with 3 partitions: it exists with 2"):
@@ -547,6 +556,7 @@ def test_impossible_topic_is_refused(log: Log, spec: TopicSpec, found: str) -> N
         log.create_topics([spec])
 
 
+@pytest.mark.older_kafka
 def test_topic_made_again_is_another_one(log: Log) -> None:
     create(log, "a")
     first = log.topics()["a"].id

@@ -99,6 +99,43 @@ def test_a_killed_broker_and_a_restarted_directory_keep_their_records(
         LocalKafka(3, directory=tmp_path).start()
 
 
+def test_a_directory_goes_on_with_a_newer_version_and_not_with_an_older_one(
+    kafka_of: Callable[[str], LocalKafka], tmp_path: Path
+) -> None:
+    with LocalKafka(version="3.9.2", directory=tmp_path) as kafka:
+        kafka.create_topic("kept")
+        kafka.produce_with_java("kept", [JavaRecord(value=b"3.9.2")], transactional_id="writer")
+    with LocalKafka(version="4.4.0", directory=tmp_path) as kafka:
+        kafka.produce_with_java("kept", [JavaRecord(value=b"4.4.0")], transactional_id="writer")
+        assert [each.value for each in kafka.consume_with_java("kept")] == [b"3.9.2", b"4.4.0"]
+    (tmp_path / "kafka-version").write_text("4.4.1\n")
+    with pytest.raises(
+        ConfigError, match=r"keeps a local Kafka of version 4\.4\.1, which 4\.3\.1 cannot read: start it"
+    ):
+        LocalKafka(version="4.3.1", directory=tmp_path).start()
+
+
+@pytest.mark.parametrize("version", ["", "4.4", "3.8.1", "2.8.0", "4.4.0-rc1", "../4.4.0", "latest"])
+def test_what_is_no_version_or_too_old_is_refused(version: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no local Kafka of version '.*': name a release from 3\.9\.0 on, such as"
+    ):
+        LocalKafka(version=version)
+
+
+def test_a_version_that_maven_does_not_find_is_told(
+    local_kafka_is_there: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mvn").write_text(
+        "#!/bin/sh\necho '[ERROR] Could not find artifact kafka_2.13:jar:4.99.0'; exit 1\n"
+    )
+    (tmp_path / "mvn").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(LogError, match=r"cannot fetch Kafka 4\.99\.0 with Maven: .*Could not find artifact"):
+        LocalKafka.prepare("4.99.0")
+
+
 def test_a_broker_that_cannot_start_shows_the_end_of_its_log(local_kafka_is_there: None) -> None:
     kafka = LocalKafka(config={"metric.reporters": "nowhere.Reporter"})
     with pytest.raises(LogError, match="broker 0 of the local Kafka ended:\n") as raised:
@@ -235,7 +272,7 @@ def test_missing_maven_is_told_where_nothing_is_fetched(
     reason = LocalKafka.unavailable()
     assert reason is not None
     assert reason.startswith(
-        "a local Kafka needs Maven to fetch Kafka 4.3.1 once: no `mvn` on PATH, and nothing in "
+        "a local Kafka needs Maven to fetch Kafka 4.4.0 once: no `mvn` on PATH, and nothing in "
     )
     with pytest.raises(LogError, match="needs Maven"):
         LocalKafka.prepare()

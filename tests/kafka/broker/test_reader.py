@@ -86,6 +86,7 @@ def delete_records(kafka: LocalKafka, topic: str, before: int) -> None:
     assert answer.topics[0].partitions[0].error_code == 0
 
 
+@pytest.mark.older_kafka
 def test_reader_returns_all_parts_of_what_java_wrote(
     broker: LocalKafka, new_topic: NewTopic, new_reader: NewReader
 ) -> None:
@@ -136,6 +137,7 @@ def test_reader_returns_what_java_compressed(
     assert values(read_to(reader, {topic_partition: 2000})) == [b"v%d" % i for i in range(5, 2000)]
 
 
+@pytest.mark.older_kafka
 def test_reader_leaves_out_aborted_records_and_moves_past_markers(
     broker: LocalKafka, new_topic: NewTopic, new_reader: NewReader, unique: Callable[[str], str]
 ) -> None:
@@ -153,6 +155,7 @@ def test_reader_leaves_out_aborted_records_and_moves_past_markers(
     assert (reader.position(topic_partition), reader.end(topic_partition)) == (14, 14)
 
 
+@pytest.mark.older_kafka
 def test_reader_stops_before_an_open_transaction_until_it_is_decided(
     broker: LocalKafka, new_topic: NewTopic, new_reader: NewReader, unique: Callable[[str], str]
 ) -> None:

@@ -108,6 +108,7 @@ def committed_offset(kafka: LocalKafka, group: str, topic_partition: TopicPartit
         network.close()
 
 
+@pytest.mark.older_kafka
 @pytest.mark.parametrize("is_newest", [True, False])
 def test_committed_transaction_is_seen_whole_and_an_aborted_one_never(
     broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter, is_newest: bool
@@ -139,6 +140,7 @@ def test_offsets_alone_are_committed(
     assert committed_offset(broker, "group", TopicPartition(topic, 0)) == (3, "")
 
 
+@pytest.mark.older_kafka
 @pytest.mark.parametrize("is_newest", [True, False])
 def test_second_writer_with_the_id_ends_the_first_ones_transaction_and_fences_it(
     broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter, is_newest: bool
@@ -252,6 +254,7 @@ def test_restarted_broker_in_the_middle_of_a_transaction_loses_nothing(
     assert values(cluster, topic, 2) == [b"a" * 300_000, b"b"]
 
 
+@pytest.mark.older_kafka
 def test_without_a_transactional_id_records_and_offsets_are_committed(
     broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter
 ) -> None:

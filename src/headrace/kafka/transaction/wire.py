@@ -37,6 +37,9 @@ _TRANSACTIONS_V2 = 2
 _TXN_OFFSET_COMMIT_V1 = 4
 _END_TXN_V1 = 4
 
+# Version 6 names topics by their ids.
+_TXN_OFFSET_COMMIT_NEWEST = 5
+
 #: Who commits where the group has no members. With an empty name, a coordinator checks nothing, and takes offsets from
 #: beside living members, which process the same records; with one that nobody has, it takes them only while the group
 #: is empty. Source: validateOffsetCommit of ClassicGroup, ConsumerGroup and StreamsGroup of 4.3. The coordinators of
@@ -139,7 +142,7 @@ def _transactional_offsets(request: TransactionalOffsetCommit, *, is_newest_prot
         member_id=_NOBODY if is_nobody else request.member.member_id,
         group_instance_id=request.member.instance_id,
         topics=_offset_topics(request.offsets, topic, topic.TxnOffsetCommitRequestPartition),
-        max_version=None if is_newest_protocol else _TXN_OFFSET_COMMIT_V1,
+        max_version=_TXN_OFFSET_COMMIT_NEWEST if is_newest_protocol else _TXN_OFFSET_COMMIT_V1,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Self
 from headrace.base.errors import ConfigError, LogError
 from headrace.testing.local_kafka import jars, wire
 from headrace.testing.local_kafka.archive import java_command
+from headrace.testing.local_kafka.jars import KAFKA_VERSION
 from headrace.testing.local_kafka.java import Isolation, JavaClients, JavaRecord, TransactionEnd
 from headrace.testing.local_kafka.node import Node, end_of_log
 from headrace.testing.local_kafka.security import (
@@ -21,7 +22,7 @@ from headrace.testing.local_kafka.security import (
     make_certificates,
 )
 from headrace.testing.local_kafka.settings import broker_properties, free_ports, require_free
-from headrace.testing.local_kafka.storage import format_storage
+from headrace.testing.local_kafka.storage import format_storage, keeps_storage, note_version
 
 __all__ = ["LocalKafka"]
 
@@ -30,17 +31,18 @@ _TOPIC_SECONDS = 15.0
 
 
 class LocalKafka:
-    """A cluster of one broker or several, Kafka 4.3.1, up in about 4 s; each is a controller too.
+    """A cluster of one broker or several, up in about 4 s; each is a controller too.
 
     with LocalKafka() as kafka:
         kafka.create_topic("orders", partitions=3)
         client = Client(kafka.client_properties)
 
     Brokers have the numbers 0, 1, 2: their node ids. They listen on 127.0.0.1 only, and end when this process ends,
-    by kill -9 too. The first start on a machine fetches 45 MB of jars with Maven.
+    by kill -9 too. The first start of a version on a machine fetches 45 MB of jars with Maven.
 
     Args:
         brokers: how many.
+        version: of Kafka, any release from 3.9.0 on. A directory of an older one goes on with the features of that.
         security: of the listener for clients. Certificates and users are made for it.
         mechanism: the SASL mechanism of `client_properties`; the brokers accept all four of them.
         users: passwords by name, beside `admin`, who is there always.
@@ -58,6 +60,7 @@ class LocalKafka:
         self,
         brokers: int = 1,
         *,
+        version: str = KAFKA_VERSION,
         security: SecurityProtocol = "plaintext",
         mechanism: Mechanism = "PLAIN",
         users: Mapping[str, str] | None = None,
@@ -71,10 +74,13 @@ class LocalKafka:
     ) -> None:
         if brokers < 1:
             raise ConfigError(f"a local Kafka has at least one broker, not {brokers}")
+        # Refuses what is none.
+        jars.series_of(version)
         if advertised is not None and len(advertised) != brokers:
             raise ConfigError(
                 f"advertised has {len(advertised)} addresses for {brokers} brokers: give one for each"
             )
+        self.version = version
         self._brokers = brokers
         self._config = dict(config or {})
         self._advertised = advertised
@@ -92,18 +98,18 @@ class LocalKafka:
         self._security = self._securing(Path())
 
     @staticmethod
-    def unavailable() -> str | None:
-        """Say in one line why no Kafka can be started here; None where it can."""
-        return jars.unavailable()
+    def unavailable(version: str = KAFKA_VERSION) -> str | None:
+        """Say in one line why no Kafka of this version can be started here; None where it can."""
+        return jars.unavailable(version)
 
     @staticmethod
-    def prepare() -> None:
-        """Fetch and make what the first start on a machine needs, so that it takes no longer than the others.
+    def prepare(version: str = KAFKA_VERSION) -> None:
+        """Fetch and make what a version's first start on a machine needs, so that it takes no longer than the others.
 
         Raises:
             LogError: Java or Maven is missing, or Maven fails.
         """
-        _java_command()
+        _java_command(version)
 
     def __enter__(self) -> Self:
         self.start()
@@ -120,7 +126,7 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or a broker ended or took too long; with the end of its log.
         """
-        self._java = [*_java_command(), *self._jvm_options]
+        self._java = [*_java_command(self.version), *self._jvm_options]
         self._folder = self._directory or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         try:
             self._prepare()
@@ -306,12 +312,7 @@ class LocalKafka:
 
     def _prepare(self) -> None:
         """Write what the brokers start from: certificates, properties, and the formatted storage."""
-        kept = sorted(self._folder.glob("broker-*/data/meta.properties"))
-        if kept and len(kept) != self._brokers:
-            raise ConfigError(
-                f"{str(self._folder)!r} keeps a local Kafka of brokers={len(kept)}, not {self._brokers}: "
-                f"start it with {len(kept)}, or name another directory"
-            )
+        is_kept = keeps_storage(self._folder, self._brokers, self.version)
         count = self._brokers
         free = free_ports(3 * count)
         if self._port:
@@ -337,8 +338,9 @@ class LocalKafka:
                 has_authorizer=self._authorizer,
             )
             node.write_properties(properties | self._config)
-        if not kept:
+        if not is_kept:
             format_storage(self._java, self._nodes, self._security.scram_credentials())
+            note_version(self._folder, self.version)
 
     def _wait_for(self, nodes: Sequence[Node]) -> None:
         """Wait until all running brokers have these in their view of the cluster."""
@@ -370,8 +372,8 @@ class LocalKafka:
             time.sleep(_POLL_SECONDS)
 
 
-def _java_command() -> list[str]:
-    reason = jars.unavailable()
+def _java_command(version: str) -> list[str]:
+    reason = jars.unavailable(version)
     if reason is not None:
         raise LogError(reason)
-    return java_command(jars.fetch_jars())
+    return java_command(jars.fetch_jars(version))

@@ -9,17 +9,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headrace.base.errors import LogError
+from headrace.base.errors import ConfigError, LogError
 
-__all__ = ["KAFKA_VERSION", "are_fetched", "fetch_jars", "find_java", "unavailable"]
+__all__ = ["KAFKA_VERSION", "are_fetched", "fetch_jars", "find_java", "series_of", "unavailable"]
 
-KAFKA_VERSION = "4.3.1"
+#: The one that runs where no other is asked for.
+KAFKA_VERSION = "4.4.0"
+# What we tell a broker was tried from here on.
+_OLDEST = (3, 9)
+_VERSION = re.compile(r"(\d+)\.(\d+)\.\d+")
 _JAVA_OLDEST = 17
 # 45 MB; a slow line needs minutes.
 _FETCH_SECONDS = 900.0
 
 # The tools name Connect and its web server, which neither a broker nor the console tools load: 30 jars less to fetch.
-_POM = f"""<?xml version="1.0" encoding="UTF-8"?>
+# Kafka 3 brings the first Log4j, and calls it. The bridge lets the second one answer, so that all are configured alike.
+_POM = """<?xml version="1.0" encoding="UTF-8"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>headrace</groupId>
@@ -29,20 +34,26 @@ _POM = f"""<?xml version="1.0" encoding="UTF-8"?>
     <dependency>
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
-      <version>{KAFKA_VERSION}</version>
+      <version>{version}</version>
     </dependency>
     <dependency>
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka-tools</artifactId>
-      <version>{KAFKA_VERSION}</version>
+      <version>{version}</version>
       <exclusions>
         <exclusion><groupId>org.apache.kafka</groupId><artifactId>connect-runtime</artifactId></exclusion>
         <exclusion><groupId>org.apache.kafka</groupId><artifactId>connect-transforms</artifactId></exclusion>
+        <exclusion><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId></exclusion>
       </exclusions>
     </dependency>
     <dependency>
       <groupId>org.apache.logging.log4j</groupId>
       <artifactId>log4j-slf4j-impl</artifactId>
+      <version>2.25.4</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.logging.log4j</groupId>
+      <artifactId>log4j-1.2-api</artifactId>
       <version>2.25.4</version>
     </dependency>
   </dependencies>
@@ -59,7 +70,22 @@ def find_java() -> Path | None:
     return Path(found) if found else None
 
 
-def unavailable() -> str | None:
+def series_of(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version. Which ones there are, Maven knows.
+
+    Raises:
+        ConfigError: it is no version of Kafka, or an older one than we know how to run.
+    """
+    found = _VERSION.fullmatch(version)
+    series = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    if series < _OLDEST:
+        raise ConfigError(
+            f"no local Kafka of version {version!r}: name a release from 3.9.0 on, such as {KAFKA_VERSION!r}"
+        )
+    return series
+
+
+def unavailable(version: str = KAFKA_VERSION) -> str | None:
     """Say in one line why no Kafka can be started here; None where it can. Runs `java -version`, about 0.1 s."""
     if sys.platform not in ("linux", "darwin"):
         return f"a local Kafka runs on Linux and macOS, not on {sys.platform}"
@@ -68,27 +94,27 @@ def unavailable() -> str | None:
         return (
             f"a local Kafka needs Java {_JAVA_OLDEST} or newer: no `java` on PATH, and JAVA_HOME names none"
         )
-    version = _java_version(java)
-    if version is None or version < _JAVA_OLDEST:
+    java_version = _java_version(java)
+    if java_version is None or java_version < _JAVA_OLDEST:
         return (
-            f"a local Kafka needs Java {_JAVA_OLDEST} or newer: {java} is {version or 'of an unknown version'}; "
+            f"a local Kafka needs Java {_JAVA_OLDEST} or newer: {java} is {java_version or 'of an unknown version'}; "
             "install one, or point JAVA_HOME at it"
         )
-    if not are_fetched() and shutil.which("mvn") is None:
+    if not are_fetched(version) and shutil.which("mvn") is None:
         return (
-            f"a local Kafka needs Maven to fetch Kafka {KAFKA_VERSION} once: no `mvn` on PATH, "
-            f"and nothing in {_folder()}"
+            f"a local Kafka needs Maven to fetch Kafka {version} once: no `mvn` on PATH, "
+            f"and nothing in {_folder(version)}"
         )
     return None
 
 
-def are_fetched() -> bool:
+def are_fetched(version: str = KAFKA_VERSION) -> bool:
     """Tell whether the jars are in the cache already."""
-    return _folder().is_dir()
+    return _folder(version).is_dir()
 
 
-def fetch_jars() -> Path:
-    """Return the folder of Kafka's jars; Maven fills it the first time, which takes a minute or more.
+def fetch_jars(version: str = KAFKA_VERSION) -> Path:
+    """Return the folder of the jars of a version; Maven fills it the first time, which takes a minute or more.
 
     Safe in several processes at once: one of them fetches, the others wait for it.
 
@@ -98,33 +124,37 @@ def fetch_jars() -> Path:
     # Not on Windows, where there is no local Kafka, but this module is imported.
     import fcntl
 
-    folder = _folder()
+    folder = _folder(version)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.parent / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _fetch(folder)
+            _fetch(version, folder)
     return folder
 
 
-def _folder() -> Path:
+def _folder(version: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME")
     root = Path(cache) if cache else Path.home() / ".cache"
     # Another list of jars gets another folder: a broker that runs on the old one opens its jars as it needs them.
-    digest = hashlib.sha256(_POM.encode()).hexdigest()[:8]
-    return root / "headrace" / f"kafka-{KAFKA_VERSION}" / digest
+    digest = hashlib.sha256(_pom(version).encode()).hexdigest()[:8]
+    return root / "headrace" / f"kafka-{version}" / digest
 
 
-def _fetch(folder: Path) -> None:
+def _pom(version: str) -> str:
+    return _POM.replace("{version}", version)
+
+
+def _fetch(version: str, folder: Path) -> None:
     """Copy the jars to a folder beside `folder` and rename it: a folder of that name is always complete."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as working:
         pom, jars = Path(working, "pom.xml"), Path(working, "jars")
-        pom.write_text(_POM)
-        command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
+        pom.write_text(_pom(version))
+        command = ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(pom), "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-        asked = f"cannot fetch Kafka {KAFKA_VERSION} with Maven"
+        asked = f"cannot fetch Kafka {version} with Maven"
         try:
             ran = subprocess.run(
                 command,

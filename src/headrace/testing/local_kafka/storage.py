@@ -1,4 +1,4 @@
-"""Formats the storage of the brokers of `LocalKafka`, before they start for the first time."""
+"""The storage of the brokers of `LocalKafka`: formatted before they first start, and kept for the next start."""
 
 import base64
 import re
@@ -6,13 +6,46 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
-from headrace.base.errors import LogError
+from headrace.base.errors import ConfigError, LogError
+from headrace.testing.local_kafka.jars import series_of
 from headrace.testing.local_kafka.node import Node
 
-__all__ = ["format_storage"]
+__all__ = ["format_storage", "keeps_storage", "note_version"]
 
 _FORMAT_SECONDS = 60.0
+# Beside the brokers' folders: the version that formatted them, whose features the cluster has ever since.
+_VERSION_FILE = "kafka-version"
+
+
+def keeps_storage(folder: Path, brokers: int, version: str) -> bool:
+    """Tell whether a folder keeps a cluster for so many brokers of this version to go on with.
+
+    Raises:
+        ConfigError: it keeps one of more or fewer brokers, or of a newer version, on which an older broker ends.
+    """
+    kept = len(list(folder.glob("broker-*/data/meta.properties")))
+    if kept == 0:
+        return False
+    if kept != brokers:
+        raise ConfigError(
+            f"{str(folder)!r} keeps a local Kafka of brokers={kept}, not {brokers}: "
+            f"start it with {kept}, or name another directory"
+        )
+    noted = folder / _VERSION_FILE
+    made = noted.read_text().strip() if noted.exists() else version
+    if series_of(version) < series_of(made):
+        raise ConfigError(
+            f"{str(folder)!r} keeps a local Kafka of version {made}, which {version} cannot read: "
+            f"start it with {made} or newer, or name another directory"
+        )
+    return True
+
+
+def note_version(folder: Path, version: str) -> None:
+    """Keep for later starts which version has formatted the storage."""
+    (folder / _VERSION_FILE).write_text(version + "\n")
 
 
 def format_storage(java: Sequence[str], nodes: Sequence[Node], credentials: Sequence[str]) -> None:
