@@ -10,7 +10,7 @@ from pathlib import Path
 import headrace as hr
 from benchmarks.input import fill
 from benchmarks.workloads import WORKLOADS, Topics, Workload
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 
 __all__ = ["Figures", "Run", "measure", "measure_on"]
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.measure import Figures, measure
 from benchmarks.workloads import WORKLOADS, orders, user
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 
 _RECORDS = 20_000
 

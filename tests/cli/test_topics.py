@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from tests.cli.conftest import Command
 
 LOG = ("--embedded", "shop.db")

@@ -9,7 +9,7 @@ import pytest
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from tests.faults import application, plain
 from tests.faults.site import Site
 

@@ -9,8 +9,8 @@ from headrace.kafka.fetch.reader import KafkaReader
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.produce.writer import KafkaWriter
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded.compaction import CompactionLimits
-from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.memory import MemoryLog
 from headrace.log.port import Log
 from headrace.testing import LocalKafka

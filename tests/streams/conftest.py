@@ -9,7 +9,7 @@ import headrace as hr
 from headrace import stores
 from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 
 LINES = hr.Topic("lines", value=str, partitions=2)

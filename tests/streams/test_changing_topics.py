@@ -11,7 +11,7 @@ from headrace import stores
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from tests.streams.waiting import until
 

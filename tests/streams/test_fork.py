@@ -15,7 +15,7 @@ import headrace as hr
 from headrace import stores
 from headrace.base.columns import Columns
 from headrace.base.errors import HeadraceError
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 
 COUNTS = stores.key_value("counts", key=str, value=int)

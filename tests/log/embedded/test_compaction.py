@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded import rewrite
+from headrace.log.embedded import EmbeddedLog, rewrite
 from headrace.log.embedded.compaction import CompactionLimits
 from headrace.log.embedded.file import EmbeddedFile
-from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.embedded.reader import EmbeddedReader
 from headrace.log.embedded.rewrite import Target, load, replace
 from headrace.log.embedded.rows import rows_behind

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import CommittedOffset
 from tests.log.embedded.writing_process import KEYS
 from tests.log.records import columns_of, create, read
@@ -77,7 +77,7 @@ def test_two_processes_may_append_to_the_same_topic(tmp_path: Path) -> None:
     create(log, "a")
     program = (
         "import sys\n"
-        "from headrace.log.embedded.log import EmbeddedLog\n"
+        "from headrace.log.embedded import EmbeddedLog\n"
         "from tests.log.records import columns_of, write\n"
         "log = EmbeddedLog.open(sys.argv[1])\n"
         "for n in range(100):\n"
@@ -108,7 +108,7 @@ def test_commit_of_another_process_reaches_a_waiting_reader(tmp_path: Path) -> N
     reader.assign({A0: 0})
     program = (
         "import sys\n"
-        "from headrace.log.embedded.log import EmbeddedLog\n"
+        "from headrace.log.embedded import EmbeddedLog\n"
         "from tests.log.records import numbered, write\n"
         "write(EmbeddedLog.open(sys.argv[1]), 'a', numbered(1))\n"
     )

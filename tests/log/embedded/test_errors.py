@@ -11,8 +11,8 @@ import pytest
 
 from headrace.base.errors import HeadraceError, LogError, StateError
 from headrace.base.ids import TopicPartition
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded.errors import LogBusyError
-from headrace.log.embedded.log import EmbeddedLog
 from tests.log.records import columns_of, create, numbered, read, write
 
 A0 = TopicPartition("a", 0)

@@ -9,7 +9,7 @@ import pytest
 
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.embedded import EmbeddedLog
 from tests.log.records import HOUR_MS, Clock, columns_of, create, drain, numbered, read, write
 
 A0 = TopicPartition("a", 0)

@@ -9,8 +9,8 @@ import os
 import sys
 
 from headrace.base.ids import TopicPartition
+from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded.compaction import CompactionLimits
-from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.port import CommittedOffset
 from tests.log.records import Clock, columns_of
 
