@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -339,3 +339,54 @@ def test_key_of_any_kind_may_be_read() -> None:
     with TopologyTestDriver(builder.build()) as driver:
         driver.input(source).pipe({"a": 1}, "x", timestamp=0)
         assert driver.output(hr.Topic("out", value=str)).read_pairs() == [("{'a': 1}", "x")]
+
+
+def test_types_that_hold_others_are_taken_wherever_a_serde_is() -> None:
+    def words(line: str) -> list[str]:
+        return line.split()
+
+    def lengths(words: list[str]) -> Annotated[dict[str, int], "of words"]:
+        return {word: len(word) for word in words}
+
+    lines = hr.Topic("lines", value=str)
+    totals = hr.Topic("totals", key=tuple[str, int], value=dict[str, int])
+    longest = stores.key_value("longest", key=tuple[str, int], value=dict[str, int])
+    builder = hr.StreamsBuilder()
+    (
+        builder.stream(lines)
+        .map_values(words)
+        .map_values(lengths)
+        .select_key(lambda key, value: (key, len(value)), key=tuple[str, int])
+        .group_by_key()
+        .aggregate(dict, lambda key, value, total: {**total, **value}, store=longest)
+        .to_stream()
+        .to(totals)
+    )
+    with TopologyTestDriver(builder.build()) as driver:
+        driver.input(lines).pipe("x", "to be", timestamp=0)
+        assert driver.output(totals).read_pairs() == [(("x", 2), {"to": 2, "be": 2})]
+
+
+def test_aggregator_tells_what_a_bare_initialiser_leaves_open() -> None:
+    def add(key: str, value: str, total: dict[str, int]) -> dict[str, int]:
+        return {**total, value: len(value)}
+
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("in", value=str)).group_by_key().aggregate(dict, add).to_stream().to("out")
+    assert sink(builder).value == hr.json(dict[str, int])
+
+
+def test_open_annotation_is_refused_with_what_to_paste() -> None:
+    def parse(line: str) -> dict:  # type: ignore[type-arg]  # as users write it
+        return {"line": line}
+
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("in", value=str)).map_values(parse).to("out")
+    with pytest.raises(
+        hr.TopologyError, match=r"parse\(\) at .*: write `value=hr.json\(dict\)` there, or annotate"
+    ):
+        builder.build()
+    with pytest.raises(
+        hr.TopologyError, match=r"^test_serdes.py:\d+: value=dict: dict does not say what it holds: write hr"
+    ):
+        hr.StreamsBuilder().stream("lines", value=dict)

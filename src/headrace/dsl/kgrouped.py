@@ -14,7 +14,7 @@ from headrace.dsl.functions import plain, result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, Unknown, given, of_annotation, of_result
+from headrace.dsl.serdes import Typed, Unknown, first_known, given, of_annotation
 from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.dsl.windows import TimeWindows
 from headrace.operators.aggregate import Aggregate, Count, Reduce
@@ -136,13 +136,12 @@ def _aggregate_serde(init: object, fn: Callable[..., Any], value: object, where:
     explicit = given(value, "value", where)
     if explicit is not None:
         return explicit
-    if isinstance(init, type):
-        return of_result(init, None, "value", where)
-    by_aggregator = of_annotation(result_annotation(fn), fn, "value")
-    if isinstance(by_aggregator, Unknown) and callable(init):
-        by_init = of_annotation(result_annotation(init), init, "value")
-        return by_aggregator if isinstance(by_init, Unknown) else by_init
-    return by_aggregator
+    by_init = init if isinstance(init, type) else result_annotation(init) if callable(init) else None
+    # A class that leaves open what it holds, such as dict, may be told by the aggregator.
+    sources = [of_annotation(result_annotation(fn), fn, "value")]
+    if callable(init):
+        sources.insert(0 if isinstance(init, type) else 1, of_annotation(by_init, init, "value"))
+    return first_known(*sources)
 
 
 class KGroupedStream(Generic[K, V]):

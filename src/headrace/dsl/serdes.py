@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeAlias
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import described, result_annotation
-from headrace.serde.resolve import serde_from_annotation, serde_of
+from headrace.serde.resolve import advice, serde_from_annotation, serde_of
 from headrace.serde.serde import Serde
+from headrace.serde.structured import type_name
 
 __all__ = [
     "Part",
@@ -61,7 +62,7 @@ def given(spec: object, part: Part, where: Location) -> Serde[Any] | None:
     try:
         found: Serde[Any] | None = serde_of(spec)  # type: ignore[call-overload]  # any object: this is the check
     except TypeError as error:
-        raise TopologyError(f"{where}: {part}={spec!r}: {error}") from error
+        raise TopologyError(f"{where}: {part}={type_name(spec)}: {error}") from error
     return found
 
 
@@ -98,7 +99,7 @@ def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location)
 def of_annotation(annotation: object, fn: Callable[..., Any], part: Part) -> Typed:
     """Return the serde of an annotation that was found at a function."""
     found = None if annotation is None else serde_from_annotation(annotation)
-    return found or Unknown(part, described(fn), f"write `{part}=` there")
+    return found or Unknown(part, described(fn), advice(annotation, part))
 
 
 def merged(one: Typed, other: Typed, part: Part, where: Location) -> Typed:

@@ -1,22 +1,34 @@
-"""Find the serde that is meant: by a class in its place, or by the annotation of a function's result."""
+"""Find the serde that is meant: by a type in its place, or by the annotation of a function's result."""
 
-import dataclasses
+import functools
+import operator
 import types
+import typing
 from typing import Annotated, Any, Final, NewType, Union, cast, get_args, get_origin, overload
 from uuid import UUID
 
-import msgspec
-from typing_extensions import TypeVar
+from typing_extensions import TypeAliasType, TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.serde.primitives import boolean, float64, int64, raw, string, uuid
 from headrace.serde.serde import Serde, SerdeLike
-from headrace.serde.structured import is_pydantic, json, type_name
+from headrace.serde.structured import json, msgpack, type_name
 
-__all__ = ["optional", "serde_from_annotation", "serde_of", "serde_of_keys"]
+__all__ = ["advice", "optional", "serde_from_annotation", "serde_of", "serde_of_keys"]
 
 T = TypeVar("T")
+
+#: Types that leave open what they hold, and how it is said. From them nothing is guessed.
+_OPEN: Final[dict[object, str]] = {
+    list: "list[str]",
+    dict: "dict[str, int]",
+    tuple: "tuple[str, int]",
+    set: "set[str]",
+    frozenset: "frozenset[str]",
+    object: "dict[str, int]",
+    Any: "dict[str, int]",
+}
 
 _BY_CLASS: Final[dict[object, Serde[Any]]] = {
     bool: boolean,
@@ -35,48 +47,58 @@ def serde_of(spec: SerdeLike[T] | None) -> Serde[T] | None: ...
 def serde_of(spec: object) -> Serde[Any] | None:
     """Return the serde that `key=` or `value=` means; None where nothing was given.
 
+    Plain classes have Kafka's own bytes, every other type is JSON: `list[str]`, dataclasses, unions, enumerations.
+    `X | None` is X: None is a null, which never reaches a serde.
+
     Raises:
-        TypeError: `spec` is neither a serde nor a class that stands for one; says what to write.
+        TypeError: `spec` is neither a serde nor a type that stands for one; says what to write.
     """
     if spec is None or isinstance(spec, Serde):
         return spec
-    found = _of_class(spec)
-    if found is not None:
-        return found
-    name = type_name(spec)
-    if isinstance(spec, type) and issubclass(spec, Serde):
-        raise TypeError(f"{name} is a class of serdes: give an instance, {name}(...)")
-    if isinstance(spec, type) or get_origin(spec) is not None or isinstance(spec, NewType):
+    spec = _plain(spec)
+    known = _BY_CLASS.get(spec) if isinstance(spec, type) else None
+    if known is not None:
+        return known
+    if isinstance(spec, type) and get_origin(spec) is None and issubclass(spec, Serde):
+        raise TypeError(f"{type_name(spec)} is a class of serdes: give an instance, {type_name(spec)}(...)")
+    if not _is_type(spec):
+        raise TypeError(_no_type(spec))
+    example = _example_of_open(spec)
+    if example is not None:
+        name = _name_of_open(spec)
         raise TypeError(
-            f"{name} stands for no serde (str, int, float, bytes, bool, UUID, dataclasses, msgspec structs and "
-            f"pydantic models do): write hr.json({name})"
+            f"{name} does not say what it holds: write hr.json({name}), which takes all that JSON has, or name the "
+            f"types in it, as in {example}"
         )
-    if callable(spec):
-        raise TypeError(f"{name} is a function, not a serde: call it, as in hr.json(Order)")
-    raise TypeError(
-        f"{spec!r} is no serde: write a class such as str or Order, or a serde such as hr.json(Order)"
-    )
+    form: Any = spec
+    return json(form)
 
 
 def serde_from_annotation(annotation: object) -> Serde[Any] | None:
-    """Return the serde of what a function returns, or None where its annotation does not say it for sure.
-
-    `X | None` is X: None is a tombstone, which never reaches a serde. A list, a dictionary or a union of several has no
-    serde of its own, so none is made up: whoever needs it asks for `value=`.
-    """
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return serde_from_annotation(get_args(annotation)[0])
-    if origin is Union or origin is types.UnionType:
-        members = [part for part in get_args(annotation) if part is not types.NoneType]
-        return serde_from_annotation(members[0]) if len(members) == 1 else None
-    if isinstance(annotation, NewType):
-        return serde_from_annotation(annotation.__supertype__)
-    try:
-        return _of_class(annotation)
-    except TypeError:
-        # A dataclass with a field that cannot be read: an explicit `value=` gives the reason.
+    """Return the serde of what a function returns, or None where its annotation does not say it for sure."""
+    if not _is_type(annotation) or _holds_variables(annotation):
         return None
+    try:
+        found: Serde[Any] | None = serde_of(annotation)  # type: ignore[call-overload]  # any object: this is the check
+    except TypeError:
+        return None
+    return found
+
+
+def advice(annotation: object, part: str) -> str:
+    """Return what to write at a function whose annotation (None if it has none) says no serde."""
+    plain = _plain(annotation)
+    if not _is_type(plain) or _holds_variables(plain):
+        return f"write `{part}=` there"
+    example = _example_of_open(plain)
+    if example is not None:
+        name = _name_of_open(plain)
+        return f"write `{part}=hr.json({name})` there, or annotate what is in it, as in {example}"
+    try:
+        serde_of(plain)  # type: ignore[call-overload]  # any object: this is the check
+    except TypeError as error:
+        return f"write `{part}=` there, since its annotation says no serde: {error}"
+    return f"write `{part}=` there"
 
 
 def serde_of_keys(serde: Serde[Any], node: str, where: Location) -> Serde[Any]:
@@ -103,13 +125,52 @@ def optional(serde: SerdeLike[T]) -> Serde[T | None]:
     return cast("Serde[T | None]", serde_of(serde))
 
 
-def _of_class(spec: object) -> Serde[Any] | None:
-    # A generic class with its argument, Page[int], is a type form and no class, though `isinstance` says otherwise.
-    if not isinstance(spec, type) or get_origin(spec) is not None:
-        return None
-    known = _BY_CLASS.get(spec)
-    if known is not None:
-        return known
-    if issubclass(spec, msgspec.Struct) or dataclasses.is_dataclass(spec) or is_pydantic(spec):
-        return json(spec)
-    return None
+def _plain(spec: object) -> object:
+    """Return the type that a name, a remark or a `| None` is about."""
+    while True:
+        origin = get_origin(spec)
+        if origin is Annotated:
+            spec = get_args(spec)[0]
+        elif isinstance(spec, NewType):
+            spec = spec.__supertype__
+        elif isinstance(spec, TypeAliasType):
+            spec = spec.__value__
+        elif (origin is Union or origin is types.UnionType) and types.NoneType in get_args(spec):
+            # One by one, since a union that is made again keeps its members' order.
+            members = [part for part in get_args(spec) if part is not types.NoneType]
+            spec = functools.reduce(operator.or_, members)
+        else:
+            return spec
+
+
+def _example_of_open(spec: object) -> str | None:
+    """Return how to name what a type holds, if it leaves that open: `typing.List` is list to us."""
+    return None if get_args(spec) else _OPEN.get(get_origin(spec) or spec)
+
+
+def _name_of_open(spec: object) -> str:
+    return "object" if spec is Any else type_name(spec)
+
+
+def _is_type(spec: object) -> bool:
+    return spec is Any or isinstance(spec, type | NewType | TypeAliasType) or get_origin(spec) is not None
+
+
+def _holds_variables(annotation: object) -> bool:
+    return isinstance(annotation, typing.TypeVar | TypeVar) or any(
+        map(_holds_variables, get_args(annotation))
+    )
+
+
+def _no_type(spec: object) -> str:
+    """Say what to write in place of something that is no type."""
+    if any(spec is each for each in (json, msgpack, optional)):
+        return f"{type_name(spec)} is a function, not a serde: call it, as in hr.{type_name(spec)}(Order)"
+    if callable(spec):
+        return (
+            f"{type_name(spec)} is a function, not a serde: write a type such as str or Order, or an instance of a "
+            f"class of yours that derives from hr.Serde"
+        )
+    if isinstance(spec, str | types.ModuleType):
+        return f"{spec!r} is no serde: write a class such as str or Order, or a serde such as hr.json(Order)"
+    return f"{spec!r} is no serde: write its type, {type_name(type(spec))}, or a serde such as hr.json(Order)"

@@ -76,7 +76,7 @@ class Serde(Generic[T]):
         return bound
 
 
-#: A class stands for its serde: str, int and float (64 bit), bytes, bool, UUID; dataclass, Struct, pydantic: JSON.
+#: A type stands for its serde: str, int and float (64 bit), bytes, bool, UUID; all else is JSON, as list[Order] is.
 SerdeLike: TypeAlias = Serde[T] | type[T]
 
 #: As an optional argument. Never a type form here: a checker then puts None into T.

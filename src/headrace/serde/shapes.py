@@ -7,7 +7,7 @@ import datetime
 import decimal
 import types
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, get_args, get_origin
 
 import msgspec.inspect as mi
@@ -79,16 +79,28 @@ def shape_of(annotation: Any) -> mi.Type:
     for part in every(shape):
         if isinstance(part, mi.CustomType):
             # msgspec would take it, and fail on each record for want of a hook.
-            raise TypeError(
-                f"{shape_name(part)} is neither a plain type nor a dataclass, a struct or a pydantic model"
-            )
+            raise TypeError(_no_plain_type(part))
     return shape
+
+
+def _no_plain_type(shape: mi.CustomType) -> str:
+    name = shape_name(shape)
+    cls = class_of(shape)
+    if cls.__module__ == "collections.abc" and issubclass(cls, Iterable):
+        return f"{name} does not say what to make when it is read: write list[...]"
+    return (
+        f"{name} is neither a plain type nor a dataclass, a struct or a pydantic model: make it one, or give a "
+        f"serde of your own, an instance of a class that derives from hr.Serde"
+    )
 
 
 def bare(shape: mi.Type) -> mi.Type:
     """Return a shape without what is only said about it."""
     while isinstance(shape, mi.Metadata):
         shape = shape.type
+    if isinstance(shape, mi.CustomType) and shape.cls is object:
+        # To msgspec `object` is a class that it does not know; to a reader it is any plain value.
+        return mi.AnyType()
     return shape
 
 

@@ -73,9 +73,6 @@ def _codec(
     format: Format, annotation: Any
 ) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any], Callable[[], Callable[[Any], bytes]]]:
     """Return what writes, what reads, and what makes the function that writes keys."""
-    if annotation is object:
-        # To msgspec `object` is a class that it does not know; to a reader it is any plain value.
-        annotation = Any
     if holds_pydantic(annotation):
         encode, decode = pydantic_codec(format, annotation)
         return encode, decode, lambda: model_key_encoder(format, annotation, encode, decode)
@@ -113,8 +110,13 @@ def _unchecked(format: Format, annotation: Any) -> Codec:
     if classes:
         return json_codec_of(classes) if format == "json" else msgpack_codec_of(classes)
     if format == "json":
-        return msgspec.json.Encoder().encode, msgspec.json.Decoder(annotation).decode
-    return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(annotation).decode
+        return msgspec.json.Encoder().encode, msgspec.json.Decoder(annotation, dec_hook=_as_it_is).decode
+    return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(annotation, dec_hook=_as_it_is).decode
+
+
+def _as_it_is(type: Any, value: object) -> object:
+    """Take what was read for an `object`: the one class that msgspec does not know and a shape may hold."""
+    return value
 
 
 def type_name(annotation: Any) -> str:
@@ -132,6 +134,9 @@ def type_name(annotation: Any) -> str:
         return "None"
     if annotation is Ellipsis:
         return "..."
+    if origin is not None:
+        # Bare `typing.List` and the like, which nobody has imported who wrote `list`.
+        return type_name(origin)
     name: object = getattr(annotation, "__qualname__", None) or getattr(annotation, "__name__", None)
     # A class made in a function is `outer.<locals>.Order`.
     return name.rsplit(".<locals>.", 1)[-1] if isinstance(name, str) else repr(annotation)
