@@ -1,6 +1,6 @@
 """Runs the command line as `python -m headrace.cli`."""
 
-from headrace.cli.main import main
+from headrace.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 """`headrace dev`: runs an application while it is written; a change of the user's files starts it anew."""
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -108,7 +109,8 @@ def _wait_and_start_anew(watch: Watch, error: BaseException | None) -> None:
     click.echo("headrace: waiting for a change", err=True)
     with StopSignals() as signals:
         changed = watch.wait(signals.wait)
-    if changed:
+        stopped = signals.wait(0)
+    if changed and not stopped:
         _start_anew(changed)
 
 
@@ -122,7 +124,14 @@ def _start_anew(changed: list[Path]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     arguments = [each for each in sys.orig_argv[1:] if each != _AGAIN]
-    os.execv(sys.executable, [sys.executable, *arguments, _AGAIN])
+    # A signal that comes from here on waits for the new process, which lets it in when it can end quietly (`entry`):
+    # Python's own start would answer it with a traceback.
+    signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        os.execv(sys.executable, [sys.executable, *arguments, _AGAIN])
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _shown(file: Path) -> str:

@@ -21,27 +21,30 @@ def serve(
 
     `started` is said once it has its lock and its log; nothing is said before, so that a refusal stands alone.
 
-    Returns whether `interrupted` ended it. The application commits and leaves in each of the cases.
+    Returns whether `interrupted` alone ended it: after a signal nothing is to be started any more. The application
+    commits and leaves in each of the cases.
 
     Raises:
         Exception: what killed the application.
     """
     was_interrupted = False
-    with StopSignals() as signals, line:
+    with StopSignals(farewell=line.farewell) as signals, line:
         streams.on_state_change(lambda new, old: signals.wake())
-        streams.start()
-        line.say(started)
-        while streams.state not in FINAL:
+        if not signals.wait(0):
+            streams.start()
+            line.say(started)
+        while streams.state not in ("created", *FINAL):
             line.show(streams.state, streams.status(), streams.trouble)
             if signals.wait(_REFRESH_SECONDS):
                 break
             if interrupted():
                 was_interrupted = True
                 break
-        if streams.state not in FINAL:
+        if streams.state not in ("created", *FINAL):
             line.show("stopping", streams.status(), streams.trouble)
         # Without a limit: the second signal is the limit.
         streams.close(timeout=None)
+        was_interrupted = was_interrupted and not signals.wait(0)
     streams.wait()
     return was_interrupted
 

@@ -29,8 +29,16 @@ class StatusLine:
         self._shown_kind = ("", False)
         self._next_plain = 0.0
 
+    @property
+    def farewell(self) -> bytes:
+        """What has to be written where the process ends without leaving the `with`: the cursor comes back."""
+        return b"\x1b[?25h\n" if self._is_in_place() else b""
+
+    def _is_in_place(self) -> bool:
+        return not self._is_quiet and sys.stderr.isatty()
+
     def __enter__(self) -> Self:
-        if not self._is_quiet and sys.stderr.isatty():
+        if self._is_in_place():
             # rich takes 60 ms to import; only a terminal has use for it.
             from rich.console import Console
             from rich.live import Live

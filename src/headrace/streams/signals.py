@@ -20,13 +20,14 @@ class StopSignals:
     """Turns SIGTERM and SIGINT into something to wait for, while inside a `with`.
 
     The second signal ends the process at once, with 128 and the signal's number: what was not committed is read again
-    at the next start.
+    at the next start. `farewell` is written to the error stream then, to leave a terminal as it was found.
 
     Raises:
         StateError: entered outside of the main thread, where Python allows no signal handlers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, farewell: bytes = b"") -> None:
+        self._farewell = farewell
         # Handlers run between two bytecodes of the main thread, which may hold any lock; only this queue may be
         # used from there (an Event deadlocks when its own wait is interrupted).
         self._arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -61,6 +62,6 @@ class StopSignals:
         self._count += 1
         if self._count > 1:
             # The standard streams may be in use by the code that was interrupted, so they are not flushed.
-            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"abandoned\n")
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._farewell + b"abandoned\n")
             os._exit(128 + number)
         self._arrived.put(None)

@@ -1,0 +1,41 @@
+"""Where the process of `headrace` begins and ends: Ctrl-C is quiet there, too, while nothing is held.
+
+Imports nothing of ours at the top: loading the commands takes a tenth of a second, and Ctrl-C may come then.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line in this process, and end it.
+
+    Where Ctrl-C does what Python lets it do, it ends the process at once while the commands are imported and while the
+    interpreter is taken down: a traceback from there says nothing to anybody. Where it is ignored, it stays so.
+    """
+    is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heard:
+        signal.signal(signal.SIGINT, _leave)
+    # `headrace dev` blocks it for the process that takes over, which would be in the middle of Python's own start.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    from headrace.cli.main import main as run
+
+    try:
+        if is_heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    finally:
+        if is_heard:
+            signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(_INTERRUPTED)
