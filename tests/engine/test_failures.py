@@ -1,15 +1,13 @@
 """Poison input and failing functions: what each handler's reaction does."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 import headrace as hr
 from headrace import stores, testing
-from headrace.engine.collector import RecordCollector
 from headrace.engine.failures import is_worth_a_warning
-from headrace.log.port import TopicInfo
+from headrace.log.port import TopicSpec
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
 
@@ -269,6 +267,88 @@ def test_null_value_that_surprises_a_function_is_named_as_a_tombstone() -> None:
         driver.input(NUMBERS).pipe("a", None, 0)
 
 
+def test_null_that_a_node_above_has_made_is_not_called_a_tombstone() -> None:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream(NUMBERS).map_values(lambda value: None, value=int)  # type: ignore[arg-type, return-value]
+    stream.map_values(lambda value: value.bit_length(), value=int).to(HALVES)
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(
+            hr.ProcessingError, match="the value is None here, but was not null when it was read"
+        ) as raised,
+    ):
+        driver.input(NUMBERS).pipe("a", 1, 0)
+    assert "tombstone" not in str(raised.value)
+
+
+def test_null_of_a_deleted_row_is_not_called_a_tombstone_when_a_cache_lets_go_of_it() -> None:
+    builder = hr.StreamsBuilder()
+    counts = (
+        builder.stream(NUMBERS)
+        .group_by_key()
+        .aggregate(int, lambda key, value, total: value or None, store=COUNTS)
+    )
+    counts.to_stream().map_values(lambda value: value.bit_length(), value=int).to(HALVES)
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        driver.input(NUMBERS).pipe("a", 1, 0)
+        with pytest.raises(hr.ProcessingError, match="could not process a record") as raised:
+            driver.input(NUMBERS).pipe("a", 0, 1)
+    assert "null" not in str(raised.value)
+
+
+def _dead_lettering(**topic: str) -> testing.TopologyTestDriver:
+    driver = testing.TopologyTestDriver(
+        halving(), processing_exception_handler=lambda failure: hr.Reaction.dead_letter("dead")
+    )
+    driver.log.create_topics(
+        [TopicSpec("dead", 1, {name.replace("_", "."): text for name, text in topic.items()})]
+    )
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "found"),
+    [
+        ({"cleanup_policy": "compact"}, None, "takes no record without a key"),
+        ({"max_message_bytes": "500"}, "a", "and the topic takes 500"),
+    ],
+)
+def test_dead_letter_that_its_topic_does_not_take_stops_the_application_and_says_both_reasons(
+    topic: dict[str, str], key: str | None, found: str
+) -> None:
+    with _dead_lettering(**topic) as driver:
+        with pytest.raises(
+            hr.ProcessingError, match=f"5 is odd; and no dead letter can be written: .*{found}"
+        ):
+            driver.input(NUMBERS).pipe(key, 5, 0)
+        assert driver.output(DEAD).read_all() == []
+
+
+def test_dead_letter_of_a_record_from_the_future_is_written_as_of_now() -> None:
+    with _dead_lettering(message_timestamp_after_max_ms="3600000") as driver:
+        driver.input(NUMBERS).pipe_all([("a", 5, 3_600_000), ("a", 7, 3_600_001)])
+        assert [record.timestamp for record in driver.output(DEAD).read_all()] == [3_600_000, 0]
+
+
+def test_record_that_a_sinks_topic_does_not_take_goes_to_the_production_handler() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).to(HALVES)
+    seen: list[tuple[str, int]] = []
+
+    def resume(failure: hr.Failure) -> hr.Reaction:
+        seen.append((failure.stage, failure.offset))
+        return hr.Reaction.resume
+
+    log_properties = {"message.timestamp.after.max.ms": "3600000"}
+    with testing.TopologyTestDriver(builder.build(), production_exception_handler=resume) as driver:
+        driver.log.delete_topics(["halves"])
+        driver.log.create_topics([TopicSpec("halves", 1, log_properties)])
+        driver.restart()
+        driver.input(NUMBERS).pipe_all([("a", 1, 0), ("a", 2, 3_600_001), ("a", 3, 3_600_000)])
+        assert driver.output(HALVES).read_pairs() == [("a", 1), ("a", 3)]
+    assert seen == [("produce", 1)]
+
+
 def test_failing_punctuation_is_decided_by_the_processing_handler_without_a_record() -> None:
     seen: list[tuple[str, int, bytes | None]] = []
 
@@ -321,23 +401,3 @@ def test_warnings_about_dropped_records_grow_rare() -> None:
         1_000,
         10_000,
     ]
-
-
-def test_record_that_is_too_large_is_refused_with_its_partition() -> None:
-    topics = {"few": TopicInfo("few", 2, "id", record_bytes_max=10_000), "all": TopicInfo("all", 1, "id")}
-    collector = RecordCollector(topics.__getitem__)
-    assert collector.value_bytes_max("few") == 10_000 - 4096
-    assert collector.value_bytes_max("all") == sys.maxsize
-    collector.columns("few", 0)
-    columns = collector.columns("few", 1)
-    # 82 bytes of overhead at most, 10 a header.
-    collector.check_size("few", columns, b"key", bytes(9_900), (("h", b"abcd"),))
-    with pytest.raises(hr.ProductionError) as refused:
-        collector.check_size("few", columns, b"key!", bytes(9_900), (("h", b"abcd"),))
-    assert (refused.value.topic, refused.value.partition) == ("few", 1)
-    assert str(refused.value) == (
-        "cannot write a record to partition 1 of topic 'few': it has 10,001 bytes, and the topic takes 10,000. Raise "
-        "max.request.size and the topic's max.message.bytes, or store large objects elsewhere and a reference in the "
-        "topic"
-    )
-    collector.check_size("all", collector.columns("all", 0), b"key", bytes(100_000), ())

@@ -374,7 +374,7 @@ def test_figures_do_not_go_back_when_damaged_stores_are_rebuilt(bench: Callable[
 def test_large_records_reach_the_transaction_before_there_are_thousands() -> None:
     log = MemoryLog()
     log.create_topics([TopicSpec("out", 1)])
-    collector = RecordCollector(log.topics().__getitem__)
+    collector = RecordCollector(log.topics().__getitem__, lambda: 0)
     for _ in range(4):
         collector.add("out", b"a", b"x" * (1 << 20), 0, ())
     writer = log.writer("app")

@@ -90,7 +90,7 @@ def test_negative_timestamp_is_a_failure() -> None:
     node = node_of(TimeTravel)
     node.send("a", 3)
     assert [str(failure) for failure in node.failures] == [
-        "a forwarded record has the negative timestamp -1: epoch ms, 0 or more"
+        "a forwarded record has the negative timestamp -1: epoch milliseconds are wanted, as an int, 0 or more"
     ]
 
 

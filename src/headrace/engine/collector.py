@@ -1,6 +1,5 @@
 """What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
-import sys
 from collections.abc import Callable
 
 from headrace.base.columns import Columns
@@ -8,6 +7,7 @@ from headrace.base.errors import ProductionError
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
+from headrace.engine.admission import Admission, admission_of
 from headrace.log.port import TopicInfo, Writer
 
 __all__ = ["RecordCollector"]
@@ -21,13 +21,6 @@ _DRAIN_RECORDS = 5_000
 #: The same in bytes, judged by the last row: large records must be seen by who limits what waits for a commit.
 _DRAIN_BYTES = 1 << 20
 
-#: What a record takes at most beside its bytes, with the batch around it, and a header beside its own.
-#: Source: AbstractRecords.estimateSizeInBytesUpperBound, by which Kafka's producer judges.
-_RECORD_BYTES, _HEADER_BYTES = 82, 10
-
-#: Left to keys and headers where values alone are looked at.
-_ROOM_BYTES = 4096
-
 
 class RecordCollector:
     """Output of a worker's tasks since the last drain, of each topic-partition in the order of processing.
@@ -35,8 +28,10 @@ class RecordCollector:
     # Invariant: the `Columns` of a topic-partition is one object for the worker's life; sinks bind its lists' methods.
     """
 
-    def __init__(self, topic_info: Callable[[str], TopicInfo]) -> None:
+    def __init__(self, topic_info: Callable[[str], TopicInfo], now_ms: Callable[[], int]) -> None:
         self._topic_info = topic_info
+        self._now_ms = now_ms
+        self._admissions: dict[str, Admission | None] = {}
         self._columns: dict[TopicPartition, Columns] = {}
         self._remembered: dict[str, dict[bytes, int]] = {}
         self._null_keys: dict[str, int] = {}
@@ -57,14 +52,6 @@ class RecordCollector:
         """
         return self._topic_info(topic).partitions
 
-    def needs_keys(self, topic: str) -> bool:
-        """Whether a topic takes no record without a key: it is compacted.
-
-        Raises:
-            UnknownTopicError: there is no such topic, and none can be made.
-        """
-        return "compact" in self._topic_info(topic).config.get("cleanup.policy", "")
-
     def partition_of(self, topic: str, key: bytes | None, count: int) -> int:
         """Choose a partition as Kafka's producer does: murmur2 of the key; without a key, the partitions take turns."""
         if key is None:
@@ -78,42 +65,30 @@ class RecordCollector:
             partition = remembered[key] = partition_for(key, count)
         return partition
 
-    def value_bytes_max(self, topic: str) -> int:
-        """Return how long a value may be without any need to ask `check_size` about its record.
+    def admission(self, topic: str, *, are_keyed: bool = False) -> Admission | None:
+        """Return who judges the records of a topic, the same object each time; None where any record is taken.
 
         Raises:
             UnknownTopicError: there is no such topic, and none can be made.
         """
-        most = self._topic_info(topic).record_bytes_max
-        return sys.maxsize if most is None else most - _ROOM_BYTES
-
-    def check_size(
-        self, topic: str, columns: Columns, key: bytes | None, value: bytes, headers: Headers
-    ) -> None:
-        """Refuse a record here, where the handler can decide: the log would refuse the transaction.
-
-        Raises:
-            ProductionError: the topic does not take a record as large as this one.
-        """
-        most = self._topic_info(topic).record_bytes_max
-        size = _RECORD_BYTES + len(key or b"") + len(value)
-        size += sum(_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in headers)
-        if most is None or size <= most:
-            return
-        partition = next((name.partition for name, each in self._columns.items() if each is columns), -1)
-        raise ProductionError(
-            f"cannot write a record to partition {partition} of topic '{topic}': it has {size:,} bytes, and the topic "
-            f"takes {most:,}. Raise max.request.size and the topic's max.message.bytes, or store large objects "
-            f"elsewhere and a reference in the topic",
-            topic=topic,
-            partition=partition,
-        )
+        if topic not in self._admissions:
+            self._admissions[topic] = admission_of(self._topic_info(topic), self._now_ms, are_keyed=are_keyed)
+        return self._admissions[topic]
 
     def add(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
     ) -> None:
-        """Add one record, its partition chosen by its key."""
+        """Add one record, its partition chosen by its key; where the topic does not take its timestamp, as of now.
+
+        Raises:
+            ProductionError: the topic does not take the record.
+            UnknownTopicError: there is no such topic, and none can be made.
+        """
         partition = self.partition_of(topic, key, self.partition_count(topic))
+        admission = self.admission(topic)
+        if admission is not None:
+            timestamp = admission.nearest(timestamp)
+            admission.check(partition, key, value, timestamp, headers)
         self.columns(topic, partition).append(key, value, timestamp, headers)
 
     def drain(self, writer: Writer, *, everything: bool) -> None:
@@ -142,8 +117,11 @@ def check_partition(topic: str, partition: object, count: int) -> int:
     Raises:
         ProductionError: it is not a partition of the topic.
     """
-    if isinstance(partition, int) and not isinstance(partition, bool) and 0 <= partition < count:
-        return partition
+    # A numpy integer is a number too, a bool is none.
+    number = None if isinstance(partition, bool) else getattr(partition, "__index__", lambda: None)()
+    if number is not None and 0 <= number < count:
+        found: int = number
+        return found
     raise ProductionError(
         f"the partitioner for topic '{topic}' returned {partition!r}, but the topic has partitions 0 to {count - 1}; "
         "return one of them, several, or None for the default"

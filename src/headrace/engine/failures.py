@@ -6,7 +6,7 @@ raises (processing handler), a record that cannot be written (production handler
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from headrace.base.errors import (
     ConfigError,
@@ -20,6 +20,7 @@ from headrace.base.errors import (
 from headrace.base.ids import Location
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
+from headrace.base.topic_names import topic_name_problem
 from headrace.base.wording import wording
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
@@ -68,8 +69,13 @@ class Failures:
     def of_processing(self, name: str, where: Location) -> Failed:
         """Make the function that a node calls with what its own work raised."""
         handler = self._options.processing_exception_handler
+        refused = self.of_production(name, where)
 
         def failed(error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+            if isinstance(error, ProductionError):
+                # A store's change record, which its topic does not take: as with a sink's record.
+                refused(error, key, value, timestamp, headers)
+                return
             self._decide(error, "process", handler, name, where, value)
 
         return failed
@@ -105,10 +111,6 @@ class Failures:
         self._raised = error
         self._context.interrupted = True
         return error
-
-    def fatal(self, name: str, where: Location, error: BaseException) -> NoReturn:
-        """Stop the application because of the record at the cursor; no handler is asked."""
-        raise self._stopped(error, f"{name} ({where})", "process", None) from error
 
     def ensure_told(self, error: BaseException, name: str, where: Location) -> None:
         """Stop the application where code of the user raised something outside of every node's own work.
@@ -198,12 +200,22 @@ class Failures:
         """Write the record; return the topic."""
         topic = reaction.topic or self._options.errors_dead_letter_queue_topic_name
         if topic is None:
-            raise ConfigError(
+            wrong = ConfigError(
                 f"{node}: the handler answered Reaction.dead_letter(), but no topic is named; set "
                 "errors.dead.letter.queue.topic.name, or write Reaction.dead_letter('topic')"
-            ) from failure.error
+            )
+            raise self._final(wrong) from failure.error
+        if (problem := topic_name_problem(topic)) is not None:
+            answer = ValueError(f"the handler wants a dead letter in a topic of a wrong name: {problem}")
+            raise self._final(self._stopped(answer, node, failure.stage, failure)) from failure.error
         record = dead_letter_record(failure)
-        self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
+        try:
+            self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
+        except (ProductionError, UnknownTopicError) as error:
+            stopped = self._stopped(
+                failure.error, node, failure.stage, failure, by=f"and no dead letter can be written: {error}"
+            )
+            raise self._final(stopped) from failure.error
         return topic
 
     def _stopped(
@@ -214,8 +226,8 @@ class Failures:
             stage
         ]
         hint = ""
-        if value is None and isinstance(error, (AttributeError, TypeError)) and context.topic is not None:
-            hint = " (the value was null: a tombstone)"
+        if value is None and isinstance(error, (AttributeError, TypeError)):
+            hint = self._null_hint()
         return ProcessingError(
             f"{node} could not {verb} a record: {self._location}, task {context.task_id}: "
             f"{wording(error)}{hint}{'; ' + by if by else ''}",
@@ -225,6 +237,15 @@ class Failures:
             partition=context.partition,
             offset=context.offset,
         )
+
+    def _null_hint(self) -> str:
+        """Say where a null value came from: read as one, or made on the way here. Nothing where that is not known."""
+        context = self._context
+        if context.topic is None or context.chunk is None or context.kept is not None:
+            return ""
+        if context.raw_value is None:
+            return " (the value was null: a tombstone)"
+        return " (the value is None here, but was not null when it was read)"
 
 
 def is_worth_a_warning(seen: int) -> bool:

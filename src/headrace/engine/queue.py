@@ -10,11 +10,11 @@ from itertools import starmap
 from typing import Any, Literal
 
 from headrace.base.columns import Chunk
-from headrace.base.errors import ProcessingError
 from headrace.base.ids import TopicPartition
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
 from headrace.engine.key_placement import KeyPlacement
+from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
 
@@ -27,8 +27,8 @@ _DECODE_RECORDS = 1000
 class Undecodable:
     """Stands in a value column for a record that could not be read, or that must be skipped.
 
-    `stage` is "deserialize" (for the handler), "timestamp" (the extractor failed: fatal) or "skip" (the extractor
-    answered with a negative timestamp: the record is dropped).
+    `stage` is "deserialize" (for the handler of reading), "timestamp" (there is none, or the extractor failed: for the
+    handler of processing) or "skip" (the extractor answered with a negative timestamp: the record is dropped).
     """
 
     __slots__ = ("error", "stage")
@@ -152,9 +152,9 @@ class RecordQueue:
                 timestamp = extractor(
                     Record(keys[index], value, timestamps[index], record_headers), self._decoded_time
                 )
-                if not isinstance(timestamp, int):
-                    raise TypeError(
-                        f"a timestamp extractor returns epoch milliseconds as int, not {timestamp!r}"
+                if type(timestamp) is not int or timestamp > TIMESTAMP_MAX:
+                    timestamp = checked_timestamp(
+                        timestamp, "what the extractor returned", least=-TIMESTAMP_MAX
                     )
             except BaseException as error:  # the user's function; raised again where the cursor reaches it
                 if is_interrupt(error):
@@ -173,7 +173,7 @@ class RecordQueue:
         for index, timestamp in enumerate(timestamps):
             if timestamp < 0 and type(values[index]) is not Undecodable:
                 values[index] = Undecodable(
-                    ProcessingError(
+                    ValueError(
                         f"the record's timestamp is {timestamp}; give the source timestamp=, a function that finds one"
                     ),
                     "timestamp",

@@ -1,7 +1,6 @@
 """How a sink becomes code: serialise, choose the partition, append to the task's columns."""
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from headrace.base.callables import refuse_unstarted
@@ -9,6 +8,7 @@ from headrace.base.columns import Stretch
 from headrace.base.errors import HeadraceError, ProductionError, SerializationError, UnknownTopicError
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
+from headrace.base.topic_names import topic_name_problem
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
 from headrace.serde.windowed import WindowedSerde
@@ -16,6 +16,9 @@ from headrace.topology.nodes import SinkNode
 from headrace.topology.wiring import Failed, Forward, ForwardStretch
 
 __all__ = ["compile_sink"]
+
+#: Counts a record that goes nowhere, and warns of it; told why.
+Drop: TypeAlias = Callable[[str], None]
 
 
 def compile_sink(
@@ -26,39 +29,52 @@ def compile_sink(
     context: TaskContext,
     failed: Failed,
     refused: Failed,
+    drop: Drop,
 ) -> tuple[Forward, ForwardStretch | None]:
     """Make a sink's closure, and what takes a stretch, where the user's functions have no say in it.
 
-    `failed` gets what the user's functions raise, `refused` what the serdes, the partitioner or the log refuse.
+    `failed` gets what the user's functions raise, `refused` what the serdes or the log refuse, and partitions that
+    there are not, `drop` the reason why a record goes nowhere.
     """
     if not isinstance(node.topic, str):
-        return _to_chosen_topic(node, node.topic, collector, context, failed, refused), None
+        return _to_chosen_topic(node, node.topic, collector, context, failed, refused, drop), None
     topic = full_name(node.topic)
-    run = _to_topic(node, topic, collector, refused)
+    run = _to_topic(node, topic, collector, failed, refused, drop)
     return run, _stretch_to_topic(node, topic, collector, context, run)
 
 
-def _to_topic(node: SinkNode, topic: str, collector: RecordCollector, refused: Failed) -> Forward:
+def _to_topic(
+    node: SinkNode, topic: str, collector: RecordCollector, failed: Failed, refused: Failed, drop: Drop
+) -> Forward:
     encode = _encoder(node, topic)
     count = collector.partition_count(topic)
-    if collector.needs_keys(topic):
-        encode = _with_key(encode, topic)
-    elif count == 1 and node.partitioner is None and not _uses_headers(node):
+    admission = collector.admission(topic)
+    if count == 1 and node.partitioner is None and not _uses_headers(node):
         return _to_only_partition(node, topic, collector, refused)
-    choose = _column_chooser(node, topic, collector, count)
-    value_bytes_max, check_size = collector.value_bytes_max(topic), collector.check_size
+    choose = _chooser(node, topic, collector, count)
+    partitions = [collector.columns(topic, partition) for partition in range(count)]
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             key_bytes, value_bytes = encode(key, value, headers)
-            chosen = choose(key, value, key_bytes)
-            if value_bytes is not None and len(value_bytes) > value_bytes_max and chosen:
-                check_size(topic, chosen[0], key_bytes, value_bytes, headers)
-        except BaseException as error:  # the serde's or the partitioner's; the production handler decides
+        except BaseException as error:  # the serde's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
-        for columns in chosen:
-            columns.append(key_bytes, value_bytes, timestamp, headers)
+        try:
+            chosen = choose(key, value, key_bytes)
+            if admission is not None:
+                for partition in chosen:
+                    admission.check(partition, key_bytes, value_bytes, timestamp, headers)
+        except ProductionError as error:
+            refused(error, key, value, timestamp, headers)
+            return
+        except BaseException as error:  # the partitioner's own
+            failed(error, key, value, timestamp, headers)
+            return
+        if not chosen:
+            drop("the partitioner chose no partition")
+        for partition in chosen:
+            partitions[partition].append(key_bytes, value_bytes, timestamp, headers)
 
     return run
 
@@ -69,16 +85,16 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
     add_key, add_value = columns.keys.append, columns.values.append
     add_timestamp, add_headers = columns.timestamps.append, columns.headers.append
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
-    value_bytes_max, check_size = collector.value_bytes_max(topic), collector.check_size
+    admission = collector.admission(topic)
+    check = None if admission is None else admission.check
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             key_bytes = None if key is None else serialize_key(key)
-            if value is None:
-                value_bytes = None
-            elif len(value_bytes := serialize_value(value)) > value_bytes_max:
-                check_size(topic, columns, key_bytes, value_bytes, headers)
-        except BaseException as error:  # the serde's; the production handler decides
+            value_bytes = None if value is None else serialize_value(value)
+            if check is not None:
+                check(0, key_bytes, value_bytes, timestamp, headers)
+        except BaseException as error:  # the serde's, or the topic takes no such record
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         add_key(key_bytes)
@@ -96,10 +112,8 @@ def _stretch_to_topic(
     if node.partitioner is not None or _uses_headers(node):
         return None
     count = collector.partition_count(topic)
-    needs_keys = collector.needs_keys(topic)
+    admission = collector.admission(topic)
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
-    value_bytes_max = collector.value_bytes_max(topic)
-    is_limited = value_bytes_max < sys.maxsize
     window_of = _window_of(node)
     columns = [collector.columns(topic, partition) for partition in range(count)]
     rows = [
@@ -112,12 +126,6 @@ def _stretch_to_topic(
         for key, value, timestamp, headers, context.offset in stretch.records():
             run(key, value, timestamp, headers)
 
-    def is_refused(keys: list[bytes | None], values: list[bytes | None]) -> bool:
-        """Whether the topic may refuse one of them: it has no key, or is large."""
-        if needs_keys and None in keys:
-            return True
-        return is_limited and max(map(len, filter(None, values)), default=0) > value_bytes_max
-
     def together(stretch: Stretch) -> None:
         try:
             keys = [None if key is None else serialize_key(key) for key in stretch.keys]
@@ -127,7 +135,7 @@ def _stretch_to_topic(
                 raise
             one_by_one(stretch)
             return
-        if is_refused(keys, values):
+        if admission is not None and not admission.admits_all(keys, values, stretch.timestamps):
             one_by_one(stretch)
             return
         if count == 1:
@@ -151,26 +159,27 @@ def _to_chosen_topic(
     context: TaskContext,
     failed: Failed,
     refused: Failed,
+    drop: Drop,
 ) -> Forward:
     routes: dict[str, Forward] = {}
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
             topic = choose(key, value, context.metadata)
-            if not isinstance(topic, str):
-                raise TypeError(
-                    f"the function that chooses the topic returned {topic!r}; it must return a name"
-                )
+            route = routes.get(topic) if isinstance(topic, str) else None
+            if route is None and (problem := topic_name_problem(topic)) is not None:
+                raise ValueError(f"the function that chooses the topic returned a wrong name: {problem}")
         except BaseException as error:  # the user's function
             failed(error, key, value, timestamp, headers)
             return
-        route = routes.get(topic)
         if route is None:
             try:
-                route = routes[topic] = _to_topic(node, topic, collector, refused)
+                # A plain text: the member of an enumeration may be one as well.
+                route = _to_topic(node, str.__str__(topic), collector, failed, refused, drop)
             except UnknownTopicError as error:
                 refused(error, key, value, timestamp, headers)
                 return
+            routes[topic] = route
         route(key, value, timestamp, headers)
 
     return run
@@ -222,49 +231,34 @@ def _encoder(node: SinkNode, topic: str) -> _Encode:
     return encode
 
 
-def _with_key(encode: _Encode, topic: str) -> _Encode:
-    """Refuse a record without a key here, where the handler can decide: the log would refuse the transaction."""
-
-    def encode_with_key(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
-        encoded = encode(key, value, headers)
-        if encoded[0] is None:
-            raise ProductionError(
-                f"topic '{topic}' is compacted, and takes no record without a key; give it one before this sink, or "
-                "filter it out"
-            )
-        return encoded
-
-    return encode_with_key
-
-
 def _window_of(node: SinkNode) -> Callable[[bytes], tuple[int, Any]] | None:
     # A windowed key is placed by its inner key alone, so that all windows of a key share a partition (Kafka's
     # WindowedStreamPartitioner); the window stands at the end of the bytes.
     return node.key.window_of if isinstance(node.key, WindowedSerde) else None
 
 
-def _column_chooser(
+def _chooser(
     node: SinkNode, topic: str, collector: RecordCollector, count: int
-) -> Callable[[Any, Any, bytes | None], tuple[Any, ...]]:
+) -> Callable[[Any, Any, bytes | None], Sequence[int]]:
+    """Make what chooses the partitions of a record, by its key or as the user's partitioner says."""
     window_of = _window_of(node)
-    columns = tuple((collector.columns(topic, partition),) for partition in range(count))
+    single = tuple((partition,) for partition in range(count))
     partitioner = node.partitioner
 
-    def by_key(key_bytes: bytes | None) -> tuple[Any, ...]:
+    def by_key(key_bytes: bytes | None) -> Sequence[int]:
         if window_of is not None and key_bytes is not None:
             key_bytes = key_bytes[: -window_of(key_bytes)[0]]
-        return columns[collector.partition_of(topic, key_bytes, count)]
+        return single[collector.partition_of(topic, key_bytes, count)]
 
     if partitioner is None:
         return lambda key, value, key_bytes: by_key(key_bytes)
 
-    def by_user(key: Any, value: Any, key_bytes: bytes | None) -> tuple[Any, ...]:
+    def by_user(key: Any, value: Any, key_bytes: bytes | None) -> Sequence[int]:
         chosen = partitioner(topic, key, value, count)
         if chosen is None:
             return by_key(key_bytes)
         if isinstance(chosen, Iterable):
-            partitions = sorted({check_partition(topic, one, count) for one in chosen})
-            return tuple(columns[one][0] for one in partitions)
-        return columns[check_partition(topic, chosen, count)]
+            return sorted({check_partition(topic, one, count) for one in chosen})
+        return single[check_partition(topic, chosen, count)]
 
     return by_user

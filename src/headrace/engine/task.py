@@ -281,7 +281,8 @@ class Task:
         if marker.stage == "deserialize":
             self.failures.of_reading(source.name, source.where, marker.error)
         elif marker.stage == "timestamp":
-            self.failures.fatal(source.name, source.where, marker.error)
+            failed = self.failures.of_processing(source.name, source.where)
+            failed(marker.error, None, marker, -1, NO_HEADERS)
         else:
             self._count_dropped()
 

@@ -55,7 +55,7 @@ class TaskFactory:
         self._memory = RocksMemory()
         self._topic_infos: dict[str, TopicInfo] = {}
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
-        self.collector = RecordCollector(self.topic_info)
+        self.collector = RecordCollector(self.topic_info, clock.wall_ms)
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; see `topic_info`."""

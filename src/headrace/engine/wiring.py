@@ -79,8 +79,7 @@ class _NodeWiring:
         self._below = below
         self._children = children
         self._stores = stores
-        self._dropped = dropped
-        self._warnings: dict[str, int] = {}
+        self.drop = _dropper(name, where, context, dropped)
 
     def on_start(self, do: Callable[[], object]) -> None:
         self._compiled.on_start.append(lambda: self._alone(do, "initialise"))
@@ -115,16 +114,6 @@ class _NodeWiring:
             )
         return self._stores[name]
 
-    def drop(self, reason: str) -> None:
-        self._dropped()
-        seen = self._warnings[reason] = self._warnings.get(reason, 0) + 1
-        if is_worth_a_warning(seen):
-            context = self.context
-            _log.warning(
-                "%s (%s): record dropped, %s (topic %s, partition %d, offset %d); %d so far",
-                self.name, self.where, reason, context.topic, context.partition, context.offset, seen,
-            )  # fmt: skip
-
     def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
         context, failed = self.context, self.failed
 
@@ -154,6 +143,24 @@ class _Punctuation:
     def __init__(self, now: int) -> None:
         self.timestamp = now
         self.headers: Headers = NO_HEADERS
+
+
+def _dropper(
+    name: str, where: Location, context: TaskContext, dropped: Callable[[], None]
+) -> Callable[[str], None]:
+    """Make what counts the records that one node drops, and warns of them now and then."""
+    warnings: dict[str, int] = {}
+
+    def drop(reason: str) -> None:
+        dropped()
+        seen = warnings[reason] = warnings.get(reason, 0) + 1
+        if is_worth_a_warning(seen):
+            _log.warning(
+                "%s (%s): record dropped, %s (topic %s, partition %d, offset %d); %d so far",
+                name, where, reason, context.topic, context.partition, context.offset, seen,
+            )  # fmt: skip
+
+    return drop
 
 
 def _to_all(children: list[Forward]) -> Forward:
@@ -226,6 +233,7 @@ def compile_topology(
                 context=context,
                 failed=failures.of_processing(node.name, node.where),
                 refused=failures.of_production(node.name, node.where),
+                drop=_dropper(node.name, node.where, context, dropped),
             )
             if together is not None:
                 chains[name] = _Chain((), together)

@@ -2,6 +2,8 @@
 
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, SerializationError, UnknownTopicError
+from headrace.base.topic_names import topic_name_problem
+from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import TopicSpec
 
@@ -14,14 +16,16 @@ def check_spec(spec: TopicSpec) -> TopicPolicy:
     """Return the policy of a topic that may be created.
 
     Raises:
-        LogError: the name is empty, there is no partition, or a property has an impossible value.
+        LogError: the name is none that Kafka takes, there is no partition, or a property has an impossible value.
     """
-    if not spec.name:
-        raise LogError("cannot create a topic with an empty name; give it one")
+    problem = topic_name_problem(spec.name)
+    if problem is not None:
+        raise LogError(f"cannot create a topic: {problem}")
     if spec.partitions < 1:
         raise LogError(
             f"cannot create topic {spec.name!r} with {spec.partitions} partitions; give it at least 1"
         )
+    RecordLimits.parse(spec.name, spec.config)
     return TopicPolicy.parse(spec.name, spec.config)
 
 

@@ -12,6 +12,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.log.admission import check_columns, check_existing, check_spec, unknown_topic
 from headrace.log.commits import CommitSignal
+from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.positions import Positions, cut_chunk, out_of_range
@@ -124,7 +125,13 @@ class MemoryLog:
         wanted = None if names is None else set(names)
         with self._contents.lock:
             return {
-                name: TopicInfo(name, topic.spec.partitions, topic.id, dict(topic.spec.config))
+                name: TopicInfo(
+                    name,
+                    topic.spec.partitions,
+                    topic.id,
+                    dict(topic.spec.config),
+                    RecordLimits.parse(name, topic.spec.config),
+                )
                 for name, topic in self._contents.topics.items()
                 if wanted is None or name in wanted
             }

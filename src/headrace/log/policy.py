@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from headrace.base.errors import LogError
 
-__all__ = ["TopicPolicy"]
+__all__ = ["TopicPolicy", "whole_number"]
 
 _DAY_MS = 24 * 60 * 60 * 1000
 
@@ -55,7 +55,12 @@ class TopicPolicy:
         )
 
 
-def _whole_number(topic: str, config: Mapping[str, str], name: str, *, least: int) -> int | None:
+def whole_number(topic: str, config: Mapping[str, str], name: str, *, least: int) -> int | None:
+    """Return the number that a property of a topic to be created has, or None where it is not given.
+
+    Raises:
+        LogError: it is no whole number, or less than `least`.
+    """
     text = config.get(name)
     if text is None:
         return None
@@ -71,10 +76,10 @@ def _whole_number(topic: str, config: Mapping[str, str], name: str, *, least: in
 
 
 def _limit(topic: str, config: Mapping[str, str], name: str) -> int | None:
-    number = _whole_number(topic, config, name, least=-1)
+    number = whole_number(topic, config, name, least=-1)
     return None if number == -1 else number
 
 
 def _span(topic: str, config: Mapping[str, str], name: str, *, default: int) -> int:
-    number = _whole_number(topic, config, name, least=0)
+    number = whole_number(topic, config, name, least=0)
     return default if number is None else number

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
+from headrace.log.limits import NO_LIMITS, RecordLimits
 
 __all__ = ["CommittedOffset", "Log", "Reader", "TopicInfo", "TopicSpec", "Writer"]
 
@@ -28,14 +29,14 @@ class TopicSpec:
 class TopicInfo:
     """A topic as it exists. `id` changes when a topic is deleted and made again: stores compare it.
 
-    `record_bytes_max` is what the log takes of a record with key, value and headers; None where it takes any.
+    `limits` say which records the log takes.
     """
 
     name: str
     partitions: int
     id: str
     config: Mapping[str, str] = field(default_factory=dict)
-    record_bytes_max: int | None = None
+    limits: RecordLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

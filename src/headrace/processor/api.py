@@ -10,8 +10,9 @@ from typing_extensions import TypeVar
 from headrace.base.callables import misfit
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
-from headrace.base.records import Headers, Record, RecordMetadata
+from headrace.base.records import NO_HEADERS, Headers, Record, RecordMetadata
 from headrace.processor.context import Cancellable, TaskContext
+from headrace.processor.parts import TIMESTAMP_MAX, checked_headers, checked_timestamp
 
 if TYPE_CHECKING:
     # For annotations alone: the state room lies above this one.
@@ -155,18 +156,19 @@ class FixedKeyContext(Generic[VOut]):
         """Send a record to all children; they have processed it when this returns.
 
         Raises:
-            ValueError: its timestamp is negative, or its key is not the one of the record being processed.
+            TypeError: it is no record, or its timestamp or its headers are of a wrong type.
+            ValueError: its timestamp is out of range, or its key is not the one of the record being processed.
             StateError: the processor is closed, or the calling thread is not its task's.
         """
         if get_ident() != self._task.thread:
             self._task.refuse("forward a record")
+        timestamp, headers = _checked_parts(record, self._task)
         if self._current and record.key is not self._current[0] and record.key != self._current[0]:
             raise ValueError(
                 f"a FixedKeyProcessor cannot change the key (from {self._current[0]!r} to {record.key!r}): "
                 "use process() with a Processor"
             )
-        _check_timestamp(record)
-        self._send(record.key, record.value, record.timestamp, record.headers)
+        self._send(record.key, record.value, timestamp, headers)
 
 
 class ProcessorContext(FixedKeyContext[VOut], Generic[KO, VOut]):
@@ -176,22 +178,28 @@ class ProcessorContext(FixedKeyContext[VOut], Generic[KO, VOut]):
         """Send a record to all children, or to one by its name; it has processed it when this returns.
 
         Raises:
-            ValueError: its timestamp is negative.
+            TypeError: it is no record, or its timestamp or its headers are of a wrong type.
+            ValueError: its timestamp is out of range.
             TopologyError: `to` is not a child of this node.
             StateError: the processor is closed, or the calling thread is not its task's.
         """
         if get_ident() != self._task.thread:
             self._task.refuse("forward a record")
-        _check_timestamp(record)
+        timestamp, headers = _checked_parts(record, self._task)
         send = self._send if to is None else self._services.child(to)
-        send(record.key, record.value, record.timestamp, record.headers)
+        send(record.key, record.value, timestamp, headers)
 
 
-def _check_timestamp(record: Record[Any, Any]) -> None:
-    if record.timestamp < 0:
-        raise ValueError(
-            f"a forwarded record has the negative timestamp {record.timestamp}: epoch ms, 0 or more"
-        )
+def _checked_parts(record: Record[Any, Any], task: TaskContext) -> tuple[int, Headers]:
+    """Return timestamp and headers, looked at only where user code has made them."""
+    if type(record) is not Record and not isinstance(record, Record):
+        raise TypeError(f"a Record is to be forwarded, found {record!r}; write Record(key, value, timestamp)")
+    timestamp, headers = record.timestamp, record.headers
+    if type(timestamp) is not int or not 0 <= timestamp <= TIMESTAMP_MAX:
+        timestamp = checked_timestamp(timestamp, "a forwarded record")
+    if headers is not NO_HEADERS and headers is not task.headers:
+        headers = checked_headers(headers, "a forwarded record")
+    return timestamp, headers
 
 
 class Processor(Generic[K_contra, V_contra, KO, VOut]):

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.processor.context import TaskContext
+from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.state.port import KeyValueReads, KeyValueState, WindowReads, WindowState
 from headrace.state.spec import StoreSpec
@@ -198,6 +199,8 @@ class WindowStore(ReadOnlyWindowStore[K, V]):
         context = self._context
         if get_ident() != context.thread:
             context.refuse(f"put a row of store {self._keys.store!r}")
+        if type(start) is not int or not 0 <= start <= TIMESTAMP_MAX:
+            start = checked_timestamp(start, f"a window of store {self._state.spec.name!r}")
         self._put(self._keys.to_bytes(key), start, value, context.timestamp, context.headers)
 
 

@@ -9,6 +9,7 @@ from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
 from headrace.log.memory import MemoryLog
+from headrace.processor.parts import checked_headers, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.topics import Topic
@@ -37,6 +38,7 @@ class InputTopic(Generic[K, V]):
     ) -> None:
         """Write one record and process it. Without a timestamp (epoch ms) it gets the driver's wall clock."""
         name = self._topic.name
+        headers = checked_headers(headers, f"the record for topic '{name}'")
         key_bytes = None if key is None else self._serialize_key(name, key, headers)
         value_bytes = None if value is None else self._serialize_value(name, value, headers)
         self.pipe_raw(key_bytes, value_bytes, timestamp, headers)
@@ -48,11 +50,18 @@ class InputTopic(Generic[K, V]):
         timestamp: int | None = None,
         headers: Headers = NO_HEADERS,
     ) -> None:
-        """Write one record as bytes, whatever the topic's serdes make of it: poison input for handlers."""
+        """Write one record as bytes, whatever the topic's serdes make of it: poison input for handlers.
+
+        Raises:
+            TypeError, ValueError: timestamp or headers are nothing that a log can hold.
+        """
         name = self._topic.name
+        whose = f"the record for topic '{name}'"
+        headers = checked_headers(headers, whose)
+        timestamp = self._now_ms() if timestamp is None else checked_timestamp(timestamp, whose, least=-1)
         partitions = self._log.topics()[name].partitions
         columns = Columns()
-        columns.append(key, value, self._now_ms() if timestamp is None else timestamp, tuple(headers))
+        columns.append(key, value, timestamp, headers)
         writer = self._log.writer("test-driver")
         writer.append(name, 0 if key is None else partition_for(self._placing(key), partitions), columns)
         writer.commit({})

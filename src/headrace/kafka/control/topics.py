@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kafka.protocol.admin import CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest
@@ -11,6 +12,7 @@ from headrace.kafka.control.errors import ControlRemedy, ControlRequest
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import TopicMetadata
 from headrace.log.admission import check_existing, check_spec
+from headrace.log.limits import RecordLimits
 from headrace.log.port import TopicInfo, TopicSpec
 
 __all__ = ["ControlTopics"]
@@ -20,7 +22,18 @@ _log = logging.getLogger(__name__)
 _TOPIC = 2  # ConfigResource.Type.TOPIC
 _SET_ON_TOPIC = 1  # ConfigSource.DYNAMIC_TOPIC_CONFIG
 # The engine and the writer read these, wherever their values come from.
-_ALWAYS = frozenset({"cleanup.policy", "delete.retention.ms", "max.message.bytes", "retention.ms"})
+_ALWAYS = frozenset(
+    {
+        "cleanup.policy",
+        "delete.retention.ms",
+        "max.message.bytes",
+        "message.timestamp.after.max.ms",
+        "message.timestamp.before.max.ms",
+        "message.timestamp.difference.max.ms",
+        "message.timestamp.type",
+        "retention.ms",
+    }
+)
 
 # An answer has about forty properties a topic: this keeps it at a few MB.
 _DESCRIBED_AT_ONCE = 200
@@ -50,9 +63,7 @@ class ControlTopics:
         attempts, found = self._find(names)
         configs = self._configs(attempts, sorted(found))
         return {
-            name: TopicInfo(
-                name, len(topic.partitions), topic.id, config, record_bytes_max=self._record_bytes_max(config)
-            )
+            name: TopicInfo(name, len(topic.partitions), topic.id, config, self._limits(name, config))
             for name, topic in found.items()
             for config in (configs.get(name, {}),)
         }
@@ -70,11 +81,13 @@ class ControlTopics:
             found = {name: topic for name, topic in found.items() if not topic.is_internal}
         return attempts, found
 
-    def _record_bytes_max(self, config: Mapping[str, str]) -> int:
+    def _limits(self, topic: str, config: Mapping[str, str]) -> RecordLimits:
+        limits = RecordLimits.parse(topic, config)
+        bytes_max = self._request_bytes_max
         # As Kafka's producer has it: its own limit is for records as they are, the topic's for what is sent of them.
-        if self._is_compressing:
-            return self._request_bytes_max
-        return min(self._request_bytes_max, int(config.get("max.message.bytes", self._request_bytes_max)))
+        if not self._is_compressing and limits.bytes_max is not None:
+            bytes_max = min(bytes_max, limits.bytes_max)
+        return replace(limits, bytes_max=bytes_max)
 
     def _configs(self, attempts: Attempts, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         configs: dict[str, Mapping[str, str]] = {}

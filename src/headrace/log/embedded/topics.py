@@ -8,6 +8,7 @@ import msgspec
 
 from headrace.base.ids import TopicPartition
 from headrace.log.admission import check_existing, check_spec, unknown_topic
+from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
@@ -112,7 +113,11 @@ def stored(connection: sqlite3.Connection, name: str) -> StoredTopic | None:
 def infos(connection: sqlite3.Connection) -> dict[str, TopicInfo]:
     """Return all topics, in the order of their creation."""
     rows = connection.execute("SELECT name, partitions, id, config FROM topics ORDER BY topic")
-    return {name: TopicInfo(name, partitions, id_, _config(config)) for name, partitions, id_, config in rows}
+    return {name: _info(name, partitions, id_, _config(config)) for name, partitions, id_, config in rows}
+
+
+def _info(name: str, partitions: int, id: str, config: Mapping[str, str]) -> TopicInfo:
+    return TopicInfo(name, partitions, id, config, RecordLimits.parse(name, config))
 
 
 def create(connection: sqlite3.Connection, specs: Sequence[TopicSpec], ids: Iterable[str]) -> None:

@@ -1,0 +1,139 @@
+"""What a topic takes, judged for each record before it is written: between sinks or stores, and the collector.
+
+A log refuses whole batches, and with one a whole transaction. Judged here, a record that will be refused is one failure
+in the node that made it, and the production handler decides.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from headrace.base.errors import ProductionError
+from headrace.base.records import Headers
+from headrace.log.port import TopicInfo
+from headrace.processor.parts import TIMESTAMP_MAX
+
+__all__ = ["Admission", "admission_of"]
+
+#: What a record takes at most beside its bytes, with the batch around it, and a header beside its own.
+#: Source: AbstractRecords.estimateSizeInBytesUpperBound, by which Kafka's producer judges.
+_RECORD_BYTES, _HEADER_BYTES = 82, 10
+
+#: Left to headers and to what is around a record, where only keys and values are looked at.
+_ROOM_BYTES = 4096
+
+
+class Admission:
+    """Judges the records of one topic.
+
+    Almost all of them are admitted by three comparisons. The latest timestamp is a limit that moves with the clock; the
+    one that is compared with lags behind, and is moved when a record reaches it. The earliest moves the other way, so
+    where there is one each record is judged by the clock.
+    """
+
+    __slots__ = (
+        "_earliest",
+        "_info",
+        "_key_bytes_max",
+        "_latest",
+        "_needs_key",
+        "_now_ms",
+        "_value_bytes_max",
+    )
+
+    def __init__(self, info: TopicInfo, now_ms: Callable[[], int], *, needs_key: bool) -> None:
+        self._info = info
+        self._now_ms = now_ms
+        self._needs_key = needs_key
+        most = info.limits.bytes_max
+        self._key_bytes_max = sys.maxsize if most is None else (most - _ROOM_BYTES) // 2
+        self._value_bytes_max = self._key_bytes_max
+        self._earliest = -1 if info.limits.before_max_ms is None else TIMESTAMP_MAX
+        self._latest = TIMESTAMP_MAX if info.limits.after_max_ms is None else -1
+
+    def check(
+        self, partition: int, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+    ) -> None:
+        """Admit a record.
+
+        Raises:
+            ProductionError: the log would refuse it.
+        """
+        if (
+            (value is None or len(value) <= self._value_bytes_max)
+            and self._earliest <= timestamp <= self._latest
+            and (not self._needs_key if key is None else len(key) <= self._key_bytes_max)
+        ):
+            return
+        problem = self._problem(key, value, timestamp, headers)
+        if problem is not None:
+            topic = self._info.name
+            raise ProductionError(
+                f"cannot write a record to partition {partition} of topic '{topic}': {problem}",
+                topic=topic,
+                partition=partition,
+            )
+
+    def admits_all(
+        self, keys: Sequence[bytes | None], values: Sequence[bytes | None], timestamps: Sequence[int]
+    ) -> bool:
+        """Whether it is clear at a glance that all of these records are admitted."""
+        if not timestamps:
+            return True
+        if self._needs_key and None in keys:
+            return False
+        if self._value_bytes_max < sys.maxsize and (
+            max(map(len, filter(None, values)), default=0) > self._value_bytes_max
+            or max(map(len, filter(None, keys)), default=0) > self._key_bytes_max
+        ):
+            return False
+        return self._earliest <= min(timestamps) and max(timestamps) <= self._latest
+
+    def nearest(self, timestamp: int) -> int:
+        """Return a timestamp that the topic takes: this one, or else the present."""
+        return timestamp if self._timestamp_problem(timestamp) is None else self._now_ms()
+
+    def _problem(
+        self, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+    ) -> str | None:
+        if key is None and self._needs_key:
+            return (
+                "the topic is compacted, and takes no record without a key; give it one before this sink, or filter it "
+                "out"
+            )
+        most = self._info.limits.bytes_max
+        size = _RECORD_BYTES + len(key or b"") + len(value or b"")
+        size += sum(_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in headers)
+        if most is not None and size > most:
+            return (
+                f"it has {size:,} bytes, and the topic takes {most:,}. Raise max.request.size and the topic's "
+                f"max.message.bytes, or store large objects elsewhere and a reference in the topic"
+            )
+        return self._timestamp_problem(timestamp)
+
+    def _timestamp_problem(self, timestamp: int) -> str | None:
+        if timestamp < 0:
+            return None  # no timestamp: the log judges none
+        now, limits = self._now_ms(), self._info.limits
+        after, before = limits.after_max_ms, limits.before_max_ms
+        if after is not None:
+            self._latest = now + after
+            if timestamp > self._latest:
+                return (
+                    f"its timestamp {timestamp} lies {timestamp - now:,} ms in the future, and the topic takes "
+                    f"{after:,}. Raise the topic's message.timestamp.after.max.ms, or give the record another timestamp"
+                )
+        if before is not None and timestamp < now - before:
+            return (
+                f"its timestamp {timestamp} is {now - timestamp:,} ms old, and the topic takes {before:,}. Raise the "
+                f"topic's message.timestamp.before.max.ms, or give the record another timestamp"
+            )
+        return None
+
+
+def admission_of(info: TopicInfo, now_ms: Callable[[], int], *, are_keyed: bool) -> Admission | None:
+    """Make the judge of a topic's records; None where the topic takes any. `are_keyed`: nobody writes null keys."""
+    needs_key = not are_keyed and "compact" in info.config.get("cleanup.policy", "")
+    limits = info.limits
+    if not needs_key and limits.bytes_max is limits.before_max_ms is limits.after_max_ms is None:
+        return None
+    return Admission(info, now_ms, needs_key=needs_key)
