@@ -14,6 +14,7 @@ from headrace.processor.api import ProcessorFunction
 
 IN = hr.Topic("in", value=str)
 OUT = hr.Topic("out", value=str)
+NUMBERS = hr.Topic("numbers", value=int)
 SEEN = stores.key_value("seen", key=str, value=str)
 
 #: What is done with a function in each place that takes one.
@@ -283,3 +284,42 @@ def test_handler_may_drop_the_record_of_a_coroutine() -> None:
         driver.input(IN).pipe_all([("a", "good"), ("b", "bad"), ("c", "good")])
         assert driver.output(OUT).read_pairs() == [("a", "good"), ("c", "good")]
         assert driver.dropped == 1
+
+
+def deleting(key: str, value: int, sum: int) -> int | None:
+    return None if value < 0 else sum + value
+
+
+def forgetful(key: str, value: int, sum: int) -> int:
+    return None if value < 0 else sum + value  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+@pytest.mark.parametrize(("aggregator", "told"), [(forgetful, 1), (deleting, 0)])
+def test_aggregator_that_returns_none_is_told_of_once_unless_it_says_so(
+    aggregator: Any, told: int, windowed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder = hr.StreamsBuilder()
+    grouped: Any = builder.stream(NUMBERS).group_by_key()
+    if windowed:
+        grouped = grouped.windowed_by(hr.TimeWindows("1h", grace="0s"))
+    grouped.aggregate(int, aggregator)
+    with testing.TopologyTestDriver(builder.build(), partitions=3) as driver:
+        driver.input(NUMBERS).pipe_all([(key, number) for key in "abcdef" for number in (1, -1, 2, -1)])
+    messages = [record.getMessage() for record in caplog.records if record.name == "headrace.aggregations"]
+    assert len(messages) == told
+    assert all(
+        "forgetful() at test_functions.py:" in each and "a `return` is missing" in each for each in messages
+    )
+
+
+def test_aggregator_without_a_return_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    def append(key: str, value: int, values: list[int]) -> None:
+        values.append(value)
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).group_by_key().aggregate(list, append, value=hr.json(list[int]))
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        driver.input(NUMBERS).pipe("a", 1)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "append() at test_functions.py:" in message

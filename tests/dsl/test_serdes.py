@@ -1,6 +1,6 @@
 """Serdes travel while a type stays; a changed type without a serde is refused where bytes are needed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -390,3 +390,92 @@ def test_open_annotation_is_refused_with_what_to_paste() -> None:
         hr.TopologyError, match=r"^test_serdes.py:\d+: value=dict: dict does not say what it holds: write hr"
     ):
         hr.StreamsBuilder().stream("lines", value=dict)
+
+
+# ── two types in one place ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(value: Any = None) -> Any:
+    return hr.StreamsBuilder().stream("in", value=value)
+
+
+def _hourly() -> Any:
+    windows = hr.TimeWindows("1h", grace="0s")
+    return hr.StreamsBuilder().stream("in").group_by_key().windowed_by(windows).count().to_stream()
+
+
+def _counted() -> Any:
+    return hr.StreamsBuilder().stream("in").group_by_key().count().to_stream()
+
+
+CLASHES: dict[str, Callable[[], Any]] = {
+    "a windowed key as text": lambda: _hourly().to(hr.Topic("out", value=int)),
+    "windows of another size": lambda: _hourly().to(
+        hr.Topic("out", key=hr.time_windowed(str, "5m"), value=int)
+    ),
+    "windows of sessions": lambda: _hourly().to(hr.Topic("out", key=hr.session_windowed(str), value=int)),
+    "windows of another key": lambda: _hourly().to(
+        hr.Topic("out", key=hr.time_windowed(int, "1h"), value=int)
+    ),
+    "a plain key as a window": lambda: _counted().to(
+        hr.Topic("out", key=hr.time_windowed(str, "1h"), value=int)
+    ),
+    "a count as text": lambda: _counted().to(hr.Topic("out", value=str)),
+    "a float as an int": lambda: _read(float).to(hr.Topic("out", value=int)),
+    "one class as another": lambda: _read(Order).to(hr.Topic("out", value=Customer)),
+    "a store of other keys": lambda: _read().group_by_key().count(store=stores.key_value("s", key=int)),
+    "a table of other keys": lambda: _joined(hr.Topic("users", key=int, value=str)),
+    "a table of keys of other bytes": lambda: _joined(hr.Topic("users", key=hr.int32, value=str), key=int),
+}
+
+AGREEMENTS: dict[str, Callable[[], Any]] = {
+    "windows of that size": lambda: _hourly().to(hr.Topic("out", key=hr.time_windowed(str, "1h"), value=int)),
+    "an int as a float": lambda: _counted().to(hr.Topic("out", value=float)),
+    "an int in fewer bytes": lambda: _counted().to(hr.Topic("out", value=hr.int32)),
+    "one of several classes": lambda: _read(Order).to(hr.Topic("out", value=hr.json(Order | Customer))),
+    "anything": lambda: _read(Order).to(hr.Topic("out", value=hr.json(object))),
+    "a serde that says nothing of its type": lambda: _counted().to(hr.Topic("out", value=Silent())),
+    "what is not known": lambda: _read().map_values(lambda value: value).to(hr.Topic("out", value=str)),
+    "a table of the same keys": lambda: _joined(hr.Topic("users", key=str, value=str)),
+}
+
+
+@dataclass
+class Order:
+    id: str
+
+
+@dataclass
+class Customer:
+    country: str
+
+
+class Silent(hr.Serde[int]):
+    pass
+
+
+def _joined(users: hr.Topic[Any, str], *, key: Any = str) -> Any:
+    builder = hr.StreamsBuilder()
+    return builder.stream("in", key=key, value=str).join(builder.table(users), lambda one, two: one)
+
+
+@pytest.mark.parametrize("case", CLASHES)
+def test_type_that_is_known_to_be_another_is_refused_where_it_is_written(case: str) -> None:
+    with pytest.raises(
+        hr.TopologyError, match=r"^test_serdes.py:\d+: the (key|value)s are of .*, and .* has "
+    ):
+        CLASHES[case]()
+
+
+@pytest.mark.parametrize("case", AGREEMENTS)
+def test_types_that_may_be_the_same_are_let_through(case: str) -> None:
+    AGREEMENTS[case]()
+
+
+def test_clash_names_both_serdes_and_the_topic() -> None:
+    with pytest.raises(hr.TopologyError) as caught:
+        CLASHES["a windowed key as text"]()
+    assert str(caught.value).endswith(
+        ": the keys are of time_windowed(string, '3600000ms'), and topic 'out' has string: make them the same, or give "
+        "`key=` where they come from if that is not what they are"
+    )

@@ -4,6 +4,7 @@ from typing import Any
 
 from headrace.base.ids import Location
 from headrace.operators.aggregate import Aggregate, Count, Reduce
+from headrace.operators.deletions import Deletions
 from headrace.serde.primitives import int64, string
 from headrace.serde.serde import Serde
 from headrace.state.spec import StoreSpec
@@ -47,7 +48,7 @@ def test_null_key_and_null_value_are_dropped() -> None:
 
 
 def test_initialisers_result_is_the_old_value_of_a_new_key() -> None:
-    operator = Aggregate(lambda: 100, lambda key, value, aggregate: aggregate + value, "s")
+    operator = Aggregate(lambda: 100, lambda key, value, aggregate: aggregate + value, "s", Deletions(None))
     operator.send_old = True
     node = Node(operator, spec())
     node.send("a", 1)
@@ -56,7 +57,7 @@ def test_initialisers_result_is_the_old_value_of_a_new_key() -> None:
 
 
 def test_first_value_of_a_reduce_has_no_old_value() -> None:
-    operator = Reduce(lambda aggregate, value: aggregate + value, "s")
+    operator = Reduce(lambda aggregate, value: aggregate + value, "s", Deletions(None))
     operator.send_old = True
     node = Node(operator, spec())
     node.send("a", 1)
@@ -65,7 +66,9 @@ def test_first_value_of_a_reduce_has_no_old_value() -> None:
 
 
 def test_result_of_none_deletes_and_the_next_record_begins_anew() -> None:
-    operator = Aggregate(lambda: 0, lambda key, value, sum: None if value < 0 else sum + value, "s")
+    operator = Aggregate(
+        lambda: 0, lambda key, value, sum: None if value < 0 else sum + value, "s", Deletions(None)
+    )
     node = Node(operator, spec())
     for value in (5, -1, 7):
         node.send("a", value)
@@ -73,7 +76,7 @@ def test_result_of_none_deletes_and_the_next_record_begins_anew() -> None:
 
 
 def test_failure_drops_the_record_here_and_changes_nothing() -> None:
-    operator = Aggregate(lambda: 0, lambda key, value, sum: sum + 10 // value, "s")
+    operator = Aggregate(lambda: 0, lambda key, value, sum: sum + 10 // value, "s", Deletions(None))
     node = Node(operator, spec())
     node.send("a", 5)
     node.send("a", 0)

@@ -4,6 +4,7 @@ import pytest
 
 from headrace.base.ids import Location
 from headrace.base.records import Window, Windowed
+from headrace.operators.deletions import Deletions
 from headrace.operators.windowed import WindowAggregate, WindowCount, WindowReduce, WindowShape
 from headrace.serde.primitives import int64, string
 from headrace.state.spec import StoreSpec
@@ -89,7 +90,9 @@ def test_counts_of_hopping_and_tumbling_windows_have_zero_as_first_old_value() -
 
 
 def test_reduce_begins_with_the_first_value() -> None:
-    node = Node(WindowReduce(TUMBLING, lambda aggregate, value: aggregate * value, "s"), spec())
+    node = Node(
+        WindowReduce(TUMBLING, lambda aggregate, value: aggregate * value, "s", Deletions(None)), spec()
+    )
     node.send("a", 3, 1)
     node.send("a", 4, 2)
     assert [sent.value[0] for sent in node.sent] == [3, 12]
@@ -97,7 +100,7 @@ def test_reduce_begins_with_the_first_value() -> None:
 
 def test_aggregate_of_none_deletes_the_window() -> None:
     operator = WindowAggregate(
-        TUMBLING, int, lambda key, value, sum: None if value is None else sum + value, "s"
+        TUMBLING, int, lambda key, value, sum: None if value is None else sum + value, "s", Deletions(None)
     )
     node = Node(operator, spec())
     for value in (3, None, 4):

@@ -1,5 +1,6 @@
 """Users' functions: the marker for those that want the key, and what a function says of its result."""
 
+import types
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic
@@ -9,9 +10,11 @@ from typing_extensions import ParamSpec, TypeVar
 from headrace.base.callables import called, misfit, named, watched
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.operators.deletions import Deletions
 
 __all__ = [
     "WithKey",
+    "deletions_of",
     "described",
     "extracting",
     "optional_plain",
@@ -104,6 +107,13 @@ def result_annotation(fn: Callable[..., Any]) -> object:
     except Exception:
         # Hints are any expression of the user's; one that cannot be evaluated says nothing.
         return None
+
+
+def deletions_of(fn: Callable[..., Any]) -> Deletions:
+    """Return what tells of an aggregator's deletions; of one whose annotation admits None, nothing is told."""
+    annotation = result_annotation(fn)
+    admitted = annotation is Any or types.NoneType in typing.get_args(annotation)
+    return Deletions(None if admitted else named(fn))
 
 
 def element_of(annotation: object) -> object:

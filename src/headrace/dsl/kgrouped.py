@@ -10,7 +10,7 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Windowed
 from headrace.dsl.aliases import AnyStore, Name, TableStore, WindowedStore
-from headrace.dsl.functions import plain, result_annotation
+from headrace.dsl.functions import deletions_of, plain, result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
@@ -180,7 +180,7 @@ class KGroupedStream(Generic[K, V]):
             name=name,
             where=where,
         )
-        return self._table(step, Reduce(fn, step.store.name), where)
+        return self._table(step, Reduce(fn, step.store.name, deletions_of(fn)), where)
 
     @overload
     def aggregate(
@@ -228,7 +228,7 @@ class KGroupedStream(Generic[K, V]):
             name=name,
             where=where,
         )
-        return self._table(step, Aggregate(make, fn, step.store.name), where)
+        return self._table(step, Aggregate(make, fn, step.store.name, deletions_of(fn)), where)
 
     def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]":
         """Aggregate by windows of time; a result leaves with each update.
@@ -284,7 +284,9 @@ class TimeWindowedKStream(Generic[K, V]):
         where = caller()
         fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
         step = self._step(_REDUCE, store, self._grouping.flow.value, name, where)
-        return self._table(step, WindowReduce(self._windows.shape, fn, step.store.name), where)
+        return self._table(
+            step, WindowReduce(self._windows.shape, fn, step.store.name, deletions_of(fn)), where
+        )
 
     @overload
     def aggregate(
@@ -324,7 +326,9 @@ class TimeWindowedKStream(Generic[K, V]):
         make, _ = plain(init, "initialiser", where)
         fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
         step = self._step(_AGGREGATE, store, _aggregate_serde(init, fn, value, where), name, where)
-        return self._table(step, WindowAggregate(self._windows.shape, make, fn, step.store.name), where)
+        return self._table(
+            step, WindowAggregate(self._windows.shape, make, fn, step.store.name, deletions_of(fn)), where
+        )
 
     def _step(
         self,

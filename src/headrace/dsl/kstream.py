@@ -24,7 +24,16 @@ from headrace.dsl.ktable import KTable, made_of_stream
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.processing import processor_node
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, agreed, either, given, merged, of_annotation, of_result
+from headrace.dsl.serdes import (
+    Typed,
+    agreed,
+    either,
+    given,
+    merged,
+    of_annotation,
+    of_result,
+    refuse_clash,
+)
 from headrace.dsl.stream_state import Flow
 from headrace.operators.stateless import (
     Branch,
@@ -353,12 +362,18 @@ class KStream(Generic[K, V_co]):
         else:
             raise TopologyError(f"{where}: expected a topic, its name, or a function, found {topic!r}")
         partitioner = placing(partitioner, where)
+        key_serde = either(key, flow.key if handle is None else handle.key, "key", where)
+        value_serde = either(value, flow.value if handle is None else handle.value, "value", where)
+        if handle is not None:
+            into = f"topic '{handle.name}'"
+            refuse_clash(flow.key if key is None else key_serde, handle.key, "key", into, where)
+            refuse_clash(flow.value if value is None else value_serde, handle.value, "value", into, where)
         node = GraphSink(
             flow.building.graph.names.node(name, "KSTREAM-SINK-", where),
             where,
             topic=target,
-            key=either(key, flow.key if handle is None else handle.key, "key", where),
-            value=either(value, flow.value if handle is None else handle.value, "value", where),
+            key=key_serde,
+            value=value_serde,
             partitioner=partitioner,
             partitions=None if handle is None else handle.partitions,
         )
@@ -477,7 +492,11 @@ class KStream(Generic[K, V_co]):
         fn, with_key = plain(joiner, "joiner", where, "value", "other", keyed=True)
         if name is not None:
             check_name(name, "node", where)
-        flow = self._flow.repartitioned_for_join(name, other._state.flow.key, where)
+        table_key = other._state.flow.key
+        refuse_clash(
+            self._flow.key, table_key, "key", "the table that it is joined with", where, to_meet=True
+        )
+        flow = self._flow.repartitioned_for_join(name, table_key, where)
         graph = flow.building.graph
         sources = graph.copartition(flow.sources, other._state.flow.sources)
         node_name = graph.names.node(name, "KSTREAM-LEFTJOIN-" if left else "KSTREAM-JOIN-", where)

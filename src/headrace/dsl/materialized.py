@@ -7,7 +7,7 @@ from typing import Any
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.naming import Names
-from headrace.dsl.serdes import Typed, required
+from headrace.dsl.serdes import Typed, refuse_clash, required
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine, Kind, StoreSpec
 from headrace.topology.names import check_name
@@ -75,6 +75,10 @@ class Materialized:
         if declared is None:
             declared = Store(None, kind)
         name = declared.name if declared.name is not None else names.store(prefix)
+        if declared.key is not None:
+            refuse_clash(key, declared.key, "key", f"store '{name}'", where)
+        if declared.value is not None:
+            refuse_clash(value, declared.value, "value", f"store '{name}'", where)
         return cls(
             name=name,
             kind=kind,

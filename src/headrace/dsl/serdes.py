@@ -20,8 +20,9 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import described, result_annotation
 from headrace.serde.resolve import advice, serde_from_annotation, serde_of
-from headrace.serde.serde import Serde
+from headrace.serde.serde import CodecSerde, Serde
 from headrace.serde.structured import type_name
+from headrace.serde.windowed import WindowedSerde
 
 __all__ = [
     "Part",
@@ -34,6 +35,7 @@ __all__ = [
     "merged",
     "of_annotation",
     "of_result",
+    "refuse_clash",
     "required",
 ]
 
@@ -86,6 +88,47 @@ def agreed(
     """
     if one is not None and declared is not None and one != declared:
         raise TopologyError(f"{where}: {part}= is {one!r}, but store '{store}' is declared with {declared!r}")
+
+
+def refuse_clash(
+    flowing: Typed, declared: Typed, part: Part, into: str, where: Location, *, to_meet: bool = False
+) -> None:
+    """Refuse what is known to be of one type where another one is declared: every record would fail.
+
+    `to_meet`: the bytes have to be the same as well, since they decide what is found, and in which partition.
+
+    Raises:
+        TopologyError: the types cannot be the same.
+    """
+    if isinstance(flowing, Unknown) or isinstance(declared, Unknown) or flowing == declared:
+        return
+    clash = _clash(flowing, declared)
+    if to_meet and isinstance(flowing, CodecSerde) and isinstance(declared, CodecSerde):
+        clash = clash or flowing.type in _OF_ONE_FORM
+    if clash:
+        raise TopologyError(
+            f"{where}: the {part}s are of {flowing!r}, and {into} has {declared!r}: make them the same, or give "
+            f"`{part}=` where they come from if that is not what they are"
+        )
+
+
+#: Types whose serdes differ in their bytes alone: an int of 4 bytes is found in no table of 8.
+_OF_ONE_FORM = frozenset({int, float})
+
+
+def _clash(one: Serde[Any], other: Serde[Any]) -> bool:
+    if isinstance(one, WindowedSerde) and isinstance(other, WindowedSerde):
+        same = type(one) is type(other) and getattr(one, "size_ms", 0) == getattr(other, "size_ms", 0)
+        return not same or _clash(one.inner, other.inner)
+    if isinstance(one, WindowedSerde) or isinstance(other, WindowedSerde):
+        # Of a serde of the user's own that names no type nobody knows what it takes.
+        return (other if isinstance(one, WindowedSerde) else one).type is not None
+    if one.type is None or other.type is None or (one.type is int and other.type is float):
+        return False
+    try:
+        return not (issubclass(one.type, other.type) or issubclass(other.type, one.type))
+    except TypeError:  # a protocol with attributes
+        return False
 
 
 def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location) -> Typed:

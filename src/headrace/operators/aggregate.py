@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from headrace.base.records import Headers
+from headrace.operators.deletions import Deletions
 from headrace.operators.updates import forward_flushed, key_serializer
 from headrace.topology.wiring import Forward, Wiring
 
@@ -21,16 +22,19 @@ _NULL = "null key or value"
 class Aggregate:
     """Folds records into one value for each key. A result of None deletes the key."""
 
-    def __init__(self, init: Callable[[], Any], fn: Callable[[Any, Any, Any], Any], store: str) -> None:
+    def __init__(
+        self, init: Callable[[], Any], fn: Callable[[Any, Any, Any], Any], store: str, deletions: Deletions
+    ) -> None:
         self._init = init
         self._fn = fn
+        self._deletions = deletions
         self._name = store
         self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
-        init, fn, send_old = self._init, self._fn, self.send_old
+        init, fn, send_old, deletions = self._init, self._fn, self.send_old, self._deletions
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
@@ -51,7 +55,11 @@ class Aggregate:
                     old, stored = row
                     latest = max(latest, stored)
                 new = fn(key, value, old)
-                put(key_bytes, new, timestamp if new is None else latest, headers)
+                if new is None:
+                    deletions.seen(wiring, old)
+                    put(key_bytes, None, timestamp, headers)
+                else:
+                    put(key_bytes, new, latest, headers)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -64,15 +72,16 @@ class Aggregate:
 class Reduce:
     """Folds values of one type: a key's first value is its first result."""
 
-    def __init__(self, fn: Callable[[Any, Any], Any], store: str) -> None:
+    def __init__(self, fn: Callable[[Any, Any], Any], store: str, deletions: Deletions) -> None:
         self._fn = fn
+        self._deletions = deletions
         self._name = store
         self.store: str | None = store
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
-        fn, send_old = self._fn, self.send_old
+        fn, send_old, deletions = self._fn, self.send_old, self._deletions
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
@@ -93,7 +102,11 @@ class Reduce:
                     old, stored = row
                     new = fn(old, value)
                     latest = max(latest, stored)
-                put(key_bytes, new, timestamp if new is None else latest, headers)
+                if new is None:
+                    deletions.seen(wiring, old)
+                    put(key_bytes, None, timestamp, headers)
+                else:
+                    put(key_bytes, new, latest, headers)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return

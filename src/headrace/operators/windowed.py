@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from headrace.base.records import Headers, Window, Windowed
+from headrace.operators.deletions import Deletions
 from headrace.operators.updates import forward_flushed_windows, key_serializer
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
@@ -31,11 +32,17 @@ class WindowAggregate:
     """Folds records into one value for each key and window. A result of None deletes it."""
 
     def __init__(
-        self, shape: WindowShape, init: Callable[[], Any], fn: Callable[[Any, Any, Any], Any], store: str
+        self,
+        shape: WindowShape,
+        init: Callable[[], Any],
+        fn: Callable[[Any, Any, Any], Any],
+        store: str,
+        deletions: Deletions,
     ) -> None:
         self._shape = shape
         self._init = init
         self._fn = fn
+        self._deletions = deletions
         self._name = store
         self.store: str | None = store
         self.send_old = False
@@ -43,6 +50,7 @@ class WindowAggregate:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         (size, advance, grace), init, fn, send_old = self._shape, self._init, self._fn, self.send_old
+        deletions = self._deletions
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
@@ -74,7 +82,11 @@ class WindowAggregate:
                         old, stored = row
                         latest = max(latest, stored)
                     new = fn(key, value, old)
-                    put(key_bytes, start, new, timestamp if new is None else latest, headers)
+                    if new is None:
+                        deletions.seen(wiring, old)
+                        put(key_bytes, start, None, timestamp, headers)
+                    else:
+                        put(key_bytes, start, new, latest, headers)
                 except BaseException as error:
                     failed(error, key, value, timestamp, headers)
                     return
@@ -89,11 +101,13 @@ class WindowAggregate:
 class WindowReduce(WindowAggregate):
     """Folds values of one type for each key and window: the first value is the first result."""
 
-    def __init__(self, shape: WindowShape, fn: Callable[[Any, Any], Any], store: str) -> None:
+    def __init__(
+        self, shape: WindowShape, fn: Callable[[Any, Any], Any], store: str, deletions: Deletions
+    ) -> None:
         def reduce(key: Any, value: Any, aggregate: Any) -> Any:
             return value if aggregate is None else fn(aggregate, value)
 
-        super().__init__(shape, _nothing, reduce, store)
+        super().__init__(shape, _nothing, reduce, store, deletions)
 
 
 def _nothing() -> None:
@@ -113,7 +127,7 @@ class WindowCount:
         """Make the closure; tumbling windows, where each record has one, get a shorter one."""
         if self._shape.advance_ms == self._shape.size_ms:
             return self._tumbling(wiring)
-        count = WindowAggregate(self._shape, int, _add_one, self._name)
+        count = WindowAggregate(self._shape, int, _add_one, self._name, Deletions(None))
         count.send_old = self.send_old
         return count.compile(wiring)
 
