@@ -90,7 +90,7 @@ class Stores:
 
     def _database(self) -> RocksDatabase:
         assert self.path is not None
-        return RocksDatabase(self.path, self.memory)
+        return RocksDatabase.open(self.path, self.memory)
 
     def __getitem__(self, name: str) -> Any:
         return self.state.state(name)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,9 @@ from headrace.base.errors import (
 from headrace.base.ids import TopicPartition
 from headrace.state.port import Position
 from headrace.state.rocksdb import RocksDatabase
+from headrace.state.rocksdb_errors import translated
 from headrace.state.rocksdb_options import RocksMemory
+from headrace.state.task_directory import remove_destroyed
 
 MEMORY = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
 
@@ -156,8 +159,8 @@ def test_opening_what_another_process_has_open_is_refused(path: Path) -> None:
 
 
 def damaged(path: Path, pattern: str) -> None:
-    """Overwrite the middle of each file."""
-    (file,) = path.glob(pattern)
+    """Overwrite the middle of the largest file."""
+    file = max(path.glob(pattern), key=lambda found: found.stat().st_size)
     content = bytearray(file.read_bytes())
     middle = len(content) // 3
     content[middle : middle + 64] = bytes(64)
@@ -165,7 +168,7 @@ def damaged(path: Path, pattern: str) -> None:
 
 
 def with_table_file(path: Path) -> None:
-    """Leave one table file and nothing in the log."""
+    """Leave the rows in one table file and nothing in the log."""
     database = RocksDatabase(path, MEMORY)
     database.write([("s", {b"%05d" % number: b"x" * 100 for number in range(2_000)})], {})
     database._database.get_column_family("s").flush()
@@ -211,6 +214,227 @@ def test_damaged_position_is_corruption(path: Path) -> None:
     with pytest.raises(StateCorruptionError, match="position cannot be read"):
         database.position("s")
     database.close()
+
+
+def test_directory_without_current_is_refused_and_left_as_it_is(path: Path) -> None:
+    with_table_file(path)
+    (path / "CURRENT").unlink()
+    before = sorted(os.listdir(path))
+    for _ in range(2):
+        with pytest.raises(StateCorruptionError, match="the file CURRENT is missing beside"):
+            RocksDatabase(path, MEMORY)
+    assert sorted(os.listdir(path)) == before
+
+
+def with_position(path: Path) -> None:
+    """Leave a row and a position of store `s`."""
+    database = RocksDatabase(path, MEMORY)
+    database.write([("s", {b"a": b"1"})], {"s": Position(1, "id")})
+    database.close()
+
+
+def opened_raw(path: Path, *families: str) -> Any:
+    """What another program would open, and change as it likes."""
+    rocksdict = pytest.importorskip("rocksdict")
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    named = {name: rocksdict.Options(raw_mode=True) for name in ("default", *families)}
+    return rocksdict.Rdict(str(path), options=options, column_families=named)
+
+
+def test_family_that_was_emptied_is_refused(path: Path) -> None:
+    with_position(path)
+    database = opened_raw(path, "s")
+    database.get_column_family("s").delete_range(b"", b"\xff" * 50)
+    database.close()
+    with pytest.raises(StateCorruptionError, match="the rows of store 's' are not all there"):
+        RocksDatabase(path, MEMORY)
+
+
+def test_family_that_was_made_anew_is_refused(path: Path) -> None:
+    with_position(path)
+    database = opened_raw(path, "s")
+    database.drop_column_family("s")
+    database.create_column_family("s", pytest.importorskip("rocksdict").Options(raw_mode=True))
+    database.close()
+    with pytest.raises(StateCorruptionError, match="the rows of store 's' are not all there"):
+        RocksDatabase(path, MEMORY)
+
+
+def test_family_that_is_gone_is_refused(path: Path) -> None:
+    with_position(path)
+    database = opened_raw(path, "s")
+    database.drop_column_family("s")
+    database.close()
+    with pytest.raises(StateCorruptionError, match="the rows of store 's' are gone"):
+        RocksDatabase(path, MEMORY)
+
+
+def test_rows_whose_positions_are_gone_are_refused(path: Path) -> None:
+    with_position(path)
+    database = opened_raw(path, "s")
+    database.delete_range(b"", b"\xff")
+    database.close()
+    with pytest.raises(StateCorruptionError, match="nothing vouches for the rows of store 's'"):
+        RocksDatabase(path, MEMORY)
+
+
+def test_stores_of_a_version_without_marks_are_made_anew_once_and_that_is_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = opened_raw(path, "s")
+    database.get_column_family("s")[b"a"] = b"1"
+    database[b"position:s"] = b"any"
+    database.close()
+    for _ in range(2):
+        opened = RocksDatabase.open(path, MEMORY)
+        assert rows_of(opened, "s") == []
+        opened.close()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"cannot open the stores at {path}: nothing vouches for the rows of store 's': a version before this one wrote "
+        "them, or a part of them is lost. They are deleted, and restored from their changelogs"
+    ]
+
+
+def test_what_vouches_for_the_rows_is_not_seen(database: RocksDatabase) -> None:
+    rows = {b"": b"1", b"a": b"2", b"\xff" * 9: b"3", b"\xff" * 40: b"4"}
+    for key, value in rows.items():
+        database.write([("s", {key: value})], {"s": Position(1, "id")})
+    family = database.family("s")
+    assert list(family.scan(None, None)) == list(rows.items())
+    assert list(family.scan(None, None, reverse=True)) == list(rows.items())[::-1]
+    assert list(family.scan(b"b", None)) == list(rows.items())[2:]
+    assert list(family.scan(b"\xff" * 10, None, reverse=True)) == list(rows.items())[3:]
+    assert list(family.scan(None, b"\xff" * 40)) == list(rows.items())[:3]
+    assert list(family.scan(b"\xff" * 30, b"\xff" * 50)) == list(rows.items())[3:]
+    assert database.approximate_count("s") == 4
+    database.clear("s")
+    assert rows_of(database, "s") == []
+
+
+def test_destroying_renames_before_it_deletes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_position(path)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            RocksDatabase.destroy(path)
+    assert os.listdir(path.parent) == ["task.deleted"]
+    with_position(path)
+    RocksDatabase.destroy(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_what_was_renamed_is_deleted_by_the_next_start(path: Path) -> None:
+    with_position(path)
+    path.rename(path.with_name("0_0.deleted"))
+    with_position(path)
+    remove_destroyed(path.parent)
+    assert os.listdir(path.parent) == ["task"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "meant"),
+    [
+        ("While lock file: {}/LOCK: Resource temporarily unavailable", AlreadyRunningError, "has it open"),
+        (
+            "lock hold by current process, acquire time 1 acquiring thread 2: {}/LOCK: No locks available",
+            AlreadyRunningError,
+            "has it open",
+        ),
+        (
+            "While open a file for lock: {}/LOCK: Too many open files",
+            StateError,
+            "no more files can be opened",
+        ),
+        ("While open a file for lock: {}/LOCK: Too many open files in system", StateError, "no more files"),
+        ("While open a file for lock: {}/LOCK: No space left on device", StateError, "the disk is full"),
+        ("While open a file for lock: {}/LOCK: Permission denied", StateError, "no permission"),
+        ("While open a file for lock: {}/LOCK: Read-only file system", StateError, "no permission"),
+        ("While lock file: {}/LOCK: Function not implemented", StateError, "Function not implemented"),
+        ("While open a file for lock: {}/LOCK: No such file or directory", StateCorruptionError, "damaged"),
+    ],
+)
+def test_errors_at_the_lock_are_told_by_their_cause(said: str, kind: type[Exception], meant: str) -> None:
+    path = "/state/corrupt/no space/0_0"
+    with pytest.raises(kind, match=meant) as raised, translated(path, "open the stores"):
+        raise RuntimeError(f"IO error: {said.format(path)}")
+    assert type(raised.value) is kind
+
+
+def test_error_that_somebody_keeps_does_not_keep_the_lock(path: Path) -> None:
+    with_table_file(path)
+    damaged(path, "*.sst")
+    database = RocksDatabase(path, MEMORY)
+    kept = []
+    for reverse in (False, True):
+        try:
+            list(database.family("s").scan(None, None, reverse=reverse))
+        except StateCorruptionError as error:
+            kept.append(error)
+    database.close()
+    RocksDatabase(path, MEMORY).close()
+    assert len(kept) == 2
+
+
+def test_damage_found_by_a_compaction_is_told_by_the_next_write_and_can_be_deleted(path: Path) -> None:
+    with_table_file(path)
+    database = RocksDatabase(path, MEMORY)
+    damaged(path, "*.sst")
+    rows = database._database.get_column_family("s")
+    rows.set_options({"level0_file_num_compaction_trigger": "1"})
+    database.write([("s", {b"00000": b"1", b"02000": b"2"})], {"s": Position(1, "id")})
+    with contextlib.suppress(Exception):  # may be told of it first
+        rows.flush()
+    del rows
+    kept = None
+    for number in range(10_000):  # the compaction runs in the background
+        try:
+            database.write([("s", {b"a": b"%d" % number})], {"s": Position(number, "id")})
+        except StateCorruptionError as error:
+            kept = error
+            break
+    assert "cannot write" in str(kept)
+    database.close()
+    RocksDatabase.destroy(path)
+    database = RocksDatabase(path, MEMORY)
+    assert rows_of(database, "s") == []
+    database.close()
+
+
+@pytest.mark.process
+def test_after_a_full_disk_the_same_process_opens_the_stores_again(path: Path) -> None:
+    """A limit on the size of files stands for a disk that is full; the error is kept, as whoever decides keeps it."""
+    code = """
+import resource, signal, sys
+from headrace.base.errors import StateError
+from headrace.state.port import Position
+from headrace.state.rocksdb import RocksDatabase
+from headrace.state.rocksdb_options import RocksMemory
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = RocksDatabase(sys.argv[1], RocksMemory())
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+kept = []
+try:
+    for commit in range(1000):
+        rows = {b"%d" % (commit * 1000 + number): b"x" * 100 for number in range(1000)}
+        database.write([("s", rows)], {"s": Position(commit, "id")})
+except StateError as error:
+    kept.append(error)
+database.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+database = RocksDatabase(sys.argv[1], RocksMemory())
+print(len(kept), database.position("s") is None)
+database.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "1 True\n"
 
 
 def test_a_file_in_place_of_the_directory_is_named(path: Path) -> None:

@@ -61,7 +61,6 @@ class Task:
         self.context = TaskContext(application_id, task_id, now_ms)
         self.collector = collector
         self.failures = Failures(self.context, self.collector, options, self._count_dropped)
-        self.state = open_state(self.context, self._count_dropped)
         self.queues: dict[TopicPartition, RecordQueue] = {}
         for source in subtopology.sources:
             for topic in source.topics:
@@ -77,6 +76,8 @@ class Task:
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.scheduler = self._schedule
+        # Last of all: nothing behind it can fail and leave the stores open, and locked.
+        self.state = open_state(self.context, self._count_dropped)
 
     def _count_dropped(self) -> None:
         self.dropped += 1

@@ -1,10 +1,9 @@
 """Makes tasks: finds the topics they need, opens their state, gives them their columns."""
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headrace.base.errors import StateCorruptionError, UnknownTopicError
+from headrace.base.errors import UnknownTopicError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
@@ -16,13 +15,12 @@ from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
+from headrace.state.task_directory import remove_destroyed
 from headrace.state.task_state import TaskState
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 
 __all__ = ["TaskFactory"]
-
-_log = logging.getLogger("headrace.state")
 
 
 class TaskFactory:
@@ -136,19 +134,9 @@ class TaskFactory:
             if spec.logging and spec.source_topic is None
         }
 
-        def open_database() -> RocksDatabase:
-            try:
-                return RocksDatabase(path, self._memory)
-            except StateCorruptionError as error:
-                _log.warning(
-                    "task %s: %s; its stores are rebuilt from their changelogs", context.task_id, error
-                )
-                RocksDatabase.destroy(path)
-                return RocksDatabase(path, self._memory)
-
         return TaskState(
             subtopology.stores,
-            open_database,
+            lambda: RocksDatabase.open(path, self._memory),
             changelogs,
             context,
             self._cache,
@@ -160,3 +148,7 @@ class TaskFactory:
     def destroy_state(self, path: str) -> None:
         """Delete a task's damaged stores, which nobody has open."""
         RocksDatabase.destroy(path)
+
+    def remove_destroyed(self) -> None:
+        """Delete what is left of stores that a process before this one had begun to delete."""
+        remove_destroyed(self._state_dir)

@@ -156,6 +156,7 @@ class Worker:
             clock=clock,
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
+        self._factory.remove_destroyed()
         self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
         alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
@@ -263,7 +264,7 @@ class Worker:
                 self.step(self._options.poll_ms)
             if stop.is_set():
                 self._log.hurry(STOP_SECONDS)
-                self.commit()
+                self._commit_at_last()
         except BaseException as reason:
             try:
                 self.close()
@@ -282,6 +283,13 @@ class Worker:
             return
         self.close()
 
+    def _commit_at_last(self) -> None:
+        try:
+            self.commit()
+        except StateCorruptionError as error:
+            # What the log has is complete, or will be done again: the next start restores the stores in either case.
+            self._delete_damaged(error)
+
     def _is_outdated(self) -> bool:
         """Whether topics have changed, and everything is committed, so that the next worker can take over."""
         if not self._watch.has_changed(self._clock.seconds()):
@@ -290,6 +298,9 @@ class Worker:
             self.commit()
         except _DONE_AGAIN as reason:
             self._start_over(reason)
+            return False
+        except StateCorruptionError as error:
+            self._rebuild(error)
             return False
         return True
 

@@ -2,16 +2,14 @@
 
 The write-ahead log is on but not synced, and families flush together: after kill -9 all that was written is there, and
 after a loss of power the rows are those of some earlier moment, with the positions of that moment. The changelog has
-the rest.
+the rest. What damage leaves is refused unless it is such a moment too: see `rocksdb_marks`.
 """
 
 import logging
 import os
-import shutil
 import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from headrace.base.errors import (
@@ -22,11 +20,22 @@ from headrace.base.errors import (
 )
 from headrace.state.port import Position, Rows
 from headrace.state.position_codec import decode_position, encode_position
-from headrace.state.rocksdb_errors import is_stall, translated
+from headrace.state.rocksdb_errors import is_held_by_this_process, is_stall, translated
+from headrace.state.rocksdb_family import RocksFamily
 from headrace.state.rocksdb_fork import ensure_threads_are_here
+from headrace.state.rocksdb_marks import (
+    DEFAULT_FAMILY,
+    Ledger,
+    Mark,
+    link_key,
+    mark_key,
+    position_key,
+    why_untrusted,
+)
 from headrace.state.rocksdb_options import RocksMemory, database_options
+from headrace.state.task_directory import destroy, holds_database
 
-__all__ = ["RocksDatabase", "RocksFamily"]
+__all__ = ["RocksDatabase"]
 
 _log = logging.getLogger("headrace.state")
 
@@ -37,160 +46,12 @@ _SLICE_ROWS = 2_000
 _STALL_WAIT_SECONDS = 0.002
 _STALL_SECONDS_MAX = 120.0
 
-_POSITION_PREFIX = b"position:"
+#: A query on another thread lets go of a database that was closed under it when its call returns.
+_RELEASE_WAIT_SECONDS = 0.005
+_RELEASE_SECONDS_MAX = 1.0
 
-#: Of one batch: a family's handle, keys in order, and the values of (at least) these keys.
-_Part: TypeAlias = tuple[Any, list[bytes], Rows]
-
-#: Makes the context in which errors are translated.
-_Reported: TypeAlias = Callable[[], AbstractContextManager[None]]
-
-
-class RocksFamily:
-    """One store's rows."""
-
-    __slots__ = ("__weakref__", "_handle", "_path", "_read_options", "_rows", "_scans", "store")
-
-    def __init__(self, path: str, store: str, rows: Any, handle: Any, read_options: Any) -> None:
-        self.store = store
-        self._path = path
-        self._rows = rows
-        self._handle = handle
-        self._read_options = read_options
-        self._scans: weakref.WeakSet[_Scan] = weakref.WeakSet()
-
-    def get(self, key: bytes) -> bytes | None:
-        """Value of one row.
-
-        Raises:
-            StoreUnavailableError: the database is closed.
-            StateCorruptionError: the row cannot be read.
-        """
-        try:
-            value: bytes | None = self._rows.get(key)
-        except Exception as error:
-            with translated(self._path, f"read a row of store {self.store!r}"):
-                raise self._closed_or(error) from error
-        return value
-
-    def scan(
-        self, start: bytes | None, end: bytes | None, *, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, as they are now. An iterator of RocksDB is itself a consistent view.
-
-        Raises, while it is read:
-            StateCorruptionError: a row cannot be read.
-            StoreUnavailableError: the database has been closed meanwhile.
-        """
-        database_rows = self._rows
-        if database_rows is None:
-            raise StoreUnavailableError(f"store {self.store!r} is closed")
-        options = self._read_options()
-        if reverse:
-            iterator = database_rows.iter(options)
-            if end is None:
-                iterator.seek_to_last()
-            else:
-                iterator.seek_for_prev(end)
-                if iterator.valid() and iterator.key() == end:
-                    iterator.prev()
-            rows = _descending(iterator, start, self._reading)
-        else:
-            if end is not None:
-                # The method for the lower bound sets this one too, so there is no lower bound.
-                options.set_iterate_upper_bound(end)
-            iterator = database_rows.iter(options)
-            iterator.seek(b"" if start is None else start)
-            rows = _ascending(iterator, options, self._reading)
-        scan = _Scan(self.store, rows)
-        self._scans.add(scan)
-        return scan
-
-    @property
-    def handle(self) -> Any:
-        """What names the family in a batch."""
-        return self._handle
-
-    def count(self) -> int:
-        """RocksDB's own estimate of the number of rows."""
-        return int(self._rows.property_int_value("rocksdb.estimate-num-keys") or 0)
-
-    def close(self) -> None:
-        """Release all that keeps the database's lock."""
-        for scan in list(self._scans):
-            scan.cut_off()
-        self._rows = self._handle = None
-
-    def _reading(self) -> AbstractContextManager[None]:
-        return translated(self._path, f"read rows of store {self.store!r}")
-
-    def _closed_or(self, error: Exception) -> Exception:
-        return StoreUnavailableError(f"store {self.store!r} is closed") if self._rows is None else error
-
-
-class _Scan:
-    """An open iterator, released when exhausted, closed, collected, or when the database is closed."""
-
-    __slots__ = ("__weakref__", "_is_cut_off", "_rows", "_store")
-
-    def __init__(self, store: str, rows: Iterator[tuple[bytes, bytes]]) -> None:
-        self._store = store
-        self._is_cut_off = False
-        self._rows: Iterator[tuple[bytes, bytes]] | None = rows
-
-    def __iter__(self) -> "_Scan":
-        return self
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        rows = self._rows
-        if rows is None:
-            if self._is_cut_off:
-                raise StoreUnavailableError(f"store {self._store!r} was closed while its rows were read")
-            raise StopIteration
-        pair = next(rows, None)
-        if pair is None:
-            self._rows = None
-            raise StopIteration
-        return pair
-
-    def close(self) -> None:
-        """Release the iterator."""
-        self._rows = None
-
-    def cut_off(self) -> None:
-        """Release the iterator before whoever reads it is done."""
-        if self._rows is not None:
-            self._rows = None
-            self._is_cut_off = True
-
-
-def _ascending(iterator: Any, options: Any, reported: _Reported) -> Iterator[tuple[bytes, bytes]]:
-    """Rows from where the iterator stands to its bound.
-
-    `options` are held here: the iterator reads its bound out of them without owning them, and rows go missing if they
-    are freed. rocksdict's quicker `items()` takes damage for the end of the rows, so it cannot be used.
-    """
-    valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.next
-    while valid():
-        yield key(), value()
-        step()
-    with reported():
-        iterator.status()
-    del options
-
-
-def _descending(iterator: Any, start: bytes | None, reported: _Reported) -> Iterator[tuple[bytes, bytes]]:
-    """Rows from where the iterator stands down to `start`: there is no lower bound to set."""
-    valid, key, value, step = iterator.valid, iterator.key, iterator.value, iterator.prev
-    low = b"" if start is None else start
-    while valid():
-        found = key()
-        if found < low:
-            return
-        yield found, value()
-        step()
-    with reported():
-        iterator.status()
+#: Of one batch: a family, keys in order, and the values of (at least) these keys.
+_Part: TypeAlias = tuple[RocksFamily, list[bytes], Rows]
 
 
 class RocksDatabase:
@@ -206,7 +67,8 @@ class RocksDatabase:
         Raises:
             AlreadyRunningError: another process or task has it open.
             StateCorruptionError: its files cannot be trusted; `destroy` it, and restore.
-            StateError: it cannot be used (disk full, no permission, forked from a process that has used RocksDB).
+            StateError: it cannot be used (disk full, no permission, no more open files, forked from a process that has
+                used RocksDB).
         """
         import rocksdict
 
@@ -217,22 +79,63 @@ class RocksDatabase:
         self._families: dict[str, RocksFamily] = {}
         self._write_options = rocksdict.WriteOptions()
         self._write_options.no_slowdown = True
+        try:
+            os.makedirs(self._path, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"cannot make the state directory {self._path}: {error}") from error
+        exists = holds_database(Path(self._path))
         with translated(self._path, "open the stores"):
+            self._database: Any = self._opened(exists)
+            self._default = self._family(DEFAULT_FAMILY)
+        try:
+            self._marks = self._vouched().marks
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self, exists: bool) -> Any:
+        """RocksDB's own object. All families there are have to be named, or RocksDB refuses to open."""
+        rocksdict, memory = self._rocksdict, self._memory
+        options = database_options(rocksdict, memory)
+        waited = 0.0
+        while True:
             try:
-                os.makedirs(self._path, exist_ok=True)
-            except OSError as error:
-                raise StateError(f"cannot make the state directory {self._path}: {error}") from error
-            options = database_options(rocksdict, memory)
-            # All families there are have to be named, or RocksDB refuses to open.
-            exists = os.path.exists(os.path.join(self._path, "CURRENT"))
-            names = rocksdict.Rdict.list_cf(self._path, options) if exists else ["default"]
-            self._database: Any = rocksdict.Rdict(
-                self._path,
-                options=options,
-                column_families={name: database_options(rocksdict, memory) for name in names},
-            )
-            self._names = set(names)
-            self._default: Any = self._database.get_column_family_handle("default")
+                names = rocksdict.Rdict.list_cf(self._path, options) if exists else [DEFAULT_FAMILY]
+                self._names = set(names)
+                return rocksdict.Rdict(
+                    self._path,
+                    options=options,
+                    column_families={name: database_options(rocksdict, memory) for name in names},
+                )
+            except Exception as error:
+                if not is_held_by_this_process(error) or waited > _RELEASE_SECONDS_MAX:
+                    raise
+            time.sleep(_RELEASE_WAIT_SECONDS)
+            waited += _RELEASE_WAIT_SECONDS
+
+    def _vouched(self) -> Ledger:
+        """What the default family says of the others, if all of it is so."""
+        ledger = Ledger.of(self._default.scan(None, None))
+        stores = {name: self._family(name) for name in self._names - {DEFAULT_FAMILY}}
+        reason = why_untrusted(
+            ledger,
+            stores.keys(),
+            marking=lambda store, mark: [key for key, _ in stores[store].scan(mark.key, mark.end)],
+            is_empty=lambda store: next(stores[store].scan(None, None), None) is None,
+        )
+        if reason is not None:
+            raise StateCorruptionError(f"cannot open the stores at {self._path}: {reason}", path=self._path)
+        return ledger
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], memory: RocksMemory) -> "RocksDatabase":
+        """Open a directory as the constructor does; one that cannot be trusted is deleted first, and made anew."""
+        try:
+            return cls(path, memory)
+        except StateCorruptionError as error:
+            _log.warning("%s. They are deleted, and restored from their changelogs", error)
+            cls.destroy(path)
+            return cls(path, memory)
 
     @staticmethod
     def destroy(path: str | os.PathLike[str]) -> None:
@@ -241,29 +144,47 @@ class RocksDatabase:
         Raises:
             StateError: it cannot be deleted.
         """
-        try:
-            shutil.rmtree(path)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StateError(f"cannot delete the state directory {os.fspath(path)}: {error}") from error
+        destroy(Path(path))
 
     def family(self, store: str) -> RocksFamily:
         """The rows of a store; created if new."""
-        known = self._families.get(store)
-        if known is not None:
-            return known
+        family = self._families.get(store)
+        if family is not None and family.mark is not None:
+            return family
         database = self._open()
         with translated(self._path, f"open store {store!r}"):
             if store not in self._names:
                 database.create_column_family(store, database_options(self._rocksdict, self._memory))
                 self._names.add(store)
-            rows = database.get_column_family(store)
-            handle = database.get_column_family_handle(store)
-        family = self._families[store] = RocksFamily(
-            self._path, store, rows, handle, self._rocksdict.ReadOptions
-        )
+            family = self._family(store)
+        if store not in self._marks:
+            self._marks[store] = self._mark(family)
+        family.mark = self._marks[store]
         return family
+
+    def _family(self, name: str) -> RocksFamily:
+        if name not in self._families:
+            database = self._open()
+            self._families[name] = RocksFamily(
+                self._path,
+                name,
+                database.get_column_family(name),
+                database.get_column_family_handle(name),
+                self._rocksdict.ReadOptions,
+            )
+        return self._families[name]
+
+    def _mark(self, family: RocksFamily) -> Mark:
+        mark = Mark.new()
+
+        def fill(batch: Any) -> None:
+            batch.put(mark.key, b"", family.handle)
+            batch.put(mark_key(family.store), mark.key, self._default.handle)
+            self._link(batch, family, mark)
+
+        self._write_batch(f"make store {family.store!r}", [], fill)
+        mark.link += 1
+        return mark
 
     def position(self, store: str) -> Position | None:
         """The store's position; None for a new or cleared store.
@@ -271,8 +192,8 @@ class RocksDatabase:
         Raises:
             StateCorruptionError: it cannot be read.
         """
-        with translated(self._path, "read a position"):
-            data = self._open().get(_position_key(store))
+        self._open()
+        data = self._default.get(position_key(store))
         try:
             return None if data is None else decode_position(data)
         except StateCorruptionError as error:
@@ -285,82 +206,109 @@ class RocksDatabase:
 
         Raises:
             StateError: the disk is full, or a stall does not end.
+            StateCorruptionError: damage was found, by this write or by a flush or compaction before it.
         """
         self._open()
-        batch: list[_Part] = []
+        parts: list[_Part] = []
         count = 0
         for store, changes in rows:
-            handle = self.family(store).handle
+            family = self.family(store)
             # Sorted rows take half the time: each finds its place in the memtable beside the last one.
             keys = sorted(changes)
             at = 0
             while at < len(keys):
                 part = keys[at : at + _SLICE_ROWS - count]
-                batch.append((handle, part, changes))
+                parts.append((family, part, changes))
                 at += len(part)
                 count += len(part)
                 if count >= _SLICE_ROWS:
-                    self._write(batch)
-                    batch, count = [], 0
+                    self._write(parts)
+                    parts, count = [], 0
+        positioned = [self.family(store) for store in positions]
         if positions:
-            stored = {
-                _position_key(store): encode_position(position) for store, position in positions.items()
-            }
-            batch.append((self._default, list(stored), stored))
-        if batch:
-            self._write(batch)
+            stored = {position_key(store): encode_position(position) for store, position in positions.items()}
+            parts.append((self._default, list(stored), stored))
+        if parts:
+            self._write(parts, positioned)
 
-    def _write(self, parts: Sequence[_Part]) -> None:
-        """Write one batch; if RocksDB would have to wait, wait without holding the GIL and try again."""
+    def _write(self, parts: Sequence[_Part], positioned: Iterable[RocksFamily] = ()) -> None:
+        def fill(batch: Any) -> None:
+            put = batch.put
+            for family, keys, changes in parts:
+                batch.set_default_column_family(family.handle)
+                for key in keys:
+                    value = changes[key]
+                    if value is None:
+                        batch.delete(key)
+                    else:
+                        put(key, value)
+
+        touched = {family.store: family for family, _, _ in parts if family is not self._default}
+        self._write_batch("write", {**touched, **{each.store: each for each in positioned}}.values(), fill)
+
+    def _write_batch(
+        self, attempt: str, touched: Collection[RocksFamily], fill: Callable[[Any], None]
+    ) -> None:
+        """Write one batch with its links; if RocksDB would have to wait, wait without holding the GIL and try again.
+
+        `touched` are the families whose rows or positions `fill` writes. It is called each time: a batch is used up
+        even by a failed write.
+        """
         waited = 0.0
-        with translated(self._path, "write"):
+        with translated(self._path, attempt):
             while True:
-                # A batch is used up even by a failed write, so it is made anew.
                 batch = self._rocksdict.WriteBatch(raw_mode=True)
-                put = batch.put
-                for handle, keys, changes in parts:
-                    batch.set_default_column_family(handle)
-                    for key in keys:
-                        value = changes[key]
-                        if value is None:
-                            batch.delete(key)
-                        else:
-                            put(key, value)
                 try:
-                    self._database.write(batch, self._write_options)
+                    fill(batch)
+                    for family in touched:
+                        self._link(batch, family, family.guard)
+                    self._open().write(batch, self._write_options)
+                    for family in touched:
+                        family.guard.link += 1
                     return
                 except Exception as error:
                     if not is_stall(error):
                         raise
                     if waited > _STALL_SECONDS_MAX:
                         raise StateError(
-                            f"cannot write at {self._path}: RocksDB has made no room for {waited:.0f} s; "
+                            f"cannot {attempt} at {self._path}: RocksDB has made no room for {waited:.0f} s; "
                             "is the disk slow?"
                         ) from error
+                finally:
+                    # A batch that a traceback keeps must not keep the database's lock.
+                    batch.set_default_column_family(None)
                 time.sleep(_STALL_WAIT_SECONDS)
                 waited += _STALL_WAIT_SECONDS
 
+    def _link(self, batch: Any, family: RocksFamily, mark: Mark) -> None:
+        batch.put(mark.linked(mark.link + 1), b"", family.handle)
+        batch.put(link_key(family.store), (mark.link + 1).to_bytes(8, "big"), self._default.handle)
+        if mark.link:
+            batch.delete(mark.linked(mark.link), family.handle)
+
     def delete_range(self, store: str, start: bytes, end: bytes) -> None:
-        """Delete rows with start <= key < end."""
-        handle = self.family(store).handle
-        batch = self._rocksdict.WriteBatch(raw_mode=True)
-        batch.delete_range(start, end, handle)
-        with translated(self._path, "delete expired rows"):
-            self._open().write(batch)
+        """Delete rows with start <= key < end, which is below all marks."""
+        family = self.family(store)
+        self._write_batch(
+            "delete expired rows", [family], lambda batch: batch.delete_range(start, end, family.handle)
+        )
 
     def clear(self, store: str) -> None:
         """Delete all rows of a store and its position.
 
-        In one batch: a position never outlives its rows.
+        In one batch: a position never outlives its rows. The mark stays.
         """
         family = self.family(store)
-        last = next(family.scan(None, None, reverse=True), None)
-        batch = self._rocksdict.WriteBatch(raw_mode=True)
-        batch.delete(_position_key(store), self._default)
-        if last is not None:
-            batch.delete_range(b"", last[0] + b"\x00", family.handle)
-        with translated(self._path, f"clear store {store!r}"):
-            self._open().write(batch)
+        mark = family.guard
+        last = next(family.scan(None, None, reverse=True), (b"",))[0]
+
+        def fill(batch: Any) -> None:
+            batch.delete(position_key(store), self._default.handle)
+            batch.delete_range(b"", mark.key, family.handle)
+            if last > mark.key:
+                batch.delete_range(mark.end, last + b"\x00", family.handle)
+
+        self._write_batch(f"clear store {store!r}", [family], fill)
 
     def approximate_count(self, store: str) -> int:
         """Roughly how many rows a store has, by RocksDB's own estimate."""
@@ -376,7 +324,6 @@ class RocksDatabase:
         for family in self._families.values():
             family.close()
         self._families.clear()
-        self._default = None
         database, self._database = self._database, None
         try:
             with translated(self._path, "close the stores"):
@@ -388,7 +335,3 @@ class RocksDatabase:
         if self._database is None:
             raise StoreUnavailableError(f"the stores at {self._path} are closed")
         return self._database
-
-
-def _position_key(store: str) -> bytes:
-    return _POSITION_PREFIX + store.encode()

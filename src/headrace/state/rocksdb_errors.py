@@ -11,12 +11,33 @@ from headrace.base.errors import (
     StoreUnavailableError,
 )
 
-__all__ = ["is_stall", "translated"]
+__all__ = ["is_held_by_this_process", "is_stall", "translated"]
+
+#: Words of the system, what they mean, and what to do.
+_CAUSES = (
+    (
+        ("too many open files",),
+        ("no more files can be opened", "raise the limit of open files (`ulimit -n`)"),
+    ),
+    (
+        ("no space", "disk quota", "file too large"),
+        ("the disk is full", "free space and start again"),
+    ),
+    (
+        ("permission denied", "operation not permitted", "read-only file system"),
+        ("no permission", "let this user write there, or name another directory"),
+    ),
+)
 
 
 def is_stall(error: Exception) -> bool:
     """Whether a write was refused because it would have had to wait (`no_slowdown`)."""
     return "Write stall" in str(error)
+
+
+def is_held_by_this_process(error: Exception) -> bool:
+    """Whether a directory could not be opened because something of this process has it open."""
+    return "lock hold by current process" in str(error)
 
 
 @contextmanager
@@ -42,21 +63,17 @@ def _meaning(path: str, attempt: str, error: Exception) -> HeadraceError:
     # A directory may be called anything, and must not decide what the error is.
     lowered = text.replace(path, "").lower()
     is_missing = "no such file" in lowered
-    if "/lock" in lowered and "permission" not in lowered and not is_missing:
+    # The cause before the file: a lock file may lack the permission, the room or the descriptor of any other.
+    for words, cause in _CAUSES:
+        if any(word in lowered for word in words):
+            return StateError(f"cannot {attempt} at {path}: {cause[0]} ({text}); {cause[1]}")
+    if is_missing or "corrupt" in lowered or "checksum mismatch" in lowered:
+        return StateCorruptionError(f"cannot {attempt} at {path}: its files are damaged ({text})", path=path)
+    if "/lock" in lowered and ("temporarily unavailable" in lowered or is_held_by_this_process(error)):
         return AlreadyRunningError(
             f"cannot {attempt} at {path}: another process or task has it open ({text}); "
             "stop it, or give this application another state directory"
         )
-    if "corrupt" in lowered or "checksum mismatch" in lowered or is_missing:
-        return StateCorruptionError(f"cannot {attempt} at {path}: its files are damaged ({text})", path=path)
     if type(error).__name__ == "DbClosedError":
         return StoreUnavailableError(f"cannot {attempt} at {path}: it is closed")
-    if "no space" in lowered or "disk quota" in lowered or "file too large" in lowered:
-        return StateError(
-            f"cannot {attempt} at {path}: the disk is full ({text}); free space and start again"
-        )
-    if "permission denied" in lowered or "read-only file system" in lowered:
-        return StateError(
-            f"cannot {attempt} at {path}: no permission ({text}); let this user write there, or name another directory"
-        )
     return StateError(f"cannot {attempt} at {path}: {text}")

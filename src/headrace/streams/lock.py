@@ -4,7 +4,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
 import socket
 import sys
 import weakref
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace.base.errors import AlreadyRunningError, StateError
+from headrace.state.task_directory import destroy, remove_destroyed
 
 __all__ = ["ApplicationLock", "application_lock", "delete_state"]
 
@@ -165,9 +165,10 @@ def delete_state(state_directory: Path, lock: ApplicationLock) -> None:
         return
     lock.acquire()
     try:
+        remove_destroyed(state_directory)
         for entry in sorted(state_directory.iterdir()):
             if entry.is_dir():
-                shutil.rmtree(entry)
+                destroy(entry)
             elif entry.name != _LOCK_FILE:
                 entry.unlink()
     finally:
