@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from headrace.base.errors import ConfigError
+from headrace.streams import foreign_properties
+from headrace.streams.catalogue import OPTIONS
 from headrace.streams.config import Config, Layer
 
 
@@ -89,7 +91,38 @@ def test_durations_may_be_text() -> None:
         ("default.key.serde", "Topic(name, key=…, value=…)"),
         ("default.value.serde", "Topic(name, key=…, value=…)"),
         ("rack.aware.assignment.strategy", "this version does not support"),
-        ("producer.linger.ms", "this version does not support"),
+        ("producer.reconnect.backoff.max", "this version does not support"),
+        ("producer.linger.ms", "leave it out: records go out as batches fill"),
+        ("consumer.auto.offset.reset", 'builder.stream(topic, offset_reset="latest")'),
+        ("producer.compression.type", "write compression.type instead"),
+        ("main.consumer.max.poll.interval.ms", "nobody has to poll in time"),
+        (
+            "ssl.ca.location",
+            "write ssl.truststore.location instead (PEM file of the authorities that sign the brokers)",
+        ),
+        ("ssl_cafile", "write ssl_truststore_location instead"),
+        (
+            "ssl.key.location",
+            "write ssl.keystore.location instead (PEM file of this client's private key and cert",
+        ),
+        ("sasl.mechanisms", "write sasl.mechanism instead"),
+        ("sasl_plain_username", "write sasl_username instead"),
+        ("metadata.broker.list", "write bootstrap.servers instead"),
+        ("broker_address", "write bootstrap_servers instead"),
+        ("consumer_group", "write application_id instead"),
+        ("group.id", "write application.id instead (Name of the application: its consumer group"),
+        ("auto.offset.reset", 'builder.stream(topic, offset_reset="latest")'),
+        ("auto_offset_reset", 'builder.stream(topic, offset_reset="latest")'),
+        ("isolation.level", "only committed records are read"),
+        ("max.poll.interval.ms", "nobody has to poll in time; transaction.timeout.ms limits a transaction"),
+        ("enable.auto.commit", "offsets are committed with the results, every commit.interval.ms"),
+        ("value_deserializer", "Topic(name, key=…, value=…)"),
+        ("cache.max.bytes.buffering", "write statestore.cache.max.bytes instead"),
+        ("default.production.exception.handler", "write production.exception.handler instead"),
+        ("bootstrapServers", "write bootstrap_servers instead"),
+        ("BOOTSTRAP_SERVERS_CONFIG", "write bootstrap_servers instead"),
+        ("bootstrap.server", "did you mean bootstrap.servers?"),
+        ("rack_aware_assignment_non_overlap_cost", "this version does not support"),
     ],
 )
 def test_a_name_that_cannot_be_set_says_what_to_write_instead(name: str, said: str) -> None:
@@ -97,6 +130,12 @@ def test_a_name_that_cannot_be_set_says_what_to_write_instead(name: str, said: s
         Config(properties={name: "x"})
     assert said in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_every_advice_leads_to_a_property_that_is_there_from_a_name_that_is_not() -> None:
+    assert set(foreign_properties._RENAMED.values()) <= set(OPTIONS)
+    foreign = {*foreign_properties._RENAMED, *foreign_properties._ELSEWHERE}
+    assert not foreign & set(OPTIONS)
 
 
 def test_a_misspelt_argument_is_an_error_at_run_time_too() -> None:
@@ -115,7 +154,7 @@ def test_an_impossible_value_names_the_property_and_its_origin(monkeypatch: pyte
 def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_COMMIT_INTERVAL", "5")
     with pytest.raises(
-        ConfigError, match=r"environment HEADRACE_COMMIT_INTERVAL: .*did you mean commit_interval_ms"
+        ConfigError, match=r"environment HEADRACE_COMMIT_INTERVAL: .*write commit_interval_ms instead"
     ):
         Config.load()
 
@@ -161,3 +200,17 @@ def test_explain_has_a_row_for_every_property_with_value_origin_and_meaning() ->
     row = next(line for line in lines if line.startswith("application.id "))
     assert row.split(maxsplit=3)[:3] == ["application.id", "shop", "code"]
     assert any(line.startswith("commit.interval.ms ") and " default " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("servers", "said"),
+    [
+        ("kafka://localhost:9092", "'kafka://localhost:9092' is no address: write 'localhost:9092'"),
+        (["a:9092", "PLAINTEXT://b:9092/"], "'PLAINTEXT://b:9092/' is no address: write 'b:9092'"),
+        ("localhost", "'localhost' is no address: write host:port, such as localhost:9092"),
+    ],
+)
+def test_address_in_another_form_says_what_to_write(servers: object, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(properties={"bootstrap.servers": servers})
+    assert said in str(caught.value)

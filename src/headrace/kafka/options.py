@@ -14,6 +14,8 @@ _OPTIONAL_FUNCTION: Kind[Callable[..., Any] | None] = function()
 
 def _address_list(addresses: Sequence[str]) -> str | None:
     for address in addresses:
+        if "://" in address:
+            return f"{address!r} is no address: write {address.partition('://')[2].strip('/')!r}"
         host, colon, port = address.rpartition(":")
         if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
             return f"{address!r} is no address: write host:port, such as localhost:9092"
