@@ -168,3 +168,22 @@ def test_serdes_equal_only_themselves() -> None:
     assert len(set(ALL)) == len(ALL)
     assert all(one == one for one in ALL)
     assert int32 != int64
+
+
+def test_int_with_more_digits_than_a_float_is_refused() -> None:
+    with pytest.raises(SerializationError, match="an int that has more digits than a float"):
+        float64.serialize("t", 2**53 + 1)
+    assert float64.serialize("t", 2**53) == float64.serialize("t", 2.0**53)
+
+
+def test_value_that_a_serde_accepts_unseen_is_one_that_it_writes() -> None:
+    for serde, value in [(int64, 2**63), (int32, -(2**31) - 1), (string, "\ud800")]:
+        assert not serde.accepts(value)  # type: ignore[attr-defined]  # a serde each
+    for serde, value in [
+        (int64, 2**63 - 1),
+        (string, "text"),
+        (float64, math.nan),
+        (boolean, False),
+        (raw, b""),
+    ]:
+        assert serde.accepts(value)  # type: ignore[attr-defined]  # a serde each

@@ -237,3 +237,19 @@ def test_frozen_struct_may_stay_an_object_and_another_not() -> None:
 def test_error_of_a_shorthand_names_the_class() -> None:
     with pytest.raises(SerializationError, match=r"json\(Order\) expects Order as JSON, found a str"):
         serde_of(Order).serialize("t", "x")  # type: ignore[arg-type]  # the mistake under test
+
+
+class Forgetful(Serde[str]):
+    def serialize(self, topic: str, value: str, headers: Headers = ()) -> bytes:
+        return value if value else None  # type: ignore[return-value]  # the mistakes under test
+
+
+def test_own_serde_that_returns_no_bytes_is_refused() -> None:
+    serialize = Forgetful().serializer("t")
+    with pytest.raises(
+        SerializationError,
+        match=r"serialize\(\) of Forgetful returned a str; it must return bytes, and raise where it",
+    ):
+        serialize("text")
+    with pytest.raises(SerializationError, match=r"serialize\(\) of Forgetful returned None"):
+        serialize("")

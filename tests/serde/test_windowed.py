@@ -107,3 +107,40 @@ def test_headers_reach_the_inner_serde() -> None:
     serde = session_windowed(Marked())
     assert serde.uses_headers
     assert serde.serialize("t", Windowed("a", Window(0, 0)), [("h", None)])[:6] == b"t/a/1/"
+
+
+@pytest.mark.parametrize(
+    ("window", "reason"),
+    [
+        (
+            Window(0, 500),
+            "the window from 0 to 500 would be read as another one, since this serde is for windows of 1000 ms",
+        ),
+        (Window(-1000, 0), "the window from -1000 to 0 would be read as another one"),
+        (
+            Window(2**63, 2**63 + 1000),
+            "cannot serialize for topic 't' with time_windowed\\(string, '1000ms'\\)",
+        ),
+        (None, "cannot serialize for topic 't'"),
+    ],
+)
+def test_window_that_would_be_read_as_another_is_refused(window: Window, reason: str) -> None:
+    serde = time_windowed(str, "1s")
+    with pytest.raises(SerializationError, match=reason):
+        serde.serialize("t", Windowed("a", window))
+    with pytest.raises(Exception):  # noqa: B017 - the quick form refuses the same, with an error of any class
+        serde.serializer("t")(Windowed("a", window))
+
+
+def test_window_whose_end_is_cut_comes_back() -> None:
+    serde = time_windowed(str, "1s")
+    key = Windowed("a", Window(2**63 - 500, 2**63 - 1))
+    assert serde.deserialize("t", serde.serialize("t", key)) == key
+
+
+@pytest.mark.parametrize("window", [Window(2, 1), Window(-1, 1)])
+def test_session_that_would_not_be_read_is_refused(window: Window) -> None:
+    with pytest.raises(
+        SerializationError, match=f"the session starts at {window.start} and ends at {window.end}"
+    ):
+        session_windowed(str).serialize("t", Windowed("a", window))

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from headrace.base.errors import StateError
+from headrace.base.errors import SerializationError, StateError
+from headrace.serde.primitives import int64, string
+from headrace.serde.serde import Serde
+from headrace.serde.structured import json
 from tests.state.stores import Stores, store_spec
 
 OpenStores = Callable[..., Stores]
@@ -266,3 +270,30 @@ def test_an_entry_put_again_by_its_own_listener_stays_and_is_weighed(
     assert stores.only.get(b"a") == (10 if value == 1 else 2, 1)
     stores.abort()
     assert stores.cache.used_bytes == 0
+
+
+class Size(msgspec.Struct, frozen=True):
+    width: int
+
+
+@pytest.mark.parametrize(
+    ("serde", "good", "bad"),
+    [
+        (int64, 5, 2**63),
+        (string, "ö", "\ud800"),
+        (json(Size), Size(1), Size(None)),  # type: ignore[arg-type]  # the mistake under test
+        (json(str), "a", "\ud800"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["key_value", "window"])
+def test_value_that_cannot_be_written_is_refused_at_once_and_the_row_stays(
+    open_stores: OpenStores, kind: str, serde: Serde[Any], good: Any, bad: Any
+) -> None:
+    stores = cached(open_stores, kind=kind, value=serde, retention_ms=100, size_ms=10)
+    at = (0,) if kind == "window" else ()
+    stores.only.put(b"a", *at, good, 1, ())
+    with pytest.raises(SerializationError, match="cannot serialize a value for store 'store'"):
+        stores.only.put(b"a", *at, bad, 2, ())
+    assert stores.only.get(b"a", *at) == (good, 1)
+    stores.state.flush()
+    assert [value for _, value, _ in stores.logged()] == [serde.serialize("t", good)]

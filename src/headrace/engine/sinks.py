@@ -11,6 +11,7 @@ from headrace.base.records import Headers
 from headrace.base.topic_names import topic_name_problem
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
+from headrace.serde.serde import ensure_bytes
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.nodes import SinkNode
 from headrace.topology.wiring import Failed, Forward, ForwardStretch
@@ -218,8 +219,12 @@ def _encoder(node: SinkNode, topic: str) -> _Encode:
 
         def encode_with_headers(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
             return (
-                None if key is None else node.key.serialize(topic, key, headers),
-                None if value is None else node.value.serialize(topic, value, headers),
+                None
+                if key is None
+                else ensure_bytes(node.key, topic, node.key.serialize(topic, key, headers)),
+                None
+                if value is None
+                else ensure_bytes(node.value, topic, node.value.serialize(topic, value, headers)),
             )
 
         return encode_with_headers

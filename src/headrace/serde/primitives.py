@@ -44,7 +44,10 @@ def _real(format: str) -> tuple[Callable[[float], bytes], Callable[[bytes], floa
         if value.__class__ is float:
             return pack(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return pack(float(value))
+            number = float(value)
+            if number != value and isinstance(value, int):
+                raise ValueError("an int that has more digits than a float")
+            return pack(number)
         raise TypeError("not a float")
 
     def decode(data: bytes) -> float:
@@ -93,25 +96,53 @@ _encode_int64, _decode_int64 = _whole(">q")
 _encode_float32, _decode_float32 = _real(">f")
 _encode_float64, _decode_float64 = _real(">d")
 
+#: Yes to all, since the class says it: what it returns is true.
+_ANY_OF_THE_CLASS: Final = type
+
 #: UTF-8 text. Java replaces what is not UTF-8 by U+FFFD when it reads; here it is an error for the handler.
 string: Final[Serde[str]] = CodecSerde(
-    "string", str.encode, bytes.decode, expects="text in UTF-8", type=str, immutable=True
+    "string",
+    str.encode,
+    bytes.decode,
+    expects="text in UTF-8",
+    type=str,
+    immutable=True,
+    # Half a surrogate pair cannot be written; in ASCII there is none.
+    accepts=str.isascii,
 )
 
 #: The bytes themselves.
 # bytes(5) would be five zeros; the method refuses everything but bytes, and gives the same object back.
 raw: Final[Serde[bytes]] = CodecSerde(
-    "raw", bytes.__bytes__, bytes.__bytes__, expects="bytes", type=bytes, immutable=True
+    "raw",
+    bytes.__bytes__,
+    bytes.__bytes__,
+    expects="bytes",
+    type=bytes,
+    immutable=True,
+    accepts=_ANY_OF_THE_CLASS,
 )
 
 #: Whole numbers of 4 bytes, big-endian.
 int32: Final[Serde[int]] = CodecSerde(
-    "int32", _encode_int32, _decode_int32, expects="an int of 4 bytes", type=int, immutable=True
+    "int32",
+    _encode_int32,
+    _decode_int32,
+    expects="an int of 4 bytes",
+    type=int,
+    immutable=True,
+    accepts=range(-(2**31), 2**31).__contains__,
 )
 
 #: Whole numbers of 8 bytes, big-endian.
 int64: Final[Serde[int]] = CodecSerde(
-    "int64", _encode_int64, _decode_int64, expects="an int of 8 bytes", type=int, immutable=True
+    "int64",
+    _encode_int64,
+    _decode_int64,
+    expects="an int of 8 bytes",
+    type=int,
+    immutable=True,
+    accepts=range(-(2**63), 2**63).__contains__,
 )
 
 #: Numbers of 4 bytes (IEEE 754, big-endian). Not immutable: what is read has fewer digits than what was written.
@@ -134,14 +165,27 @@ float64: Final[Serde[float]] = CodecSerde(
     type=float,
     immutable=True,
     key_encoder=lambda: _real_key(_encode_float64),
+    accepts=_ANY_OF_THE_CLASS,
 )
 
 #: One byte, 1 or 0.
 boolean: Final[Serde[bool]] = CodecSerde(
-    "boolean", _encode_boolean, _decode_boolean, expects="a bool of one byte", type=bool, immutable=True
+    "boolean",
+    _encode_boolean,
+    _decode_boolean,
+    expects="a bool of one byte",
+    type=bool,
+    immutable=True,
+    accepts=_ANY_OF_THE_CLASS,
 )
 
 #: The 36 characters of a UUID, as Kafka's UUIDSerializer writes them.
 uuid: Final[Serde[UUID]] = CodecSerde(
-    "uuid", _encode_uuid, _decode_uuid, expects="a UUID as text", type=UUID, immutable=True
+    "uuid",
+    _encode_uuid,
+    _decode_uuid,
+    expects="a UUID as text",
+    type=UUID,
+    immutable=True,
+    accepts=_ANY_OF_THE_CLASS,
 )

@@ -45,9 +45,9 @@ class WindowedSerde(Serde[Windowed[K]], Generic[K]):
             )
         try:
             window = self.window_bytes(value.window)
-        except (struct.error, TypeError) as error:
+        except (struct.error, TypeError, ValueError) as error:
             raise SerializationError(
-                f"cannot serialize for topic {topic!r}: {value.window}: {error}"
+                f"cannot serialize for topic {topic!r} with {self!r}: {error}"
             ) from error
         return self.inner.serialize(topic, value.key, headers) + window
 
@@ -101,8 +101,14 @@ class TimeWindowedSerde(WindowedSerde[K]):
         return TimeWindowedSerde(self.inner.for_keys(), self.size_ms)
 
     def window_bytes(self, window: Window) -> bytes:
-        """Return the start."""
-        return _START.pack(window.start)
+        """Return the start, of a window that can be told by it."""
+        start, end = window
+        if start < 0 or (end - start != self.size_ms and end != min(start + self.size_ms, _END_MAX)):
+            raise ValueError(
+                f"the window from {start} to {end} would be read as another one, since this serde is for windows of "
+                f"{self.size_ms} ms from 0 on: give hr.time_windowed() the windows' own size"
+            )
+        return _START.pack(start)
 
     def window_of(self, data: bytes) -> tuple[int, Window]:
         """Read the start, and add the size; an end beyond 64 bits is cut, as in Java."""
@@ -132,7 +138,10 @@ class SessionWindowedSerde(WindowedSerde[K]):
 
     def window_bytes(self, window: Window) -> bytes:
         """Return end and start."""
-        return _END_AND_START.pack(window.end, window.start)
+        start, end = window
+        if not 0 <= start <= end:
+            raise ValueError(f"the session starts at {start} and ends at {end}")
+        return _END_AND_START.pack(end, start)
 
     def window_of(self, data: bytes) -> tuple[int, Window]:
         """Read end and start."""

@@ -86,6 +86,7 @@ class RecordCache(Generic[C]):
     """
 
     __slots__ = (
+        "_accepts",
         "_budget",
         "_codec",
         "_context",
@@ -104,6 +105,7 @@ class RecordCache(Generic[C]):
         self._context = context
         self._budget = budget
         self._kept_type = codec.kept_type
+        self._accepts = codec.accepts
         # Numbers all weigh about the same: their updates need no weighing.
         self._weighs = codec.kept_type not in {int, float, bool}
         self._moves = 0
@@ -120,7 +122,8 @@ class RecordCache(Generic[C]):
         kept = self._kept_type
         if kept is None:
             return self._encoded(value), timestamp
-        if type(value) is not kept:
+        if type(value) is not kept or not self._accepts(value):
+            # What cannot be written is refused now, not when it is let go of: the row stays what it was.
             value = self._codec.settled(value)
         return value, timestamp
 

@@ -64,7 +64,7 @@ class CachedKeyValue(RecordCache[bytes]):
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete, in the cache."""
         row_timestamp = timestamp if self._timestamped else -1
-        if type(value) is self._kept_type:
+        if type(value) is self._kept_type and self._accepts(value):
             row: tuple[Any, int] | None = (value, row_timestamp)  # saves a call, 0.05 µs
         else:
             row = None if value is None else self._row(value, row_timestamp)

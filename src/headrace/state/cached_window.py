@@ -98,7 +98,7 @@ class CachedWindow(RecordCache[_Key]):
         if start > self.observed_stream_time:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
             self.observed_stream_time = start
         row_timestamp = timestamp if self._timestamped else -1
-        if type(value) is self._kept_type:
+        if type(value) is self._kept_type and self._accepts(value):
             row: tuple[Any, int] | None = (value, row_timestamp)  # saves a call, 0.05 µs
         else:
             row = None if value is None else self._row(value, row_timestamp)

@@ -28,10 +28,11 @@ class ValueCodec:
     Attributes:
         kept_type: values of exactly this class may stay objects in memory, since nobody can change them and their bytes
             come back as the same value. None if the store keeps bytes only.
+        accepts: whether a value of that class can be written for sure; see `Serde.accepts`.
         encode: the serde's quick function. What it raises is raw: call `to_bytes` then, which raises with words.
     """
 
-    __slots__ = ("_decode", "_serde", "_store", "_topic", "encode", "kept_type")
+    __slots__ = ("_decode", "_serde", "_store", "_topic", "accepts", "encode", "kept_type")
 
     def __init__(self, serde: Serde[Any], topic: str, store: str) -> None:
         self._serde = serde
@@ -39,6 +40,7 @@ class ValueCodec:
         self._store = store
         self.encode = serde.serializer(topic)
         self._decode = serde.deserializer(topic)
+        self.accepts = serde.accepts
         self.kept_type = serde.type if serde.immutable else None
 
     def to_bytes(self, value: Any) -> bytes:
@@ -64,8 +66,13 @@ class ValueCodec:
             raise self._refused(error, f"cannot deserialize a value of store {self._store!r}") from error
 
     def settled(self, value: Any) -> Any:
-        """Return a value of the kept class that equals what a restart would read (an int kept as a float, say)."""
-        return self.to_value(self.to_bytes(value))
+        """Return a value of the kept class that equals what a restart would read (an int kept as a float, say).
+
+        Raises:
+            SerializationError: the serde refuses it.
+        """
+        data = self.to_bytes(value)
+        return value if type(value) is self.kept_type else self.to_value(data)
 
     def _refused(self, error: Exception, attempt: str) -> SerializationError:
         detail = str(error) or type(error).__name__
