@@ -4,7 +4,12 @@ Values are what Java's are there: text, 64 bit integers, doubles, bytes, or None
 writes `null`, and where it calls a method of null it fails; so do these.
 """
 
+import math
+import re
+from decimal import Decimal
 from typing import Any
+
+import headrace as hr
 
 __all__ = [
     "aggregate",
@@ -20,6 +25,8 @@ __all__ = [
 ]
 
 _LONG = 1 << 64
+_LONG_MAX = (1 << 63) - 1
+_DIGITS = re.compile(r"[+-]?\d+")
 
 
 def name(function: str) -> str:
@@ -34,7 +41,39 @@ def argument(function: str) -> str:
 
 def text(value: object) -> str:
     """Return a value as Java's `String.valueOf` writes it."""
-    return "null" if value is None else str(value)
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case float():
+            return _double_text(value)
+        case hr.Windowed():
+            return f"[{text(value.key)}@{value.window.start}/{value.window.end}]"
+    return str(value)
+
+
+def _double_text(value: float) -> str:
+    """Write a double as Java does: with an exponent below 10^-3 and from 10^7 on, and with a digit after the point.
+
+    Before Java 19 a few numbers, most of them beyond 10^17, have a digit more there.
+    """
+    if math.isnan(value):
+        return "NaN"
+    sign = "-" if math.copysign(1.0, value) < 0 else ""
+    if math.isinf(value) or value == 0:
+        return sign + ("Infinity" if value else "0.0")
+    # The fewest digits that mean this number are Python's own.
+    _, digits, exponent = Decimal(repr(abs(value))).as_tuple()
+    assert isinstance(exponent, int)
+    written = "".join(map(str, digits)).rstrip("0")
+    # Where the point stands, counted from the first digit.
+    point = len(digits) + exponent
+    if not -3 < point <= 7:
+        return f"{sign}{written[0]}.{written[1:] or '0'}E{point - 1}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{written}"
+    return f"{sign}{written[:point].ljust(point, '0')}.{written[point:] or '0'}"
 
 
 def _present(value: Any) -> Any:
@@ -48,9 +87,27 @@ def _long(value: int) -> int:
     return (value + (_LONG >> 1)) % _LONG - (_LONG >> 1)
 
 
+def _number(value: object) -> int:
+    """Return a number as `longValue()` does, which cuts a double off; what is none fails, as the cast does."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    if isinstance(value, int):
+        return value
+    if math.isnan(value):
+        return 0
+    return int(max(-_LONG_MAX - 1, min(_LONG_MAX, value)))
+
+
+def _parsed(digits: str) -> int:
+    """Read digits as `Long.parseLong` does: with nothing around or between them, and no more than 64 bits."""
+    if not _DIGITS.fullmatch(digits) or not -_LONG_MAX - 1 <= int(digits) <= _LONG_MAX:
+        raise ValueError(f"{digits!r} is no long")
+    return int(digits)
+
+
 def _utf16(value: object) -> bytes:
     """Java counts and compares texts in UTF-16 units."""
-    return str(value).encode("utf-16-be")
+    return text(value).encode("utf-16-be", "surrogatepass")
 
 
 def test(function: str, key: Any, value: Any) -> bool:
@@ -64,15 +121,15 @@ def test(function: str, key: Any, value: Any) -> bool:
         case "value_null":
             return value is None
         case "value_contains":
-            return value is not None and wanted in str(value)
+            return value is not None and wanted in text(value)
         case "value_len_gt":
             return value is not None and len(_utf16(value)) // 2 > int(wanted)
         case "value_gt":
-            return value is not None and int(value) > int(wanted)
+            return value is not None and _number(value) > int(wanted)
         case "value_even":
-            return value is not None and int(value) % 2 == 0
+            return value is not None and _number(value) % 2 == 0
         case "key_eq":
-            return key is not None and str(key) == wanted
+            return key is not None and text(key) == wanted
         case "key_lt":
             return key is not None and _utf16(key) < _utf16(wanted)
     raise ValueError(f"predicate {function}")
@@ -100,32 +157,32 @@ def _mapped_value(function: str, value: Any) -> Any:
     given = argument(function)
     match name(function):
         case "null_if":
-            return None if str(value) == given else value
+            return None if text(value) == given else value
         case "upper":
-            return str(value).upper()
+            return text(value).upper()
         case "reverse":
-            return str(value)[::-1]
+            return text(value)[::-1]
         case "append":
-            return str(value) + given
+            return text(value) + given
         case "length":
             return len(_utf16(value)) // 2
         case "to_string":
-            return str(value)
+            return text(value)
         case "to_long":
-            return int(value)
+            return _parsed(text(value))
         case "add":
-            return _long(int(value) + int(given))
+            return _long(_number(value) + int(given))
         case "mul":
-            return _long(int(value) * int(given))
+            return _long(_number(value) * int(given))
         case "prefix":
-            return str(value)[: int(given)]
+            return _utf16(value)[: 2 * int(given)].decode("utf-16-be", "surrogatepass")
         case "after":
-            start = str(value).find(given)
-            return None if start < 0 else str(value)[start + len(given) :]
+            start = text(value).find(given)
+            return None if start < 0 else text(value)[start + len(given) :]
         case "mod":
-            return f"m{int(value) % int(given)}"
+            return f"m{_number(value) % int(given)}"
         case "fail_on":
-            if str(value) == given:
+            if text(value) == given:
                 raise RuntimeError(f"failed on {given}")
             return value
     raise ValueError(f"mapper {function}")
@@ -147,7 +204,7 @@ def flat(function: str, value: Any) -> list[Any]:
     """Return what a flat mapper makes of a value."""
     match name(function):
         case "words":
-            return [] if value is None else [word for word in str(value).split(" ") if word]
+            return [] if value is None else [word for word in text(value).split(" ") if word]
         case "repeat":
             return [value] * int(argument(function))
         case "nothing":
@@ -159,23 +216,23 @@ def aggregate(function: str, value: Any, aggregated: Any) -> Any:
     """Add a value to an aggregate."""
     match name(function):
         case "sum":
-            return _long(int(aggregated) + int(value))
+            return _long(_number(aggregated) + _number(value))
         case "minus":
-            return _long(int(aggregated) - int(value))
+            return _long(_number(aggregated) - _number(value))
         case "max":
-            return max(int(aggregated), int(value))
+            return max(_number(aggregated), _number(value))
         case "concat":
-            return str(_present(aggregated)) + text(value)
+            return text(_present(aggregated)) + text(value)
         case "concat_comma":
-            return f"{_present(aggregated)},{text(value)}"
+            return f"{text(_present(aggregated))},{text(value)}"
         case "remove_last":
-            whole, part = str(_present(aggregated)), str(_present(value))
+            whole, part = text(_present(aggregated)), text(_present(value))
             start = whole.rfind(part)
             return whole if start < 0 else whole[:start] + whole[start + len(part) :]
         case "null_on":
-            if str(_present(value)) == argument(function):
+            if text(_present(value)) == argument(function):
                 return None
-            return value if aggregated is None else str(aggregated) + text(value)
+            return value if aggregated is None else text(aggregated) + text(value)
     raise ValueError(f"aggregator {function}")
 
 

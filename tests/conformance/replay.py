@@ -4,6 +4,7 @@ from typing import Any
 
 import headrace as hr
 from headrace import testing
+from headrace.base.ids import TopicPartition
 from tests.conformance.interpreter import Built, build
 from tests.conformance.serdes import as_json, from_json, topic
 
@@ -13,7 +14,7 @@ _APPLICATION_ID = "conformance"
 
 
 def observe(case: dict[str, Any]) -> dict[str, Any]:
-    """Return what the library did with a case.
+    """Return what the library did with a case, and with `is_ordered` whether it has an order within a step.
 
     An error is written down where the case says that it may fail, and raised otherwise.
 
@@ -68,7 +69,7 @@ class _Replay:
         self._driver = driver
         self._observed = observed
         self._outputs = {name: driver.output(topic(name, types)) for name, types in case["outputs"].items()}
-        self._seen: dict[str, int] = {}
+        self._seen: dict[TopicPartition, int] = {}
 
     def run(self, *, may_fail: bool) -> None:
         for number, step in enumerate(self._case["steps"]):
@@ -102,18 +103,22 @@ class _Replay:
                 if record.headers:
                     row["headers"] = [[header, as_json(content)] for header, content in record.headers]
                 self._observed["outputs"][name].append(row)
-        log = self._driver.log
-        for name in sorted(log.topics()):
-            if name.startswith(f"{_APPLICATION_ID}-"):
-                self._read_internal(number, name)
+        internal = {
+            name: topic
+            for name, topic in self._driver.log.topics().items()
+            if name.startswith(f"{_APPLICATION_ID}-")
+        }
+        self._observed["is_ordered"] = all(topic.partitions == 1 for topic in internal.values())
+        for name in sorted(internal):
+            self._read_internal(number, name)
 
     def _read_internal(self, number: int, name: str) -> None:
-        """Read new records of a changelog or repartition topic as bytes; it has one partition."""
-        first = self._seen.get(name, 0)
-        for _, offset, key, value, timestamp, headers in self._driver.log.records(name):
-            if offset < first:
+        """Read new records of a changelog or repartition topic as bytes, partition by partition."""
+        for partition, offset, key, value, timestamp, headers in self._driver.log.records(name):
+            topic_partition = TopicPartition(name, partition)
+            if offset < self._seen.get(topic_partition, 0):
                 continue
-            self._seen[name] = offset + 1
+            self._seen[topic_partition] = offset + 1
             row: dict[str, Any] = {"step": number, "key": _hex(key), "value": _hex(value), "ts": timestamp}
             if headers:
                 row["headers"] = [[header, _hex(content)] for header, content in headers]

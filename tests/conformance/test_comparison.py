@@ -50,6 +50,14 @@ def test_records_in_another_order_are_differences() -> None:
     assert len(differences(expected, {"outputs": {"out": [_record("b"), _record("a")]}})) == 2
 
 
+def test_records_of_one_step_have_no_order_where_a_topic_had_several_partitions() -> None:
+    expected = {"outputs": {"out": [_record("a"), _record("b")]}}
+    other = {"outputs": {"out": [_record("b"), _record("a")]}, "is_ordered": False}
+    assert differences(expected, other) == []
+    later = {"outputs": {"out": [{**_record("b"), "step": 1}, _record("a")]}, "is_ordered": False}
+    assert differences(expected, later) != []
+
+
 def test_a_missing_internal_topic_is_a_difference() -> None:
     lines = differences({"internal": {"x-changelog": [_record("00")]}}, {"internal": {}})
     assert lines == ["internal topic x-changelog: expected 1 records, found 0"]
