@@ -191,3 +191,23 @@ def test_one_partition_has_room_for_all(tmp_path: Path, caplog: pytest.LogCaptur
 def test_nobody_looks_if_told_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert run(tmp_path, by_crc32, records=0)[0] == 0
     assert told(caplog) == []
+
+
+def test_nobody_asks_for_a_repartition_topic_by_its_short_name(tmp_path: Path) -> None:
+    builder = hr.StreamsBuilder()
+    clicks = builder.stream(CLICKS).group_by(lambda key, value: value, key=str)
+    clicks.count(store=stores.key_value("counts", key=str, value=int))
+    log = MemoryLog()
+    log.create_topics([TopicSpec("clicks", 2)])
+    worker = Worker(
+        builder.build(),
+        log,
+        EngineOptions.of({}),
+        application_id="app",
+        state_dir=tmp_path,
+        clock=ManualClock(),
+    )
+    worker.open()
+    worker.close()
+    # The log makes a topic that is asked for where it is not there.
+    assert sorted(log.topics()) == ["app-counts-changelog", "app-counts-repartition", "clicks"]

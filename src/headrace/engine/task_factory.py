@@ -113,8 +113,12 @@ class TaskFactory:
         return sum(each.misplaced for each in self._placements.values())
 
     def _placement(self, source: SourceNode, topic: str) -> KeyPlacement | None:
-        records_max, partitions = self._options.partitioning_check_records, self.partition_count(topic)
-        if not records_max or partitions == 1 or topic not in self._topology.keyed_topics:
+        records_max = self._options.partitioning_check_records
+        # No repartition topic is among these, whose full name is another.
+        if not records_max or topic not in self._topology.keyed_topics:
+            return None
+        partitions = self.partition_count(topic)
+        if partitions == 1:
             return None
         node = f"{source.name} ({source.where})"
         return self._placements.setdefault(
