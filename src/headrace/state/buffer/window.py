@@ -7,6 +7,7 @@ from typing import Any
 from headrace.base.columns import Columns
 from headrace.base.errors import StateError
 from headrace.base.records import NO_HEADERS, Headers
+from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.buffer.window_key import (
     CHANGELOG_SUFFIX_BYTES,
@@ -114,7 +115,7 @@ class WindowBuffer:
 
     def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """Value and timestamp of one window; None if it has expired. Not for stores that retain duplicates."""
-        if start <= self.observed_stream_time - self._retention_ms:
+        if not self._can_be_there(start):
             return None
         times = self._rows.get(key)
         row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
@@ -129,13 +130,20 @@ class WindowBuffer:
 
     def entry_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """What `get` finds, in the form that a cache keeps."""
-        if not self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time:
-            return None  # expired, or later than any window: the first record of each key in a new one asks
+        if not self._can_be_there(start):
+            return None
         times = self._rows.get(key)
         row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
         if row is UNTOUCHED:
             row = self._family.get(self._row_key(key, start, 0))
         return None if row is None else self._rows_codec.for_cache(row)
+
+    def _can_be_there(self, start: int) -> bool:
+        """Whether a window has not expired, and is not later than any: the first record of each key in a new one asks.
+
+        Nor has any window a start that does not fit into the 8 bytes of a row's key, which a query may ask for.
+        """
+        return self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time
 
     def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete a window, and log it; an expired one is logged too, as in Kafka Streams, but not kept.
@@ -265,8 +273,10 @@ class WindowBuffer:
 
     def _scan_all(self, first: int, last: int, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         interval = self._interval_ms
-        low, high = first - first % interval, last - last % interval + interval
-        scan = self._family.scan(segment_prefix(low), segment_prefix(high), reverse=reverse)
+        low, high = segment_prefix(first - first % interval), last - last % interval + interval
+        scan = self._family.scan(
+            low, segment_prefix(high) if high <= TIMESTAMP_MAX else None, reverse=reverse
+        )
         return (pair for pair in scan if first <= window_start(pair[0]) <= last)
 
     def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, int, Any, int]]:
@@ -278,7 +288,7 @@ class WindowBuffer:
 
     def committed_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """Value and timestamp as the last commit left them; None if the window has expired. From any thread."""
-        if start <= self.observed_stream_time - self._retention_ms:
+        if not self._can_be_there(start):
             return None
         raw = self._family.get(self._row_key(key, start, 0))
         return None if raw is None else self._rows_codec.opened(raw)
