@@ -26,6 +26,7 @@ from headrace.streams.guarantee import engine_values, transaction_timeout_ms, tr
 from headrace.streams.home_process import HomeProcess
 from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.logs import address_of, open_log_under
+from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
@@ -107,6 +108,7 @@ class Streams:
                 raise StateError(
                     f"cannot start {self._application_id!r}: it is {self.state}; make a new Streams"
                 )
+            raise_limit_of_open_files()
             thread = self._made_thread()
             self._thread, self._starter = thread, threading.current_thread()
             self._home.settle()
