@@ -68,7 +68,7 @@ class Positions:
 def cut_chunk(chunk: Chunk, position: int) -> Chunk | None:
     """Return what a chunk has from `position` on: the chunk itself, a part, or None."""
     offsets = chunk.offsets
-    if offsets[0] >= position:
+    if offsets and offsets[0] >= position:
         return chunk
     first = bisect_left(offsets, position)
     if first == len(offsets):

@@ -42,12 +42,6 @@ def test_file_is_made_with_its_directories(tmp_path: Path) -> None:
     assert (tmp_path / "x" / "y" / "log.db").is_file()
 
 
-def test_empty_file_becomes_a_log(path: Path) -> None:
-    path.touch()
-    EmbeddedLog.open(path).close()
-    EmbeddedLog.open(path).close()
-
-
 def test_name_with_special_characters_is_taken_literally(tmp_path: Path) -> None:
     EmbeddedLog.open(tmp_path / "a b?mode=memory#100%.db").close()
     assert (tmp_path / "a b?mode=memory#100%.db").is_file()
@@ -98,8 +92,8 @@ def test_database_of_another_program_is_refused_and_left_alone(path: Path) -> No
 
 
 def test_newer_format_is_refused(log: EmbeddedLog, path: Path) -> None:
-    change(path, "PRAGMA user_version=2")
-    with pytest.raises(LogError, match="has format 2 and this headrace knows 1; upgrade headrace"):
+    change(path, "PRAGMA user_version=3")
+    with pytest.raises(LogError, match="has format 3 and this headrace knows 2; upgrade headrace"):
         EmbeddedLog.open(path)
 
 
@@ -119,14 +113,6 @@ def test_damaged_chunk_is_reported_with_its_place(log: EmbeddedLog, path: Path, 
     write(log, "a", numbered(1))
     change(path, f"UPDATE chunks SET body = {body}")
     with pytest.raises(LogError, match=r"cannot read a-0 at offset 0 .*the chunk is damaged"):
-        read(log, "a")
-
-
-def test_chunk_whose_offsets_do_not_ascend_is_reported(log: EmbeddedLog, path: Path) -> None:
-    write(log, "a", numbered(2))
-    zeros = "00" * 16
-    change(path, f"UPDATE chunks SET body = x'95c410{zeros}c410{zeros}92c0c092c0c0c0'")
-    with pytest.raises(LogError, match="offsets are not ascending"):
         read(log, "a")
 
 
@@ -164,13 +150,6 @@ def test_maintenance_gives_way_to_a_lock_and_works_later(log: EmbeddedLog, path:
     log.maintain(1_000)
     assert other.execute("SELECT count(*) FROM chunks").fetchone() == (0,)
     other.close()
-
-
-def test_file_removed_while_open_is_not_made_anew(log: EmbeddedLog, path: Path) -> None:
-    path.unlink()
-    with pytest.raises(LogError, match="cannot be opened"):
-        log.reader()
-    assert not path.exists()
 
 
 def test_closed_log_says_so_and_closes_twice(log: EmbeddedLog) -> None:

@@ -9,12 +9,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from headrace.base.columns import Chunk
-from headrace.base.errors import LogError
-from headrace.base.ids import TopicPartition
+from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 
-__all__ = ["CHUNK_BYTES", "CHUNK_RECORDS", "Body", "EncodedChunk", "decode", "encode", "to_chunk"]
+__all__ = [
+    "CHUNK_BYTES",
+    "CHUNK_RECORDS",
+    "RECORD_OVERHEAD_BYTES",
+    "Body",
+    "EncodedChunk",
+    "decode",
+    "encode",
+]
 
 # A chunk is what a reader decodes at once and compaction rewrites at once. Larger ones gain nothing: at 5,000
 # records the cost of a row is 5 ns a record.
@@ -23,7 +29,7 @@ CHUNK_BYTES = 1 << 20
 
 # What a record weighs in memory beside its payload: two bytes objects of 33 bytes, an int of 32, four list slots;
 # less the bytes that the body spends on the timestamp and lengths.
-_RECORD_OVERHEAD_BYTES = 120
+RECORD_OVERHEAD_BYTES = 120
 
 
 class Body(msgspec.Struct, array_like=True):
@@ -60,57 +66,45 @@ def encode(
     headers: Sequence[Headers] | None,
     offsets: Sequence[int] | None = None,
 ) -> EncodedChunk:
-    """Encode columns of equal lengths, at least one record. `offsets` None means consecutive."""
-    if offsets is not None and offsets[-1] - offsets[0] == len(offsets) - 1:
-        offsets = None
+    """Encode columns of equal lengths. `offsets` None means consecutive from the row's base offset.
+
+    Raises:
+        SerializationError: a timestamp is no whole number of 64 bits.
+    """
     packed = None if offsets is None else _pack(offsets)
-    body = msgspec.msgpack.encode((packed, _pack(timestamps), keys, values, headers))
-    return EncodedChunk(len(keys), max(timestamps), body)
+    try:
+        packed_timestamps = _pack(timestamps)
+    except (OverflowError, TypeError) as error:
+        raise SerializationError(
+            f"cannot append a record: a timestamp is no whole number of 64 bits ({error}); give epoch milliseconds"
+        ) from error
+    body = msgspec.msgpack.encode((packed, packed_timestamps, keys, values, headers))
+    return EncodedChunk(len(keys), max(timestamps, default=-1), body)
 
 
 def decode(
-    topic_partition: TopicPartition, base_offset: int, count: int, body: bytes
+    base_offset: int, next_offset: int, count: int, body: bytes
 ) -> tuple[Sequence[int], list[int], Body]:
-    """Decode a body into offsets, timestamps and the other columns.
+    """Decode the body of a row into offsets, timestamps and the other columns.
 
     Raises:
-        LogError: the bytes are not what a writer stored.
+        ValueError: the bytes are not what a writer stored for such a row.
     """
-    try:
-        columns = _DECODER.decode(body)
-        offsets: Sequence[int] = range(base_offset, base_offset + count)
-        if columns.offsets is not None:
-            offsets = _unpack(columns.offsets)
-            if offsets[:1] != [base_offset] or any(map(ge, offsets, islice(offsets, 1, None))):
-                raise ValueError("offsets are not ascending from the base offset")
-        timestamps = _unpack(columns.timestamps)
-        lengths = {len(offsets), len(timestamps), len(columns.keys), len(columns.values)}
-        if columns.headers is not None:
-            lengths.add(len(columns.headers))
-        if lengths != {count}:
-            raise ValueError(f"columns have {sorted(lengths)} records, the row says {count}")
-    except ValueError as error:
-        raise LogError(
-            f"cannot read {topic_partition} at offset {base_offset} of the embedded log: the chunk is damaged "
-            f"({error}); "
-            f"restore the file from a backup, or delete the topic's records up to there"
-        ) from error
+    columns = _DECODER.decode(body)
+    offsets: Sequence[int] = range(base_offset, base_offset + count)
+    if columns.offsets is not None:
+        offsets = _unpack(columns.offsets)
+        if any(map(ge, offsets, islice(offsets, 1, None))):
+            raise ValueError("offsets are not ascending")
+    if offsets and not (base_offset <= offsets[0] and offsets[-1] < next_offset):
+        raise ValueError("offsets are outside of the chunk")
+    timestamps = _unpack(columns.timestamps)
+    lengths = {len(offsets), len(timestamps), len(columns.keys), len(columns.values)}
+    if columns.headers is not None:
+        lengths.add(len(columns.headers))
+    if lengths != {count}:
+        raise ValueError(f"columns have {sorted(lengths)} records, the row says {count}")
     return offsets, timestamps, columns
-
-
-def to_chunk(topic_partition: TopicPartition, base_offset: int, count: int, body: bytes) -> Chunk:
-    """Decode a body into what readers hand over."""
-    offsets, timestamps, columns = decode(topic_partition, base_offset, count, body)
-    return Chunk(
-        topic_partition.topic,
-        topic_partition.partition,
-        offsets,
-        timestamps,
-        columns.keys,
-        columns.values,
-        columns.headers,
-        len(body) + _RECORD_OVERHEAD_BYTES * count,
-    )
 
 
 # Stateless and thread-safe; made once, because making one costs as much as decoding a small chunk.

@@ -18,7 +18,7 @@ from itertools import compress
 from operator import le
 from typing import NamedTuple
 
-from headrace.log.embedded.chunks import decode
+from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.rewrite import (
     GROUP_ROWS_MAX,
     Loaded,
@@ -30,9 +30,9 @@ from headrace.log.embedded.rewrite import (
     replace,
     when_free,
 )
-from headrace.log.embedded.rows import LOOSE_BYTES, ChunkRow, body_of, rows_behind
+from headrace.log.embedded.rows import LOOSE_BYTES, ChunkRow, rows_behind, stored_chunks
 
-__all__ = ["CompactionLimits", "compact"]
+__all__ = ["CompactionLimits", "compact", "is_due"]
 
 # An entry of the map beside the key's own bytes: the bytes object, the int, its share of the dictionary and the set.
 _ENTRY_BYTES = 220
@@ -86,19 +86,22 @@ def compact(target: Target, limits: CompactionLimits) -> Slices[None]:
 def _due(target: Target, limits: CompactionLimits) -> _Extent | None:
     policy = target.topic.policy
     with target.file.read(target.connection, "maintain"):
-        row = target.connection.execute(
-            "SELECT cleaned_to, end_offset, bytes, dirty_bytes FROM partitions WHERE topic = ? AND partition = ?",
-            target.key,
-        ).fetchone()
-        if row is None:
+        row = target.load()
+        if row is None or not is_due(row, limits):
             return None
-        cleaned_to, limit, all_bytes, dirty_bytes = row
-        enough_bytes = max(limits.dirty_bytes_min, all_bytes - dirty_bytes)
-        if dirty_bytes <= enough_bytes:
-            return None
+        limit, dirty_bytes = row.end_offset, row.dirty_bytes
         if policy.min_compaction_lag_ms > 0:
-            limit, dirty_bytes = _old_enough(target, cleaned_to, limit)
-    return _Extent(cleaned_to, limit) if dirty_bytes > enough_bytes else None
+            limit, dirty_bytes = _old_enough(target, row.cleaned_to, limit)
+    return _Extent(row.cleaned_to, limit) if dirty_bytes > _enough_bytes(row, limits) else None
+
+
+def is_due(row: PartitionRow, limits: CompactionLimits) -> bool:
+    """Whether a partition has enough that may be outdated, not looking at how old it is."""
+    return row.dirty_bytes > _enough_bytes(row, limits)
+
+
+def _enough_bytes(row: PartitionRow, limits: CompactionLimits) -> int:
+    return max(limits.dirty_bytes_min, row.bytes - row.dirty_bytes)
 
 
 def _old_enough(target: Target, cleaned_to: int, end: int) -> tuple[int, int]:
@@ -126,18 +129,18 @@ def _read_latest(target: Target, extent: _Extent, bytes_max: int) -> Slices[_Lat
     position = extent.cleaned_to
     while weight_bytes < bytes_max:
         with target.file.read(target.connection, "maintain"):
-            rows = rows_behind(target.connection, *target.key, position, rows_max=1)
-            if not rows or rows[0].next_offset > extent.limit:
-                break
-            body = body_of(target.connection, rows[0])
-        assert body is not None, "the row was read in the same transaction"
-        offsets, _, columns = decode(target.topic_partition, rows[0].base_offset, rows[0].record_count, body)
+            found = stored_chunks(target.connection, *target.key, position, rows_max=1)
+        if not found or found[0].row.next_offset > extent.limit:
+            break
+        chunk = found[0].to_chunk(
+            target.topic.number, target.topic_partition, is_checked=target.file.is_checked
+        )
         known = len(latest)
-        latest.update(zip(columns.keys, offsets))
-        key_bytes = sum(map(len, filter(None, columns.keys))) // rows[0].record_count
+        latest.update(zip(chunk.keys, chunk.offsets))
+        key_bytes = sum(map(len, filter(None, chunk.keys))) // max(1, len(chunk))
         weight_bytes += (len(latest) - known) * (_ENTRY_BYTES + key_bytes)
-        position = rows[0].next_offset
-        start = rows[0].base_offset if start is None else start
+        position = found[0].row.next_offset
+        start = found[0].row.base_offset if start is None else start
         yield
     return None if start is None else _Latest(latest, frozenset(latest.values()), start, position)
 
@@ -168,13 +171,13 @@ def _rewrite_group(target: Target, group: list[ChunkRow], latest: _Latest) -> Sl
     is_worth_merging = len(group) > 1 and any(row.bytes < LOOSE_BYTES for row in group)
     if len(left.keys) == len(loaded.keys) and not is_worth_merging:
         return True
-    return (yield from replace(target, group, [left.to_row(group)] if left.keys else []))
+    return (yield from replace(target, group, [left.to_row(group)]))
 
 
 def _survivors(target: Target, group: list[ChunkRow], loaded: Loaded, latest: _Latest) -> Loaded:
     """Return the records that stay."""
     # Without loops in Python.
-    if loaded.offsets[0] >= latest.start:
+    if group[0].base_offset >= latest.start:
         keep = list(map(latest.alive.__contains__, loaded.offsets))
     else:
         # A key that is not in the map has its own offset as its latest.
@@ -196,8 +199,6 @@ def _survivors(target: Target, group: list[ChunkRow], loaded: Loaded, latest: _L
 
 def _finish(target: Target, mapped_to: int) -> None:
     # The greater one, because another process may have come further meanwhile.
-    target.connection.execute(
-        "UPDATE partitions SET cleaned_to = max(cleaned_to, ?) WHERE topic = ? AND partition = ?",
-        (mapped_to, *target.key),
+    target.change(
+        lambda row: count_dirty_bytes(target, row._replace(cleaned_to=max(row.cleaned_to, mapped_to)))
     )
-    count_dirty_bytes(target)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.base.errors import LogError
+from headrace.log.embedded.checksums import Damage
 
 __all__ = ["LogBusyError", "reported"]
 
@@ -32,7 +33,12 @@ _EXPLANATIONS = {
     ),
     sqlite3.SQLITE_CORRUPT: (
         "the file is damaged",
-        "restore it from a backup, or move it away to start with an empty log",
+        "restore it from a backup; to begin a new log, move it away with all that is beside it",
+    ),
+    # Our statements are right, so it is what they are about.
+    sqlite3.SQLITE_ERROR: (
+        "its tables are not those of an embedded log: it was changed by another program, or is damaged",
+        "restore it from a backup",
     ),
     sqlite3.SQLITE_IOERR: (
         "the operating system refused to read or write",
@@ -44,10 +50,12 @@ _EXPLANATIONS = {
     ),
 }
 
+_WITHOUT_BACKUP = "; without one, delete the records before offset {}, which are lost, or the topic"
+
 
 @contextmanager
 def reported(attempt: str, path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into `LogError`. `attempt` reads like 'commit to'.
+    """Turn SQLite's errors, and damage that was found, into `LogError`. `attempt` reads like 'commit to'.
 
     Raises:
         LogBusyError: the file stayed locked.
@@ -55,10 +63,22 @@ def reported(attempt: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except Damage as damage:
+        rest = "" if damage.next_offset is None else _WITHOUT_BACKUP.format(damage.next_offset)
+        raise LogError(
+            f"cannot read {damage.what} of the embedded log {path}: {damage.wrong}; "
+            f"restore the file from a backup{rest}"
+        ) from damage
+    except UnicodeDecodeError as error:
+        raise LogError(
+            f"cannot {attempt} the embedded log {path}: the file is damaged ({error}); restore it from a backup"
+        ) from error
     except sqlite3.Error as error:
         # Errors of the module itself, such as the use of a closed connection, carry no code.
         code = getattr(error, "sqlite_errorcode", None)
         primary = None if code is None else code & 0xFF
+        if isinstance(error, sqlite3.OperationalError) and code is None:
+            primary = sqlite3.SQLITE_CORRUPT  # the module could not make text of a column
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LogBusyError(
                 f"cannot {attempt} the embedded log {path}: another process kept it locked for too long; "

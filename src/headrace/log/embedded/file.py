@@ -20,13 +20,18 @@ from typing import Literal
 from headrace.base.errors import LogError
 from headrace.log.commits import CommitSignal
 from headrace.log.embedded.errors import LogBusyError, reported
+from headrace.log.embedded.identity import (
+    FileIdentity,
+    being_made,
+    check_in_place,
+    check_not_lost,
+    identity_of,
+    resolved,
+)
+from headrace.log.embedded.schema import create_tables, has_unchecked_chunks, is_current, upgrade
+from headrace.log.embedded.verification import check_small_tables
 
 __all__ = ["EmbeddedFile"]
-
-SCHEMA_VERSION = 1
-
-# "hdrc": tells our files from other SQLite databases.
-_APPLICATION_ID = 0x68647263
 
 # 16 KiB pages and a checkpoint every 16 MiB: of the combinations of 4 to 32 KiB and 4 to 64 MiB they write bulk
 # data fastest (0.27 us a record of 110 bytes against 0.48 with SQLite's defaults), and a commit of one record
@@ -39,53 +44,6 @@ _WAL_KEPT_BYTES = 64 << 20
 
 # Free pages are used again, the file itself never shrinks (auto_vacuum=NONE): moving pages about would cost every
 # append an entry in a pointer map, and a log that was once large will be so again. `VACUUM` shrinks a stopped one.
-_SCHEMA = """
-CREATE TABLE topics (
-    topic INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: a stale number finds nothing, not another topic
-    name TEXT NOT NULL UNIQUE,
-    id TEXT NOT NULL,
-    partitions INTEGER NOT NULL,
-    config TEXT NOT NULL                     -- a JSON object of Kafka's property names and their texts
-);
-CREATE TABLE partitions (
-    topic INTEGER NOT NULL,
-    partition INTEGER NOT NULL,
-    start_offset INTEGER NOT NULL DEFAULT 0,
-    end_offset INTEGER NOT NULL DEFAULT 0,   -- the next offset to be given; never moves back
-    bytes INTEGER NOT NULL DEFAULT 0,        -- of all chunk bodies
-    max_timestamp INTEGER NOT NULL DEFAULT -1,
-    loose_chunks INTEGER NOT NULL DEFAULT 0, -- small ones behind merged_to
-    merged_to INTEGER NOT NULL DEFAULT 0,
-    dirty_bytes INTEGER NOT NULL DEFAULT 0,  -- of the chunks behind cleaned_to
-    cleaned_to INTEGER NOT NULL DEFAULT 0,   -- before it, a compacted partition has every key at most once
-    PRIMARY KEY (topic, partition)
-) WITHOUT ROWID;
-CREATE TABLE chunks (
-    chunk INTEGER PRIMARY KEY,
-    topic INTEGER NOT NULL,
-    partition INTEGER NOT NULL,
-    base_offset INTEGER NOT NULL,            -- of the first record
-    next_offset INTEGER NOT NULL,            -- where reading goes on behind this chunk
-    count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    max_timestamp INTEGER NOT NULL,
-    first_appended_ms INTEGER NOT NULL,      -- wall clock; two, because merged chunks have several
-    last_appended_ms INTEGER NOT NULL,
-    body BLOB NOT NULL                       -- last, so that the other columns are read without it
-);
--- By next_offset, because "the chunk that holds a position, or the one behind it" is then a single seek.
-CREATE UNIQUE INDEX chunks_in_order ON chunks (topic, partition, next_offset);
-CREATE TABLE committed_offsets (
-    group_id TEXT NOT NULL,
-    topic INTEGER NOT NULL,
-    partition INTEGER NOT NULL,
-    next_offset INTEGER NOT NULL,
-    metadata TEXT NOT NULL,
-    PRIMARY KEY (group_id, topic, partition)
-) WITHOUT ROWID;
--- Deleted topics whose chunks maintenance has still to remove.
-CREATE TABLE doomed_topics (topic INTEGER PRIMARY KEY);
-"""
 
 
 @dataclass(slots=True)
@@ -96,40 +54,49 @@ class EmbeddedFile:
         now_ms: the wall clock, for retention and the ages of tombstones.
         commits: announces every commit of this process that readers may wait for.
         lock_wait_ms: how long a writer waits for others before it gives up.
+        identity: which file it is. Each new connection and each write looks whether it still is that one.
+        is_checked: whether every chunk has checksums; else those of format 1 have none.
     """
 
     path: Path
     now_ms: Callable[[], int]
     lock_wait_ms: int
+    identity: FileIdentity
     commits: CommitSignal = field(default_factory=CommitSignal)
+    is_checked: bool = True
     _writing: threading.Lock = field(default_factory=threading.Lock)
     _connections: list[sqlite3.Connection] = field(default_factory=list)
 
-    def prepare(self) -> None:
-        """Create the file with its directory and tables, or check that what is there is an embedded log we can read.
+    @classmethod
+    def open(cls, path: Path, now_ms: Callable[[], int], lock_wait_ms: int) -> "EmbeddedFile":
+        """Make the file with its directory and tables, or check that what is there is an embedded log we can read.
+
+        A file of the version before is upgraded.
 
         Raises:
-            LogError: it is something else, was made by a newer version, or cannot be opened.
+            LogError: it is something else, damaged or lost, was made by a newer version, or cannot be opened.
         """
-        _make_directory(self.path.parent)
-        with reported("open", self.path):
-            connection = self._open("rwc", "FULL", self.lock_wait_ms)
-            try:
-                if _version(connection, self.path) == 0:
-                    self._create(connection)
-            finally:
-                connection.close()
+        path = resolved(path)
+        _make_directory(path.parent)
+        with reported("open", path):
+            identity = identity_of(path)
+            if identity is None:
+                identity = _made(path)
+            file = cls(path, now_ms, lock_wait_ms, identity)
+            file._prepare()
+        return file
 
-    def _create(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-        # Two processes may get here at once: the second one waits for the lock, and finds the work done.
-        connection.execute("BEGIN IMMEDIATE")
-        if _version(connection, self.path) == 0:
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+    def _prepare(self) -> None:
+        connection = self._open("FULL", self.lock_wait_ms)
+        try:
+            if not is_current(connection, self.path):
+                with self.write(connection, "upgrade"):
+                    upgrade(connection, self.path)
+            with self.read(connection, "open"):
+                check_small_tables(connection)
+                self.is_checked = not has_unchecked_chunks(connection)
+        finally:
+            connection.close()
 
     def connect(
         self, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", lock_wait_ms: int | None = None
@@ -141,23 +108,20 @@ class EmbeddedFile:
         """
         with reported("open", self.path):
             wait_ms = self.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
-            # Never "rwc": a file deleted under a running application must be an error, not an empty log.
-            connection = self._open("rw", synchronous, wait_ms)
+            check_in_place(self.path, self.identity)
+            connection = self._open(synchronous, wait_ms)
             try:
                 _use_wal(connection, self.path, wait_ms)
+                check_in_place(self.path, self.identity)
             except BaseException:
                 connection.close()
                 raise
         self._connections.append(connection)
         return connection
 
-    def _open(self, mode: str, synchronous: str, wait_ms: int) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    def _open(self, synchronous: str, wait_ms: int) -> sqlite3.Connection:
+        # Never "rwc": a file deleted under a running application must be an error, not an empty log.
+        connection = _connection(self.path, "rw")
         try:
             connection.execute(f"PRAGMA busy_timeout={wait_ms}")
             connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -206,6 +170,7 @@ class EmbeddedFile:
             )
         try:
             with reported(attempt, self.path):
+                check_in_place(self.path, self.identity)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield
@@ -226,8 +191,20 @@ class EmbeddedFile:
 
     def release_all(self) -> None:
         """Close whatever connections are left."""
+        if self._connections:
+            self._part_from_moved(self._connections[-1])
         while self._connections:
             self._connections.pop().close()
+
+    def _part_from_moved(self, connection: sqlite3.Connection) -> None:
+        """Bring a file that was moved up to date, and empty the write-ahead log that it has left behind.
+
+        SQLite would leave that as it is, and apply it to whatever file has the name next.
+        """
+        try:
+            check_in_place(self.path, self.identity)
+        except LogError:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log."""
@@ -237,25 +214,32 @@ class EmbeddedFile:
             return 0
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the schema version of a file; 0 for an empty one."""
-    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application_id == 0 and version == 0:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables == 0:
-            return 0
-    if application_id != _APPLICATION_ID:
-        raise LogError(
-            f"cannot open the embedded log {path}: the file is a database of another program; "
-            f"choose another path; the file was left as it is"
-        )
-    if version != SCHEMA_VERSION:
-        raise LogError(
-            f"cannot open the embedded log {path}: it has format {version} and this headrace knows {SCHEMA_VERSION}; "
-            f"upgrade headrace, or choose another path"
-        )
-    return version
+def _connection(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+
+
+def _made(path: Path) -> FileIdentity:
+    """Make a log with empty tables, all at once: there is never a moment at which the file is there but is no log."""
+    with being_made(path) as draft:
+        found = identity_of(path)
+        if found is not None:
+            return found
+        check_not_lost(path)
+        connection = _connection(draft, "rwc")
+        try:
+            connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN")
+            create_tables(connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+    made = identity_of(path)
+    if made is None:
+        raise LogError(f"cannot open the embedded log {path}: it vanished as it was made; make it again")
+    return made
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path, wait_ms: int) -> None:

@@ -16,8 +16,9 @@ from headrace.log.embedded.compaction import CompactionLimits
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
 from headrace.log.embedded.maintenance import Maintenance
+from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
-from headrace.log.embedded.topics import Bounds, Catalogue, create, delete, infos, load_offsets
+from headrace.log.embedded.topics import Catalogue, create, delete, infos
 from headrace.log.embedded.writer import EmbeddedWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.searching import search_offsets
@@ -71,17 +72,14 @@ class EmbeddedLog:
         Raises:
             LogError: the path is no log file, was written by a newer version, or cannot be opened or created.
         """
-        file = EmbeddedFile(Path(path), now_ms, lock_wait_ms)
-        file.prepare()
-        return cls(file, limits, new_topic_id)
+        return cls(EmbeddedFile.open(Path(path), now_ms, lock_wait_ms), limits, new_topic_id)
 
     makes_user_topics = True
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
         """See `Log.topics`."""
         with self._exclusive(), self._file.read(self._connection, "read"):
-            found = infos(self._connection)
-        return found if names is None else {name: found[name] for name in names if name in found}
+            return infos(self._connection, names)
 
     def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
         """See `Log.partition_counts`."""
@@ -100,21 +98,22 @@ class EmbeddedLog:
 
     def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """See `Log.beginning_offsets`."""
-        bounds = self._bounds("find the start of", partitions)
-        return {topic_partition: each.start for topic_partition, each in bounds.items()}
+        rows = self._rows("find the start of", partitions)
+        return {topic_partition: row.start_offset for topic_partition, row in rows.items()}
 
     def end_offsets(
         self, partitions: Iterable[TopicPartition], *, committed: bool = True
     ) -> Mapping[TopicPartition, int]:
         """See `Log.end_offsets`. Open transactions have no offsets yet, so `committed` makes no difference."""
-        bounds = self._bounds("find the end of", partitions)
-        return {topic_partition: each.end for topic_partition, each in bounds.items()}
+        rows = self._rows("find the end of", partitions)
+        return {topic_partition: row.end_offset for topic_partition, row in rows.items()}
 
-    def _bounds(self, attempt: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
+    def _rows(self, attempt: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, PartitionRow]:
         with self._exclusive(), self._file.read(self._connection, "read"):
             catalogue = Catalogue(self._connection)
             return {
-                topic_partition: catalogue.bounds(attempt, topic_partition) for topic_partition in partitions
+                topic_partition: catalogue.partition(attempt, topic_partition)[1]
+                for topic_partition in partitions
             }
 
     def offsets_for_times(self, timestamps: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
@@ -126,7 +125,9 @@ class EmbeddedLog:
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """See `Log.committed`."""
         with self._exclusive(), self._file.read(self._connection, "read"):
-            return load_offsets(self._connection, group, partitions)
+            catalogue = Catalogue(self._connection)
+            found = {each: catalogue.committed(group, each) for each in partitions}
+            return {each: offset for each, offset in found.items() if offset is not None}
 
     def reader(self) -> EmbeddedReader:
         """See `Log.reader`."""
@@ -146,13 +147,11 @@ class EmbeddedLog:
         with self._exclusive(), self._file.write(self._connection, "delete records of"):
             catalogue = Catalogue(self._connection)
             for topic_partition, offset in before.items():
-                topic = catalogue.topic("delete records of", topic_partition)
+                topic, row = catalogue.partition("delete records of", topic_partition)
                 if topic.policy.deletes:
-                    self._connection.execute(
-                        "UPDATE partitions SET start_offset = max(start_offset, min(?, end_offset)) "
-                        "WHERE topic = ? AND partition = ?",
-                        (offset, topic.number, topic_partition.partition),
-                    )
+                    start = max(row.start_offset, min(offset, row.end_offset))
+                    moved = row._replace(start_offset=start)
+                    save_partitions(self._connection, [(topic.number, topic_partition.partition, moved)])
 
     def maintain(self, budget_ms: int) -> None:
         """See `Log.maintain`. Another thread's call in progress makes this one return at once."""

@@ -4,20 +4,24 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 
-from headrace.base.errors import StateError
-from headrace.log.embedded.compaction import CompactionLimits, compact
+from headrace.base.ids import TopicPartition
+from headrace.log.embedded.compaction import CompactionLimits, compact, is_due
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
 from headrace.log.embedded.merging import LOOSE_CHUNKS_MIN, merge
+from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.retention import drop_expired, sweep_deleted_topics
 from headrace.log.embedded.rewrite import Slices, Target
-from headrace.log.embedded.topics import stored
+from headrace.log.embedded.topics import Catalogue
 
 __all__ = ["Maintenance"]
 
-# Work is looked for once a second at most: it costs about 10 us a partition, and nothing becomes urgent faster.
+# Work is looked for once a second at most, in so many partitions: it costs about 10 us a partition, and nothing
+# becomes urgent faster. With more of them, the next look goes on where this one ended.
 _LOOK_EVERY_MS = 1_000
+_LOOK_PARTITIONS = 256
 
 # SQLite starts its write-ahead log anew only when no reader is in the middle of it. Where readers never pause all
 # at once it grows; at this size new ones are made to wait for a moment.
@@ -38,6 +42,8 @@ class Maintenance:
         self._connection: sqlite3.Connection | None = None
         self._jobs: deque[Slices[None]] = deque()
         self._looked_ms: int | None = None
+        # Of the last partition that was looked at: topic number and partition.
+        self._looked_to = (0, -1)
 
     def run(self, budget_ms: int) -> None:
         """Work for about `budget_ms`, at least one slice of some milliseconds; less if nothing is due.
@@ -61,7 +67,8 @@ class Maintenance:
 
     def _work(self) -> None:
         try:
-            next(self._jobs[0])
+            with reported("maintain", self._file.path):
+                next(self._jobs[0])
         except StopIteration:
             self._jobs.popleft()
         except BaseException:
@@ -79,27 +86,28 @@ class Maintenance:
             self._connection = self._file.connect(synchronous="NORMAL", lock_wait_ms=20)
         connection = self._connection
         self._bound_wal(connection)
-        with self._file.read(connection, "maintain"):
-            rows = connection.execute(
-                "SELECT name, partition, start_offset, loose_chunks, merged_to "
-                "FROM partitions JOIN topics USING (topic) ORDER BY topic, partition"
-            ).fetchall()
-            topics = {name: stored(connection, name) for name in {row[0]: None for row in rows}}
         self._jobs.append(sweep_deleted_topics(self._file, connection))
-        for name, partition, start, loose_chunks, merged_to in rows:
-            topic = topics[name]
-            if topic is None:
-                raise StateError(f"topic {name!r} vanished within one read transaction")
-            target = Target(self._file, connection, topic, partition)
-            policy = topic.policy
-            if start > 0 or (
-                policy.deletes and (policy.retention_ms, policy.retention_bytes) != (None, None)
-            ):
-                self._jobs.append(drop_expired(target))
-            if policy.compacts:
-                self._jobs.append(compact(target, self._limits))
-            if loose_chunks >= LOOSE_CHUNKS_MIN:
-                self._jobs.append(merge(target, max(start, merged_to)))
+        with self._file.read(connection, "maintain"):
+            names = connection.execute(
+                "SELECT topic, partition, name FROM partitions JOIN topics USING (topic) "
+                "WHERE (topic, partition) > (?, ?) ORDER BY topic, partition LIMIT ?",
+                (*self._looked_to, _LOOK_PARTITIONS),
+            ).fetchall()
+            self._looked_to = names[-1][:2] if len(names) == _LOOK_PARTITIONS else (0, -1)
+            catalogue = Catalogue(connection)
+            for _, partition, name in names:
+                topic, row = catalogue.partition("maintain", TopicPartition(name, partition))
+                self._jobs.extend(self._due(Target(self._file, connection, topic, partition), row))
+
+    def _due(self, target: Target, row: PartitionRow) -> Iterator[Slices[None]]:
+        policy = target.topic.policy
+        has_limit = (policy.retention_ms, policy.retention_bytes) != (None, None)
+        if row.start_offset > 0 or (policy.deletes and has_limit):
+            yield drop_expired(target)
+        if policy.compacts and is_due(row, self._limits):
+            yield compact(target, self._limits)
+        if row.loose_chunks >= LOOSE_CHUNKS_MIN:
+            yield merge(target, max(row.start_offset, row.merged_to))
 
     def _bound_wal(self, connection: sqlite3.Connection) -> None:
         if self._file.wal_bytes() > _WAL_BYTES_MAX:

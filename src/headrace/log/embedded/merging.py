@@ -43,9 +43,8 @@ def merge(target: Target, merged_to: int) -> Slices[None]:
 
 
 def _finish(target: Target, merged_to: int) -> None:
-    target.connection.execute(
-        "UPDATE partitions SET merged_to = ?, loose_chunks = (SELECT count(*) FROM chunks "
-        "WHERE chunks.topic = partitions.topic AND chunks.partition = partitions.partition "
-        "AND next_offset > ? AND chunks.bytes < ?) WHERE topic = ? AND partition = ?",
-        (merged_to, merged_to, LOOSE_BYTES, *target.key),
-    )
+    loose_chunks = target.connection.execute(
+        "SELECT count(*) FROM chunks WHERE topic = ? AND partition = ? AND next_offset > ? AND bytes < ?",
+        (*target.key, merged_to, LOOSE_BYTES),
+    ).fetchone()[0]
+    target.change(lambda row: row._replace(merged_to=merged_to, loose_chunks=loose_chunks))

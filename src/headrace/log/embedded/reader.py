@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from headrace.base.columns import Chunk
 from headrace.base.errors import StateError
 from headrace.base.ids import TopicPartition
-from headrace.log.embedded.chunks import to_chunk
+from headrace.log.embedded.checksums import Damage
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.rows import StoredChunk, stored_chunks
 from headrace.log.embedded.topics import Catalogue
 from headrace.log.positions import Positions, cut_chunk, out_of_range
 
@@ -23,10 +25,8 @@ _PARTITION_CHUNKS_MAX = 64
 # How often a waiting reader looks for commits of other processes. A look takes about 3 us.
 _LOOK_S = 0.02
 
-_CHUNKS = (
-    "SELECT base_offset, next_offset, count, bytes, body FROM chunks "
-    "WHERE topic = ? AND partition = ? AND next_offset > ? ORDER BY next_offset LIMIT ?"
-)
+#: A partition, its end, its topic's number, and what was found behind the position.
+_Fetched: TypeAlias = tuple[TopicPartition, int, int, list[StoredChunk]]
 
 
 class EmbeddedReader:
@@ -53,7 +53,7 @@ class EmbeddedReader:
         self._check_usable("assign partitions")
         with self._file.read(self._connection, "read"):
             for topic_partition in positions:
-                self._catalogue.bounds("read", topic_partition)
+                self._catalogue.partition("read", topic_partition)
         self._positions.assign(positions)
         self._drained_version = None
 
@@ -77,7 +77,7 @@ class EmbeddedReader:
     def end(self, partition: TopicPartition) -> int:
         """See `Reader.end`: asks the file, which takes some microseconds."""
         with self._file.read(self._connection, "read"):
-            return self._catalogue.bounds("find the end of", partition).end
+            return self._catalogue.partition("find the end of", partition)[1].end_offset
 
     def poll(self, timeout_ms: int) -> list[Chunk]:
         """See `Reader.poll`."""
@@ -107,52 +107,53 @@ class EmbeddedReader:
 
     def _read(self) -> tuple[list[Chunk], bool]:
         """Return one round of chunks, and whether there was nothing left to read."""
-        fetched: list[tuple[TopicPartition, int, list[tuple[int, int, int, int, bytes]]]] = []
+        fetched: list[_Fetched] = []
         budget_bytes = _POLL_BYTES_MAX
         with self._file.read(self._connection, "read"):
             for topic_partition in self._positions.in_turn():
                 if budget_bytes <= 0:
                     break
                 position = self._positions[topic_partition]
-                start, end = self._catalogue.bounds("read", topic_partition)
-                if not start <= position <= end:
-                    raise out_of_range(topic_partition, position, start, end)
-                if position == end:
+                topic, row = self._catalogue.partition("read", topic_partition)
+                if not row.start_offset <= position <= row.end_offset:
+                    raise out_of_range(topic_partition, position, row.start_offset, row.end_offset)
+                if position == row.end_offset:
                     continue
-                rows = self._fetch(topic_partition, position)
-                budget_bytes -= sum(row[3] for row in rows)
-                # Where no chunk is left, compaction has removed the last ones: nothing more will come before the end.
-                fetched.append((topic_partition, rows[-1][1] if rows else end, rows))
-        # Decoded behind the read transaction, and before any position moves: an error leaves them all.
-        chunks: list[Chunk] = []
-        for topic_partition, _, rows in fetched:
-            for base_offset, _, count, _, body in rows:
-                chunk = cut_chunk(
-                    to_chunk(topic_partition, base_offset, count, body), self._positions[topic_partition]
+                stored = stored_chunks(
+                    self._connection,
+                    topic.number,
+                    topic_partition.partition,
+                    position,
+                    rows_max=_PARTITION_CHUNKS_MAX,
+                    bytes_max=_PARTITION_BYTES_MAX,
                 )
-                if chunk is not None:
-                    chunks.append(chunk)
-        for topic_partition, next_position, rows in fetched:
-            self._positions.move(topic_partition, next_position)
-            if rows:
-                self._positions.served(topic_partition)
-        return chunks, not any(rows for _, _, rows in fetched)
+                _check_complete(
+                    topic_partition,
+                    position,
+                    row.end_offset,
+                    stored,
+                    may_have_gaps=topic.policy.compacts and not self._file.is_checked,
+                )
+                budget_bytes -= sum(len(chunk.body) for chunk in stored)
+                fetched.append((topic_partition, row.end_offset, topic.number, stored))
+        with reported("read", self._file.path):
+            return self._decoded(fetched), not any(stored for _, _, _, stored in fetched)
 
-    def _fetch(
-        self, topic_partition: TopicPartition, position: int
-    ) -> list[tuple[int, int, int, int, bytes]]:
-        """Return (base offset, next offset, count, bytes, body) of the chunks that hold or follow a position."""
-        topic = self._catalogue.topic("read", topic_partition)
-        rows: list[tuple[int, int, int, int, bytes]] = []
-        budget_bytes = _PARTITION_BYTES_MAX
-        for row in self._connection.execute(
-            _CHUNKS, (topic.number, topic_partition.partition, position, _PARTITION_CHUNKS_MAX)
-        ):
-            rows.append(row)
-            budget_bytes -= row[3]
-            if budget_bytes <= 0:
-                break
-        return rows
+    def _decoded(self, fetched: list[_Fetched]) -> list[Chunk]:
+        """Decode, behind the read transaction and before any position moves: an error leaves them all."""
+        chunks: list[Chunk] = []
+        for topic_partition, _, topic, stored in fetched:
+            for each in stored:
+                chunk = each.to_chunk(topic, topic_partition, is_checked=self._file.is_checked)
+                left = cut_chunk(chunk, self._positions[topic_partition])
+                if left is not None:
+                    chunks.append(left)
+        for topic_partition, end, _, stored in fetched:
+            # Where no chunk is left, compaction has removed the last ones: nothing more will come before the end.
+            self._positions.move(topic_partition, stored[-1].row.next_offset if stored else end)
+            if stored:
+                self._positions.served(topic_partition)
+        return chunks
 
     def close(self) -> None:
         """See `Reader.close`."""
@@ -162,3 +163,30 @@ class EmbeddedReader:
     def _check_usable(self, attempt: str) -> None:
         if self._is_closed:
             raise StateError(f"cannot {attempt}: the reader is closed; make a new one")
+
+
+def _check_complete(
+    topic_partition: TopicPartition,
+    position: int,
+    end: int,
+    stored: list[StoredChunk],
+    *,
+    may_have_gaps: bool,
+) -> None:
+    """Accept chunks behind a position of which each begins where the one before ends.
+
+    Raises:
+        Damage: one is missing, or comes twice.
+    """
+    reached = position
+    for each in stored:
+        base = each.row.base_offset
+        if (base > reached and not may_have_gaps) or (base < reached and reached != position):
+            raise Damage(
+                f"{topic_partition} at offset {reached}", f"the chunk at offset {base} comes next", base
+            )
+        reached = each.row.next_offset
+    if not stored and not may_have_gaps:
+        raise Damage(
+            f"{topic_partition} at offset {position}", f"the chunks up to offset {end} are missing", end
+        )

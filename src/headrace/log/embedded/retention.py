@@ -9,9 +9,11 @@ crash before the local store was written would lose results. Kafka has that weak
 import sqlite3
 from functools import partial
 
+from headrace.log.embedded.checksums import Damage
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.rewrite import Slices, Target, count_dirty_bytes, when_free
-from headrace.log.embedded.rows import ChunkRow, rows_behind
+from headrace.log.embedded.rows import ChunkRow, check_columns_of, rows_behind
 
 __all__ = ["drop_expired", "sweep_deleted_topics"]
 
@@ -33,28 +35,32 @@ def drop_expired(target: Target) -> Slices[None]:
 
 def _expired(target: Target) -> list[ChunkRow]:
     """Return the first chunks that are to go; none behind one that is to stay."""
-    row = target.connection.execute(
-        "SELECT start_offset, bytes, max_timestamp FROM partitions WHERE topic = ? AND partition = ?",
-        target.key,
-    ).fetchone()
+    row = target.load()
     if row is None:
         return []
-    start, left_bytes, newest_ms = row
+    left_bytes = row.bytes
     policy = target.topic.policy
     oldest_ms: int | None = None
     if policy.deletes and policy.retention_ms is not None:
         now_ms = target.file.now_ms()
-        oldest_ms = (min(now_ms, newest_ms) if policy.compacts else now_ms) - policy.retention_ms
+        oldest_ms = (min(now_ms, row.newest_timestamp) if policy.compacts else now_ms) - policy.retention_ms
     bytes_max = policy.retention_bytes if policy.deletes else None
     expired: list[ChunkRow] = []
     for chunk in rows_behind(target.connection, *target.key, 0, rows_max=_SLICE_CHUNKS):
         left_bytes -= chunk.bytes
-        is_deleted = chunk.next_offset <= start
+        is_deleted = chunk.next_offset <= row.start_offset
         is_old = oldest_ms is not None and chunk.max_timestamp < oldest_ms
         # Kafka's rule: a part goes if what is left without it still fills the limit.
         is_too_much = bytes_max is not None and left_bytes >= bytes_max
         if not (is_deleted or is_old or is_too_much):
             break
+        check_columns_of(
+            target.connection,
+            target.topic.number,
+            target.topic_partition,
+            chunk,
+            is_checked=target.file.is_checked,
+        )
         expired.append(chunk)
     return expired
 
@@ -71,19 +77,23 @@ def _drop(target: Target, rows: list[ChunkRow]) -> None:
     target.connection.execute(
         "DELETE FROM chunks WHERE topic = ? AND partition = ? AND next_offset <= ?", (*target.key, reached)
     )
-    target.connection.execute(
-        "UPDATE partitions SET start_offset = max(start_offset, ?), bytes = max(0, bytes - ?) "
-        "WHERE topic = ? AND partition = ?",
-        (*dropped, *target.key),
-    )
-    if target.topic.policy.compacts:
-        count_dirty_bytes(target)
+
+    def shrunk(row: PartitionRow) -> PartitionRow:
+        start, gone_bytes = dropped
+        left = row._replace(start_offset=max(row.start_offset, start), bytes=max(0, row.bytes - gone_bytes))
+        return count_dirty_bytes(target, left) if target.topic.policy.compacts else left
+
+    target.change(shrunk)
 
 
 def sweep_deleted_topics(file: EmbeddedFile, connection: sqlite3.Connection) -> Slices[None]:
     """Remove the chunks of deleted topics."""
     with file.read(connection, "maintain"):
         topics = [row[0] for row in connection.execute("SELECT topic FROM doomed_topics ORDER BY topic")]
+        for topic in topics:
+            # Chunks are never taken from a topic that is there: the number of a deleted one was damaged.
+            if connection.execute("SELECT 1 FROM topics WHERE topic = ?", (topic,)).fetchone() is not None:
+                raise Damage(f"topic number {topic}", "it is there, and yet marked as deleted")
     for topic in topics:
         while (yield from when_free(file, connection, partial(_sweep, connection, topic))):
             yield

@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, decode, encode
+from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, encode
 from headrace.log.embedded.errors import LogBusyError
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.partitions import PartitionRow, load_partition, save_partitions
 from headrace.log.embedded.rows import LOOSE_BYTES, ChunkRow, NewRow, body_of, delete_rows, insert_rows
 from headrace.log.embedded.topics import StoredTopic
 
@@ -56,6 +57,16 @@ class Target:
         """Its name."""
         return TopicPartition(self.topic.name, self.partition)
 
+    def load(self) -> PartitionRow | None:
+        """Return its row; None if the topic was deleted. Called in a transaction."""
+        return load_partition(self.connection, self.topic.number, self.topic_partition)
+
+    def change(self, changed: Callable[[PartitionRow], PartitionRow]) -> None:
+        """Store what `changed` makes of its row, if there still is one. Called in a write transaction."""
+        row = self.load()
+        if row is not None:
+            save_partitions(self.connection, [(*self.key, changed(row))])
+
 
 class Loaded(NamedTuple):
     """The columns of a group of consecutive chunks, joined."""
@@ -67,13 +78,16 @@ class Loaded(NamedTuple):
     headers: list[Headers] | None
 
     def to_row(self, rows: Sequence[ChunkRow]) -> NewRow:
-        """Encode at least one record as the chunk that takes the place of `rows`.
+        """Encode the chunk that takes the place of `rows`; it has no records where none is left.
 
-        It reaches as far as they do: a reader behind the last record that is left goes on behind the group.
+        It begins and ends where they do, so that a chunk that is missing shows, and a reader behind the last record
+        that is left goes on behind the group.
         """
+        base_offset = rows[0].base_offset
+        is_dense = self.offsets == list(range(base_offset, base_offset + len(self.offsets)))
         return NewRow(
-            encode(self.keys, self.values, self.timestamps, self.headers, self.offsets),
-            self.offsets[0],
+            encode(self.keys, self.values, self.timestamps, self.headers, None if is_dense else self.offsets),
+            base_offset,
             rows[-1].next_offset,
             min(row.first_appended_ms for row in rows),
             max(row.last_appended_ms for row in rows),
@@ -106,20 +120,22 @@ def merge_group(rows: Sequence[ChunkRow], *, span_ms: int, loose_only: bool) -> 
 def load(target: Target, rows: Sequence[ChunkRow]) -> Loaded | None:
     """Read and join chunks; None if somebody else removed or replaced one of them."""
     with target.file.read(target.connection, "maintain"):
-        bodies = [body_of(target.connection, row) for row in rows]
+        found = [body_of(target.connection, row) for row in rows]
     loaded = Loaded([], [], [], [], [])
     has_headers = False
-    for row, body in zip(rows, bodies):
-        if body is None:
+    for stored in found:
+        if stored is None:
             return None
-        offsets, timestamps, columns = decode(target.topic_partition, row.base_offset, row.record_count, body)
-        loaded.offsets.extend(offsets)
-        loaded.timestamps.extend(timestamps)
-        loaded.keys.extend(columns.keys)
-        loaded.values.extend(columns.values)
+        chunk = stored.to_chunk(
+            target.topic.number, target.topic_partition, is_checked=target.file.is_checked
+        )
+        loaded.offsets.extend(chunk.offsets)
+        loaded.timestamps.extend(chunk.timestamps)
+        loaded.keys.extend(chunk.keys)
+        loaded.values.extend(chunk.values)
         assert loaded.headers is not None
-        loaded.headers.extend([()] * row.record_count if columns.headers is None else columns.headers)
-        has_headers = has_headers or columns.headers is not None
+        loaded.headers.extend([()] * len(chunk) if chunk.headers is None else chunk.headers)
+        has_headers = has_headers or chunk.headers is not None
     return loaded if has_headers else loaded._replace(headers=None)
 
 
@@ -132,12 +148,9 @@ def replace(target: Target, old: Sequence[ChunkRow], new: Sequence[NewRow]) -> S
     def swap() -> None:
         if not delete_rows(target.connection, *target.key, old):
             raise _RowsChangedError
-        insert_rows(target.connection, *target.key, new)
+        insert_rows(target.connection, [(*target.key, row) for row in new])
         growth = sum(len(row.chunk.body) for row in new) - sum(row.bytes for row in old)
-        target.connection.execute(
-            "UPDATE partitions SET bytes = max(0, bytes + ?) WHERE topic = ? AND partition = ?",
-            (growth, *target.key),
-        )
+        target.change(lambda row: row._replace(bytes=max(0, row.bytes + growth)))
 
     try:
         yield from when_free(target.file, target.connection, swap)
@@ -146,14 +159,13 @@ def replace(target: Target, old: Sequence[ChunkRow], new: Sequence[NewRow]) -> S
     return True
 
 
-def count_dirty_bytes(target: Target) -> None:
+def count_dirty_bytes(target: Target, row: PartitionRow) -> PartitionRow:
     """Count anew what lies behind the clean part of a partition. Called in a write transaction."""
-    target.connection.execute(
-        "UPDATE partitions SET dirty_bytes = (SELECT coalesce(sum(chunks.bytes), 0) FROM chunks "
-        "WHERE chunks.topic = partitions.topic AND chunks.partition = partitions.partition "
-        "AND next_offset > cleaned_to) WHERE topic = ? AND partition = ?",
-        target.key,
-    )
+    found = target.connection.execute(
+        "SELECT coalesce(sum(bytes), 0) FROM chunks WHERE topic = ? AND partition = ? AND next_offset > ?",
+        (*target.key, row.cleaned_to),
+    ).fetchone()
+    return row._replace(dirty_bytes=found[0])
 
 
 def when_free(file: EmbeddedFile, connection: sqlite3.Connection, action: Callable[[], T]) -> Slices[T]:

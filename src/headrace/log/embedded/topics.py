@@ -1,26 +1,27 @@
-"""The tables of topics, partitions and committed offsets of the embedded log."""
+"""The tables of topics and committed offsets of the embedded log."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from headrace.base.errors import UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.log.admission import check_existing, check_spec, unknown_topic
+from headrace.log.embedded.checksums import check, checksum_of
+from headrace.log.embedded.partitions import PartitionRow, insert_partitions, load_partition
 from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 __all__ = [
-    "Bounds",
     "Catalogue",
     "StoredTopic",
-    "bounds_of",
     "create",
     "delete",
     "infos",
-    "load_offsets",
+    "load_offset",
     "save_offsets",
     "stored",
 ]
@@ -30,16 +31,13 @@ class StoredTopic(NamedTuple):
     """A topic as the tables know it; `number` stands for it in all other tables."""
 
     number: int
-    name: str
-    partitions: int
+    info: TopicInfo
     policy: TopicPolicy
 
-
-class Bounds(NamedTuple):
-    """The first offset that still exists, and the next one to be given."""
-
-    start: int
-    end: int
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.info.name
 
 
 class Catalogue:
@@ -65,59 +63,76 @@ class Catalogue:
             if topic is None:
                 raise unknown_topic(attempt, topic_partition.topic)
             self._topics[topic_partition.topic] = topic
-        if not 0 <= topic_partition.partition < topic.partitions:
+        if not 0 <= topic_partition.partition < topic.info.partitions:
             raise unknown_topic(attempt, topic_partition.topic, topic_partition.partition)
         return topic
 
-    def bounds(self, attempt: str, topic_partition: TopicPartition) -> Bounds:
-        """Return the bounds of an existing partition.
+    def partition(self, attempt: str, topic_partition: TopicPartition) -> tuple[StoredTopic, PartitionRow]:
+        """Return an existing partition, and its topic.
 
         Raises:
             UnknownTopicError: no such topic or partition.
+            Damage: what the tables say of it is not what was written.
         """
         topic = self.topic(attempt, topic_partition)
-        bounds = bounds_of(self._connection, topic.number, topic_partition.partition)
-        if bounds is None:
+        row = load_partition(self._connection, topic.number, topic_partition)
+        if row is None:
             self.forget(topic_partition.topic)
             raise unknown_topic(attempt, topic_partition.topic)
-        return bounds
+        return topic, row
+
+    def committed(self, group: str, topic_partition: TopicPartition) -> CommittedOffset | None:
+        """Return the offset that a group has committed; None without one, or without such a partition.
+
+        Raises:
+            Damage: its row is not what was written.
+        """
+        try:
+            topic = self.topic("find an offset of", topic_partition)
+        except UnknownTopicError:
+            return None
+        return load_offset(self._connection, group, topic.number, topic_partition)
 
     def forget(self, name: str) -> None:
         """Look a topic up anew next time."""
         self._topics.pop(name, None)
 
 
-def bounds_of(connection: sqlite3.Connection, topic: int, partition: int) -> Bounds | None:
-    """Return the bounds of a partition, or None if its topic was deleted."""
-    row = connection.execute(
-        "SELECT start_offset, end_offset FROM partitions WHERE topic = ? AND partition = ?",
-        (topic, partition),
-    ).fetchone()
-    return None if row is None else Bounds(*row)
+_TOPIC = "SELECT topic, name, id, partitions, config, checksum FROM topics"
+_OFFSET = "SELECT group_id, topic, partition, next_offset, metadata, checksum FROM committed_offsets"
+
+_Row: TypeAlias = tuple[Any, ...]
 
 
-def _config(text: str) -> dict[str, str]:
-    return msgspec.json.decode(text, type=dict[str, str])
+def _topic(row: _Row) -> StoredTopic:
+    number, name, id_, partitions, config, checksum = row
+    check(f"topic {name!r}", checksum, *row[:-1])
+    properties = msgspec.json.decode(config, type=dict[str, str])
+    info = TopicInfo(name, partitions, id_, properties, RecordLimits.parse(name, properties))
+    return StoredTopic(number, info, TopicPolicy.parse(name, properties))
 
 
 def stored(connection: sqlite3.Connection, name: str) -> StoredTopic | None:
-    """Return a topic, or None where there is none."""
-    row = connection.execute(
-        "SELECT topic, partitions, config FROM topics WHERE name = ?", (name,)
-    ).fetchone()
-    return (
-        None if row is None else StoredTopic(row[0], name, row[1], TopicPolicy.parse(name, _config(row[2])))
-    )
+    """Return a topic, or None where there is none.
+
+    Raises:
+        Damage: its row is not what was written.
+    """
+    row = connection.execute(f"{_TOPIC} WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _topic(row)
 
 
-def infos(connection: sqlite3.Connection) -> dict[str, TopicInfo]:
-    """Return all topics, in the order of their creation."""
-    rows = connection.execute("SELECT name, partitions, id, config FROM topics ORDER BY topic")
-    return {name: _info(name, partitions, id_, _config(config)) for name, partitions, id_, config in rows}
+def infos(connection: sqlite3.Connection, names: Iterable[str] | None) -> dict[str, TopicInfo]:
+    """Return those of these topics that exist; all, in the order of their creation, where no names are given.
 
-
-def _info(name: str, partitions: int, id: str, config: Mapping[str, str]) -> TopicInfo:
-    return TopicInfo(name, partitions, id, config, RecordLimits.parse(name, config))
+    Raises:
+        Damage: the row of one is not what was written.
+    """
+    if names is None:
+        topics: Iterable[StoredTopic | None] = map(_topic, connection.execute(f"{_TOPIC} ORDER BY topic"))
+    else:
+        topics = (stored(connection, name) for name in dict.fromkeys(names))
+    return {topic.name: topic.info for topic in topics if topic is not None}
 
 
 def create(connection: sqlite3.Connection, specs: Sequence[TopicSpec], ids: Iterable[str]) -> None:
@@ -130,17 +145,17 @@ def create(connection: sqlite3.Connection, specs: Sequence[TopicSpec], ids: Iter
         check_spec(spec)
         existing = stored(connection, spec.name)
         if existing is not None:
-            check_existing(spec, existing.partitions)
+            check_existing(spec, existing.info.partitions)
             continue
         config = msgspec.json.encode(dict(spec.config)).decode()
         number = connection.execute(
-            "INSERT INTO topics (name, id, partitions, config) VALUES (?, ?, ?, ?)",
+            "INSERT INTO topics (name, id, partitions, config, checksum) VALUES (?, ?, ?, ?, 0)",
             (spec.name, id_, spec.partitions, config),
         ).lastrowid
-        connection.executemany(
-            "INSERT INTO partitions (topic, partition) VALUES (?, ?)",
-            [(number, partition) for partition in range(spec.partitions)],
-        )
+        assert number is not None, "a row was inserted"
+        checksum = checksum_of(number, spec.name, id_, spec.partitions, config)
+        connection.execute("UPDATE topics SET checksum = ? WHERE topic = ?", (checksum, number))
+        insert_partitions(connection, number, spec.partitions)
 
 
 def delete(connection: sqlite3.Connection, names: Iterable[str]) -> None:
@@ -158,25 +173,29 @@ def save_offsets(
 ) -> None:
     """Store (topic number, partition, offset) for a group. Called in a write transaction."""
     connection.executemany(
-        "INSERT INTO committed_offsets VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET next_offset = excluded.next_offset, metadata = excluded.metadata",
-        [(group, topic, partition, each.offset, each.metadata) for topic, partition, each in offsets],
+        "INSERT INTO committed_offsets (group_id, topic, partition, next_offset, metadata, checksum) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET next_offset = excluded.next_offset, metadata = excluded.metadata, checksum = excluded.checksum",
+        [
+            (*row, checksum_of(*row))
+            for row in ((group, topic, number, each.offset, each.metadata) for topic, number, each in offsets)
+        ],
     )
 
 
-def load_offsets(
-    connection: sqlite3.Connection, group: str, partitions: Iterable[TopicPartition]
-) -> Mapping[TopicPartition, CommittedOffset]:
-    """Return the offsets that a group has committed."""
-    rows = connection.execute(
-        "SELECT name, partition, next_offset, metadata FROM committed_offsets JOIN topics USING (topic) "
-        "WHERE group_id = ?",
-        (group,),
-    )
-    found = {
-        TopicPartition(topic, partition): CommittedOffset(offset, text)
-        for topic, partition, offset, text in rows
-    }
-    return {
-        topic_partition: found[topic_partition] for topic_partition in partitions if topic_partition in found
-    }
+def load_offset(
+    connection: sqlite3.Connection, group: str, topic: int, topic_partition: TopicPartition
+) -> CommittedOffset | None:
+    """Return the offset that a group has committed in a partition of the topic with this number.
+
+    Raises:
+        Damage: its row is not what was written.
+    """
+    row = connection.execute(
+        f"{_OFFSET} WHERE group_id = ? AND topic = ? AND partition = ?",
+        (group, topic, topic_partition.partition),
+    ).fetchone()
+    if row is None:
+        return None
+    check(f"the offset of group {group!r} in {topic_partition}", row[-1], *row[:-1])
+    return CommittedOffset(*row[3:5])

@@ -1,8 +1,7 @@
 """The writer of the embedded log: encodes what is appended, and writes it in one short transaction at the commit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import ceil
-from operator import itemgetter
 
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, StateError
@@ -12,8 +11,9 @@ from headrace.log.admission import check_columns, unknown_topic
 from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.partitions import PartitionRow, load_partition, save_partitions
 from headrace.log.embedded.rows import LOOSE_BYTES, NewRow, insert_rows
-from headrace.log.embedded.topics import Catalogue, StoredTopic, bounds_of, save_offsets
+from headrace.log.embedded.topics import Catalogue, StoredTopic, save_offsets
 from headrace.log.port import CommittedOffset
 
 __all__ = ["EmbeddedWriter"]
@@ -154,57 +154,42 @@ class EmbeddedWriter:
         for pending in self._pending.values():
             pending.encode()
         with self._file.write(self._connection, "commit to"):
-            appended_ms = self._file.now_ms()
-            ends = {
-                topic_partition: self._write(topic_partition, pending, appended_ms)
-                for topic_partition, pending in self._pending.items()
-            }
+            ends = self._write_pending(self._file.now_ms())
             if offsets:
                 self._save_offsets(offsets)
         self.abort()
         self._file.commits.announce()
         return ends
 
-    def _write(self, topic_partition: TopicPartition, pending: _Pending, appended_ms: int) -> int:
-        """Insert the chunks of one partition, giving them their offsets; return the position behind them."""
+    def _write_pending(self, appended_ms: int) -> dict[TopicPartition, int]:
+        """Insert all chunks, giving them their offsets; return the positions behind them."""
+        rows: list[tuple[int, int, NewRow]] = []
+        partitions: list[tuple[int, int, PartitionRow]] = []
+        ends: dict[TopicPartition, int] = {}
+        for topic_partition, pending in self._pending.items():
+            topic, number = pending.topic.number, topic_partition.partition
+            before = self._partition(topic_partition, topic)
+            rows += [(topic, number, row) for row in _rows(pending.chunks, before.end_offset, appended_ms)]
+            after = _grown(before, pending.chunks)
+            partitions.append((topic, number, after))
+            ends[topic_partition] = after.end_offset
+        insert_rows(self._connection, rows)
+        save_partitions(self._connection, partitions)
+        return ends
+
+    def _partition(self, topic_partition: TopicPartition, topic: int) -> PartitionRow:
         # By the number known at the append: a topic deleted and made again since is another one.
-        bounds = bounds_of(self._connection, pending.topic.number, topic_partition.partition)
-        if bounds is None:
+        row = load_partition(self._connection, topic, topic_partition)
+        if row is None:
             self._catalogue.forget(topic_partition.topic)
             raise unknown_topic("commit to", topic_partition.topic)
-        end = bounds.end
-        rows: list[NewRow] = []
-        for chunk in pending.chunks:
-            rows.append(NewRow(chunk, end, end + chunk.record_count, appended_ms, appended_ms))
-            end += chunk.record_count
-        insert_rows(self._connection, pending.topic.number, topic_partition.partition, rows)
-        added_bytes = sum(len(chunk.body) for chunk in pending.chunks)
-        self._connection.execute(
-            "UPDATE partitions SET end_offset = ?, bytes = bytes + ?, dirty_bytes = dirty_bytes + ?, "
-            "max_timestamp = max(max_timestamp, ?), loose_chunks = loose_chunks + ? WHERE topic = ? AND partition = ?",
-            (
-                end,
-                added_bytes,
-                added_bytes,
-                max(map(itemgetter(1), pending.chunks)),
-                sum(len(chunk.body) < LOOSE_BYTES for chunk in pending.chunks),
-                pending.topic.number,
-                topic_partition.partition,
-            ),
-        )
-        return end
+        return row
 
     def _save_offsets(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
         rows: list[tuple[int, int, CommittedOffset]] = []
         for topic_partition, offset in offsets.items():
-            self._catalogue.bounds("commit an offset of", topic_partition)
-            rows.append(
-                (
-                    self._catalogue.topic("commit an offset of", topic_partition).number,
-                    topic_partition.partition,
-                    offset,
-                )
-            )
+            topic, _ = self._catalogue.partition("commit an offset of", topic_partition)
+            rows.append((topic.number, topic_partition.partition, offset))
         save_offsets(self._connection, self._group, rows)
 
     def send(self) -> None:
@@ -232,3 +217,22 @@ class EmbeddedWriter:
             raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
         if self._has_failed:
             raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")
+
+
+def _rows(chunks: list[EncodedChunk], offset: int, appended_ms: int) -> Iterator[NewRow]:
+    """Give chunks their offsets, from `offset` on."""
+    for chunk in chunks:
+        yield NewRow(chunk, offset, offset + chunk.record_count, appended_ms, appended_ms)
+        offset += chunk.record_count
+
+
+def _grown(row: PartitionRow, chunks: list[EncodedChunk]) -> PartitionRow:
+    """Return a partition with chunks at its end."""
+    added_bytes = sum(len(chunk.body) for chunk in chunks)
+    return row._replace(
+        end_offset=row.end_offset + sum(chunk.record_count for chunk in chunks),
+        bytes=row.bytes + added_bytes,
+        newest_timestamp=max(row.newest_timestamp, *(chunk.max_timestamp for chunk in chunks)),
+        loose_chunks=row.loose_chunks + sum(len(chunk.body) < LOOSE_BYTES for chunk in chunks),
+        dirty_bytes=row.dirty_bytes + added_bytes,
+    )

@@ -1,0 +1,68 @@
+"""The table of partitions of the embedded log: where each begins and ends, and what maintenance knows about it."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from headrace.base.ids import TopicPartition
+from headrace.log.embedded.checksums import check, checksum_of
+
+__all__ = ["NEW_PARTITION", "PartitionRow", "insert_partitions", "load_partition", "save_partitions"]
+
+
+class PartitionRow(NamedTuple):
+    """A partition; see the schema for the columns."""
+
+    start_offset: int
+    end_offset: int
+    bytes: int
+    newest_timestamp: int
+    loose_chunks: int
+    merged_to: int
+    dirty_bytes: int
+    cleaned_to: int
+
+
+NEW_PARTITION = PartitionRow(0, 0, 0, -1, 0, 0, 0, 0)
+
+_COLUMNS = ", ".join(PartitionRow._fields)
+_SELECT = f"SELECT {_COLUMNS}, checksum FROM partitions WHERE topic = ? AND partition = ?"
+_INSERT = f"INSERT INTO partitions (topic, partition, {_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE = (
+    f"UPDATE partitions SET {' = ?, '.join(PartitionRow._fields)} = ?, checksum = ? "
+    "WHERE topic = ? AND partition = ?"
+)
+
+
+def load_partition(
+    connection: sqlite3.Connection, topic: int, topic_partition: TopicPartition
+) -> PartitionRow | None:
+    """Return a partition of the topic with this number, or None if the topic was deleted.
+
+    Raises:
+        Damage: the row is not what was written.
+    """
+    row = connection.execute(_SELECT, (topic, topic_partition.partition)).fetchone()
+    if row is None:
+        return None
+    check(f"partition {topic_partition}", row[-1], topic, topic_partition.partition, *row[:-1])
+    return PartitionRow(*row[:-1])
+
+
+def insert_partitions(connection: sqlite3.Connection, topic: int, count: int) -> None:
+    """Insert the partitions of a new topic. Called in a write transaction."""
+    connection.executemany(
+        _INSERT,
+        [
+            (topic, number, *NEW_PARTITION, checksum_of(topic, number, *NEW_PARTITION))
+            for number in range(count)
+        ],
+    )
+
+
+def save_partitions(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, PartitionRow]]) -> None:
+    """Store (topic number, partition, row) of partitions. Called in the write transaction that has loaded them."""
+    connection.executemany(
+        _UPDATE,
+        [(*row, checksum_of(topic, number, *row), topic, number) for topic, number, row in rows],
+    )
