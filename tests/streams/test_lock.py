@@ -65,18 +65,6 @@ def test_another_name_of_the_log_is_the_same_log(tmp_path: Path, link: Callable[
     second.release()
 
 
-def test_log_that_is_made_after_the_lock_is_known_by_what_it_is_from_then_on(tmp_path: Path) -> None:
-    log, other = tmp_path / "shop.db", tmp_path / "other.db"
-    first = application_lock("shop", tmp_path / "state", log)
-    first.acquire()
-    log.touch()
-    first.acquire_identity()
-    os.link(log, other)
-    with pytest.raises(AlreadyRunningError, match="open under another name"):
-        application_lock("shop", tmp_path / "state2", other).acquire()
-    first.release()
-
-
 @pytest.mark.parametrize(
     ("number", "said"),
     [

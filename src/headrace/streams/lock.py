@@ -67,7 +67,7 @@ class ApplicationLock:
         self._identity: socket.socket | None = None
 
     def acquire(self) -> None:
-        """Lock all files, or none; and the log's file by what it is, where it exists.
+        """Lock all files, or none; and the log's file, which is open, by what it is.
 
         Raises:
             AlreadyRunningError: another process, or another `Streams` of this one, has a file locked.
@@ -77,13 +77,13 @@ class ApplicationLock:
         try:
             for file in self._files:
                 self._descriptors.append(self._locked(file))
-            self.acquire_identity()
+            self._acquire_identity()
         except BaseException:
             self.release()
             raise
 
-    def acquire_identity(self) -> None:
-        """Lock the log's file by device and inode, if it exists and that is not done yet.
+    def _acquire_identity(self) -> None:
+        """Lock the log's file by device and inode.
 
         A name that is no file's (an abstract socket) does that: opening and closing the file itself would let go of the
         locks that SQLite has on it. Only Linux has such names; elsewhere the files' names have to do.
@@ -91,12 +91,12 @@ class ApplicationLock:
         Raises:
             AlreadyRunningError: another process has it under another name.
         """
-        if self._log_file is None or self._identity is not None or sys.platform != "linux":
+        if self._log_file is None or sys.platform != "linux":
             return
         try:
             found = self._log_file.stat()
         except OSError:
-            return  # opening it will make it, or say what is wrong with it
+            return  # it vanished a moment ago: whoever has it open says so
         name = f"{found.st_dev}:{found.st_ino}:{self._application_id}"
         identity = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

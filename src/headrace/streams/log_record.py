@@ -1,4 +1,4 @@
-"""What local state remembers of the log that it was made from: a log that is lost is not begun anew beside its state."""
+"""What local state remembers of the log it was made from: one that is lost is not begun anew beside its state."""
 
 from pathlib import Path
 
@@ -15,21 +15,20 @@ class LogRecord:
         self._file = state_directory / "embedded.path"
 
     def check(self, log: Path) -> None:
-        """Accept a log that is there, or that the state is not made from. Another path is another log: that is allowed.
+        """Accept a log that is there, or that the state is not made from: another path is another log.
 
         Raises:
             LogError: the log is not there although the application has run on it.
         """
-        log = log.resolve()
         try:
-            is_made_from = self._file.read_text(encoding="utf-8") == str(log)
+            is_made_from = self._file.read_text(encoding="utf-8") == str(log.resolve())
         except (OSError, UnicodeDecodeError):
             return
         if is_made_from and not log.exists():
             raise LogError(
                 f"cannot open the embedded log {log}: the file is not there, but the application has run on it: its "
                 f"state is in {self._directory}. Put the file back (is its disk mounted?), or restore it from a "
-                f"backup; to begin with an empty log, delete that directory too"
+                f"backup; to begin with an empty log, delete that directory and {log}-* too"
             )
 
     def write(self, log: Path) -> None:

@@ -7,6 +7,7 @@ from headrace.base.errors import ConfigError
 from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.lock import ApplicationLock
+from headrace.streams.log_record import LogRecord
 from headrace.streams.options import EMBEDDED_PATH
 
 __all__ = ["LogAddress", "address_of", "open_log", "open_log_under"]
@@ -78,22 +79,26 @@ def open_log(config: Config) -> Log:
     return KafkaLog(ConnectionSettings.of(config.values()), KafkaOptions.of(config.values()))
 
 
-def open_log_under(lock: ApplicationLock, config: Config) -> Log:
-    """Acquire the application's lock, then open its log; where that fails nothing is held.
+def open_log_under(lock: ApplicationLock, config: Config, record: LogRecord) -> Log:
+    """Open an application's log and acquire its lock; where that fails nothing is held.
+
+    The log comes first, since the lock's file beside it says from then on that there is one.
 
     Raises:
         AlreadyRunningError, StateError: as for `ApplicationLock.acquire`.
-        ConfigError, LogError: as for `open_log`.
+        ConfigError: as for `open_log`.
+        LogError: as for `open_log`, or the file is not there although `record` says that it was.
     """
-    lock.acquire()
+    path = address_of(config).path
+    if path is not None:
+        record.check(path)
+    log = open_log(config)
     try:
-        log = open_log(config)
-        try:
-            lock.acquire_identity()  # of a file that has been made just now
-        except BaseException:
-            log.close()
-            raise
+        lock.acquire()
+        if path is not None:
+            record.write(path)
     except BaseException:
         lock.release()
+        log.close()
         raise
     return log

@@ -25,6 +25,7 @@ from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
 from headrace.streams.home_process import HomeProcess
 from headrace.streams.lock import application_lock, delete_state
+from headrace.streams.log_record import LogRecord
 from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
@@ -124,7 +125,7 @@ class Streams:
 
     def _made_thread(self) -> StreamThread:
         lock = self._lock()
-        log = open_log_under(lock, self._config)
+        log = open_log_under(lock, self._config, LogRecord(self._state_directory))
         return StreamThread(
             self._application_id,
             self._made_worker,
