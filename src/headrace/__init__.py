@@ -6,6 +6,9 @@ Names are loaded when they are first asked for: `import headrace` loads neither 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.advice import no_attribute
+from headrace.base.foreign_names import INSTEAD
+
 if TYPE_CHECKING:
     from headrace import stores as stores
     from headrace import testing as testing
@@ -198,15 +201,17 @@ import_module(f"{__name__}.processor")
 del globals()["processor"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Kept, so that the next look-up does not come here.
-    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
-    return value
+if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise no_attribute(__name__, name, __all__, INSTEAD)
+        # Kept, so that the next look-up does not come here.
+        value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

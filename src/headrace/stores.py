@@ -4,11 +4,13 @@ A declaration does no IO. It is given to the DSL (`store=`), connected to proces
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar
 
+from headrace.base.advice import no_attribute
 from headrace.base.durations import Duration, milliseconds
+from headrace.base.foreign_names import STORES_INSTEAD
 from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
 from headrace.state.declaration import Store
@@ -100,3 +102,9 @@ def _check(name: str | None, engine: str | None, logging: Logging) -> None:
         raise ValueError(f"engine={engine!r} does not exist: write 'rocksdb' or 'memory'")
     if not isinstance(logging, bool | Mapping):
         raise ValueError(f"logging={logging!r} is wrong: write True, False, or topic properties as a mapping")
+
+
+if not TYPE_CHECKING:  # which says so itself
+
+    def __getattr__(name: str) -> NoReturn:
+        raise no_attribute(__name__, name, __all__, STORES_INSTEAD)

@@ -20,6 +20,10 @@ orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of di
 orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (mypy alone)
 b.stream(ORDERS).group_by_key().reduce(lambda x, y: x.amount)  # 16 a reducer that changes the type
 
+orders.outer_join(stock, lambda o, s: o)  # 18 an operator that is not there
+hr.SessionWindows  # 19 a name that is not there
+hr.stores.session("s")  # 20 a store that is not there
+
 
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:

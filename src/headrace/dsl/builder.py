@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Extractor, Name, Reset, TableStore
 from headrace.dsl.functions import extracting
 from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
@@ -70,6 +71,11 @@ class StreamsBuilder:
         self._engine: Engine = engine
         self._building = Building(Graph(), engine)
         self._is_built = False
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
 
     @overload
     def stream(

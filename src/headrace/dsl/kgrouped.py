@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Windowed
+from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore, WindowedStore
 from headrace.dsl.functions import deletions_of, plain, result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
@@ -150,6 +151,11 @@ class KGroupedStream(Generic[K, V]):
     def __init__(self, grouping: Grouping) -> None:
         self._grouping = grouping
 
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
+
     def count(self, *, store: TableStore[K, int] = None, name: Name = None) -> "KTable[K, int]":
         """Count the records of each key. Null keys and null values are dropped."""
         where = caller()
@@ -270,6 +276,11 @@ class TimeWindowedKStream(Generic[K, V]):
     def __init__(self, grouping: Grouping, windows: TimeWindows) -> None:
         self._grouping = grouping
         self._windows = windows
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
 
     def count(self, *, store: WindowedStore[K, int] = None, name: Name = None) -> "KTable[Windowed[K], int]":
         """Count the records of each key and window, null values too."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, overload
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
 from headrace.dsl.functions import (
     WithKey,
@@ -78,6 +79,11 @@ class KStream(Generic[K, V_co]):
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
 
     # ── one record in, one or none out ───────────────────────────────────────────────────────────────────────────
 
@@ -266,6 +272,7 @@ class KStream(Generic[K, V_co]):
     def merge(self, other: "KStream[K2, V2]", *, name: Name = None) -> "KStream[K | K2, V_co | V2]":
         """Let two streams be one; records keep their order only within each. A serde stays if both have the same."""
         where = caller()
+        _check_merged(other, where)
         one, two = self._flow, other._flow
         graph = one.building.graph
         node = GraphProcessor(graph.names.node(name, "KSTREAM-MERGE-", where), where, PassThrough())
@@ -580,6 +587,12 @@ def _record_part(fn: Callable[..., Any], index: int, spec: object, part: Any, wh
     return of_annotation(arguments[index] if len(arguments) == 2 else None, fn, part)
 
 
+def _check_merged(other: object, where: Location) -> None:
+    if not isinstance(other, KStream):
+        hint = "; to_stream() makes one of a table" if isinstance(other, KTable) else ""
+        raise TopologyError(f"{where}: a stream is merged with a stream, found {other!r}{hint}")
+
+
 class _GrowingBranch:
     """A `Branch` whose predicates and children are added until the topology is built."""
 
@@ -600,6 +613,11 @@ class BranchedKStream(Generic[K, V]):
         self._operator = operator
         self._has_ended = False
         self._streams: dict[str, KStream[K, V]] = {}
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
 
     def branch(
         self,

@@ -1,11 +1,12 @@
 """Tables: the last value of each key. Source: `KTableImpl`."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
 from headrace.base.ids import Location
+from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
 from headrace.dsl.functions import WithKey, plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
@@ -39,6 +40,11 @@ class KTable(Generic[K, V_co]):
 
     def __init__(self, state: TableState) -> None:
         self._state = state
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
 
     @property
     def store_name(self) -> str | None:

@@ -3,10 +3,11 @@
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from headrace.base.advice import no_attribute
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, TopologyError
 from headrace.base.records import Record
@@ -19,6 +20,7 @@ from headrace.query.local import store_name
 from headrace.state.declaration import Store
 from headrace.state.typed_stores import typed
 from headrace.streams.config import Config, ConfigFields
+from headrace.testing.advice import DRIVER_INSTEAD
 from headrace.testing.stores import all_partitions
 from headrace.testing.topics import InputTopic, OutputTopic
 from headrace.topology.nodes import SinkNode
@@ -68,6 +70,11 @@ class TopologyTestDriver:
         except BaseException:
             self.close()  # nobody else can: there is no driver then
             raise
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("TopologyTestDriver", name, dir(TopologyTestDriver), DRIVER_INSTEAD)
 
     @property
     def _application_id(self) -> str:

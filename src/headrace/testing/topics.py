@@ -1,10 +1,11 @@
 """Typed ends of a topology under test: pipe records in, read records out."""
 
 from collections.abc import Callable, Iterable
-from typing import Generic
+from typing import TYPE_CHECKING, Generic, NoReturn
 
 from typing_extensions import TypeVar
 
+from headrace.base.advice import no_attribute
 from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
@@ -12,6 +13,7 @@ from headrace.log.memory import MemoryLog
 from headrace.processor.parts import checked_headers, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.serde.windowed import WindowedSerde
+from headrace.testing.advice import INPUT_INSTEAD, OUTPUT_INSTEAD
 from headrace.topology.topics import Topic
 
 __all__ = ["InputTopic", "OutputTopic"]
@@ -32,6 +34,11 @@ class InputTopic(Generic[K, V]):
         self._run = run
         self._serialize_key = _key_serde(topic).serialize
         self._serialize_value = topic.value.serialize
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("InputTopic", name, dir(InputTopic), INPUT_INSTEAD)
 
     def pipe(
         self, key: K | None, value: V | None, timestamp: int | None = None, headers: Headers = NO_HEADERS
@@ -104,6 +111,11 @@ class OutputTopic(Generic[K, V]):
         self._topic = topic
         self._log = log
         self._read: dict[int, int] = {}  # by partition: records already handed out
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("OutputTopic", name, dir(OutputTopic), OUTPUT_INSTEAD)
 
     def _unread(self, limit: int | None = None) -> list[Record[K, V]]:
         name = self._topic.name

@@ -1,0 +1,127 @@
+"""What to write instead of names that `headrace` and `headrace.stores` lack: Java's, others', and what is to come."""
+
+from collections.abc import Mapping
+
+__all__ = ["INSTEAD", "STORES_INSTEAD"]
+
+_SERDES = "a topic carries its serdes, hr.Topic(name, key=…, value=…); an operator takes key= and value= for its result"
+_PROCESSOR = "write hr.Processor, or @hr.processor() on a function"
+_FIXED_KEY = "write hr.FixedKeyProcessor, for process_values()"
+_NO_JOINS_OF_STREAMS = "this version has no joins of streams with streams"
+_NO_VERSIONS = (
+    "this version has no versioned stores: stores.key_value(name, …) keeps the last value of each key"
+)
+_NO_SESSIONS = (
+    "this version has no session windows: keep them in the store of a process(), or use "
+    "hr.TimeWindows(size, grace=…)"
+)
+_STORES = "write `from headrace import stores`, then stores.key_value(name, …) or stores.window(name, …)"
+_READ_STORE = "write `from headrace.stores import {}`"
+_LAMBDA = "write a function"
+
+#: Of the package `headrace`.
+INSTEAD: Mapping[str, str] = {
+    "SessionWindows": _NO_SESSIONS,
+    "SlidingWindows": (
+        "this version has no sliding windows: hr.TimeWindows(size, advance=…, grace=…) moves on in small steps"
+    ),
+    "UnlimitedWindows": "without windowed_by() an aggregation has no windows",
+    "JoinWindows": _NO_JOINS_OF_STREAMS,
+    "Windows": "write hr.TimeWindows(size, grace=…)",
+    "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
+    "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
+    "SessionWindowedKStream": _NO_SESSIONS,
+    "GlobalKTable": "this version has no global tables: join with builder.table(topic), after select_key()",
+    "KGroupedTable": "this version has no grouping of tables: table.to_stream().group_by(…) groups the updates",
+    "CogroupedKStream": "this version has no cogrouping: merge() the streams, then group_by_key().aggregate()",
+    "Suppressed": "this version has no suppression: use process() with a store and a punctuation",
+    "until_window_closes": "this version has no suppression: use process() with a store and a punctuation",
+    "EmitStrategy": "a window's result leaves with each update, or once a commit where its store is cached",
+    "Consumed": f"{_SERDES}; builder.stream() takes timestamp=, offset_reset= and name=",
+    "Produced": f"{_SERDES}; to() takes partitioner= and name=",
+    "Grouped": "group_by() and group_by_key() take key=, value= and name=",
+    "Joined": "join() takes value= and name=",
+    "StreamJoined": _NO_JOINS_OF_STREAMS,
+    "TableJoined": "this version has no joins of tables",
+    "Repartitioned": "repartition() takes partitions=, partitioner=, key=, value= and name=",
+    "Branched": "branch() takes name= and then=",
+    "Named": "operators take name=",
+    "Printed": "print() takes a label, file= and format=",
+    "Materialized": "store= takes a name, or stores.key_value(name, key=…, value=…) of `from headrace import stores`",
+    "Stores": _STORES,
+    "StoreBuilder": _STORES,
+    "QueryableStoreTypes": "streams.query(STORE) takes the declared store",
+    "StoreQueryParameters": "streams.query(STORE) takes the declared store",
+    "Serdes": "write a class (str, int, float, bytes, a dataclass), or hr.string, hr.int64, hr.json(Order) and so on",
+    "KafkaStreams": "write hr.Streams(topology, application_id=…, bootstrap_servers=…)",
+    "StreamsConfig": "write hr.Config(application_id=…, …), or give the properties to hr.Streams",
+    "AutoOffsetReset": 'builder.stream(topic, offset_reset="latest"), or "earliest", "none", or a timedelta',
+    "TopologyTestDriver": "write `from headrace.testing import TopologyTestDriver`",
+    "TestInputTopic": "driver.input(TOPIC) makes one",
+    "TestOutputTopic": "driver.output(TOPIC) makes one",
+    "KeyValue": "write a pair, (key, value)",
+    "ValueAndTimestamp": "streams.query(STORE).get(key) gives the value",
+    "Transformer": _PROCESSOR,
+    "ValueTransformer": _FIXED_KEY,
+    "ValueTransformerWithKey": _FIXED_KEY,
+    "ContextualProcessor": _PROCESSOR,
+    "ContextualFixedKeyProcessor": _FIXED_KEY,
+    "FixedKeyRecord": "a FixedKeyProcessor returns or yields values",
+    "Punctuator": "self.context.schedule(interval, function, on=…) takes a function of the time",
+    "PunctuationType": 'self.context.schedule(interval, function, on="stream"), or "wall"',
+    "TimestampExtractor": "builder.stream(topic, timestamp=function) takes a function of record and partition time",
+    "StreamPartitioner": "to(topic, partitioner=function) takes a function of topic, key, value and partition count",
+    "TopicNameExtractor": "to(function) takes a function of key, value and metadata that names the topic",
+    "DeserializationExceptionHandler": "a handler is a function of a hr.Failure that returns a hr.Reaction",
+    "ProcessingExceptionHandler": "a handler is a function of a hr.Failure that returns a hr.Reaction",
+    "ProductionExceptionHandler": "a handler is a function of a hr.Failure that returns a hr.Reaction",
+    "LogAndContinueExceptionHandler": "write hr.log_and_continue",
+    "LogAndFailExceptionHandler": "write hr.log_and_fail",
+    "KeyValueStore": _READ_STORE.format("KeyValueStore"),
+    "WindowStore": _READ_STORE.format("WindowStore"),
+    "SessionStore": _NO_SESSIONS,
+    "VersionedKeyValueStore": _NO_VERSIONS,
+    "ReadOnlyKeyValueStore": _READ_STORE.format("ReadOnlyKeyValueStore"),
+    "ReadOnlyWindowStore": _READ_STORE.format("ReadOnlyWindowStore"),
+    **dict.fromkeys(
+        (
+            "Aggregator",
+            "Initializer",
+            "Reducer",
+            "Merger",
+            "Predicate",
+            "KeyValueMapper",
+            "ValueMapper",
+            "ValueJoiner",
+        ),
+        _LAMBDA,
+    ),
+    "App": "write hr.StreamsBuilder(), describe the topology, and run it with hr.Streams(builder.build(), …)",
+    "Application": "write hr.StreamsBuilder(), describe the topology, and run it with hr.Streams(builder.build(), …)",
+    "StreamingDataFrame": "builder.stream(topic) makes a KStream",
+    "Stream": "builder.stream(topic) makes a KStream",
+    "Table": "builder.table(topic) makes a KTable",
+}
+
+#: Of the module `headrace.stores`.
+STORES_INSTEAD: Mapping[str, str] = {
+    "session": _NO_SESSIONS,
+    "versioned": _NO_VERSIONS,
+    "versioned_key_value": _NO_VERSIONS,
+    "persistent_key_value_store": "write stores.key_value(name, …)",
+    "persistent_timestamped_key_value_store": "write stores.key_value(name, …)",
+    "persistent_versioned_key_value_store": _NO_VERSIONS,
+    "in_memory_key_value_store": 'write stores.key_value(name, engine="memory", …)',
+    "lru_map": 'write stores.key_value(name, engine="memory", …)',
+    "persistent_window_store": "write stores.window(name, size=…, retention=…, …)",
+    "persistent_timestamped_window_store": "write stores.window(name, size=…, retention=…, …)",
+    "in_memory_window_store": 'write stores.window(name, size=…, retention=…, engine="memory", …)',
+    "persistent_session_store": _NO_SESSIONS,
+    "in_memory_session_store": _NO_SESSIONS,
+    "key_value_store_builder": "write stores.key_value(name, …)",
+    "window_store_builder": "write stores.window(name, size=…, retention=…, …)",
+    "timestamped_key_value_store_builder": "write stores.key_value(name, …)",
+    "timestamped_window_store_builder": "write stores.window(name, size=…, retention=…, …)",
+    "SessionStore": _NO_SESSIONS,
+    "VersionedKeyValueStore": _NO_VERSIONS,
+}

@@ -1,0 +1,132 @@
+"""What to write instead of operators that are not there: of Kafka Streams, which are to come, and of others."""
+
+from collections.abc import Mapping
+
+from headrace.base.advice import no_attribute
+
+__all__ = ["no_operator"]
+
+_NO_JOINS_OF_STREAMS = (
+    "this version joins streams with tables only: merge() both streams, and keep in the store of a process() what has "
+    "to wait for its match"
+)
+_NO_JOINS_OF_TABLES = (
+    "this version has no joins of tables: join a stream with a table, stream.join(table, joiner); to_stream() makes a "
+    "stream of this table"
+)
+_NO_SUPPRESSION = (
+    "this version has no suppression: a cached store lets one update of a key go with each commit "
+    "(commit.interval.ms); for final results alone, use process() with a store and a punctuation"
+)
+_NO_COGROUPING = (
+    "this version has no cogrouping: give the streams one type with map_values(), merge() them, then "
+    "group_by_key().aggregate()"
+)
+_GROUP_FIRST = "group first: group_by_key() or group_by(selector), then this"
+_WINDOW_FIRST = (
+    "group first: group_by_key().windowed_by(hr.TimeWindows(size, grace=…)), then count() or aggregate()"
+)
+_TO_STREAM_FIRST = "a table's updates are a stream: to_stream(), then this"
+_PROCESS = (
+    "write process(), whose function or class takes records, uses stores, and gives any number of records"
+)
+_PROCESS_VALUES = "write process_values(), which keeps the key"
+
+#: By the class's name and the operator's, in Python's spelling.
+_INSTEAD: Mapping[str, Mapping[str, str]] = {
+    "KStream": {
+        "outer_join": _NO_JOINS_OF_STREAMS,
+        "transform": _PROCESS,
+        "flat_transform": _PROCESS,
+        "transform_values": _PROCESS_VALUES,
+        "flat_transform_values": _PROCESS_VALUES,
+        "through": "write to(topic) and read it with builder.stream(topic), or repartition() for an internal topic",
+        "branch": "write split().branch(predicate).default_branch(), or split_by(predicate) for two",
+        "suppress": _NO_SUPPRESSION,
+        "cogroup": _NO_COGROUPING,
+        "windowed_by": _WINDOW_FIRST,
+        "count": _GROUP_FIRST,
+        "reduce": _GROUP_FIRST,
+        "aggregate": _GROUP_FIRST,
+        "to_stream": "it is a stream already",
+        "get_state_store": "stores are named in process(processor, store)",
+        # Faust
+        "take": "write group_by_key().windowed_by(…).aggregate(…), or process() with a store and a punctuation",
+        "enumerate": "keep a counter in the store of a process()",
+        "sink": "write foreach(), or to(topic)",
+        # Quix Streams
+        "apply": "write map_values(mapper), or map(mapper) where the key changes",
+        "update": "write peek(action), or map_values(mapper)",
+        "to_topic": "write to(topic)",
+        "drop": "write map_values(mapper)",
+        "fill": "write map_values(mapper)",
+        "set_timestamp": "the source takes it: builder.stream(topic, timestamp=…)",
+        "tumbling_window": _WINDOW_FIRST,
+        "hopping_window": _WINDOW_FIRST,
+        "sliding_window": _WINDOW_FIRST,
+        "concat": "write merge(other)",
+        "join_asof": "write join(table, joiner)",
+    },
+    "KTable": {
+        "join": _NO_JOINS_OF_TABLES,
+        "left_join": _NO_JOINS_OF_TABLES,
+        "outer_join": _NO_JOINS_OF_TABLES,
+        "group_by": (
+            "this version has no grouping of tables: to_stream().group_by(…) groups the updates, each of which then "
+            "counts; nothing is subtracted for the row that it replaces"
+        ),
+        "suppress": _NO_SUPPRESSION,
+        "transform_values": "write map_values(hr.with_key(mapper)), or to_stream().process_values()",
+        "queryable_store_name": "write store_name",
+        "to_table": "it is a table already",
+        **dict.fromkeys(
+            (
+                "to",
+                "foreach",
+                "peek",
+                "map",
+                "flat_map",
+                "flat_map_values",
+                "select_key",
+                "process",
+                "group_by_key",
+            ),
+            _TO_STREAM_FIRST,
+        ),
+        **dict.fromkeys(("process_values", "merge", "split", "repartition", "print"), _TO_STREAM_FIRST),
+    },
+    "KGroupedStream": {
+        "cogroup": _NO_COGROUPING,
+        "sum": "write aggregate(int, lambda key, value, total: total + value)",
+        "tumbling_window": "write windowed_by(hr.TimeWindows(size, grace=…))",
+        "hopping_window": "write windowed_by(hr.TimeWindows(size, advance=…, grace=…))",
+    },
+    "TimeWindowedKStream": {
+        "emit_strategy": _NO_SUPPRESSION,
+        "suppress": _NO_SUPPRESSION,
+        "cogroup": _NO_COGROUPING,
+        "windowed_by": "it is windowed already: count(), reduce() or aggregate() make a table of it",
+    },
+    "BranchedKStream": {
+        "default": "write default_branch()",
+    },
+    "StreamsBuilder": {
+        "global_table": (
+            "this version has no global tables: give the stream the table's key with select_key(), and join it with "
+            "builder.table(topic)"
+        ),
+        "add_global_store": "this version has no global stores: builder.table(topic, store=…) keeps a topic's rows",
+        "add_source": "write stream(topic); or build by hand, beginning with hr.Topology()",
+        "add_processor": "write stream(topic).process(processor); or build by hand, beginning with hr.Topology()",
+        "add_sink": "write stream(topic).to(topic); or build by hand, beginning with hr.Topology()",
+        "dataframe": "write stream(topic)",
+        "topic": "write hr.Topic(name, key=…, value=…)",
+        "agent": "write stream(topic).process(processor), or foreach(action)",
+    },
+}
+
+
+def no_operator(of: object, name: str) -> AttributeError:
+    """Make the error of an operator that a stream, a table or a builder lacks."""
+    kind = type(of)
+    return no_attribute(kind.__name__, name, dir(kind), _INSTEAD.get(kind.__name__, {}))

@@ -1,0 +1,145 @@
+"""What is said of operators and names that are not there; what a type checker sees is in tests/typing."""
+
+import copy
+from typing import Any
+
+import pytest
+
+import headrace as hr
+from headrace import stores
+from headrace.base.foreign_names import INSTEAD, STORES_INSTEAD
+from headrace.dsl.advice import _INSTEAD
+from headrace.testing import TopologyTestDriver
+
+
+def things() -> dict[str, Any]:
+    builder = hr.StreamsBuilder()
+    stream, table = builder.stream("in"), builder.table("rows")
+    grouped = stream.group_by_key()
+    return {
+        "StreamsBuilder": builder,
+        "KStream": stream,
+        "KTable": table,
+        "KGroupedStream": grouped,
+        "TimeWindowedKStream": grouped.windowed_by(hr.TimeWindows("1m", grace="0s")),
+        "BranchedKStream": stream.split(),
+    }
+
+
+#: Every operator of Kafka Streams 4.3 that is not there, in Java's spelling.
+MISSING = {
+    "StreamsBuilder": ["globalTable", "addGlobalStore"],
+    "KStream": ["outerJoin", "transform", "transformValues", "through", "branch", "suppress", "cogroup"],
+    "KTable": [
+        "join",
+        "leftJoin",
+        "outerJoin",
+        "groupBy",
+        "suppress",
+        "transformValues",
+        "queryableStoreName",
+    ],
+    "KGroupedStream": ["cogroup"],
+    "TimeWindowedKStream": ["emitStrategy", "suppress"],
+}
+
+#: Some that are there, in Java's spelling.
+RENAMED = {
+    "KStream": [
+        "flatMapValues",
+        "groupByKey",
+        "selectKey",
+        "toTable",
+        "leftJoin",
+        "filterNot",
+        "processValues",
+    ],
+    "KTable": ["toStream", "mapValues", "filterNot"],
+    "KGroupedStream": ["windowedBy"],
+    "BranchedKStream": ["defaultBranch", "noDefaultBranch"],
+    "StreamsBuilder": ["addStateStore"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in MISSING.items() for name in names]
+)
+def test_operator_that_is_missing_says_what_to_use_instead(kind: str, name: str) -> None:
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    for spelt in (name, snake):
+        with pytest.raises(AttributeError, match=f"^{kind} has no '{spelt}': .{{10,}}"):
+            getattr(things()[kind], spelt)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in RENAMED.items() for name in names]
+)
+def test_operator_in_javas_spelling_is_told_in_pythons(kind: str, name: str) -> None:
+    with pytest.raises(AttributeError, match=f"^{kind} has no '{name}': write [a-z_]+$"):
+        getattr(things()[kind], name)
+
+
+def test_misspelt_operator_is_told_the_nearest() -> None:
+    with pytest.raises(AttributeError) as caught:
+        things()["KStream"].filtr
+    assert str(caught.value) == "KStream has no 'filtr'; did you mean filter?"
+
+
+def test_nothing_is_said_instead_of_what_is_there() -> None:
+    for kind, thing in things().items():
+        assert [name for name in _INSTEAD.get(kind, {}) if name in dir(thing)] == []
+    assert [name for name in INSTEAD if name in hr.__all__] == []
+    assert [name for name in STORES_INSTEAD if name in stores.__all__] == []
+
+
+def test_names_that_are_not_there_are_still_not_there() -> None:
+    assert not hasattr(things()["KStream"], "outer_join")
+    assert not hasattr(hr, "SessionWindows")
+    copy.copy(things()["KStream"])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        (hr, "SessionWindows", "this version has no session windows"),
+        (hr, "SlidingWindows", "hr.TimeWindows(size, advance=…, grace=…)"),
+        (hr, "GlobalKTable", "builder.table(topic)"),
+        (hr, "JoinWindows", "no joins of streams"),
+        (hr, "Consumed", "hr.Topic(name, key=…, value=…)"),
+        (hr, "Materialized", "stores.key_value(name, key=…, value=…)"),
+        (hr, "KafkaStreams", "hr.Streams(topology"),
+        (hr, "TopologyTestDriver", "from headrace.testing import TopologyTestDriver"),
+        (hr, "Kstream", "did you mean KStream?"),
+        (stores, "session", "this version has no session windows"),
+        (stores, "persistentKeyValueStore", "stores.key_value(name, …)"),
+        (stores, "keyvalue", "did you mean key_value?"),
+    ],
+)
+def test_name_of_java_says_what_to_write_instead(module: Any, name: str, said: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert str(caught.value).startswith(f"{module.__name__} has no '{name}'")
+    assert said in str(caught.value)
+
+
+def test_driver_in_javas_words_is_told_in_ours() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in").to("out")
+    with TopologyTestDriver(builder.build()) as driver:
+        ends: Any = (driver, driver.input(hr.Topic("in")), driver.output(hr.Topic("out")))
+        for end, name, said in zip(
+            ends,
+            ("createInputTopic", "pipeInput", "readKeyValue"),
+            ("write input(TOPIC)", "write pipe(key, value, timestamp)", "write read_pairs(), or read()"),
+        ):
+            with pytest.raises(AttributeError) as caught:
+                getattr(end, name)
+            assert str(caught.value).endswith(said)
+
+
+def test_table_is_merged_as_a_stream() -> None:
+    parts = things()
+    with pytest.raises(
+        hr.TopologyError, match=r"a stream is merged with a stream, .*; to_stream\(\) makes one"
+    ):
+        parts["KStream"].merge(parts["KTable"])
