@@ -267,6 +267,32 @@ def test_null_value_that_surprises_a_function_is_named_as_a_tombstone() -> None:
         driver.input(NUMBERS).pipe("a", None, 0)
 
 
+def test_error_that_has_nothing_to_do_with_a_null_is_told_without_one() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).map_values(lambda value: int("x", "base"), value=int).to(HALVES)  # type: ignore[call-overload]
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(hr.ProcessingError) as raised,
+    ):
+        driver.input(NUMBERS).pipe("a", None, 0)
+    assert "null" not in str(raised.value)
+    assert "tombstone" not in str(raised.value)
+
+
+def test_handler_that_fails_is_not_excused_by_a_null_value() -> None:
+    def broken(failure: hr.Failure) -> hr.Reaction:
+        return failure.value.decode()  # type: ignore[union-attr, return-value]  # the mistake under test
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).map_values(lambda value: value + 1, value=int).to(HALVES)
+    with (
+        testing.TopologyTestDriver(builder.build(), processing_exception_handler=broken) as driver,
+        pytest.raises(hr.ProcessingError, match="the handler itself failed on it") as raised,
+    ):
+        driver.input(NUMBERS).pipe("a", None, 0)
+    assert "tombstone" not in str(raised.value)
+
+
 def test_null_that_a_node_above_has_made_is_not_called_a_tombstone() -> None:
     builder = hr.StreamsBuilder()
     stream = builder.stream(NUMBERS).map_values(lambda value: None, value=int)  # type: ignore[arg-type, return-value]

@@ -1,6 +1,8 @@
 """Dead letters: the record as it was read, and what happened in headers that Kafka Streams names."""
 
-from headrace.processor.handlers import Failure, Reaction, dead_letter_record
+import pytest
+
+from headrace.processor.handlers import Failure, Reaction, dead_letter_record, log_and_continue
 
 
 def failure(**changes: object) -> Failure:
@@ -65,3 +67,13 @@ def test_message_that_is_no_proper_text_is_written_nevertheless() -> None:
 def test_reactions_are_told_apart() -> None:
     assert [Reaction.resume.kind, Reaction.fail.kind, Reaction.retry.kind] == ["resume", "fail", "retry"]
     assert Reaction.dead_letter("dlq") == Reaction("dead_letter", "dlq")
+
+
+def test_log_names_the_record_or_the_punctuation(caplog: pytest.LogCaptureFixture) -> None:
+    log_and_continue(failure())
+    log_and_continue(failure(topic="", offset=-1))
+    assert caplog.messages == [
+        "KSTREAM-MAP-0000000001 (shop.py:41) failed to process a record "
+        "(task 0_1, topic orders, partition 1, offset 42)",
+        "KSTREAM-MAP-0000000001 (shop.py:41) failed in a punctuation (task 0_1)",
+    ]

@@ -187,3 +187,10 @@ def test_value_that_a_serde_accepts_unseen_is_one_that_it_writes() -> None:
         (raw, b""),
     ]:
         assert serde.accepts(value)  # type: ignore[attr-defined]  # a serde each
+
+
+def test_text_that_is_none_is_refused_in_words() -> None:
+    with pytest.raises(SerializationError, match=r"string expects text in UTF-8, found an int: not a str$"):
+        string.serialize("t", 5)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(SerializationError, match=r"raw expects bytes, found None: not bytes$"):
+        raw.serialize("t", None)  # type: ignore[arg-type]  # the mistake under test

@@ -277,7 +277,7 @@ NAN = float("nan")
         (Model, Model.model_construct(size=-1), "greater than 0"),
         (Model, Model.model_construct(size="x"), "Expected `int`"),
         (Model, Model(size=1, mean=NAN), "Found nan - at `$.mean`, which would be read as None"),
-        (list[Model | Other], [Other(size=1)], "Expected `Model`, found a Other - at `$[0]`"),
+        (list[Model | Other], [Other(size=1)], "Expected `Model`, found an Other - at `$[0]`"),
     ],
 )  # fmt: skip
 def test_value_that_would_not_come_back_is_refused_with_its_place(type: Any, value: Any, reason: str) -> None:

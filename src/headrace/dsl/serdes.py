@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from headrace.base.callables import named
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import described, result_annotation
@@ -142,7 +143,9 @@ def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location)
 def of_annotation(annotation: object, fn: Callable[..., Any], part: Part) -> Typed:
     """Return the serde of an annotation that was found at a function."""
     found = None if annotation is None else serde_from_annotation(annotation)
-    return found or Unknown(part, described(fn), advice(annotation, part))
+    return found or Unknown(
+        part, described(fn) if annotation is None else named(fn), advice(annotation, part)
+    )
 
 
 def merged(one: Typed, other: Typed, part: Part, where: Location) -> Typed:

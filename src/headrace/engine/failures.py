@@ -118,7 +118,8 @@ class Failures:
         Says nothing more of what is told already, and of Ctrl-C.
         """
         if not isinstance(error, HeadraceError) and not is_interrupt(error):
-            raise self._final(self._stopped(error, f"{name} ({where})", "process", None)) from error
+            # Nothing is known of a value here, so nothing is said of one.
+            raise self._final(self._stopped(error, f"{name} ({where})", "process", error)) from error
 
     def ensure_made(self, error: BaseException, name: str, where: Location, verb: str) -> None:
         """The same for what runs when a task starts or ends, and has no record."""
@@ -149,13 +150,13 @@ class Failures:
             if is_interrupt(fault):
                 raise
             raise self._final(
-                self._stopped(fault, node, stage, value, by="the handler itself failed on it")
+                self._stopped(fault, node, stage, failure, by="the handler itself failed on it")
             ) from fault
         if not isinstance(reaction, Reaction):
             answer = TypeError(
                 f"the handler returned {reaction!r}; return Reaction.fail, .resume, .retry or .dead_letter()"
             )
-            raise self._final(self._stopped(answer, node, stage, value)) from error
+            raise self._final(self._stopped(answer, node, stage, failure)) from error
         if reaction.kind == "retry":
             request = RetryRequested(f"{node}: the handler asked to try again after {error!r}")
             raise self._final(request) from error
@@ -226,10 +227,12 @@ class Failures:
             stage
         ]
         hint = ""
-        if value is None and isinstance(error, (AttributeError, TypeError)):
+        # By its words, too: much else raises a TypeError while the value happens to be null.
+        if value is None and isinstance(error, (AttributeError, TypeError)) and "NoneType" in str(error):
             hint = self._null_hint()
+        failed = "failed" if context.topic is None else f"could not {verb} a record:"
         return ProcessingError(
-            f"{node} could not {verb} a record: {self._location}, task {context.task_id}: "
+            f"{node} {failed} {self._location}, task {context.task_id}: "
             f"{wording(error)}{hint}{'; ' + by if by else ''}",
             node=node,
             task_id=str(context.task_id),

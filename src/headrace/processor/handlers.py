@@ -84,6 +84,10 @@ def log_and_continue(failure: Failure) -> Reaction:
 
 def _write(level: int, failure: Failure) -> None:
     # Logging that fails must not turn *go on* into the end, or hide what failed.
+    if not failure.topic:
+        text = "%s failed in a punctuation (task %s)"
+        log_safely(_log, level, text, failure.node, failure.task_id, exc_info=failure.error)
+        return
     log_safely(
         _log,
         level,
@@ -91,7 +95,7 @@ def _write(level: int, failure: Failure) -> None:
         failure.node,
         failure.stage,
         failure.task_id,
-        failure.topic or "none",
+        failure.topic,
         failure.partition,
         failure.offset,
         exc_info=failure.error,

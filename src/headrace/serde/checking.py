@@ -13,6 +13,7 @@ import msgspec
 import msgspec.inspect as mi
 
 from headrace.serde.exact import INT_IN_FLOAT_MAX, PLAIN_KEYS, Format
+from headrace.serde.serde import kind_of
 from headrace.serde.shapes import CLASSES, Fields, bare, class_of, options_of, shape_name
 
 __all__ = ["check", "fits"]
@@ -136,8 +137,8 @@ def _check_float(value: Any, format: Format, at: str) -> None:
     if isinstance(value, float):
         if format == "json" and not math.isfinite(value):
             raise ValueError(
-                f"Expected a finite number, found {value} - at `{at}`: JSON has no form for it; write None "
-                f"into a field that may be None, or use hr.msgpack()"
+                f"Expected a finite number, found {value} - at `{at}`: JSON has no form for it; use "
+                f"hr.msgpack(), which has, or None where the type allows it"
             )
     elif not -INT_IN_FLOAT_MAX <= value <= INT_IN_FLOAT_MAX and int(float(value)) != value:
         raise ValueError(f"Expected `float`, found an int that has more digits - at `{at}`: declare an int")
@@ -212,9 +213,7 @@ def _found(value: object) -> str:
     """Name a value: numbers as they are, all else by type, since its content may be confidential."""
     if value is None or isinstance(value, bool | float) or value is msgspec.UNSET:
         return repr(value)
-    if isinstance(value, int):
-        return f"the int {value}" if type(value) is int else f"a {type(value).__qualname__}"
-    return f"a {type(value).__qualname__}"
+    return f"the int {value}" if type(value) is int else kind_of(value)
 
 
 def _name(key: object) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 
 from headrace.serde.exact import Format
+from headrace.serde.serde import kind_of
 from headrace.serde.tagging import Codec
 
 __all__ = ["holds_pydantic", "is_pydantic", "model_key_encoder", "pydantic_codec"]
@@ -129,17 +130,16 @@ def _ensure_alike(value: Any, found: Any, at: str) -> None:
     if is_pydantic(type(found)):
         if not isinstance(value, type(found)):
             raise TypeError(
-                f"Expected `{type(found).__qualname__}`, found a {type(value).__qualname__} - at `{at}`: "
+                f"Expected `{type(found).__qualname__}`, found {kind_of(value)} - at `{at}`: "
                 f"it would be read as the former"
             )
         for name, field in type(found).model_fields.items():
             if not field.exclude:
                 _ensure_alike(getattr(value, name), getattr(found, name), f"{at}.{name}")
     elif (found is None) != (value is None):
-        kind = type(value).__qualname__
         raise ValueError(
-            f"Found {value if isinstance(value, float) else f'a {kind}'} - at `{at}`, which would be read as "
-            f"{'None' if found is None else f'a {type(found).__qualname__}'}: JSON has no form for it"
+            f"Found {value if isinstance(value, float) else kind_of(value)} - at `{at}`, which would be read as "
+            f"{kind_of(found)}: there is no form for it"
         )
     elif isinstance(found, dict) and isinstance(value, dict):
         for key in found.keys() & value.keys():

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 
-__all__ = ["CodecSerde", "Serde", "SerdeLike", "SerdeOf", "ensure_bytes"]
+__all__ = ["CodecSerde", "Serde", "SerdeLike", "SerdeOf", "ensure_bytes", "kind_of", "reason_of"]
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ class CodecSerde(Serde[T]):
         except Exception as error:
             raise SerializationError(
                 f"cannot serialize for topic {topic!r}: {self.name} expects {self.expects}, "
-                f"found {_found(value)}: {error}"
+                f"found {_found(value)}: {reason_of(self, error)}"
             ) from error
 
     def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> T:
@@ -204,10 +204,22 @@ class CodecSerde(Serde[T]):
         return self.name
 
 
-def _found(value: object) -> str:
-    """Name a value by type, and by size where that tells something. Its content may be confidential."""
+def reason_of(serde: Serde[Any], error: Exception) -> str:
+    """Say why a serde's quick function raised: a method in C tells of itself where only the class is wrong."""
+    text = str(error) or type(error).__name__
+    if serde.type is not None and isinstance(error, TypeError) and text.startswith("descriptor "):
+        return "not bytes" if serde.type is bytes else f"not a {serde.type.__name__}"
+    return text
+
+
+def kind_of(value: object) -> str:
+    """Name a value by its type, with the article: a text is `a str`, an order `an Order`."""
     if value is None:
         return "None"
-    if isinstance(value, bytes | bytearray):
-        return f"{len(value)} bytes"
-    return f"a {type(value).__qualname__}"
+    name = type(value).__qualname__.rsplit(".<locals>.", 1)[-1]
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
+
+
+def _found(value: object) -> str:
+    """Name a value by type, and by size where that tells something. Its content may be confidential."""
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray) else kind_of(value)

@@ -13,7 +13,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import SerializationError
 from headrace.base.records import Headers, Window, Windowed
 from headrace.serde.resolve import serde_of
-from headrace.serde.serde import Serde, SerdeLike
+from headrace.serde.serde import Serde, SerdeLike, kind_of
 
 __all__ = ["SessionWindowedSerde", "TimeWindowedSerde", "WindowedSerde", "session_windowed", "time_windowed"]
 
@@ -40,8 +40,7 @@ class WindowedSerde(Serde[Windowed[K]], Generic[K]):
         """Return the bytes of a windowed key."""
         if not isinstance(value, Windowed):
             raise SerializationError(
-                f"cannot serialize for topic {topic!r}: {self!r} expects a Windowed, "
-                f"found a {value.__class__.__qualname__}"
+                f"cannot serialize for topic {topic!r}: {self!r} expects a Windowed, found {kind_of(value)}"
             )
         try:
             window = self.window_bytes(value.window)
@@ -103,10 +102,12 @@ class TimeWindowedSerde(WindowedSerde[K]):
     def window_bytes(self, window: Window) -> bytes:
         """Return the start, of a window that can be told by it."""
         start, end = window
-        if start < 0 or (end - start != self.size_ms and end != min(start + self.size_ms, _END_MAX)):
+        if start < 0:
+            raise ValueError(f"the window starts at {start}, before 1970")
+        if end - start != self.size_ms and end != min(start + self.size_ms, _END_MAX):
             raise ValueError(
-                f"the window from {start} to {end} would be read as another one, since this serde is for windows of "
-                f"{self.size_ms} ms from 0 on: give hr.time_windowed() the windows' own size"
+                f"the window is {end - start} ms long, and would be read as one of {self.size_ms} ms: give "
+                f"hr.time_windowed() the size of the windows"
             )
         return _START.pack(start)
 

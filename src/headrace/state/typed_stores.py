@@ -13,7 +13,7 @@ from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
-from headrace.serde.serde import Serde
+from headrace.serde.serde import Serde, reason_of
 from headrace.state.port import KeyValueReads, KeyValueState, WindowReads, WindowState
 from headrace.state.spec import StoreSpec
 
@@ -52,7 +52,8 @@ class _Keys(Generic[K]):
             return self._encode(key)
         except Exception as error:
             raise SerializationError(
-                f"cannot serialize a key for store {self.store!r} with {self._serde!r}: {error}"
+                f"cannot serialize a key for store {self.store!r} with {self._serde!r}: "
+                f"{reason_of(self._serde, error)}"
             ) from error
 
     def to_key(self, data: bytes) -> K:

@@ -4,7 +4,7 @@ from struct import Struct
 from typing import Any
 
 from headrace.base.errors import SerializationError
-from headrace.serde.serde import Serde
+from headrace.serde.serde import Serde, reason_of
 
 __all__ = ["TIMESTAMP_BYTES", "ValueCodec", "pack_timestamp", "unpack_timestamp"]
 
@@ -75,5 +75,5 @@ class ValueCodec:
         return value if type(value) is self.kept_type else self.to_value(data)
 
     def _refused(self, error: Exception, attempt: str) -> SerializationError:
-        detail = str(error) or type(error).__name__
+        detail = reason_of(self._serde, error)
         return SerializationError(f"{attempt} with {self._serde!r} (topic {self._topic!r}): {detail}")
