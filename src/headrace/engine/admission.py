@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from headrace.base.errors import ProductionError
-from headrace.base.records import Headers
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.log.port import TopicInfo
 from headrace.processor.parts import TIMESTAMP_MAX
 
@@ -51,7 +51,12 @@ class Admission:
         self._latest = TIMESTAMP_MAX if info.limits.after_max_ms is None else -1
 
     def check(
-        self, partition: int, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: int,
+        headers: Headers = NO_HEADERS,
     ) -> None:
         """Admit a record.
 
@@ -87,6 +92,13 @@ class Admission:
         ):
             return False
         return self._earliest <= min(timestamps) and max(timestamps) <= self._latest
+
+    def horizon(self) -> int:
+        """Return the latest timestamp that is taken now, if all earlier ones are too; else -2: check each record."""
+        if self._earliest >= 0:
+            return -2
+        self._timestamp_problem(0)
+        return self._latest
 
     def nearest(self, timestamp: int) -> int:
         """Return a timestamp that the topic takes: this one, or else the present."""

@@ -48,7 +48,7 @@ class Task:
         options: EngineOptions,
         now_ms: Callable[[], int],
         collector: RecordCollector,
-        open_state: Callable[[TaskContext, Callable[[], None]], TaskState],
+        open_state: Callable[[TaskContext, Callable[[], None], Failures], TaskState],
         committed: Mapping[TopicPartition, int],
         placement: Callable[[SourceNode, str], KeyPlacement | None],
     ) -> None:
@@ -77,7 +77,7 @@ class Task:
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.scheduler = self._schedule
         # Last of all: nothing behind it can fail and leave the stores open, and locked.
-        self.state = open_state(self.context, self._count_dropped)
+        self.state = open_state(self.context, self._count_dropped, self.failures)
 
     def _count_dropped(self) -> None:
         self.dropped += 1

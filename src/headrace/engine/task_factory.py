@@ -1,18 +1,21 @@
 """Makes tasks: finds the topics they need, opens their state, gives them their columns."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from headrace.base.errors import UnknownTopicError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
+from headrace.engine.failures import Failures
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
 from headrace.log.port import Log, TopicInfo, TopicSpec
 from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
+from headrace.state.port import ChangelogAdmission
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.task_directory import remove_destroyed
@@ -91,8 +94,8 @@ class TaskFactory:
         """Make a task; `times` are its inputs' committed partition times."""
         subtopology = self._topology.subtopologies[task_id.subtopology]
 
-        def open_state(context: TaskContext, dropped: Callable[[], None]) -> TaskState:
-            return self._open_state(subtopology, context, dropped)
+        def open_state(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> TaskState:
+            return self._open_state(subtopology, context, dropped, failures)
 
         return Task(
             task_id,
@@ -130,6 +133,7 @@ class TaskFactory:
         subtopology: SubTopology,
         context: TaskContext,
         dropped: Callable[[], None],
+        failures: Failures,
     ) -> TaskState:
         path = self._state_dir / str(context.task_id)
         changelogs = {
@@ -138,6 +142,11 @@ class TaskFactory:
             if spec.logging and spec.source_topic is None
         }
 
+        admissions = {
+            name: ChangelogAdmission(partial(admission.check, context.partition), admission.horizon)
+            for name in changelogs
+            if (admission := self.collector.admission(self.changelog_name(name), are_keyed=True)) is not None
+        }
         return TaskState(
             subtopology.stores,
             lambda: RocksDatabase.open(path, self._memory),
@@ -147,6 +156,8 @@ class TaskFactory:
             dropped=lambda store, reason: dropped(),
             application_id=self._application_id,
             now_ms=self._clock.wall_ms,
+            admissions=admissions,
+            refused=lambda spec: failures.of_processing(f"store {spec.name}", spec.where),
         )
 
     def destroy_state(self, path: str) -> None:

@@ -22,28 +22,29 @@ def key_serializer(wiring: Wiring, state: Any) -> Callable[[Any], bytes]:
 
 def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
     """Forward the last value of each key when a cached key-value store lets go of it."""
-    deserialize = state.spec.key.deserializer(changelog_topic(wiring, state))
     forward = wiring.forward
 
-    def flushed(key: bytes, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
-        forward(deserialize(key), (new, old if send_old else None, True), timestamp, headers)
+    def flushed(key: Any, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
+        forward(key, (new, old if send_old else None, True), timestamp, headers)
 
-    state.on_flush(flushed, send_old=send_old, refused=wiring.failed)
+    _listen(wiring, state, flushed, send_old=send_old)
 
 
 def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_old: bool) -> None:
     """Forward the last value of each window when a cached window store lets go of it."""
-    deserialize = state.spec.key.deserializer(changelog_topic(wiring, state))
     forward = wiring.forward
     # Most of a flush is in one window, and making one takes as long as reading the key.
     window = Window(-1, -1)
 
-    def flushed(key: bytes, start: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
+    def flushed(key: Any, start: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
         nonlocal window
         if window.start != start:
             window = Window(start, start + size_ms)
-        forward(
-            Windowed(deserialize(key), window), (new, old if send_old else None, True), timestamp, headers
-        )
+        forward(Windowed(key, window), (new, old if send_old else None, True), timestamp, headers)
 
-    state.on_flush(flushed, send_old=send_old, refused=wiring.failed)
+    _listen(wiring, state, flushed, send_old=send_old)
+
+
+def _listen(wiring: Wiring, state: Any, flushed: Callable[..., None], *, send_old: bool) -> None:
+    open_key = state.spec.key.deserializer(changelog_topic(wiring, state))
+    state.on_flush(flushed, send_old=send_old, refused=wiring.failed, open_key=open_key)

@@ -3,6 +3,13 @@
 Between an operator and a store's buffer. Only the last value of a key leaves it, at a flush or when the budget is
 used up. Source: `ThreadCache`, `NamedCache`. We differ in that an eviction lets go of one entry, not of all that wait,
 and in the order of eviction: a second chance in place of strict LRU, which would cost a move for each access.
+
+What a handler drops changes nothing. An update is judged when it is put, its bytes and its change record, while the
+cache still holds the one before it: a put that is refused leaves what `get` finds, the changelog, what goes downstream
+and the old value of the next update as if it had not been. Little is left that can be refused when the cache lets go of
+an entry: a serde that changes its mind, a timestamp that has grown too old meanwhile. All that can fail comes before
+the row below is changed. If a handler drops the update then, the row below is what everybody sees again, and what was
+put over it since the last flush is forgotten.
 """
 
 from collections import OrderedDict
@@ -12,10 +19,13 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from headrace.base.errors import SerializationError, StateError
+from headrace.base.errors import HeadraceError, SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
-from headrace.state.port import FlushRefused
+from headrace.processor.parts import TIMESTAMP_MAX
+from headrace.state.buffer.row import ENCODED
+from headrace.state.port import ChangelogAdmission, FlushRefused, OpenKey
+from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec
 
 __all__ = ["CacheBudget", "CacheEntry", "RecordCache"]
@@ -87,20 +97,36 @@ class RecordCache(Generic[C]):
 
     __slots__ = (
         "_accepts",
+        "_admit",
         "_budget",
         "_codec",
         "_context",
+        "_counts_freely",
         "_dirty",
         "_entries",
+        "_horizon",
         "_kept_type",
         "_moves",
+        "_open_key",
         "_refused",
         "_store",
+        "_timestamped",
         "_weighs",
     )
 
-    def __init__(self, store: str, codec: ValueCodec, context: TaskContext, budget: CacheBudget) -> None:
-        self._store = store
+    def __init__(
+        self,
+        spec: StoreSpec,
+        codec: ValueCodec,
+        context: TaskContext,
+        budget: CacheBudget,
+        admission: ChangelogAdmission | None,
+    ) -> None:
+        self._store = spec.name
+        self._timestamped = spec.timestamped
+        self._admit = None if admission is None else admission.check
+        self._horizon = _no_horizon if admission is None else admission.horizon
+        self._counts_freely = spec.timestamped and codec.keeps_all_counts
         self._codec = codec
         self._context = context
         self._budget = budget
@@ -109,6 +135,7 @@ class RecordCache(Generic[C]):
         # Numbers all weigh about the same: their updates need no weighing.
         self._weighs = codec.kept_type not in {int, float, bool}
         self._moves = 0
+        self._open_key: OpenKey = bytes
         self._refused: FlushRefused | None = None
         #: Least recently entered first.
         self._entries: OrderedDict[C, CacheEntry[C]] = OrderedDict()
@@ -118,14 +145,27 @@ class RecordCache(Generic[C]):
         """Log and forward a dirty entry, in its own context."""
         raise NotImplementedError
 
-    def _row(self, value: Any, timestamp: int) -> tuple[Any, int]:
+    def _row(self, value: Any, timestamp: int) -> tuple[tuple[Any, int] | None, bytes | None]:
+        """Return the row of a value, judged, and its bytes. Raises SerializationError: the serde refuses it."""
+        if value is None:
+            return None, None
+        raw = self._encoded(value)
         kept = self._kept_type
         if kept is None:
-            return self._encoded(value), timestamp
-        if type(value) is not kept or not self._accepts(value):
-            # What cannot be written is refused now, not when it is let go of: the row stays what it was.
-            value = self._codec.settled(value)
-        return value, timestamp
+            return (raw, timestamp), raw
+        return (value if type(value) is kept else self._codec.to_value(raw), timestamp), raw
+
+    def _row_below(self, row: tuple[Any, int] | None, *, is_forwarded: bool) -> tuple[Any, bytes | None, Any]:
+        """Return the value that the store below keeps, its bytes, and the value that is forwarded.
+
+        Raises:
+            SerializationError: the serde says otherwise than it did when the row was put.
+        """
+        if row is None:
+            return None, None, None
+        if self._kept_type is None:
+            return ENCODED, row[0], self._codec.to_value(row[0]) if is_forwarded else None
+        return row[0], self._encoded(row[0]), row[0]
 
     def _encoded(self, value: Any) -> bytes:
         """Bytes of a value. Raises SerializationError: the serde refuses it."""
@@ -267,8 +307,19 @@ class RecordCache(Generic[C]):
         context.timestamp, context.headers = entry.timestamp, entry.headers
         self._release(entry)
 
-    def _refuse(self, entry: CacheEntry[C], key: Any, error: SerializationError) -> None:
-        """Hand a value that the serde refuses to whoever put it; if it may be dropped, the row stays what it was."""
+    def _opened_key(self, key: bytes) -> Any:
+        """Make a key for the listener. Raises SerializationError: the serde does not read what it has written."""
+        try:
+            return self._open_key(key)
+        except Exception as error:
+            raise SerializationError(f"cannot deserialize a key of store {self._store!r}: {error}") from error
+
+    def on_refused(self, refused: FlushRefused) -> None:
+        """Name the one who decides about what cannot be written after all."""
+        self._refused = refused
+
+    def _refuse(self, entry: CacheEntry[C], key: Any, error: HeadraceError) -> None:
+        """Hand an update that cannot be written to whoever put it; if it may be dropped, the row stays what it was."""
         if self._refused is None:
             raise error
         value = None if entry.row is None else entry.row[0]
@@ -291,6 +342,10 @@ class RecordCache(Generic[C]):
         self._dirty.clear()
         self._budget.used_bytes -= sum(entry.size_bytes for entry in self._entries.values())
         self._entries.clear()
+
+
+def _no_horizon() -> int:
+    return TIMESTAMP_MAX
 
 
 def _copy(entry: CacheEntry[C]) -> CacheEntry[C]:

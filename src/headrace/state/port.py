@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headrace.base.columns import Stretch
 from headrace.base.ids import TopicPartition
@@ -10,6 +10,7 @@ from headrace.base.records import Headers
 from headrace.state.spec import StoreSpec
 
 __all__ = [
+    "ChangelogAdmission",
     "Counted",
     "CountedColumns",
     "Database",
@@ -18,6 +19,7 @@ __all__ = [
     "FlushRefused",
     "KeyValueReads",
     "KeyValueState",
+    "OpenKey",
     "Position",
     "Rows",
     "StreamTime",
@@ -99,11 +101,15 @@ class Database(Protocol):
         """Release everything, open iterators first. Twice is fine."""
 
 
-#: Hears what a cache lets go of: key, new value, value before it (None if not asked for), timestamp, headers.
-FlushListener: TypeAlias = Callable[[bytes, Any, Any, int, Headers], None]
+#: Makes a key of its bytes, for those who hear of it.
+OpenKey: TypeAlias = Callable[[bytes], Any]
+
+#: Hears what a cache lets go of: key as `open_key` makes it, new value, value before it (None if not asked for),
+#: timestamp, headers.
+FlushListener: TypeAlias = Callable[[Any, Any, Any, int, Headers], None]
 
 #: The same for windows: key, window start, new value, value before it, timestamp, headers.
-WindowFlushListener: TypeAlias = Callable[[bytes, int, Any, Any, int, Headers], None]
+WindowFlushListener: TypeAlias = Callable[[Any, int, Any, Any, int, Headers], None]
 
 #: Counts a record: key, value, timestamp, headers.
 Counted: TypeAlias = Callable[[Any, Any, int, Headers], None]
@@ -111,7 +117,22 @@ Counted: TypeAlias = Callable[[Any, Any, int, Headers], None]
 #: Counts the records of a stretch, in their order.
 CountedColumns: TypeAlias = Callable[[Stretch], None]
 
-#: Told of a cached value that its serde refuses: error, key, value, timestamp, headers. Raises, or lets it be dropped.
+
+class ChangelogAdmission(NamedTuple):
+    """Says of a store's change records whether the changelog's topic takes them.
+
+    Attributes:
+        check: is given key, value and timestamp of a record; raises ProductionError where it is not taken.
+        horizon: returns a timestamp (epoch ms) up to which time alone is no reason to refuse a record; -2 where each
+            one is to be checked.
+    """
+
+    check: Callable[[bytes, bytes | None, int], None]
+    horizon: Callable[[], int]
+
+
+#: Told of a cached update that cannot be written after all: error, key, value, timestamp, headers. Raises, or lets it
+#: be dropped.
 FlushRefused: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
 
 
@@ -173,9 +194,17 @@ class KeyValueState(KeyValueReads, Protocol):
         """
 
     def on_flush(
-        self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
+        self,
+        listener: FlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
     ) -> None:
-        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
+        """Name the one who forwards what the cache lets go of. Only of a store with a cache.
+
+        `refused` decides about what cannot be written after all.
+        """
 
 
 class WindowReads(Protocol):
@@ -232,6 +261,11 @@ class WindowState(WindowReads, Protocol):
         """Make what does for a stretch what `counter` does for each of its records: see `KeyValueState`."""
 
     def on_flush(
-        self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
+        self,
+        listener: WindowFlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
     ) -> None:
-        """Name the one who forwards what the cache lets go of. Only of a store with a cache."""
+        """The same as in `KeyValueState`."""

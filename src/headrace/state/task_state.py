@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from headrace.base.columns import Chunk, Columns
@@ -14,7 +15,14 @@ from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, changelog_rows
 from headrace.state.memory import MemoryDatabase
-from headrace.state.port import Database, KeyValueReads, Position, WindowReads
+from headrace.state.port import (
+    ChangelogAdmission,
+    Database,
+    FlushRefused,
+    KeyValueReads,
+    Position,
+    WindowReads,
+)
 from headrace.state.reading import KeyValueReader, WindowReader
 from headrace.state.spec import Engine, StoreSpec
 from headrace.state.typed_stores import read_only
@@ -46,6 +54,8 @@ class TaskState:
         cache: the worker's budget; with none, nothing is cached.
         dropped: told of each put that was dropped: store and reason.
         now_ms: wall clock, noted beside each position.
+        admissions: of the stores whose changelogs do not take every record.
+        refused: makes who decides about a cached update of a store that cannot be written after all.
     """
 
     def __init__(
@@ -59,6 +69,8 @@ class TaskState:
         dropped: Callable[[str, str], None],
         application_id: str,
         now_ms: Callable[[], int],
+        admissions: Mapping[str, ChangelogAdmission] = MappingProxyType({}),
+        refused: Callable[[StoreSpec], FlushRefused] | None = None,
     ) -> None:
         #: What the stores are, in topological order.
         self.specs = tuple(specs)
@@ -72,7 +84,10 @@ class TaskState:
         self._specs = {spec.name: spec for spec in specs}
         self._open(database)
         try:
-            self._make(changelogs, cache, dropped, application_id)
+            self._make(changelogs, cache, dropped, application_id, admissions)
+            if refused is not None:
+                for name, each in self._caches.items():
+                    each.on_refused(refused(self._specs[name]))
         except BaseException:
             self.close()
             raise
@@ -83,20 +98,21 @@ class TaskState:
         cache: CacheBudget,
         dropped: Callable[[str, str], None],
         application_id: str,
+        admissions: Mapping[str, ChangelogAdmission],
     ) -> None:
         context = self._context
         for spec in self.specs:
             codec = ValueCodec(spec.value, f"{application_id}-{spec.changelog_topic}", spec.name)
-            columns = changelogs.get(spec.name)
+            columns, admission = changelogs.get(spec.name), admissions.get(spec.name)
             below = self._databases[spec.name]
             cached = spec.caching and cache.max_bytes > 0 and not spec.retain_duplicates
             if spec.kind == "key_value":
-                key_value = KeyValueBuffer(spec, below, columns, codec)
+                key_value = KeyValueBuffer(spec, below, columns, codec, admission)
                 self._buffers[spec.name] = key_value
                 if cached:
                     self._caches[spec.name] = CachedKeyValue(key_value, codec, context, cache)
             else:
-                window = WindowBuffer(spec, below, columns, codec, dropped)
+                window = WindowBuffer(spec, below, columns, codec, dropped, admission)
                 self._buffers[spec.name] = window
                 if (position := self._trusted(spec)) is not None:
                     window.restored(position.stream_time, position.sequence)

@@ -22,6 +22,10 @@ def unpack_timestamp(row: bytes) -> int:
     return timestamp
 
 
+#: No count gets there.
+_COUNT_MAX = 2**62
+
+
 class ValueCodec:
     """How one store turns values into bytes and back.
 
@@ -29,10 +33,20 @@ class ValueCodec:
         kept_type: values of exactly this class may stay objects in memory, since nobody can change them and their bytes
             come back as the same value. None if the store keeps bytes only.
         accepts: whether a value of that class can be written for sure; see `Serde.accepts`.
+        keeps_all_counts: whether the values are integers, and a count never becomes too large for the serde.
         encode: the serde's quick function. What it raises is raw: call `to_bytes` then, which raises with words.
     """
 
-    __slots__ = ("_decode", "_serde", "_store", "_topic", "accepts", "encode", "kept_type")
+    __slots__ = (
+        "_decode",
+        "_serde",
+        "_store",
+        "_topic",
+        "accepts",
+        "encode",
+        "keeps_all_counts",
+        "kept_type",
+    )
 
     def __init__(self, serde: Serde[Any], topic: str, store: str) -> None:
         self._serde = serde
@@ -42,6 +56,7 @@ class ValueCodec:
         self._decode = serde.deserializer(topic)
         self.accepts = serde.accepts
         self.kept_type = serde.type if serde.immutable else None
+        self.keeps_all_counts = self.kept_type is int and bool(serde.accepts(_COUNT_MAX))
 
     def to_bytes(self, value: Any) -> bytes:
         """Return the bytes of a value.
@@ -64,15 +79,6 @@ class ValueCodec:
             return self._decode(data)
         except Exception as error:
             raise self._refused(error, f"cannot deserialize a value of store {self._store!r}") from error
-
-    def settled(self, value: Any) -> Any:
-        """Return a value of the kept class that equals what a restart would read (an int kept as a float, say).
-
-        Raises:
-            SerializationError: the serde refuses it.
-        """
-        data = self.to_bytes(value)
-        return value if type(value) is self.kept_type else self.to_value(data)
 
     def _refused(self, error: Exception, attempt: str) -> SerializationError:
         detail = reason_of(self._serde, error)

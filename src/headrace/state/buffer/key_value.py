@@ -9,7 +9,16 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
-from headrace.state.port import Counted, CountedColumns, Database, FlushListener, FlushRefused, Rows
+from headrace.state.port import (
+    ChangelogAdmission,
+    Counted,
+    CountedColumns,
+    Database,
+    FlushListener,
+    FlushRefused,
+    OpenKey,
+    Rows,
+)
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec, pack_timestamp
 
@@ -23,6 +32,7 @@ class KeyValueBuffer:
     """
 
     __slots__ = (
+        "_admit",
         "_codec",
         "_database",
         "_encode",
@@ -37,14 +47,24 @@ class KeyValueBuffer:
         "_rows",
         "_rows_codec",
         "_timestamped",
+        "admission",
         "buffered_bytes",
         "spec",
     )
 
     caching = False
 
-    def __init__(self, spec: StoreSpec, database: Database, log: Columns | None, codec: ValueCodec) -> None:
+    def __init__(
+        self,
+        spec: StoreSpec,
+        database: Database,
+        log: Columns | None,
+        codec: ValueCodec,
+        admission: ChangelogAdmission | None = None,
+    ) -> None:
         self.spec = spec
+        self.admission = admission
+        self._admit = None if admission is None else admission.check
         #: Roughly what waits for the commit.
         self.buffered_bytes = 0
         self._codec = codec
@@ -97,7 +117,12 @@ class KeyValueBuffer:
         """Put a value whose bytes are known already. None as bytes deletes.
 
         Changelog records have no headers, whatever the record had that caused them (seen in Kafka Streams 4.3.1).
+
+        Raises:
+            ProductionError: the changelog's topic does not take the record; nothing has changed.
         """
+        if self._admit is not None:
+            self._admit(key, raw, timestamp)
         old = self._rows.get(key, UNTOUCHED)
         if old is UNTOUCHED:
             self._order.add(key)
@@ -180,7 +205,12 @@ class KeyValueBuffer:
         return None
 
     def on_flush(
-        self, listener: FlushListener, *, send_old: bool, refused: FlushRefused | None = None
+        self,
+        listener: FlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
     ) -> None:
         """There is no cache to listen to.
 

@@ -19,10 +19,12 @@ from headrace.state.buffer.window_key import (
 )
 from headrace.state.merge import merge
 from headrace.state.port import (
+    ChangelogAdmission,
     Counted,
     CountedColumns,
     Database,
     FlushRefused,
+    OpenKey,
     Rows,
     StreamTime,
     WindowFlushListener,
@@ -51,6 +53,7 @@ class WindowBuffer:
     """
 
     __slots__ = (
+        "_admit",
         "_codec",
         "_committed",
         "_dropped",
@@ -69,6 +72,7 @@ class WindowBuffer:
         "_rows",
         "_rows_codec",
         "_timestamped",
+        "admission",
         "buffered_bytes",
         "observed_stream_time",
         "sequence",
@@ -84,10 +88,13 @@ class WindowBuffer:
         log: Columns | None,
         codec: ValueCodec,
         dropped: Callable[[str, str], None],
+        admission: ChangelogAdmission | None = None,
     ) -> None:
         if spec.retention_ms is None:
             raise StateError(f"window store {spec.name!r} has no retention")
         self.spec = spec
+        self.admission = admission
+        self._admit = None if admission is None else admission.check
         #: Roughly what waits for the commit.
         self.buffered_bytes = 0
         #: Last number given to a duplicate.
@@ -167,13 +174,17 @@ class WindowBuffer:
         if self._retains_duplicates:
             if raw is None:
                 return
-            sequence = self.sequence = (self.sequence + 1) & _SEQUENCE_MASK
+            sequence = (self.sequence + 1) & _SEQUENCE_MASK
             slot = start << _SEQUENCE_BITS | sequence
         if self._log:
-            self._log_key(key + changelog_suffix(start, sequence))
+            change_key = key + changelog_suffix(start, sequence)
+            if self._admit is not None:
+                self._admit(change_key, raw, timestamp)
+            self._log_key(change_key)
             self._log_value(raw)
             self._log_timestamp(timestamp)
             self._log_headers(NO_HEADERS)
+        self.sequence = sequence or self.sequence
         if start > self.observed_stream_time:
             self.observed_stream_time = start
         elif start <= self.observed_stream_time - self._retention_ms:
@@ -320,7 +331,12 @@ class WindowBuffer:
         return None
 
     def on_flush(
-        self, listener: WindowFlushListener, *, send_old: bool, refused: FlushRefused | None = None
+        self,
+        listener: WindowFlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
     ) -> None:
         """There is no cache to listen to.
 
