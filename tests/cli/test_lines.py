@@ -1,12 +1,13 @@
 """Records as JSON lines."""
 
+import base64
 import time
 
 import msgspec
 import pytest
 
 from headrace.base.columns import Chunk
-from headrace.cli.formats import AUTO, FORMATS
+from headrace.cli.formats import AUTO, FORMATS, Format
 from headrace.cli.lines import LineError, read_line, write_chunk
 
 
@@ -47,6 +48,62 @@ def test_headers_may_be_pairs_so_that_a_name_occurs_twice() -> None:
 def test_a_line_that_is_no_record_says_why(line: bytes, said: str) -> None:
     with pytest.raises(LineError, match=said):
         read_line(line, FORMATS["int64"], AUTO)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "wanted"),
+    [
+        ('"2013-01-01T00:00:00Z"', 1_356_998_400_000),
+        ('"2013-01-01T01:00:00.250+01:00"', 1_356_998_400_250),
+        ('"2013-01-01"', 1_356_998_400_000),
+        ("9223372036854775807", 2**63 - 1),
+    ],
+)
+def test_timestamp_is_a_number_or_a_time(timestamp: str, wanted: int) -> None:
+    assert read_line(f'{{"timestamp": {timestamp}}}'.encode(), AUTO, AUTO).timestamp == wanted
+
+
+_DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"timestamp": 9223372036854775808}', "its timestamp is 9223372036854775808, but must be"),
+        (b'{"timestamp": "1969-12-31"}', "its timestamp is '1969-12-31', but must be epoch milliseconds, or"),
+        (b'{"timestamp": "yesterday"}', "its timestamp is 'yesterday'"),
+        (b'{"timestamp": 1e999}', "it is no JSON: Number out of range"),
+        (b'{"timestamp": true}', "its timestamp is True"),
+        (b'{"partition": 1e3}', "its partition is 1000.0"),
+        (b'{"headers": ""}', "its headers are neither"),
+        (b'{"headers": false}', "its headers are neither"),
+        (b'{"value": ' + b"9" * 5000 + b"}", "it is no JSON: Integer value out of range"),
+        (b'{"value": ' + _DEEP + b"}", "it is nested too deeply"),
+        (b'{"headers": {"a": ' + _DEEP + b"}}", "it is nested too deeply"),
+        ('{"value": {"base64": "é"}}'.encode(), "'é' is not base64"),
+        ('{"value": "x"}'.encode("utf-16-le"), "save it as UTF-8, it looks like UTF-16"),
+    ],
+)
+def test_line_beyond_all_bounds_says_why(line: bytes, said: str) -> None:
+    with pytest.raises(LineError) as caught:
+        read_line(line, AUTO, AUTO)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_line_of_a_serde_that_raises_what_it_likes_says_so() -> None:
+    def refuse(document: object) -> bytes:
+        raise OverflowError("too much")
+
+    with pytest.raises(LineError, match="its value cannot be written: OverflowError: too much"):
+        read_line(b'{"value": 1}', AUTO, Format(AUTO.show, refuse))
+
+
+@pytest.mark.parametrize("depth", [900, *range(980, 1_010), 100_000])
+def test_value_that_is_nested_without_end_is_shown(depth: int) -> None:
+    value = b"[" * depth + b"]" * depth
+    shown = write_chunk(Chunk("t", 0, range(1), [0], [None], [value], None, 0), 0, 1, AUTO, AUTO)
+    assert value in shown or base64.b64encode(value) in shown
 
 
 def test_records_are_written_with_where_they_were() -> None:

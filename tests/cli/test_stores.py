@@ -101,3 +101,10 @@ def test_a_store_that_is_not_there_says_what_is_near(counted: Command) -> None:
 def test_an_application_that_has_not_run_has_no_stores(command: Command, words: Path) -> None:
     command("topics", "create", "lines", "--embedded", "words.db")
     assert "has not run on this log yet" in command("stores", "dump", "counts", *WORDS).err
+
+
+@pytest.mark.parametrize("key", ["\udcff", "[" * 20_000, "9" * 5_000])
+def test_a_key_that_can_be_none_is_one_line(counted: Command, key: str) -> None:
+    ran = counted("stores", "get", "counts", key, *WORDS, "--key", "int64")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "is no key of this store" in ran.err

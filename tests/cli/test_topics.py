@@ -98,6 +98,44 @@ def test_a_bad_line_ends_it_with_everything_before_it_written(orders: Command) -
     assert [value for _, value in _records(orders("topics", "read", "orders", *LOG).out)] == ["a", "b"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(orders: Command) -> None:
+    ran = orders("topics", "write", "orders", *LOG, stdin='\ufeff{"value": "a"}\r\n{"value": "b"}\r\n')
+    assert ran.err == "wrote 2 records to orders\n"
+    assert [value for _, value in _records(orders("topics", "read", "orders", *LOG).out)] == ["a", "b"]
+
+
+def test_a_long_line_comes_in_many_parts(orders: Command) -> None:
+    long = "x" * 20_000_000
+    ran = orders("topics", "write", "orders", *LOG, stdin=f'{{"value": "a"}}\n{{"value": "{long}"}}')
+    assert ran.err == "wrote 2 records to orders\n"
+    assert [value for _, value in _records(orders("topics", "read", "orders", *LOG).out)] == ["a", long]
+
+
+def test_what_the_topic_would_refuse_is_a_bad_line(command: Command, directory: Path) -> None:
+    command("topics", "create", "small", *LOG, "--topic-config", "max.message.bytes=5000")
+    command("topics", "create", "keyed", *LOG, "--topic-config", "cleanup.policy=compact")
+    ran = command("topics", "write", "small", *LOG, stdin='{"value": "a"}\n{"value": "%s"}\n' % ("x" * 6000))
+    assert (
+        "line 2 cannot be written: cannot write a record to partition 0 of topic 'small': it has 6,"
+        in ran.err
+    )
+    assert "1 record of the lines before it is written" in ran.err
+    ran = command("topics", "write", "keyed", *LOG, stdin='{"key": "k"}\n{"value": "a"}\n')
+    assert "line 2 cannot be written" in ran.err
+    assert "the topic is compacted, and takes no record without a key" in ran.err
+
+
+def test_a_number_of_partitions_that_nobody_wants_is_refused(command: Command) -> None:
+    ran = command("topics", "create", "big", *LOG, "--partitions", "99999999999")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+
+
+def test_a_place_beyond_all_bounds_is_one_line(orders: Command) -> None:
+    ran = orders("topics", "read", "orders", *LOG, "--from", "9" * 5000)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert len(ran.err) < 300
+
+
 def test_a_partition_that_is_not_there_is_a_bad_line(orders: Command) -> None:
     assert (
         "its partition is 2, but the topic has 0 to 1"

@@ -19,6 +19,7 @@ def main() -> None:
     Where Ctrl-C does what Python lets it do, it ends the process at once while the commands are imported and while the
     interpreter is taken down: a traceback from there says nothing to anybody. Where it is ignored, it stays so.
     """
+    _open_streams()
     is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_heard:
         signal.signal(signal.SIGINT, _leave)
@@ -35,6 +36,21 @@ def main() -> None:
     finally:
         if is_heard:
             signal.signal(signal.SIGINT, _leave)
+
+
+def _open_streams() -> None:
+    """Open what is closed of input, output and error stream.
+
+    The next file that is opened, a store's or the log's, would get its number, and what prints there would damage it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

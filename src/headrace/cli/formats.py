@@ -1,7 +1,6 @@
 """Keys and values as JSON: how bytes are shown on a line, and how what stands on a line becomes bytes."""
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import msgspec
 
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
+from headrace.cli.wording import shortened
 from headrace.serde.primitives import boolean, float32, float64, int32, int64, string, uuid
 from headrace.serde.serde import CodecSerde, Serde
 
@@ -45,7 +45,7 @@ def _show_auto(data: bytes) -> object:
     if text[:1] in ("{", "["):
         try:
             return _decode(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             pass
     if _CONTROLS.search(text):
         return {"base64": base64.b64encode(data).decode()}
@@ -63,8 +63,8 @@ def _from_base64(document: Any) -> bytes | None:
     if isinstance(document, dict) and document.keys() == {"base64"} and isinstance(document["base64"], str):
         try:
             return base64.b64decode(document["base64"], validate=True)
-        except binascii.Error:
-            raise SerializationError(f"{document['base64']!r} is not base64") from None
+        except ValueError:  # binascii.Error is one, and so is a character that is not ASCII
+            raise SerializationError(f"{shortened(document['base64'])} is not base64") from None
     return None
 
 
@@ -75,7 +75,7 @@ AUTO = Format(_show_auto, _read_auto)
 def _show_json(data: bytes) -> object:
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _show_auto(data)
 
 
@@ -86,7 +86,7 @@ def _show_raw(data: bytes) -> object:
 def _read_raw(document: Any) -> bytes:
     found = _from_base64({"base64": document} if isinstance(document, str) else document)
     if found is None:
-        raise SerializationError(f'{document!r} is not base64: write "AAE=" or {{"base64": "AAE="}}')
+        raise SerializationError(f'{shortened(document)} is not base64: write "AAE=" or {{"base64": "AAE="}}')
     return found
 
 
@@ -153,7 +153,7 @@ def _value(serde: Serde[Any], topic: str, document: Any, *, is_json: bool) -> An
     try:
         return msgspec.convert(document, wanted)
     except (msgspec.ValidationError, TypeError) as error:
-        raise SerializationError(f"{serde!r} does not take {document!r}: {error}") from None
+        raise SerializationError(f"{serde!r} does not take {shortened(document)}: {error}") from None
 
 
 def _plain(value: Any) -> object:

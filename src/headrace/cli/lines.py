@@ -10,11 +10,17 @@ import msgspec
 from headrace.base.columns import Chunk
 from headrace.base.errors import SerializationError
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.cli.formats import AUTO, Format
+from headrace.base.wording import wording
+from headrace.cli.formats import AUTO, FORMATS, Format
+from headrace.cli.moments import moment_ms
+from headrace.cli.wording import shortened
 
 __all__ = ["LineError", "LineRecord", "read_line", "write_chunk"]
 
 _FIELDS = frozenset({"key", "value", "timestamp", "headers", "partition", "topic", "offset"})
+
+#: Kafka keeps times in signed 64 bits.
+_TIMESTAMP_MAX = 2**63 - 1
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -44,13 +50,18 @@ def read_line(line: bytes, key: Format, value: Format) -> LineRecord:
     try:
         document = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LineError(f"it is no JSON: {error}") from None
+        hint = "; save it as UTF-8, it looks like UTF-16" if b"\0" in line[:4] else ""
+        raise LineError(f"it is no JSON: {error}{hint}") from None
+    except RecursionError:
+        raise LineError(
+            "it is nested too deeply: objects and lists in each other, hundreds of them"
+        ) from None
     if not isinstance(document, dict):
         raise LineError('it is no object: write {"key": …, "value": …}')
     unknown = sorted(document.keys() - _FIELDS)
     if unknown:
         raise LineError(
-            f"it has the field {unknown[0]!r}; there are key, value, timestamp, headers and partition"
+            f"it has the field {shortened(unknown[0])}; there are key, value, timestamp, headers and partition"
         )
     return LineRecord(
         _field(document, "key", key),
@@ -69,24 +80,37 @@ def _field(document: Mapping[str, Any], name: str, format: Format) -> bytes | No
         return format.read(found)
     except SerializationError as error:
         raise LineError(f"its {name} cannot be written: {error}") from None
+    except Exception as error:  # a serde of the user's, and all that does not fit into what it is to be
+        raise LineError(f"its {name} cannot be written: {wording(error)}") from None
 
 
 def _timestamp(found: Any) -> int:
     if found is None:
         return time.time_ns() // 1_000_000
-    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        raise LineError(f"its timestamp is {found!r}, but must be epoch milliseconds")
-    return found
+    moment = _moment_ms(found) if isinstance(found, str) else found
+    if isinstance(moment, bool) or not isinstance(moment, int) or not 0 <= moment <= _TIMESTAMP_MAX:
+        raise LineError(
+            f"its timestamp is {shortened(found)}, but must be epoch milliseconds, or a time from 1970 on such as "
+            '"2013-01-01T00:00:00Z"'
+        )
+    return moment
+
+
+def _moment_ms(text: str) -> int | None:
+    try:
+        return moment_ms(text)
+    except ValueError:
+        return None
 
 
 def _partition(found: Any) -> int | None:
     if found is not None and (isinstance(found, bool) or not isinstance(found, int) or found < 0):
-        raise LineError(f"its partition is {found!r}, but must be a number of at least 0")
+        raise LineError(f"its partition is {shortened(found)}, but must be a number of at least 0")
     return found
 
 
 def _headers(found: Any) -> Headers:
-    if not found:
+    if found is None:
         return NO_HEADERS
     pairs = list(found.items()) if isinstance(found, dict) else found
     if not isinstance(pairs, list) or not all(
@@ -95,7 +119,7 @@ def _headers(found: Any) -> Headers:
         raise LineError('its headers are neither {"name": "value"} nor [["name", "value"]]')
     try:
         return tuple((name, None if text is None else AUTO.read(text)) for name, text in pairs)
-    except SerializationError as error:
+    except (SerializationError, ValueError, RecursionError) as error:
         raise LineError(f"its headers cannot be written: {error}") from None
 
 
@@ -114,9 +138,20 @@ def write_chunk(chunk: Chunk, first: int, count: int, key: Format, value: Format
             "value": None if raw_value is None else show_value(raw_value),
             "headers": [] if chunk.headers is None else _shown_headers(chunk.headers[index]),
         }
-        lines.append(_encode(record))
+        try:
+            lines.append(_encode(record))
+        except (
+            RecursionError,
+            ValueError,
+        ):  # nested as deeply as can just be read, or a number of 5,000 digits
+            raw = {"key": _as_base64(raw_key), "value": _as_base64(raw_value)}
+            lines.append(_encode(record | raw))
     lines.append(b"")
     return b"\n".join(lines)
+
+
+def _as_base64(data: bytes | None) -> object:
+    return None if data is None else FORMATS["base64"].show(data)
 
 
 def _shown_headers(headers: Headers) -> list[list[object]]:

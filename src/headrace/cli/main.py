@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import click
 
@@ -77,9 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except (_OutputUnwanted, BrokenPipeError):
-        # Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as error:
+        code = _mistake(_of_the_system(error), 1)
     except UserCodeError as error:
         show_user_error(error)
         code = 1
@@ -93,6 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+def _of_the_system(error: OSError) -> str:
+    """Say what the system refused: with a file, or else the output, which is all that commands write themselves."""
+    said = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {said}"
+    _drop_output()
+    return f"cannot write the output: {said}"
+
+
+def _drop_output() -> None:
+    """Let what is left of the output go nowhere: Python would complain again when it flushes at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _mistake(message: str, code: int) -> int:
-    click.echo(f"headrace: {one_line(message)}", err=True)
+    with suppress(OSError):  # an error stream that is full or closed: the code remains
+        click.echo(f"headrace: {one_line(message)}", err=True)
     return code

@@ -1,9 +1,10 @@
 """Where `headrace topics read --from` begins."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from headrace.base.errors import ConfigError
+from headrace.cli.moments import moment_ms
+from headrace.cli.wording import shortened
 
 __all__ = ["First", "first_of"]
 
@@ -30,14 +31,12 @@ def first_of(text: str) -> First:
         return First()
     if text == "end":
         return First(at_end=True)
-    if text.isdecimal():
-        return First(offset=int(text))
     try:
-        moment = datetime.fromisoformat(text)
+        if text.isdecimal():
+            return First(offset=int(text))
+        return First(timestamp=moment_ms(text))
     except ValueError:
         raise ConfigError(
-            f"--from is {text!r}, but must be beginning, end, an offset, or a time such as 2013-01-01T00:00:00Z"
+            f"--from is {shortened(text)}, but must be beginning, end, an offset, or a time such as "
+            "2013-01-01T00:00:00Z"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return First(timestamp=round(moment.timestamp() * 1000))

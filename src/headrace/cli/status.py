@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +20,8 @@ _PLAIN_SECONDS = 10.0
 class StatusLine:
     """Shows the line on the error stream: kept in place on a terminal, else written now and then.
 
-    The output stream stays the application's own (`print` in a topology).
+    The output stream stays the application's own (`print` in a topology). A line that cannot be shown (a full disk, a
+    terminal that has gone) is left out: it must not end the application.
     """
 
     def __init__(self, *, is_quiet: bool = False) -> None:
@@ -53,18 +55,20 @@ class StatusLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            with suppress(OSError):
+                live.stop()
 
     def say(self, text: str) -> None:
         """Write a line of its own, above the one that stays."""
         if self._is_quiet:
             return
-        if self._live is not None:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text, err=True)
+        with suppress(OSError):
+            if self._live is not None:
+                self._live.console.print(text, markup=False, highlight=False)
+            else:
+                click.echo(text, err=True)
 
     def show(self, state: str, status: WorkerStatus | None, trouble: str | None = None) -> None:
         """Show how the application is now, or what it waits for."""
@@ -78,10 +82,12 @@ class StatusLine:
             from rich.text import Text
 
             color = "green" if state == "running" and trouble is None else "yellow"
-            self._live.update(Text.assemble(("● ", color), text), refresh=True)
+            with suppress(OSError):
+                self._live.update(Text.assemble(("● ", color), text), refresh=True)
             return
         now = time.monotonic()
         kind = (state, trouble is not None)
         if text != self._shown and (kind != self._shown_kind or now >= self._next_plain):
             self._shown, self._shown_kind, self._next_plain = text, kind, now + _PLAIN_SECONDS
-            click.echo(text, err=True)
+            with suppress(OSError):
+                click.echo(text, err=True)

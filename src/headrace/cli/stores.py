@@ -15,6 +15,7 @@ from headrace.cli.formats import Format
 from headrace.cli.opening import Looked, look_options, looked_of
 from headrace.cli.serdes import format_options
 from headrace.cli.store_source import StoreSource, open_store
+from headrace.cli.wording import shortened
 from headrace.query.changelog import changelog_of, partitions_of
 
 __all__ = ["command"]
@@ -155,11 +156,11 @@ def key_bytes(format: Format, text: str) -> bytes:
     """
     try:
         return format.read(text)
-    except SerializationError as error:
+    except (SerializationError, ValueError) as error:  # bytes that are no text make a ValueError
         try:
             return format.read(msgspec.json.decode(text.encode()))
-        except (SerializationError, msgspec.DecodeError):
-            raise ConfigError(f"{text!r} is no key of this store: {error}") from None
+        except (SerializationError, ValueError, RecursionError):
+            raise ConfigError(f"{shortened(text)} is no key of this store: {error}") from None
 
 
 def _print(lines: Iterator[dict[str, object]]) -> None:

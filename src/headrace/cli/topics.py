@@ -27,6 +27,9 @@ __all__ = ["command"]
 # As on Kafka, where more would be refused.
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
+#: More than a whole cluster should have: a number with digits too many is no wish.
+_PARTITIONS_MAX = 100_000
+
 
 def _sources(topology: Topology) -> frozenset[str]:
     """Names of the user topics that a topology reads."""
@@ -68,7 +71,7 @@ def list_topics(as_json: bool, **options: Any) -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--partitions", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--partitions", type=click.IntRange(1, _PARTITIONS_MAX), default=1, show_default=True)
 @click.option(
     "--topic-config", "config", metavar="K=V", multiple=True, help="A property of the topic; may be repeated."
 )
@@ -114,8 +117,9 @@ def write(
 ) -> None:
     """Write JSON lines from the input: {"key": …, "value": …, "timestamp": …, "headers": {…}, "partition": …}.
 
-    Only what there is must be given: the timestamp is now, and the key decides the partition as Kafka does. A line that
-    is no record ends it with an error; all lines before it are written, none after it.
+    Only what there is must be given: the timestamp is now, and the key decides the partition as Kafka does. A timestamp
+    is in epoch milliseconds, or a time such as "2013-01-01T00:00:00Z". A line that is no record ends it with an error;
+    all lines before it are written, none after it.
     """
     looked = looked_of(options)
     found, app_id = looked.target, looked.application_id
@@ -137,12 +141,12 @@ def write(
                 f"there is no topic {name!r}{near} make it with `headrace topics create {name}`{or_else}"
             )
         key, value = topic_formats(name, app_id, found.topology if found else None, key_format, value_format)
-        writer = LineWriter(log.writer("headrace-topics-write"), name, topics[name].partitions, key, value)
+        writer = LineWriter(log.writer("headrace-topics-write"), topics[name], key, value)
         try:
             # Typed as any binary stream, but standard input is always a buffered one.
             _copy(cast("BufferedReader", sys.stdin.buffer), writer)
         except LineError as error:
-            writer.commit()
+            _commit(writer)
             raise LogError(
                 f"line {writer.lines} cannot be written: {error}; {_records(writer.written)} of the lines before it "
                 f"{'is' if writer.written == 1 else 'are'} written, nothing from it on"
@@ -165,16 +169,38 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 def _copy(stream: BufferedReader, writer: LineWriter) -> None:
     """Write whole lines as they come, and commit whenever there is nothing more to read at once."""
-    rest = b""
-    while block := stream.read1(1 << 16):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            writer.add(line)
+    begun: list[bytes] = []  # of a line whose end is not there yet; a long one comes in thousands of parts
+    while block := _block(stream):
+        first, *others = block.split(b"\n")
+        begun.append(first)
+        if others:
+            writer.add(b"".join(begun))
+            *lines, rest = others
+            for line in lines:
+                writer.add(line)
+            begun = [rest]
         if not _has_more(stream):
-            writer.commit()
-    if rest:
-        writer.add(rest)
-    writer.commit()
+            _commit(writer)
+    last = b"".join(begun)
+    if last:
+        writer.add(last)
+    _commit(writer)
+
+
+def _block(stream: BufferedReader) -> bytes:
+    try:
+        return stream.read1(1 << 16)
+    except OSError as error:  # a directory, a terminal that has gone
+        raise LogError(f"cannot read the lines to write: {error.strerror or error}") from None
+
+
+def _commit(writer: LineWriter) -> None:
+    try:
+        writer.commit()
+    except LogError as error:
+        raise LogError(
+            f"{error}; {_records(writer.written)} {'was' if writer.written == 1 else 'were'} written before that"
+        ) from error
 
 
 def _has_more(stream: BufferedReader) -> bool:
