@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from headrace.base.records import (
         Windowed as Windowed,
     )
+    from headrace.dsl.branching import BranchedKStream as BranchedKStream
     from headrace.dsl.builder import StreamsBuilder as StreamsBuilder
     from headrace.dsl.functions import WithKey as WithKey
     from headrace.dsl.functions import with_key as with_key
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from headrace.dsl.kgrouped import (
         TimeWindowedKStream as TimeWindowedKStream,
     )
-    from headrace.dsl.kstream import BranchedKStream as BranchedKStream
     from headrace.dsl.kstream import KStream as KStream
     from headrace.dsl.ktable import KTable as KTable
     from headrace.dsl.windows import TimeWindows as TimeWindows
@@ -159,10 +159,11 @@ _BY_MODULE = {
         "UnknownTopicError",
     ),
     "base.records": ("Headers", "Record", "RecordMetadata", "Window", "Windowed"),
+    "dsl.branching": ("BranchedKStream",),
     "dsl.builder": ("StreamsBuilder",),
     "dsl.functions": ("WithKey", "with_key"),
     "dsl.kgrouped": ("KGroupedStream", "TimeWindowedKStream"),
-    "dsl.kstream": ("BranchedKStream", "KStream"),
+    "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
     "dsl.windows": ("TimeWindows",),
     "processor.api": (

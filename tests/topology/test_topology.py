@@ -1,5 +1,7 @@
 """A topology as a whole: made by hand, grouped, drawn, and what it refuses."""
 
+import re
+
 import pytest
 
 import headrace as hr
@@ -121,9 +123,9 @@ def test_mermaid_graph_has_topics_nodes_and_stores() -> None:
     assert topology.to_mermaid() == (
         "flowchart TD\n"
         '  subgraph sub0["Sub-topology 0"]\n'
-        '    n0["src"]\n'
-        '    n1["p"]\n'
-        '    n3["snk"]\n'
+        '    n0["src<br/>test_topology.py:121"]\n'
+        '    n1["p<br/>Counting<br/>test_topology.py:121"]\n'
+        '    n3["snk<br/>test_topology.py:121"]\n'
         '    s4[("seen")]\n'
         "  end\n"
         '  t2(["in"])\n'
@@ -136,6 +138,26 @@ def test_mermaid_graph_has_topics_nodes_and_stores() -> None:
     )
 
 
+def dear(key: str, value: bytes) -> bool:
+    return len(value) > 10
+
+
+def test_mermaid_boxes_name_the_users_functions_and_their_lines() -> None:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream("in").filter(dear).map_values(lambda value: value.upper(), value=bytes)
+    stream.map_values(bytes.lower, value=bytes).process(Counting, key=str, value=bytes, name="mine").to("out")
+    stream.group_by_key().aggregate(dict, lambda k, v, total: total, value=hr.json(object), store="totals")
+    assert re.findall(r'n\d+\["(.*)"\]', builder.build().to_mermaid()) == [
+        "KSTREAM-SOURCE-0000000000<br/>test_topology.py:147",
+        "KSTREAM-FILTER-0000000001<br/>dear()<br/>test_topology.py:147",
+        "KSTREAM-MAPVALUES-0000000002<br/>lambda<br/>test_topology.py:147",
+        "KSTREAM-MAPVALUES-0000000003<br/>bytes.lower()<br/>test_topology.py:148",
+        "mine<br/>Counting<br/>test_topology.py:148",
+        "KSTREAM-SINK-0000000004<br/>test_topology.py:148",
+        "KSTREAM-AGGREGATE-0000000005<br/>lambda<br/>test_topology.py:149",
+    ]
+
+
 def test_dictionary_holds_what_json_can_hold() -> None:
     topology = hr.Topology().add_source("src", "in").add_sink("snk", "out", "src")
     assert topology.to_dict() == {
@@ -145,7 +167,7 @@ def test_dictionary_holds_what_json_can_hold() -> None:
                 "nodes": [
                     {
                         "name": "src",
-                        "declared": "test_topology.py:140",
+                        "declared": "test_topology.py:162",
                         "kind": "source",
                         "topics": ["in"],
                         "pattern": None,
@@ -154,7 +176,7 @@ def test_dictionary_holds_what_json_can_hold() -> None:
                     },
                     {
                         "name": "snk",
-                        "declared": "test_topology.py:140",
+                        "declared": "test_topology.py:162",
                         "kind": "sink",
                         "topic": "out",
                         "parents": ["src"],

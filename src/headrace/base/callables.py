@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.base.ids import Location
 
-__all__ = ["called", "misfit", "named", "refuse_unstarted", "takes", "truth", "watched"]
+__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "takes", "truth", "watched"]
 
 _Cached = type(functools.lru_cache(lambda: None))
 
@@ -102,6 +102,15 @@ def named(fn: object) -> str:
         return _place(code, code.co_qualname)
     name = getattr(inner, "__qualname__", None)
     return f"{name}()" if isinstance(name, str) else repr(fn)
+
+
+def short_name(fn: object) -> str:
+    """Name a function as briefly as it can be: `keep()`, `lambda`, `Order`."""
+    inner = called(fn)
+    name = getattr(inner, "__qualname__", type(inner).__qualname__).rsplit(".<locals>.", 1)[-1]
+    if name == "<lambda>":
+        return "lambda"
+    return name if isinstance(inner, type) else f"{name}()"
 
 
 def _place(code: types.CodeType, qualified: str) -> str:

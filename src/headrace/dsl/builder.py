@@ -69,7 +69,7 @@ class StreamsBuilder:
         self._rewrites = _rewrites(optimize)
         self._explicit_names = explicit_names
         self._engine: Engine = engine
-        self._building = Building(Graph(), engine)
+        self._building = Building(Graph(), engine, KStream)
         self._is_built = False
 
     if not TYPE_CHECKING:  # which says so itself

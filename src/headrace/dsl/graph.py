@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from headrace.base.callables import short_name
 from headrace.base.ids import Location
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.naming import Names
@@ -83,11 +84,13 @@ class GraphProcessor(GraphNode):
         *,
         stores: Sequence[Materialized | StoreSpec] = (),
         uses: Sequence[str] = (),
+        calls: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(name, where)
         self.operator = operator
         self.stores = stores
         self.uses = uses
+        self.calls = "" if calls is None else short_name(calls)
 
     def write(self, out: Assembly, engine: Engine) -> None:
         """Add stores and processor."""
@@ -97,7 +100,8 @@ class GraphProcessor(GraphNode):
         for spec in specs:
             out.add_store(spec)
         names = (*(spec.name for spec in specs), *self.uses)
-        out.add_processor(ProcessorNode(self.name, self.operator, self.where, names), self.parent_names)
+        node = ProcessorNode(self.name, self.operator, self.where, names, self.calls)
+        out.add_processor(node, self.parent_names)
 
 
 class GraphStore(GraphNode):

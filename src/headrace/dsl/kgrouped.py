@@ -13,6 +13,7 @@ from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore, WindowedStore
 from headrace.dsl.functions import deletions_of, plain, result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
+from headrace.dsl.ktable import KTable
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed, Unknown, first_known, given, of_annotation
@@ -27,9 +28,6 @@ from headrace.serde.windowed import TimeWindowedSerde
 from headrace.state.declaration import Store
 from headrace.state.spec import Kind
 from headrace.topology.locations import caller
-
-if TYPE_CHECKING:
-    from headrace.dsl.ktable import KTable
 
 __all__ = ["KGroupedStream", "TimeWindowedKStream"]
 
@@ -85,11 +83,12 @@ class Grouping:
         getter: Getter,
         *,
         keeps_values: bool,
+        calls: Callable[..., Any] | None,
     ) -> TableState:
         """Add an aggregation; return its table. `keeps_values`: the store's values are of the stream's type."""
         parent, sources = self.parent_of(store, where, keeps_values=keeps_values)
         graph = self.flow.building.graph
-        node = GraphProcessor(name, where, operator, stores=(store,))
+        node = GraphProcessor(name, where, operator, stores=(store,), calls=calls)
         graph.add(node, parent)
         flow = Flow(self.flow.building, name, node, key, store.value, sources)
         return TableState(flow, operator, lambda: getter, store.name if store.queryable else None)
@@ -186,7 +185,7 @@ class KGroupedStream(Generic[K, V]):
             name=name,
             where=where,
         )
-        return self._table(step, Reduce(fn, step.store.name, deletions_of(fn)), where)
+        return self._table(step, Reduce(fn, step.store.name, deletions_of(fn)), where, fn)
 
     @overload
     def aggregate(
@@ -234,7 +233,7 @@ class KGroupedStream(Generic[K, V]):
             name=name,
             where=where,
         )
-        return self._table(step, Aggregate(make, fn, step.store.name, deletions_of(fn)), where)
+        return self._table(step, Aggregate(make, fn, step.store.name, deletions_of(fn)), where, fn)
 
     def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]":
         """Aggregate by windows of time; a result leaves with each update.
@@ -249,9 +248,9 @@ class KGroupedStream(Generic[K, V]):
             )
         return TimeWindowedKStream(self._grouping, windows)
 
-    def _table(self, step: _Step, operator: TableOperator, where: Location) -> "KTable[Any, Any]":
-        from headrace.dsl.ktable import KTable
-
+    def _table(
+        self, step: _Step, operator: TableOperator, where: Location, calls: Any = None
+    ) -> "KTable[Any, Any]":
         store = step.store
         return KTable(
             self._grouping.aggregated(
@@ -262,6 +261,7 @@ class KGroupedStream(Generic[K, V]):
                 store.key,
                 StoreGetter(store.name),
                 keeps_values=step.keeps_values,
+                calls=calls,
             )
         )
 
@@ -296,7 +296,7 @@ class TimeWindowedKStream(Generic[K, V]):
         fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
         step = self._step(_REDUCE, store, self._grouping.flow.value, name, where)
         return self._table(
-            step, WindowReduce(self._windows.shape, fn, step.store.name, deletions_of(fn)), where
+            step, WindowReduce(self._windows.shape, fn, step.store.name, deletions_of(fn)), where, fn
         )
 
     @overload
@@ -338,7 +338,7 @@ class TimeWindowedKStream(Generic[K, V]):
         fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
         step = self._step(_AGGREGATE, store, _aggregate_serde(init, fn, value, where), name, where)
         return self._table(
-            step, WindowAggregate(self._windows.shape, make, fn, step.store.name, deletions_of(fn)), where
+            step, WindowAggregate(self._windows.shape, make, fn, step.store.name, deletions_of(fn)), where, fn
         )
 
     def _step(
@@ -378,9 +378,9 @@ class TimeWindowedKStream(Generic[K, V]):
         made.retention_ms = needed if made.retention_ms is None else made.retention_ms
         return step
 
-    def _table(self, step: _Step, operator: TableOperator, where: Location) -> "KTable[Any, Any]":
-        from headrace.dsl.ktable import KTable
-
+    def _table(
+        self, step: _Step, operator: TableOperator, where: Location, calls: Any = None
+    ) -> "KTable[Any, Any]":
         store = step.store
         key = store.key
         windowed = key if isinstance(key, Unknown) else TimeWindowedSerde(key, self._windows.size_ms)
@@ -393,5 +393,6 @@ class TimeWindowedKStream(Generic[K, V]):
                 windowed,
                 WindowStoreGetter(store.name),
                 keeps_values=step.keeps_values,
+                calls=calls,
             )
         )

@@ -10,6 +10,7 @@ from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
 from headrace.dsl.functions import WithKey, plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.mappings import with_new_key
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.serdes import Typed, of_result
 from headrace.dsl.stream_state import Flow, TableState, source_table
@@ -131,11 +132,12 @@ class KTable(Generic[K, V_co]):
         name = flow.building.graph.names.node(given, prefix, where)
         key = flow.key if made is None else made.key
         value = (flow.value if value is None else value) if made is None else made.value
+        calls = operator.predicate if isinstance(operator, TableFilter) else operator.fn
         if made is None or not made.queryable:
-            node = GraphProcessor(name, where, operator)
+            node = GraphProcessor(name, where, operator, calls=calls)
             out = flow.then(node, key=key, value=value)
             return KTable(TableState(out, operator, getter, None, parent=self._state))
-        node = GraphProcessor(name, where, operator, stores=(made,))
+        node = GraphProcessor(name, where, operator, stores=(made,), calls=calls)
         kept = StoreGetter(made.name)
         out = flow.then(node, key=key, value=value)
         return KTable(TableState(out, operator, lambda: kept, made.name, parent=self._state))
@@ -148,14 +150,14 @@ class KTable(Generic[K, V_co]):
     ) -> "KStream[K2, V_co]": ...
     def to_stream(self, selector: Any = None, *, key: Any = None, name: Name = None) -> "KStream[Any, Any]":
         """Take each update as a record; a deletion has the value None. `selector` then replaces the key."""
-        from headrace.dsl.kstream import KStream
-
         where = caller()
         flow = self._state.flow.then_stateless(
             name, "KTABLE-TOSTREAM-", where, ToStream(), needs_repartition=False
         )
-        stream: KStream[Any, Any] = KStream(flow)
-        return stream if selector is None else stream._select_key(selector, key, None, where)
+        if selector is not None:
+            flow = with_new_key(flow, selector, key=key, name=None, where=where)
+        stream: KStream[Any, Any] = flow.building.stream(flow)
+        return stream
 
 
 class TableNode(GraphNode):

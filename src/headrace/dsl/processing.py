@@ -6,14 +6,16 @@ from typing import Any
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.functions import element_of, result_annotation
 from headrace.dsl.graph import GraphProcessor
+from headrace.dsl.serdes import Typed, given, of_annotation
 from headrace.processor.api import ProcessorFunction
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
 
-__all__ = ["processor_node"]
+__all__ = ["processor_node", "record_part"]
 
 
 def processor_node(
@@ -46,7 +48,8 @@ def processor_node(
         tells = supplier.function
     elif isinstance(supplier, type):
         tells = getattr(supplier, "process")  # noqa: B009 - a class of processors, which `type` does not tell
-    return GraphProcessor(name, where, operator, stores=tuple(specs), uses=tuple(uses)), tells
+    calls = supplier.function if isinstance(supplier, ProcessorFunction) else supplier
+    return GraphProcessor(name, where, operator, stores=tuple(specs), uses=tuple(uses), calls=calls), tells
 
 
 def _check_makes(supplier: object, name: str, where: Location) -> None:
@@ -65,3 +68,12 @@ def _check_makes(supplier: object, name: str, where: Location) -> None:
             f"{name} ({where}): {called}{signature} is not a function that makes a processor; to be given each record "
             "itself it needs @hr.processor(), with the stores that it uses"
         ) from None
+
+
+def record_part(fn: Callable[..., Any], index: int, spec: object, part: Any, where: Location) -> Typed:
+    """Return the serde of the records that a processor's function is declared to return."""
+    explicit = given(spec, part, where)
+    if explicit is not None:
+        return explicit
+    arguments = getattr(element_of(result_annotation(fn)), "__args__", ())
+    return of_annotation(arguments[index] if len(arguments) == 2 else None, fn, part)

@@ -25,10 +25,16 @@ class TableOperator(Operator, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """A builder's graph and its choices."""
+    """A builder's graph and its choices.
+
+    Attributes:
+        stream: the class of streams, which tables and branches make too; they know it from here alone, since a stream
+            makes tables and branches.
+    """
 
     graph: Graph
     engine: Engine
+    stream: type[Any]
 
 
 @dataclass(slots=True)
@@ -57,11 +63,18 @@ class Flow:
         return replace(self, name=node.name, node=node, repartition=None, **changes)
 
     def then_stateless(
-        self, given: str | None, prefix: str, where: Location, operator: Operator, **changes: Any
+        self,
+        given: str | None,
+        prefix: str,
+        where: Location,
+        operator: Operator,
+        *,
+        calls: Callable[..., Any] | None = None,
+        **changes: Any,
     ) -> "Flow":
-        """Add a processor without stores below this one."""
+        """Add a processor without stores below this one; `calls` is the user's function."""
         name = self.building.graph.names.node(given, prefix, where)
-        return self.then(GraphProcessor(name, where, operator), **changes)
+        return self.then(GraphProcessor(name, where, operator, calls=calls), **changes)
 
     def repartitioned_for_join(self, given: str | None, other_key: Typed, where: Location) -> "Flow":
         """Lead through a repartition topic if the keys may have changed. Source: `KStreamImpl.repartitionForJoin`.

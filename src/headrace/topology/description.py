@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headrace.topology.grouping import SubTopology
-from headrace.topology.nodes import Node, SinkNode, SourceNode
+from headrace.topology.nodes import Node, ProcessorNode, SinkNode, SourceNode
 
 __all__ = ["as_mermaid", "as_text", "java_hash_order", "to_plain"]
 
@@ -107,7 +107,7 @@ def as_mermaid(
         for name in subtopology.nodes:
             node = nodes[name]
             here = identity("n", name)
-            lines.append(f'    {here}["{_label(name)}"]')
+            lines.append(f'    {here}["{_box(node)}"]')
             edges.extend(f"  {here} --> {identity('n', child)}" for child in children[name])
             if isinstance(node, SourceNode):
                 for topic in node.topics or (node.pattern or "",):
@@ -123,6 +123,13 @@ def as_mermaid(
         lines.append("  end")
     lines.extend(f'  {here}(["{_label(name)}"])' for (kind, name), here in ids.items() if kind == "t")
     return "\n".join([*lines, *edges]) + "\n"
+
+
+def _box(node: Node) -> str:
+    """Say what a node is: its name, the user's function, and where it was declared."""
+    calls = node.calls if isinstance(node, ProcessorNode) else ""
+    where = "" if node.where.line == 0 else str(node.where)
+    return "<br/>".join(_label(each) for each in (node.name, calls, where) if each)
 
 
 def _label(name: str) -> str:

@@ -35,12 +35,18 @@ class SourceNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProcessorNode:
-    """Does something to each record. `stores` are the names of the stores that it is connected to."""
+    """Does something to each record.
+
+    Attributes:
+        stores: names of the stores that it is connected to.
+        calls: name of the user's function, for pictures; empty where there is none.
+    """
 
     name: str
     operator: Operator
     where: Location
     stores: tuple[str, ...] = ()
+    calls: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

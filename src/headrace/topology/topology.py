@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self
 
+from headrace.base.callables import short_name
 from headrace.base.errors import TopologyError
 from headrace.serde.primitives import raw, string
 from headrace.state.declaration import Store
@@ -86,7 +87,8 @@ class Topology:
             if assembly.stores.get(spec.name) is None:
                 assembly.add_store(spec)
             stores.append(spec.name)
-        assembly.add_processor(ProcessorNode(name, operator, where, tuple(stores)), parents)
+        node = ProcessorNode(name, operator, where, tuple(stores), short_name(processor))
+        assembly.add_processor(node, parents)
         return self
 
     def add_sink(self, name: str, topic: str | Topic[Any, Any], *parents: str) -> Self:

@@ -1,0 +1,93 @@
+"""New keys and values for a stream, by a function: where their serdes come from. Source: `KStreamImpl`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from headrace.base.ids import Location
+from headrace.dsl.functions import element_of, pair_of, plain, result_annotation
+from headrace.dsl.serdes import given, of_annotation, of_result
+from headrace.dsl.stream_state import Flow
+from headrace.operators.stateless import FlatMap, FlatMapValues, Map, MapValues, SelectKey
+
+__all__ = ["flat_mapped", "flat_mapped_values", "mapped", "mapped_values", "with_new_key"]
+
+
+def with_new_key(flow: Flow, selector: object, *, key: object, name: str | None, where: Location) -> Flow:
+    """Replace the key by what the function gives."""
+    fn, _ = plain(selector, "selector", where, "key", "value")
+    serde = of_result(fn, key, "key", where)
+    operator = SelectKey(fn)
+    flow = flow.then_stateless(
+        name, "KSTREAM-KEY-SELECT-", where, operator, calls=fn, key=serde, needs_repartition=True
+    )
+    flow.node.changes_key = True
+    return flow
+
+
+def mapped(
+    flow: Flow, mapper: object, *, key: object, value: object, name: str | None, where: Location
+) -> Flow:
+    """Replace key and value by the pair that the function gives."""
+    fn, _ = plain(mapper, "mapper", where, "key", "value")
+    pair = result_annotation(fn)
+    return _as_pairs(flow, Map(fn), "KSTREAM-MAP-", fn, pair, key=key, value=value, name=name, where=where)
+
+
+def flat_mapped(
+    flow: Flow, mapper: object, *, key: object, value: object, name: str | None, where: Location
+) -> Flow:
+    """Replace a record by the pairs that the function gives."""
+    fn, _ = plain(mapper, "mapper", where, "key", "value", yields=True)
+    pair = element_of(result_annotation(fn))
+    return _as_pairs(
+        flow, FlatMap(fn), "KSTREAM-FLATMAP-", fn, pair, key=key, value=value, name=name, where=where
+    )
+
+
+def _as_pairs(
+    flow: Flow,
+    operator: Map | FlatMap,
+    prefix: str,
+    fn: Callable[..., Any],
+    pair: object,
+    *,
+    key: object,
+    value: object,
+    name: str | None,
+    where: Location,
+) -> Flow:
+    key_annotation, value_annotation = pair_of(pair)
+    flow = flow.then_stateless(
+        name,
+        prefix,
+        where,
+        operator,
+        calls=fn,
+        key=given(key, "key", where) or of_annotation(key_annotation, fn, "key"),
+        value=given(value, "value", where) or of_annotation(value_annotation, fn, "value"),
+        needs_repartition=True,
+    )
+    flow.node.changes_key = True
+    return flow
+
+
+def mapped_values(flow: Flow, mapper: object, *, value: object, name: str | None, where: Location) -> Flow:
+    """Replace the value by what the function gives."""
+    fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
+    serde = of_result(fn, value, "value", where)
+    operator = MapValues(fn, with_key=with_key)
+    flow = flow.then_stateless(name, "KSTREAM-MAPVALUES-", where, operator, calls=fn, value=serde)
+    flow.node.changes_value = True
+    return flow
+
+
+def flat_mapped_values(
+    flow: Flow, mapper: object, *, value: object, name: str | None, where: Location
+) -> Flow:
+    """Replace the value by the values that the function gives."""
+    fn, with_key = plain(mapper, "mapper", where, "value", yields=True, keyed=True)
+    serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
+    operator = FlatMapValues(fn, with_key=with_key)
+    flow = flow.then_stateless(name, "KSTREAM-FLATMAPVALUES-", where, operator, calls=fn, value=serde)
+    flow.node.changes_value = True
+    return flow
