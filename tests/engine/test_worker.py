@@ -378,8 +378,22 @@ def test_large_records_reach_the_transaction_before_there_are_thousands() -> Non
     for _ in range(4):
         collector.add("out", b"a", b"x" * (1 << 20), 0, ())
     writer = log.writer("app")
-    collector.drain(writer, everything=False)
+    collector.drain_long(writer, 4)
     assert writer.pending_bytes >= 4 << 20
+
+
+def test_columns_are_looked_at_no_more_often_than_there_are_records() -> None:
+    log = MemoryLog()
+    log.create_topics([TopicSpec(f"out-{number}", 1) for number in range(100)])
+    collector = RecordCollector(log.topics().__getitem__, lambda: 0)
+    for number in range(100):
+        collector.add(f"out-{number}", b"a", b"x" * (1 << 20), 0, ())
+    writer = log.writer("app")
+    for _ in range(9):
+        collector.drain_long(writer, 10)
+    assert writer.pending_bytes == 0
+    collector.drain_long(writer, 10)
+    assert writer.pending_bytes >= 100 << 20
 
 
 def test_places_of_a_quiet_input_are_committed_again_before_a_cluster_forgets_them(

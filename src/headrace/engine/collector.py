@@ -35,6 +35,7 @@ class RecordCollector:
         self._columns: dict[TopicPartition, Columns] = {}
         self._remembered: dict[str, dict[bytes, int]] = {}
         self._null_keys: dict[str, int] = {}
+        self._looks = 0
 
     def columns(self, topic: str, partition: int) -> Columns:
         """Return the columns for a topic-partition, the same object each time."""
@@ -91,12 +92,29 @@ class RecordCollector:
             admission.check(partition, key, value, timestamp, headers)
         self.columns(topic, partition).append(key, value, timestamp, headers)
 
-    def drain(self, writer: Writer, *, everything: bool) -> None:
-        """Hand records to the writer: all, or only what is long enough to make a good batch."""
+    def drain(self, writer: Writer) -> None:
+        """Hand all records to the writer."""
         for name, columns in self._columns.items():
-            if columns.keys and (everything or _is_long(columns)):
+            if columns.keys:
                 writer.append(name.topic, name.partition, columns)
                 columns.clear()
+        self._take_turns()
+
+    def drain_long(self, writer: Writer, taken: int) -> None:
+        """Hand over what is long enough to make a good batch; `taken` records were processed since the last call.
+
+        There is a look at a column for each of them, so that thousands of columns cost no more than a few.
+        """
+        self._looks += taken
+        if self._looks >= len(self._columns):
+            self._looks = 0
+            for name, columns in self._columns.items():
+                if columns.keys and _is_long(columns):
+                    writer.append(name.topic, name.partition, columns)
+                    columns.clear()
+        self._take_turns()
+
+    def _take_turns(self) -> None:
         for topic in self._null_keys:
             self._null_keys[topic] += 1
 

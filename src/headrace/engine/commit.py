@@ -83,7 +83,7 @@ class Committer:
             task.flush()
         self._reached("drain")
         offsets: dict[TopicPartition, CommittedOffset] = {}
-        self._collector.drain(self._writer, everything=True)
+        self._collector.drain(self._writer)
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
         if not self._writer.is_atomic:

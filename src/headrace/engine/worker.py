@@ -398,20 +398,19 @@ class Worker:
                 self._stretch_records = max(1, asked // 2)
             elif ran == asked and asked < self._options.stretch_records_max:
                 self._stretch_records = min(self._options.stretch_records_max, asked * 2)
-            self._factory.collector.drain(self._writer, everything=False)
+            self._factory.collector.drain_long(self._writer, ran)
             self._writer.send()
             head = task.head_timestamp
             if self._commit_each_stretch or head is None or head > until or now >= deadline:
                 break
             if task.context.commit_requested or not self._picker.is_ready(task):
                 break
-        self._factory.collector.drain(self._writer, everything=False)
         return taken > 0
 
     def _send(self, now: float) -> None:
         """Let go of outputs that are seen before the commit: at least once, a commit may be half a minute away."""
         self._next_send = now + _LINGER_SECONDS
-        self._factory.collector.drain(self._writer, everything=True)
+        self._factory.collector.drain(self._writer)
         self._writer.send()
 
     def _punctuate(self) -> bool:

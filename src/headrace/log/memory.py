@@ -67,8 +67,7 @@ class _Partition:
 
 @dataclass(slots=True)
 class _Topic:
-    spec: TopicSpec
-    id: str
+    info: TopicInfo
     policy: TopicPolicy
     partitions: list[_Partition]
 
@@ -122,19 +121,10 @@ class MemoryLog:
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
         """See `Log.topics`."""
-        wanted = None if names is None else set(names)
         with self._contents.lock:
-            return {
-                name: TopicInfo(
-                    name,
-                    topic.spec.partitions,
-                    topic.id,
-                    dict(topic.spec.config),
-                    RecordLimits.parse(name, topic.spec.config),
-                )
-                for name, topic in self._contents.topics.items()
-                if wanted is None or name in wanted
-            }
+            topics = self._contents.topics
+            wanted = list(topics) if names is None else dict.fromkeys(names)
+            return {name: topics[name].info for name in wanted if name in topics}
 
     def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
         """See `Log.partition_counts`."""
@@ -146,14 +136,20 @@ class MemoryLog:
         with self._contents.lock:
             for spec in topics:
                 if spec.name in self._contents.topics:
-                    check_existing(spec, self._contents.topics[spec.name].spec.partitions)
+                    check_existing(spec, self._contents.topics[spec.name].info.partitions)
             for spec, policy in zip(topics, policies):
                 if spec.name in self._contents.topics:
                     continue
                 self._contents.created += 1
+                info = TopicInfo(
+                    spec.name,
+                    spec.partitions,
+                    f"memory-{self._contents.created}",
+                    dict(spec.config),
+                    RecordLimits.parse(spec.name, spec.config),
+                )
                 partitions = [_Partition() for _ in range(spec.partitions)]
-                topic = _Topic(spec, f"memory-{self._contents.created}", policy, partitions)
-                self._contents.topics[spec.name] = topic
+                self._contents.topics[spec.name] = _Topic(info, policy, partitions)
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """See `Log.delete_topics`. Committed offsets of the topics go too."""
