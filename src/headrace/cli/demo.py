@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from headrace.base.errors import ConfigError
+from headrace.cli.logs import log_options, logs_of
 from headrace.cli.settings import property_options, settings_of
 from headrace.streams.config import Layer
 
@@ -22,12 +23,20 @@ __all__ = ["command"]
     "--local-kafka", is_flag=True, help="On a Kafka broker of its own, kept below --path (JDK 17 and Maven)."
 )
 @property_options
+@log_options
 def command(path: str, flights_max: int | None, local_kafka: bool, **options: Any) -> None:
     """Run the year of flights: load it, process it, and report.
 
     On an embedded log below --path, unless --bootstrap-servers names a Kafka cluster. A second run on the same log
     finds everything done.
     """
+    logs = logs_of(options)
+    with logs.ending():
+        logs.begin()
+        _run(path, flights_max, is_on_local_kafka=local_kafka, options=options)
+
+
+def _run(path: str, flights_max: int | None, *, is_on_local_kafka: bool, options: dict[str, Any]) -> None:
     try:
         from headrace.demo.main import run
     except ModuleNotFoundError as error:
@@ -37,7 +46,7 @@ def command(path: str, flights_max: int | None, local_kafka: bool, **options: An
         raise ConfigError("the demo has a log and an application id of its own: say where with --path")
     config = settings.config(None)
     with ExitStack() as running:
-        if local_kafka:
+        if is_on_local_kafka:
             from headrace.testing.local_kafka.cluster import LocalKafka
 
             reason = LocalKafka.unavailable()

@@ -3,15 +3,14 @@
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from headrace.base.errors import AlreadyRunningError, ConfigError, HeadraceError, ProcessingError
-from headrace.cli.failure import UserCodeError, one_line, show_processing_error, show_user_error
-from headrace.cli.serving import quiet_end, serve
+from headrace.base.errors import AlreadyRunningError, ConfigError
+from headrace.cli.logs import Logs, log_options, logs_of
+from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, dev_log, property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import Target, TargetError, load, source_file
@@ -31,15 +30,20 @@ _AGAIN = "--again"
 @click.command("dev")
 @click.argument("target", metavar="MODULE:NAME")
 @property_options
+@log_options
 @click.option(_AGAIN, is_flag=True, hidden=True)
 def command(target: str, again: bool, **options: Any) -> None:
     """Run MODULE:NAME on a log of its own, and again whenever its files change.
 
     The embedded log is .headrace/APPLICATION_ID.db unless --embedded names another; commits come every 100 ms.
     """
-    settings = settings_of(options)
+    logs = logs_of(options)
+    with logs.ending():
+        _run(target, settings_of(options), logs, is_again=again)
+
+
+def _run(target: str, settings: Settings, logs: Logs, *, is_again: bool) -> None:
     settings.config(None)
-    quiet_end()
     # Python takes a compiled file for fresh if source time (in seconds) and size agree: a quick edit would be missed.
     sys.dont_write_bytecode = True
     watch = Watch()
@@ -48,6 +52,7 @@ def command(target: str, again: bool, **options: Any) -> None:
         watch.add([file])
     try:
         found = load(target)
+        logs.begin()
         watch.add(user_files())
         streams, path = _streams(found, settings)
         count = len(user_files())
@@ -55,16 +60,17 @@ def command(target: str, again: bool, **options: Any) -> None:
             f"headrace: application {streams.application_id!r} on {path}, "
             f"watching {count} file{'' if count == 1 else 's'}"
         )
-        if serve(streams, StatusLine(), started=started, interrupted=lambda: _has_changed(watch)):
-            _start_anew(watch.changed())
+        line = StatusLine(logs=logs)
+        if serve(streams, line, started=started, interrupted=lambda: _has_changed(watch)):
+            _start_anew(watch.changed(), logs)
     except (AlreadyRunningError, ConfigError):
         raise
     except TargetError:
-        if not again:
+        if not is_again:
             raise
-        _wait_and_start_anew(watch, sys.exc_info()[1])
+        _wait_and_start_anew(watch, sys.exc_info()[1], logs)
     except Exception as error:
-        _wait_and_start_anew(watch, error)
+        _wait_and_start_anew(watch, error, logs)
 
 
 def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
@@ -95,32 +101,27 @@ def _has_changed(watch: Watch) -> bool:
     return bool(watch.changed())
 
 
-def _wait_and_start_anew(watch: Watch, error: BaseException | None) -> None:
+def _wait_and_start_anew(watch: Watch, error: BaseException | None, logs: Logs) -> None:
     """Show what went wrong, and wait for a file to change; return when a signal comes instead."""
     watch.add(user_files() | files_of_traceback(error))
-    if isinstance(error, UserCodeError):
-        show_user_error(error)
-    elif isinstance(error, ProcessingError):
-        show_processing_error(error)
-    elif not isinstance(error, HeadraceError):
-        traceback.print_exception(error)
-    else:
-        click.echo(f"headrace: {one_line(str(error))}", err=True)
-    click.echo("headrace: waiting for a change", err=True)
+    logs.begin()
+    if error is not None:
+        logs.fail(error)
+    logs.say("headrace: waiting for a change")
     with StopSignals() as signals:
         changed = watch.wait(signals.wait)
         stopped = signals.wait(0)
     if changed and not stopped:
-        _start_anew(changed)
+        _start_anew(changed, logs)
 
 
-def _start_anew(changed: list[Path]) -> NoReturn:
+def _start_anew(changed: list[Path], logs: Logs) -> NoReturn:
     """Become a new process with the same command line: nothing of the old modules, threads and files remains.
 
     A child process would do too, but then signals must be passed on, and a killed parent leaves its child behind.
     """
     names = ", ".join(_shown(file) for file in changed)
-    click.echo(f"headrace: {names} changed, starting anew", err=True)
+    logs.say(f"headrace: {names} changed, starting anew")
     sys.stdout.flush()
     sys.stderr.flush()
     arguments = [each for each in sys.orig_argv[1:] if each != _AGAIN]

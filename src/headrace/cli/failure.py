@@ -2,14 +2,23 @@
 
 import importlib
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 import headrace
-from headrace.base.errors import HeadraceError, ProcessingError, ProductionError, SerializationError
+from headrace.base.errors import (
+    ConfigError,
+    HeadraceError,
+    ProcessingError,
+    ProductionError,
+    SerializationError,
+    TopologyError,
+)
+from headrace.base.wording import wording
 
-__all__ = ["UserCodeError", "one_line", "show_processing_error", "show_user_error"]
+__all__ = ["UserCodeError", "exit_code", "one_line", "show", "told"]
 
 _PACKAGE = str(Path(headrace.__file__).parent)
 _IMPORTS = ("<frozen importlib", str(Path(importlib.__file__).parent))
@@ -24,18 +33,30 @@ def one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-def show_user_error(error: UserCodeError) -> None:
-    """Print the user's traceback, then what was being done."""
-    if error.__cause__ is not None:
-        click.echo(user_traceback(error.__cause__), err=True, nl=False)
-    click.echo(f"headrace: {one_line(str(error))}", err=True)
+def exit_code(error: BaseException) -> int:
+    """Return 2 for a mistake in what was asked for, 1 for a failure."""
+    return 2 if isinstance(error, ConfigError | TopologyError) else 1
 
 
-def show_processing_error(error: ProcessingError) -> None:
-    """Print the traceback of the function that failed, then node, topic, partition and offset of the record."""
-    if error.__cause__ is not None:
-        click.echo(user_traceback(error.__cause__), err=True, nl=False)
-    click.echo(f"headrace: {one_line(str(error))}", err=True)
+def told(error: BaseException) -> tuple[str, str]:
+    """Return the line that says what went wrong, and the user's part of the traceback, empty where there is none.
+
+    Of what the user's code raised, its own traceback; of an error of ours, which says all in its message, none; of any
+    other, which should not happen, everything.
+    """
+    if isinstance(error, UserCodeError | ProcessingError):
+        trace = "" if error.__cause__ is None else user_traceback(error.__cause__)
+        return one_line(str(error)), trace
+    if isinstance(error, HeadraceError | TimeoutError):
+        return one_line(str(error)), ""
+    return one_line(wording(error)), user_traceback(error)
+
+
+def show(error: BaseException) -> None:
+    """Print what `told` says, the traceback first."""
+    line, trace = told(error)
+    with suppress(OSError):  # an error stream that is full or closed: the exit code remains
+        click.echo(f"{trace}headrace: {line}", err=True)
 
 
 def user_traceback(error: BaseException) -> str:

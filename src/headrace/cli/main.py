@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import click
 
-from headrace.base.errors import ConfigError, HeadraceError, ProcessingError, TopologyError
-from headrace.cli.failure import UserCodeError, one_line, show_processing_error, show_user_error
+from headrace.base.errors import HeadraceError
+from headrace.cli.failure import exit_code, one_line, show
 
 __all__ = ["headrace", "main"]
 
@@ -80,18 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (_OutputUnwanted, BrokenPipeError):
         _drop_output()
         code = 0
+    except (HeadraceError, TimeoutError) as error:
+        show(error)
+        code = exit_code(error)
     except OSError as error:
         code = _mistake(_of_the_system(error), 1)
-    except UserCodeError as error:
-        show_user_error(error)
-        code = 1
-    except ProcessingError as error:
-        show_processing_error(error)
-        code = 1
-    except (ConfigError, TopologyError) as error:
-        code = _mistake(str(error), 2)
-    except (HeadraceError, TimeoutError) as error:
-        code = _mistake(str(error), 1)
     sys.exit(code)
 
 

@@ -1,12 +1,14 @@
 """`headrace run`: runs an application until it is told to stop."""
 
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from headrace.base.errors import ConfigError
-from headrace.cli.serving import quiet_end, serve
-from headrace.cli.settings import property_options, settings_of
+from headrace.cli.logs import Logs, log_options, logs_of
+from headrace.cli.serving import serve
+from headrace.cli.settings import Settings, property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import load
 from headrace.streams.logs import address_of
@@ -18,6 +20,7 @@ __all__ = ["command"]
 @click.command("run")
 @click.argument("target", metavar="MODULE:NAME")
 @property_options
+@log_options
 @click.option("--quiet", is_flag=True, help="No status line.")
 def command(target: str, quiet: bool, **options: Any) -> None:
     """Run the topology at MODULE:NAME, or file.py:NAME, on Kafka at --bootstrap-servers, or a file at --embedded.
@@ -25,7 +28,12 @@ def command(target: str, quiet: bool, **options: Any) -> None:
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
     SIGTERM and Ctrl-C commit and leave; a second one abandons, and the next start does the rest again.
     """
-    settings = settings_of(options)
+    logs = logs_of(options)
+    with logs.ending():
+        _run(target, settings_of(options), logs, is_quiet=quiet)
+
+
+def _run(target: str, settings: Settings, logs: Logs, *, is_quiet: bool) -> None:
     # What was asked for is checked before anybody's code runs.
     config = settings.config(None)
     address = address_of(config)
@@ -35,8 +43,9 @@ def command(target: str, quiet: bool, **options: Any) -> None:
         )
     found = load(target)
     streams = Streams(found.topology, settings.config(found.module))
-    quiet_end()
+    logs.begin()
     started = f"headrace: application {streams.application_id!r} on {address}"
-    serve(streams, StatusLine(is_quiet=quiet), started=started)
-    if not quiet:
-        click.echo("headrace: stopped", err=True)
+    serve(streams, StatusLine(is_quiet=is_quiet, logs=logs), started=started)
+    if not is_quiet:
+        with suppress(OSError):
+            logs.say("headrace: stopped")

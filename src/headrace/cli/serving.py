@@ -1,15 +1,16 @@
 """Runs an application in the foreground for `headrace run`, `dev` and `demo`: signals, status line, end."""
 
-import logging
-import sys
 from collections.abc import Callable
 
+from headrace.base.errors import HeadraceError
+from headrace.base.wording import wording
+from headrace.cli.failure import UserCodeError
 from headrace.cli.status import StatusLine
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL
 from headrace.streams.streams import Streams
 
-__all__ = ["quiet_end", "serve"]
+__all__ = ["serve"]
 
 _REFRESH_SECONDS = 0.25
 
@@ -25,7 +26,7 @@ def serve(
     commits and leaves in each of the cases.
 
     Raises:
-        Exception: what killed the application.
+        HeadraceError: what killed the application; UserCodeError where that is an error of the user's own.
     """
     was_interrupted = False
     with StopSignals(farewell=line.farewell) as signals, line:
@@ -45,31 +46,10 @@ def serve(
         # Without a limit: the second signal is the limit.
         streams.close(timeout=None)
         was_interrupted = was_interrupted and not signals.wait(0)
-    streams.wait()
+    try:
+        streams.wait()
+    except HeadraceError:
+        raise
+    except Exception as error:
+        raise UserCodeError(f"application {streams.application_id!r} stops: {wording(error)}") from error
     return was_interrupted
-
-
-class _ErrorStream(logging.Handler):
-    """Writes to the error stream that there is then: on a terminal the status line puts itself in its place."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            sys.stderr.write(f"{self.format(record)}\n")
-        except Exception:
-            self.handleError(record)
-
-
-def quiet_end() -> None:
-    """Set up the log of a command: warnings on the error stream, and what was restored, topics made, outages over.
-
-    The end of the application is told by the command.
-    """
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[_ErrorStream()]
-    )
-    for told in ("headrace.brokers", "headrace.restore", "headrace.topics"):
-        logging.getLogger(told).setLevel(logging.INFO)
-    logging.getLogger("headrace.streams").setLevel(logging.CRITICAL)
-    # The record that ends the application is shown by the command, with the user's own frames only; the warnings of
-    # this log, about records that were dropped, stay.
-    logging.getLogger("headrace.failures").addFilter(lambda record: record.levelno < logging.ERROR)
