@@ -133,7 +133,8 @@ def test_own_serde_is_taken_as_it_is() -> None:
         ("str", "'str' is no serde: write a class"),
         (5, "5 is no serde: write its type, int,"),
         (Order("x"), r"Order\(id='x'\) is no serde: write its type, Order"),
-        ([str], r"\[<class 'str'>\] is no serde: write its type, list"),
+        ([str], r"\[<class 'str'>\] is no serde: write a type such as list\[str\]"),
+        (T, "~T is no serde: write a class such as str or Order"),
         (len, "len is a function, not a serde: write a type such as str or Order"),
     ],
 )

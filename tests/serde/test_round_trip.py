@@ -347,3 +347,38 @@ def test_class_that_nobody_knows_is_refused_wherever_it_stands() -> None:
     for annotation in (Mystery, list[Mystery], Holder):
         with pytest.raises(TypeError, match="Mystery is neither a plain type nor a dataclass"):
             json(annotation)
+
+
+@dataclass
+class Shelf:
+    model: Model
+    height: float | None = None
+
+
+class Crate(msgspec.Struct):
+    model: Model
+
+
+def test_model_in_a_dataclass_is_read_and_written_by_pydantic() -> None:
+    for make in (json, msgpack):
+        serde = make(Shelf)
+        shelf = Shelf(Model(size=1, mean=2.0), 1.5)
+        assert serde.deserialize("t", serde.serialize("t", shelf)) == shelf
+    with pytest.raises(SerializationError, match=r"Found nan - at `\$.height`, which would be read as None"):
+        json(Shelf).serialize("t", Shelf(Model(size=1), NAN))
+
+
+@pytest.mark.parametrize(
+    ("type", "reason"),
+    [
+        (Crate, "Model is a pydantic model within a struct: make the struct a dataclass, or a model as well"),
+        (
+            list[Reading | Positive],
+            "make the classes msgspec structs with tag=True, whose objects say which they are",
+        ),
+        (list[Model | Mystery], r"json\(list\[Model \| Mystery\]\) cannot be made: "),
+    ],
+)
+def test_type_that_cannot_be_read_says_what_to_make_of_it(type: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        json(type)

@@ -6,12 +6,13 @@ made without validation, may hold what it would not take. That doubles the cost 
 
 import builtins
 import collections.abc
+import dataclasses
 import datetime
 import decimal
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -29,11 +30,19 @@ def is_pydantic(type: object) -> bool:
     )
 
 
-def holds_pydantic(annotation: Any) -> bool:
-    """Return whether a type is a model, or a container or union with one."""
-    return is_pydantic(annotation) or any(
-        holds_pydantic(part) for part in get_args(annotation) if get_origin(annotation) is not Literal
-    )
+def holds_pydantic(annotation: Any, above: frozenset[Any] = frozenset()) -> bool:
+    """Return whether a type is a model, or a container, union or dataclass with one."""
+    if is_pydantic(annotation):
+        return True
+    parts = () if get_origin(annotation) is Literal else get_args(annotation)
+    concrete = get_origin(annotation) or annotation
+    if isinstance(concrete, type) and dataclasses.is_dataclass(concrete) and concrete not in above:
+        above |= {concrete}
+        try:
+            parts = (*parts, *get_type_hints(concrete).values())
+        except NameError:
+            return False  # whoever reads the class next says which name is missing
+    return any(holds_pydantic(part, above) for part in parts)
 
 
 def pydantic_codec(format: Format, annotation: Any) -> Codec:
@@ -112,6 +121,9 @@ def _ensure_no_equals(annotation: Any, above: set[Any]) -> None:
     if is_pydantic(annotation):
         above = above | {annotation}
         parts = tuple(field.annotation for field in annotation.model_fields.values())
+    elif isinstance(concrete, type) and dataclasses.is_dataclass(concrete):
+        above = above | {annotation}
+        parts = (*parts, *get_type_hints(concrete).values())
     for part in parts:
         _ensure_no_equals(part, above)
 
@@ -136,6 +148,9 @@ def _ensure_alike(value: Any, found: Any, at: str) -> None:
         for name, field in type(found).model_fields.items():
             if not field.exclude:
                 _ensure_alike(getattr(value, name), getattr(found, name), f"{at}.{name}")
+    elif dataclasses.is_dataclass(found) and isinstance(value, type(found)):
+        for part in dataclasses.fields(found):
+            _ensure_alike(getattr(value, part.name), getattr(found, part.name), f"{at}.{part.name}")
     elif (found is None) != (value is None):
         raise ValueError(
             f"Found {value if isinstance(value, float) else kind_of(value)} - at `{at}`, which would be read as "

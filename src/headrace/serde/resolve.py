@@ -171,6 +171,12 @@ def _no_type(spec: object) -> str:
             f"{type_name(spec)} is a function, not a serde: write a type such as str or Order, or an instance of a "
             f"class of yours that derives from hr.Serde"
         )
-    if isinstance(spec, str | types.ModuleType):
-        return f"{spec!r} is no serde: write a class such as str or Order, or a serde such as hr.json(Order)"
-    return f"{spec!r} is no serde: write its type, {type_name(type(spec))}, or a serde such as hr.json(Order)"
+    if _example_of_open(type(spec)) is not None:
+        return f"{spec!r} is no serde: write a type such as list[str], or a serde such as hr.json(Order)"
+    try:
+        if not isinstance(spec, str):
+            json(type(spec))
+            return f"{spec!r} is no serde: write its type, {type_name(type(spec))}, or a serde such as hr.json(Order)"
+    except TypeError:
+        pass  # no type that could be written, such as a type variable's
+    return f"{spec!r} is no serde: write a class such as str or Order, or a serde such as hr.json(Order)"

@@ -88,6 +88,8 @@ def _no_plain_type(shape: mi.CustomType) -> str:
     cls = class_of(shape)
     if cls.__module__ == "collections.abc" and issubclass(cls, Iterable):
         return f"{name} does not say what to make when it is read: write list[...]"
+    if any(base.__module__ == "pydantic.main" for base in cls.__mro__):
+        return f"{name} is a pydantic model within a struct: make the struct a dataclass, or a model as well"
     return (
         f"{name} is neither a plain type nor a dataclass, a struct or a pydantic model: make it one, or give a "
         f"serde of your own, an instance of a class that derives from hr.Serde"

@@ -55,8 +55,8 @@ def _serde(format: Format, type: TypeForm[T]) -> Serde[T]:
     name = f"{format}({type_name(annotation)})"
     try:
         encode, decode, key_encoder = _codec(format, annotation)
-    except (TypeError, NameError) as error:
-        raise TypeError(f"{name} cannot be made: {error}") from error
+    except (TypeError, NameError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be made: {error}{_hint(error)}") from error
     return CodecSerde(
         name,
         encode,
@@ -67,6 +67,13 @@ def _serde(format: Format, type: TypeForm[T]) -> Serde[T]:
         identity=(format, annotation),
         key_encoder=key_encoder,
     )
+
+
+def _hint(error: Exception) -> str:
+    """Say what to do about the one refusal of msgspec's that has a remedy in every case."""
+    if "Type unions may not contain more than one" not in str(error):
+        return ""
+    return "; make the classes msgspec structs with tag=True, whose objects say which they are"
 
 
 def _codec(
