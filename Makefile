@@ -1,9 +1,13 @@
-# Everything runs in .venv, made by a pinned uv that lives in .tools. Only python3.11 and make are assumed.
+# Everything runs in .venv, made by a pinned uv that lives in .tools. Only python3.11 and make are assumed. Another Python
+# (make test PYTHON=python3.12) has an environment of its own, .venv-3.12.
 PYTHON ?= python3.11
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := $(if $(filter-out 3.11,$(PYTHON_VERSION)),.venv-$(PYTHON_VERSION),.venv)
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 MATURIN := .tools/bin/uvx --quiet maturin@1.16.0
-BIN := .venv/bin
+BIN := $(VENV)/bin
+export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON ?= $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 PYTEST_ARGS ?=
@@ -24,67 +28,67 @@ help:  ## Show the targets.
 
 # The stamp keeps a second `make test` from asking uv again. The demo's group too: tests read its flights. Inexact, because
 # uv would take the compiled codec away, which it does not know.
-.venv/.synced: pyproject.toml uv.lock .tools/uv-$(UV_VERSION)
+$(VENV)/.synced: pyproject.toml uv.lock .tools/uv-$(UV_VERSION)
 	$(UV) sync --quiet --locked --all-groups --inexact
 	touch $@
 
-sync: .venv/.synced  ## Make the virtual environment.
+sync: $(VENV)/.synced  ## Make the virtual environment.
 
 # Without cargo, or where it cannot build, the codec in Python does the work. The stamp is left out then, so that it is tried
 # and said again.
-.venv/.native: $(NATIVE) | .venv/.synced
+$(VENV)/.native: $(NATIVE) | $(VENV)/.synced
 	@if ! command -v cargo >/dev/null; then \
 		echo "*** no cargo: headrace-native is not built; Kafka's records are read and written in Python, 10 times slower" >&2; \
 	elif rm -rf .cache/native && $(NATIVE_BUILD) --out .cache/native \
-		&& $(UV) pip install --quiet --python .venv --reinstall --no-deps .cache/native/*.whl; then \
+		&& $(UV) pip install --quiet --python $(VENV) --reinstall --no-deps .cache/native/*.whl; then \
 		touch $@; \
 	else \
 		echo "*** headrace-native cannot be built here, see above: Kafka's records are read and written in Python" >&2; \
 	fi
 
-native: .venv/.native  ## Build and install the compiled codec (cargo, a C compiler).
-	@if command -v cargo >/dev/null; then test -e .venv/.native; fi
+native: $(VENV)/.native  ## Build and install the compiled codec (cargo, a C compiler).
+	@if command -v cargo >/dev/null; then test -e $(VENV)/.native; fi
 
 lock: .tools/uv-$(UV_VERSION)  ## Write uv.lock anew from pyproject.toml.
 	$(UV) lock
 
-format: .venv/.synced  ## Format and repair what ruff can.
+format: $(VENV)/.synced  ## Format and repair what ruff can.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-check: .venv/.synced  ## Run every static check.
+check: $(VENV)/.synced  ## Run every static check.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy src tests
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --cache-dir .cache/importlinter
 
-typing: .venv/.synced  ## Run both type checkers on the programs of tests/typing.
+typing: $(VENV)/.synced  ## Run both type checkers on the programs of tests/typing.
 	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright
 
-test: check .venv/.native  ## Run every static check and every test.
+test: check $(VENV)/.native  ## Run every static check and every test.
 	mkdir -p .cache
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
 
-demo: .venv/.synced .venv/.native  ## Run the year of flights on the embedded log.
+demo: $(VENV)/.synced $(VENV)/.native  ## Run the year of flights on the embedded log.
 	$(BIN)/headrace demo
 
-demo-verify: .venv/.synced  ## Compare every row of the demo with DuckDB, straight and after five kills.
+demo-verify: $(VENV)/.synced  ## Compare every row of the demo with DuckDB, straight and after five kills.
 	$(BIN)/python demo/verify.py
 	$(BIN)/python demo/verify.py --kill 5 --no-late
 
-bench: .venv/.synced .venv/.native  ## Run the benchmarks: the embedded log, then beside Kafka Streams (java, mvn).
+bench: $(VENV)/.synced $(VENV)/.native  ## Run the benchmarks: the embedded log, then beside Kafka Streams (java, mvn).
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/compare.py --where-possible
 
-bench-compare: .venv/.synced .venv/.native  ## Run headrace and Kafka Streams in turn on one broker (java, mvn).
+bench-compare: $(VENV)/.synced $(VENV)/.native  ## Run headrace and Kafka Streams in turn on one broker (java, mvn).
 	$(BIN)/python benchmarks/compare.py
 
-conformance: .venv/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
+conformance: $(VENV)/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py
 
-faults: .venv/.synced .venv/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
+faults: $(VENV)/.synced $(VENV)/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
 	FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
 
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
@@ -93,4 +97,4 @@ wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-n
 	else echo "*** no cargo: headrace-native's wheel is not built" >&2; fi
 
 clean:  ## Remove what the targets made.
-	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv dist native/target
+	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist native/target

@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
-from headrace.kafka import codec
+from headrace.kafka.batch import codec
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.fetch.reader import KafkaReader
 from headrace.kafka.net.network import Network

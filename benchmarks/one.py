@@ -35,7 +35,7 @@ def main() -> None:
             )
         )
     # After the run: an application that is measured imports what it needs when it needs it.
-    from headrace.kafka import codec
+    from headrace.kafka.batch import codec
 
     said = {"system": "headrace", "guarantee": guarantee, "codec": codec.chosen.name}
     print(json.dumps(said | dataclasses.asdict(figures)), flush=True)

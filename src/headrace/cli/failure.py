@@ -82,7 +82,8 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _is_syntax_error(link: traceback.TracebackException) -> bool:
-    return link.exc_type is not None and issubclass(link.exc_type, SyntaxError)
+    # It alone has the place in the text. (`exc_type` is deprecated since Python 3.13.)
+    return hasattr(link, "offset")
 
 
 def _has_users_frames(error: BaseException | None) -> bool:
