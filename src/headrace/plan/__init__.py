@@ -1,0 +1,1 @@
+"""A topology and the log's partition counts become tasks and internal topics. Pure."""

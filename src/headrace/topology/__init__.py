@@ -1,0 +1,1 @@
+"""Nodes, edges and sub-topologies: what the DSL builds and the engine runs."""
