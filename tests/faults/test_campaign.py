@@ -20,7 +20,12 @@ from tests.faults.site import two_sites
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
 
 #: So short that sleeps outlast them.
-PROPERTIES = {"transaction.timeout.ms": "2000", "request.timeout.ms": "3000"}
+PROPERTIES = {
+    "transaction.timeout.ms": "2000",
+    "request.timeout.ms": "3000",
+    "session.timeout.ms": "2000",
+    "heartbeat.interval.ms": "300",
+}
 
 #: What a broker says that has restarted and does not know its own partitions yet, as if they were deleted.
 MARKERS_DROPPED = "these partitions are likely deleted already and hence can be skipped"

@@ -20,6 +20,9 @@ PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3
 #: A lost answer is noticed by the request's time-out, which is 30 s by default.
 QUICK = {"request.timeout.ms": "1500"}
 
+#: A sleep of seconds outlasts it.
+SHORT_SESSION = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
+
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
 
 
@@ -39,54 +42,69 @@ def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: Lo
     plain.check_nothing_lost(site, feed.written)
 
 
-def test_second_self_fences_the_first_which_writes_nothing_more(tmp_path: Path, kafka: LocalKafka) -> None:
-    first, second = two_sites(tmp_path, kafka.bootstrap_servers)
+@pytest.mark.parametrize("is_exactly_once", [True, False])
+def test_second_self_is_refused_and_the_first_goes_on(
+    tmp_path: Path, kafka: LocalKafka, is_exactly_once: bool
+) -> None:
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers, is_exactly_once=is_exactly_once)
     feed = plain.Feed(first, seed=6)
     feed.write(20_000)
     older = plain.start(first)
     plain.wait_until_running(older)
-    newer = plain.start(second)
-    plain.wait_until_running(newer)
-    feed.write(20_000)
-    older.communicate(timeout=60)
-    assert older.returncode == 1
-    assert "FencedError" in (first.folder / "errors.log").read_text()
-    newer.kill()
-    newer.communicate()
+    for _ in range(3):
+        newer = plain.start(second)
+        feed.write(5_000)
+        newer.communicate(timeout=60)
+        assert newer.returncode == 1
+        assert "another instance of the application is alive" in (second.folder / "errors.log").read_text()
+    plain.wait_until_drained(first, older)
+    assert "go back to their last commit" not in (first.folder / "errors.log").read_text()
+    older.kill()
+    older.communicate()
+    plain.drain(first)
+    feed.close()
+    (plain.check if is_exactly_once else plain.check_nothing_lost)(first, feed.written)
+
+
+def test_self_elsewhere_takes_over_from_one_that_was_killed(tmp_path: Path, kafka: LocalKafka) -> None:
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
+    feed = plain.Feed(first, seed=13)
+    for site in (first, second, first):
+        feed.write(8_000)
+        process = plain.start(site)
+        plain.wait_until_running(process)
+        process.kill()
+        process.communicate()
     plain.drain(second)
     feed.close()
     plain.check(second, feed.written)
 
 
-def test_second_self_stops_the_first_at_least_once_too(tmp_path: Path, kafka: LocalKafka) -> None:
-    first, second = two_sites(tmp_path, kafka.bootstrap_servers, is_exactly_once=False)
-    feed = plain.Feed(first, seed=13)
-    feed.write(2_000)
-    older = plain.start(first)
-    plain.wait_until_running(older)
-    plain.wait_until_drained(first, older)
-    newer = plain.start(second)
-    plain.wait_until_running(newer)
-    deadline = time.monotonic() + 60
-    while older.poll() is None and newer.poll() is None:
-        assert time.monotonic() < deadline
-        feed.write(100)
-    # Whoever looks first stops; the other one goes on.
-    stopped, running = (first, newer) if older.poll() is not None else (second, older)
-    assert "FencedError" in (stopped.folder / "errors.log").read_text()
-    plain.wait_until_drained(first, running)
-    running.kill()
-    for process in (older, newer):
-        process.communicate()
-    plain.drain(first)
+@pytest.mark.parametrize("is_exactly_once", [True, False])
+def test_self_that_slept_longer_than_its_session_goes_on_where_nobody_took_over(
+    tmp_path: Path, kafka: LocalKafka, is_exactly_once: bool
+) -> None:
+    site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once, SHORT_SESSION)
+    feed = plain.Feed(site, seed=14)
+    process = plain.start(site)
+    plain.wait_until_running(process)
+    for _ in range(2):
+        feed.write(20_000)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)  # the length of the sleep is what is tested
+        process.send_signal(signal.SIGCONT)
+    plain.wait_until_drained(site, process)
+    process.kill()
+    process.communicate()
+    plain.drain(site)
     feed.close()
-    plain.check_nothing_lost(first, feed.written)
+    (plain.check if is_exactly_once else plain.check_nothing_lost)(site, feed.written)
 
 
 def test_self_that_slept_while_another_took_over_writes_nothing_more(
     tmp_path: Path, kafka: LocalKafka
 ) -> None:
-    first, second = two_sites(tmp_path, kafka.bootstrap_servers)
+    first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(first, seed=12)
     feed.write(40_000)
     older = plain.start(first)

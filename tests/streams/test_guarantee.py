@@ -35,6 +35,13 @@ def test_two_logs_of_one_layer_are_refused() -> None:
         address_of(config(embedded_path="a.db"))
 
 
+def test_session_that_is_over_before_a_sign_of_life_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"heartbeat\.interval\.ms is 3000, but a session is over after 3000 ms"
+    ):
+        engine_values(config(session_timeout_ms=3_000))
+
+
 def test_exactly_once_has_a_transactional_id_and_at_least_once_has_none() -> None:
     assert transactional_id(config()) == "shop-1"
     assert transactional_id(config(processing_guarantee="at_least_once")) is None

@@ -13,9 +13,8 @@ What is durable when:
 # Guarded by the tests that stop the process at each of these steps.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from headrace.base.errors import FencedError, LogUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.engine.collector import RecordCollector
 from headrace.engine.task import Task
@@ -35,7 +34,6 @@ class Committer:
         self,
         *,
         log: Log,
-        group: str,
         writer: Writer,
         collector: RecordCollector,
         reader: Reader,
@@ -43,7 +41,6 @@ class Committer:
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._log = log
-        self._group = group
         self._writer = writer
         self._collector = collector
         self._reader = reader
@@ -52,13 +49,10 @@ class Committer:
         self._topic_ids: dict[str, str] = {}
         #: Where the group is known to stand; in partitions of which nothing was committed yet, where it starts.
         self.committed: dict[TopicPartition, int] = {}
-        self._own: dict[TopicPartition, int] = {}
 
     def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Know where the group stands in these partitions."""
         self.committed.update(offsets)
-        for partition in offsets:
-            self._own.pop(partition, None)
 
     def has_moved(self, task: Task) -> bool:
         """Whether an input's position is past what was committed although no record came: transaction markers do that.
@@ -86,12 +80,10 @@ class Committer:
         self._collector.drain(self._writer)
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
-        if not self._writer.is_atomic:
-            self._ensure_alone(offsets)
         self._reached("transaction")
         ends = self._writer.commit(offsets)
         for partition, moved in offsets.items():
-            self.committed[partition] = self._own[partition] = moved.offset
+            self.committed[partition] = moved.offset
         self._reached("state")
         for task in tasks:
             task.state.commit(self._positions(task, offsets, ends))
@@ -99,26 +91,6 @@ class Committer:
             task.context.commit_requested = False
             self._reached("next task")
         self._reached("end")
-
-    def _ensure_alone(self, partitions: Iterable[TopicPartition]) -> None:
-        """Stop where the group stands elsewhere than we have left it: at least once, nothing else fences us.
-
-        A second instance commits for the first time without looking, so it is the first one that stops.
-        """
-        own = {partition: self._own[partition] for partition in partitions if partition in self._own}
-        if not own:
-            return
-        try:
-            found = self._log.committed(self._group, own)
-        except LogUnavailableError:
-            return  # the commit itself waits for longer
-        for partition, other in found.items():
-            if other.offset != own[partition]:
-                raise FencedError(
-                    f"cannot commit offsets of group '{self._group}': somebody else has committed {other.offset} for "
-                    f"{partition}, which stood at {own[partition]}. Run one instance of the application; if the "
-                    f"offsets were set by hand, start it again"
-                )
 
     def _positions(
         self, task: Task, offsets: dict[TopicPartition, CommittedOffset], ends: Mapping[TopicPartition, int]

@@ -61,9 +61,9 @@ STOP_SECONDS = 5.0
 #: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
 _DONE_AGAIN = (LogUnavailableError, RetryRequested, TransactionAbortedError)
 
-#: How often each place is committed, moved or not. A cluster forgets what a group without members has committed
-#: `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not: the next start would
-#: process a quiet partition from its beginning once more.
+#: How often each place is committed, moved or not. A cluster forgets what a group has committed of a topic that none of
+#: its members subscribes to `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not:
+#: the next start would process a quiet partition from its beginning once more.
 _RENEW_SECONDS = 3600.0
 
 #: The default of `metadata.max.age.ms`.
@@ -163,7 +163,6 @@ class Worker:
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
         self._committer = Committer(
             log=self._log,
-            group=self._application_id,
             writer=self._writer,
             collector=self._factory.collector,
             reader=self._fetcher.reader,

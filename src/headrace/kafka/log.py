@@ -3,11 +3,14 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.control.admin import Admin
-from headrace.kafka.control.groups import ControlGroups, GroupState
+from headrace.kafka.control.groups import ControlGroups, GroupState, live_members
+from headrace.kafka.control.instance import instance_id
+from headrace.kafka.control.membership import Membership
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
@@ -51,6 +54,7 @@ class KafkaLog:
         self._groups = ControlGroups(self._admin)
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, TopicInfo]] = {}
+        self._membership: Membership | None = None
         self._is_closed = False
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
@@ -122,6 +126,20 @@ class KafkaLog:
         self._check_open("look up a group")
         return self._groups.state(group)
 
+    def occupy(self, group: str, state_directory: Path) -> None:
+        """See `Log.occupy`. The group itself is the lock: this instance is its one member (`control.membership`).
+
+        Raises:
+            AlreadyRunningError: another instance of the application lives.
+            LogError: others live in the group, or it may not be joined.
+            StateError: the directory cannot be written.
+        """
+        self._check_open("join a group")
+        known_as = instance_id(state_directory)
+        membership = Membership(self._settings, self._options, group, known_as, self._waiting)
+        self._membership = membership
+        membership.join()
+
     def reader(self) -> KafkaReader:
         """See `Log.reader`."""
         self._check_open("make a reader")
@@ -135,7 +153,10 @@ class KafkaLog:
                 offsets from outside of such a group only where these are committed without a transaction.
         """
         self._check_open("make a writer")
-        self._check_vacant(group)
+        membership = self._membership
+        if membership is None or membership.group != group:
+            membership = None
+            self._check_vacant(group)
         return KafkaWriter(
             self._settings,
             self._options,
@@ -143,6 +164,7 @@ class KafkaLog:
             transactional_id,
             topics=self._topic,
             waiting=self._waiting,
+            membership=membership,
         )
 
     def _check_vacant(self, group: str) -> None:
@@ -153,12 +175,7 @@ class KafkaLog:
         except LogError:
             return  # a principal that may not look cannot commit offsets either, and may not want to
         if not state.is_empty:
-            count = "live members" if state.members is None else f"live members: {state.members}"
-            raise LogError(
-                f"cannot work as group {group!r}: it has {count} (state {state.name}), such as an application of Kafka "
-                f"Streams with the same application.id. Stop it, or choose another application.id; a member that was "
-                f"killed counts until its session.timeout.ms is over"
-            )
+            raise LogError(live_members(group, state))
 
     def _topic(self, name: str) -> TopicInfo:
         """Return a topic that a writer wants to write to, as it was within half a minute."""
@@ -188,11 +205,16 @@ class KafkaLog:
     @property
     def trouble(self) -> str | None:
         """See `Log.trouble`."""
-        return self._waiting.reason
+        waits_for = None if self._membership is None else self._membership.waits_for
+        return self._waiting.reason or waits_for
 
     def close(self) -> None:
-        """Close the control plane's connections; readers and writers have their own."""
+        """Leave the group, and close the control plane's connections; readers and writers have their own."""
+        if self._is_closed:
+            return
         self._is_closed = True
+        if self._membership is not None:
+            self._membership.leave()
         self._admin.close()
 
     def _check_open(self, attempt: str) -> None:

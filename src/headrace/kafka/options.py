@@ -186,6 +186,18 @@ DATA_OPTIONS: tuple[Option[Any], ...] = (
         "After this the broker aborts the transaction of a process that went silent (ms).",
     ),
     Option(
+        "session.timeout.ms",
+        duration_ms(minimum=1),
+        45_000,
+        "How long an instance may be silent before another one may take its place (ms).",
+    ),
+    Option(
+        "heartbeat.interval.ms",
+        duration_ms(minimum=1),
+        3_000,
+        "Time between two signs of life of an instance (ms); less than a third of its session.",
+    ),
+    Option(
         "replication.factor",
         integer(minimum=-1, maximum=2**15 - 1),
         -1,
@@ -278,6 +290,8 @@ class KafkaOptions:
     max_request_size: int
     delivery_timeout_ms: int
     transaction_timeout_ms: int
+    session_timeout_ms: int
+    heartbeat_interval_ms: int
     replication_factor: int
 
     @classmethod

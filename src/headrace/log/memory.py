@@ -5,6 +5,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.errors import LogError, StateError
@@ -196,6 +197,9 @@ class MemoryLog:
                 for topic_partition in partitions
                 if topic_partition in offsets
             }
+
+    def occupy(self, group: str, state_directory: Path) -> None:
+        """Do nothing: what is in memory has one process."""
 
     def reader(self) -> "MemoryReader":
         """See `Log.reader`."""

@@ -7,6 +7,7 @@ and compacted-away data without a record being seen. Commit, lag and restore use
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from headrace.base.columns import Chunk, Columns
@@ -175,6 +176,17 @@ class Log(Protocol):
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """The group's stable committed offsets; partitions without one are left out."""
+
+    def occupy(self, group: str, state_directory: Path) -> None:
+        """Be the only instance of the application `group` until the log is closed; before a writer is made for it.
+
+        Only one process has the directory at a time, which its lock sees to: who comes back to it takes over at once.
+        Where that lock is enough, this does nothing. Blocks while an instance elsewhere may be alive.
+
+        Raises:
+            AlreadyRunningError: another instance is alive.
+            LogError: the log does not let it.
+        """
 
     def reader(self) -> Reader:
         """Make a reader for the calling thread."""

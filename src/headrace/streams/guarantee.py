@@ -24,11 +24,16 @@ def engine_values(config: Config) -> dict[str, Any]:
     """Return the properties that are set, and those that follow from the guarantee.
 
     Raises:
-        ConfigError: a transaction would be over before its commit is due.
+        ConfigError: a transaction would be over before its commit is due, or a session before its sign of life.
 
     Source: `StreamsConfig` of Kafka Streams: 100 ms between commits for exactly once, else 30 s.
     """
     values = config.values()
+    if address_of(config).path is None and config["heartbeat.interval.ms"] >= config["session.timeout.ms"]:
+        raise ConfigError(
+            f"heartbeat.interval.ms is {config['heartbeat.interval.ms']}, but a session is over after "
+            f"{config['session.timeout.ms']} ms of silence: make it a third of session.timeout.ms, or less"
+        )
     if not _is_exactly_once(config):
         values.setdefault(_COMMIT_INTERVAL, _AT_LEAST_ONCE_INTERVAL_MS)
     elif address_of(config).path is None:
@@ -44,8 +49,8 @@ def engine_values(config: Config) -> dict[str, Any]:
 def transactional_id(config: Config) -> str | None:
     """Return the id of the application's transactions; None where it has none.
 
-    It names the application alone, and not where it runs: one instance owns all partitions, so a second one, wherever
-    it was started, has to fence it.
+    It names the application alone, and not where it runs: one instance owns all partitions, so the one that follows it,
+    wherever it was started, has to end what it left open.
     """
     if not _is_exactly_once(config):
         return None

@@ -12,7 +12,17 @@ _MOVED = """NOT_LEADER_OR_FOLLOWER LEADER_NOT_AVAILABLE REPLICA_NOT_AVAILABLE FE
     UNKNOWN_LEADER_EPOCH OFFSET_NOT_AVAILABLE KAFKA_STORAGE_ERROR LISTENER_NOT_FOUND UNKNOWN_TOPIC_OR_PARTITION
     UNKNOWN_TOPIC_ID INCONSISTENT_TOPIC_ID"""
 
-# What is not named fails, but for DeleteRecords, where it is warned of.
+_MEMBER: dict[ControlRemedy, str] = {
+    ControlRemedy.RETRY: _BUSY,
+    ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+    ControlRemedy.REJOIN: "REBALANCE_IN_PROGRESS ILLEGAL_GENERATION",
+    ControlRemedy.EXPELLED: "UNKNOWN_MEMBER_ID",
+    ControlRemedy.FENCED: "FENCED_INSTANCE_ID",
+}
+
+# What is not named fails; but for DeleteRecords, where it is warned of, and LeaveGroup, where it does not matter.
+_REST = {ControlRequest.DELETE_RECORDS: ControlRemedy.WARN, ControlRequest.LEAVE_GROUP: ControlRemedy.IGNORE}
+
 EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
     ControlRequest.METADATA: {
         ControlRemedy.RETRY: _BUSY,
@@ -47,13 +57,24 @@ EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
     },
+    ControlRequest.JOIN_GROUP: {
+        ControlRemedy.RETRY: f"{_BUSY} REBALANCE_IN_PROGRESS",
+        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+        ControlRemedy.EXPELLED: "UNKNOWN_MEMBER_ID",
+        ControlRemedy.FENCED: "FENCED_INSTANCE_ID",
+    },
+    ControlRequest.SYNC_GROUP: _MEMBER,
+    ControlRequest.HEARTBEAT: _MEMBER,
+    ControlRequest.LEAVE_GROUP: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+    },
 }
 
 
 @pytest.mark.parametrize("request_kind", ControlRequest)
 def test_every_code_has_the_reaction_that_is_written_down(request_kind: ControlRequest) -> None:
-    rest = ControlRemedy.WARN if request_kind is ControlRequest.DELETE_RECORDS else ControlRemedy.FAIL
-    expected = dict.fromkeys(ErrorCode, rest)
+    expected = dict.fromkeys(ErrorCode, _REST.get(request_kind, ControlRemedy.FAIL))
     for each, names in EXPECTED[request_kind].items():
         expected |= {ErrorCode[name]: each for name in names.split()}
     expected[ErrorCode.NONE] = ControlRemedy.TAKE

@@ -27,14 +27,19 @@ class Attempts:
     """One operation's tries. `again` waits for the next one, longer each time."""
 
     def __init__(
-        self, attempt: str, settings: ConnectionSettings, closing: threading.Event, waiting: Waiting
+        self,
+        attempt: str,
+        settings: ConnectionSettings,
+        closing: threading.Event,
+        waiting: Waiting,
+        seconds: float,
     ) -> None:
         """`attempt` reads like 'find the end of topic x' behind 'cannot'."""
         self.attempt = attempt
         self._settings = settings
         self._closing = closing
         self._waiting = waiting
-        seconds = settings.default_api_timeout_ms / 1000
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._told_below_s = seconds - _TOLD_AFTER_S
         self._is_told = False
@@ -55,8 +60,9 @@ class Attempts:
         now = time.monotonic()
         deadline = self._waiting.deadline(self._deadline)
         if now + self._wait_s >= deadline:
-            limit_s = self._settings.default_api_timeout_ms / 1000
-            tried = f"tried for {limit_s:g} s, default.api.timeout.ms"
+            tried = f"tried for {self._seconds:g} s"
+            if 1000 * self._seconds == self._settings.default_api_timeout_ms:
+                tried += ", default.api.timeout.ms"
             if deadline < self._deadline:
                 tried = "given up, since the application stops"
             raise LogUnavailableError(f"cannot {self.attempt}: {reason} ({tried})")
@@ -99,23 +105,32 @@ class Admin:
     The lock is held for one request, not for an operation: who waits between tries holds up nobody.
     """
 
-    def __init__(self, settings: ConnectionSettings, waiting: Waiting) -> None:
+    def __init__(self, settings: ConnectionSettings, waiting: Waiting, *, purpose: str = "admin") -> None:
         """Raise a ConfigError where the connections' properties do not fit together."""
         self._settings = settings
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._waiting = waiting
-        self._network = Network(settings, purpose="admin", waiting=waiting)
+        self._network = Network(settings, purpose=purpose, waiting=waiting)
         self._is_connected = False
 
-    def begin(self, attempt: str) -> Attempts:
-        """Start the clock of an operation."""
-        return Attempts(attempt, self._settings, self._closing, self._waiting)
+    def begin(self, attempt: str, seconds: float | None = None) -> Attempts:
+        """Start the clock of an operation, which has `default.api.timeout.ms` unless it is told otherwise."""
+        if seconds is None:
+            seconds = self._settings.default_api_timeout_ms / 1000
+        return Attempts(attempt, self._settings, self._closing, self._waiting, seconds)
 
     def ask(
-        self, attempts: Attempts, request: ApiMessage, *, node_id: int | None = None
+        self,
+        attempts: Attempts,
+        request: ApiMessage,
+        *,
+        node_id: int | None = None,
+        timeout_ms: int | None = None,
     ) -> ApiMessage | None:
         """Send a request, to any broker where no node is given. None after a try in vain and the wait for the next.
+
+        The answer may take `request.timeout.ms`, or the time that is given.
 
         Raises:
             LogError: the time is over, the cluster cannot be reached, or the login or TLS are wrong.
@@ -123,8 +138,8 @@ class Admin:
         try:
             with self._lock:
                 network = self._connected()
-                timeout_ms = min(self._settings.request_timeout_ms, attempts.left_ms)
-                answer = network.call(request, node_id=node_id, timeout_ms=timeout_ms)
+                wait_ms = min(timeout_ms or self._settings.request_timeout_ms, attempts.left_ms)
+                answer = network.call(request, node_id=node_id, timeout_ms=wait_ms)
         except NetworkError as error:
             if error.is_fatal:
                 raise attempts.error(str(error)) from error

@@ -23,6 +23,10 @@ class ControlRequest(Enum):
     OFFSET_FETCH = "OffsetFetch"
     DESCRIBE_GROUPS = "DescribeGroups"
     LIST_GROUPS = "ListGroups"
+    JOIN_GROUP = "JoinGroup"
+    SYNC_GROUP = "SyncGroup"
+    HEARTBEAT = "Heartbeat"
+    LEAVE_GROUP = "LeaveGroup"
 
 
 class ControlRemedy(Enum):
@@ -33,6 +37,9 @@ class ControlRemedy(Enum):
     EXISTS = "it is there already: compare"
     RETRY = "again after retry.backoff.ms, until default.api.timeout.ms is over"
     REFRESH = "the same, after asking anew who leads the partition, or who coordinates the group"
+    REJOIN = "the group is changing: join again as the same member"
+    EXPELLED = "the group does not have this member any more: join anew"
+    FENCED = "another process has taken this instance's place"
     WARN = "go on without it, and say so once"
     IGNORE = "go on without it"
     FAIL = "an error for the caller"
@@ -86,6 +93,18 @@ def _table(
     return table | {_E.NONE: ControlRemedy.TAKE}
 
 
+def _member_table() -> Mapping[ErrorCode, ControlRemedy]:
+    """What is said to a member. Source: validateMember and heartbeat of ClassicGroup of 4.3."""
+    return _table(
+        {
+            ControlRemedy.REFRESH: _COORDINATOR_MOVED,
+            ControlRemedy.REJOIN: frozenset({_E.REBALANCE_IN_PROGRESS, _E.ILLEGAL_GENERATION}),
+            ControlRemedy.EXPELLED: frozenset({_E.UNKNOWN_MEMBER_ID}),
+            ControlRemedy.FENCED: frozenset({_E.FENCED_INSTANCE_ID}),
+        }
+    )
+
+
 _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
     ControlRequest.METADATA: _table({ControlRemedy.ABSENT: _NO_TOPIC}),
     # Without the right to read them, an application runs on defaults.
@@ -111,6 +130,21 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
         {ControlRemedy.REFRESH: _COORDINATOR_MOVED, ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND})}
     ),
     ControlRequest.LIST_GROUPS: _table({ControlRemedy.REFRESH: _COORDINATOR_MOVED}),
+    ControlRequest.JOIN_GROUP: _table(
+        {
+            ControlRemedy.REFRESH: _COORDINATOR_MOVED,
+            ControlRemedy.RETRY: frozenset({_E.REBALANCE_IN_PROGRESS}),
+            ControlRemedy.EXPELLED: frozenset({_E.UNKNOWN_MEMBER_ID}),
+            ControlRemedy.FENCED: frozenset({_E.FENCED_INSTANCE_ID}),
+        }
+    ),
+    ControlRequest.SYNC_GROUP: _member_table(),
+    ControlRequest.HEARTBEAT: _member_table(),
+    # Who is not in the group any more has left it.
+    ControlRequest.LEAVE_GROUP: _table(
+        {ControlRemedy.RETRY: _BUSY - _COORDINATOR_MOVED, ControlRemedy.REFRESH: _COORDINATOR_MOVED},
+        otherwise=ControlRemedy.IGNORE,
+    ),
 }
 
 _ADVICE: Mapping[ErrorCode, str] = {
@@ -122,6 +156,11 @@ _ADVICE: Mapping[ErrorCode, str] = {
     _E.TOPIC_DELETION_DISABLED: "set the brokers' delete.topic.enable, or delete it by hand",
     _E.INVALID_GROUP_ID: "application.id, which names the group, cannot be empty",
     _E.UNSUPPORTED_VERSION: "the broker is too old for this; headrace needs Kafka 2.5 or later",
+    _E.INCONSISTENT_GROUP_PROTOCOL: "somebody else lives in the group, such as an application of Kafka Streams with "
+    "the same application.id: stop it, or choose another application.id",
+    _E.INVALID_SESSION_TIMEOUT: "set session.timeout.ms to what the brokers allow (group.min.session.timeout.ms to "
+    "group.max.session.timeout.ms)",
+    _E.GROUP_MAX_SIZE_REACHED: "raise the brokers' group.max.size",
     _E.UNSTABLE_OFFSET_COMMIT: "a transaction of another instance is still open; it ends after its "
     "transaction.timeout.ms",
     _E.CLUSTER_AUTHORIZATION_FAILED: "allow this principal the operation on the cluster",
@@ -141,6 +180,10 @@ _OPERATIONS: Mapping[ControlRequest, str] = {
     ControlRequest.OFFSET_FETCH: "DESCRIBE",
     ControlRequest.DESCRIBE_GROUPS: "DESCRIBE",
     ControlRequest.LIST_GROUPS: "DESCRIBE",
+    ControlRequest.JOIN_GROUP: "READ",
+    ControlRequest.SYNC_GROUP: "READ",
+    ControlRequest.HEARTBEAT: "READ",
+    ControlRequest.LEAVE_GROUP: "READ",
 }
 # Whoever is told of the least that is wanted would be told of the rest one after the other.
 _IMPLIED: Mapping[tuple[str, ErrorCode], str] = {

@@ -15,7 +15,7 @@ from headrace.kafka.control.errors import ControlRemedy, ControlRequest
 from headrace.kafka.net.network import ApiMessage
 from headrace.log.port import CommittedOffset
 
-__all__ = ["ControlGroups", "GroupState"]
+__all__ = ["ControlGroups", "GroupState", "live_members"]
 
 # Version 10 names topics by id.
 _OFFSET_FETCH_NEWEST = 9
@@ -31,11 +31,17 @@ class GroupState:
         name: Kafka's: Empty, Stable, PreparingRebalance, Dead, …; Dead is a group that does not exist.
         kind: classic, consumer, streams or share; empty where the broker does not say.
         members: how many; None where the broker tells only the state.
+        protocol: what its members have agreed on, in a classic group; empty while they have not.
+        instances: the members' instance ids, empty for those that have none.
+        where: the members as people find them, client ids with hosts.
     """
 
     name: str
     kind: str = ""
     members: int | None = None
+    protocol: str = ""
+    instances: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -123,7 +129,14 @@ class ControlGroups:
                 self._retry(attempts, group, described.error_code, todo)
                 continue
             if todo is ControlRemedy.TAKE and described.group_state != "Dead":
-                return GroupState(described.group_state, "classic", len(described.members))
+                return GroupState(
+                    described.group_state,
+                    "classic",
+                    len(described.members),
+                    described.protocol_data or "",
+                    tuple(each.group_instance_id or "" for each in described.members),
+                    tuple(f"{each.client_id} at {each.client_host}" for each in described.members),
+                )
             # DescribeGroups knows classic groups alone; the list has all of them.
             return self._listed(attempts, group)
 
@@ -168,3 +181,13 @@ def _offset_fetch(group: str, topic_partitions: Collection[TopicPartition], vers
         topics=[grouped(name=name, partition_indexes=numbers) for name, numbers in topics.items()],
     )
     return OffsetFetchRequest(version=version, groups=[asked], require_stable=True)
+
+
+def live_members(group: str, state: GroupState) -> str:
+    """Say that a group cannot be worked in, since others live there."""
+    count = "live members" if state.members is None else f"live members: {state.members}"
+    return (
+        f"cannot work as group {group!r}: it has {count} (state {state.name}), such as an application of Kafka Streams "
+        f"with the same application.id. Stop it, or choose another application.id; a member that was killed counts "
+        f"until its session.timeout.ms is over"
+    )

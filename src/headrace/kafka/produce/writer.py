@@ -6,7 +6,8 @@ commit waits. Decisions are in `produce.machine`, `transaction.machine` and `tra
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, LogUnavailableError, StateError, TransactionAbortedError
@@ -29,6 +30,7 @@ from headrace.kafka.transaction.messages import (
     CommitFailed,
     CommitRequested,
     GroupMember,
+    Membership,
     Opened,
     TransactionLimits,
 )
@@ -53,9 +55,6 @@ class KafkaWriter:
     Making one blocks until the producer has its id (`default.api.timeout.ms` at most): with a transactional id, that
     ends the transaction that an older instance has left open, and fences it. So whoever makes the writer first reads
     committed offsets that stay. Kafka Streams does the same (initTransactions before anything is read).
-
-    Attributes:
-        member: who commits offsets, in the group's eyes. Set it whenever the membership moves.
     """
 
     def __init__(
@@ -70,16 +69,18 @@ class KafkaWriter:
         waiting: Waiting | None = None,
         clock: Callable[[], float] = time.monotonic,
         is_newest_protocol: bool | None = None,
+        membership: Membership | None = None,
     ) -> None:
         """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
 
+        `membership` is who commits offsets; without one it is nobody, which a group without members takes.
         `waiting` may cut short what blocks, and is told of what does not answer.
         `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
 
         Raises:
             LogError: the cluster cannot be reached (a LogUnavailableError), or refuses the producer; says why.
         """
-        self.member: GroupMember = NO_MEMBER
+        self._membership = membership
         self._options = options
         self._transactional_id = transactional_id
         self._clock = clock
@@ -127,6 +128,7 @@ class KafkaWriter:
                 clock=clock,
             )
             self._open(settings.default_api_timeout_ms / 1000)
+            self._member_id = self._present_member_id()
         except BaseException:
             self._network.close()
             raise
@@ -212,8 +214,10 @@ class KafkaWriter:
         if not self._drive(lambda: self._produce.is_idle or self._is_lost()):
             self._fail("its records were not all acknowledged")
         self._raise_if_failed()
-        self._machine.handle(CommitRequested(offsets, self.member), self._clock())
-        self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
+        with self._as_member() as member:
+            self._ensure_same(member)
+            self._machine.handle(CommitRequested(offsets, member), self._clock())
+            self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
         if not self._machine.was_committed:
             if self._machine.state is ProducerState.ENDING_COMMIT:
                 raise TransactionAbortedError(
@@ -236,6 +240,7 @@ class KafkaWriter:
 
     def send(self) -> None:
         """See `Writer.send`."""
+        self._raise_if_displaced()
         if self._pending_bytes and not self._has_failed and not self._is_closed:
             self._produce.flush()
             self._wire.turn(0)
@@ -243,7 +248,10 @@ class KafkaWriter:
     def abort(self) -> None:
         """See `Writer.abort`. Blocks until the coordinator says that the transaction is over, one way or the other.
 
+        What is read and written after it belongs to the member that the group has then.
+
         Raises:
+            FencedError: another instance has taken over.
             LogUnavailableError: it does not say so within `delivery.timeout.ms`; abort again, or make another writer.
         """
         if self._is_closed:
@@ -256,6 +264,7 @@ class KafkaWriter:
                 f"cannot abort the transaction{whose}: no coordinator answered "
                 f"{self._waiting.given_up('delivery.timeout.ms')}; look whether all brokers are up, and abort again"
             )
+        self._member_id = self._present_member_id()
         self._begin_anew()
 
     @property
@@ -276,11 +285,37 @@ class KafkaWriter:
         finally:
             self._network.close()
 
+    # ── who commits ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _as_member(self) -> Iterator[GroupMember]:
+        if self._membership is None:
+            yield NO_MEMBER
+            return
+        with self._membership.member() as member:
+            yield member
+
+    def _present_member_id(self) -> str:
+        with self._as_member() as member:
+            return member.member_id
+
+    def _ensure_same(self, member: GroupMember) -> None:
+        if member.member_id != self._member_id:
+            raise TransactionAbortedError(
+                "cannot commit: this instance was silent for longer than session.timeout.ms, and its group had "
+                "dropped it. Others may have committed meanwhile"
+            )
+
+    def _raise_if_displaced(self) -> None:
+        if self._membership is not None and self._membership.failure is not None:
+            raise self._membership.failure
+
     # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_usable(self, attempt: str) -> None:
         if self._is_closed:
             raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
+        self._raise_if_displaced()
         self._raise_if_useless()
         if self._has_failed:
             raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")

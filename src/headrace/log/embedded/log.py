@@ -130,6 +130,9 @@ class EmbeddedLog:
             found = {each: catalogue.committed(group, each) for each in partitions}
             return {each: offset for each, offset in found.items() if offset is not None}
 
+    def occupy(self, group: str, state_directory: Path) -> None:
+        """Do nothing: the application's lock lies beside the file."""
+
     def reader(self) -> EmbeddedReader:
         """See `Log.reader`."""
         self._check_open()
