@@ -1,5 +1,9 @@
 """The tree of errors. Each class answers one question: what happens next?"""
 
+from collections.abc import Sequence
+
+from headrace.base.records import RawRecord
+
 __all__ = [
     "AlreadyRunningError",
     "ConfigError",
@@ -10,6 +14,7 @@ __all__ = [
     "OffsetOutOfRangeError",
     "ProcessingError",
     "ProductionError",
+    "RecordsRefusedError",
     "RetryRequested",
     "SerializationError",
     "StateCorruptionError",
@@ -67,6 +72,20 @@ class ProcessingError(HeadraceError):
 
 class ProductionError(ProcessingError):
     """A record cannot be written: the log refused it, or its partitioner gave an impossible partition."""
+
+
+class RecordsRefusedError(ProductionError):
+    """The log has refused records, and with them all that was written since the last commit.
+
+    The worker goes back there; when the records come again, the production handler decides about each.
+
+    Attributes:
+        records: those that were refused, of one partition.
+    """
+
+    def __init__(self, message: str, *, topic: str, partition: int, records: Sequence[RawRecord]) -> None:
+        super().__init__(message, topic=topic, partition=partition)
+        self.records = tuple(records)
 
 
 class RetryRequested(HeadraceError):  # noqa: N818 - a request, not an error of anyone

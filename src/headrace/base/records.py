@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias
 import msgspec
 from typing_extensions import TypeVar
 
-__all__ = ["NO_HEADERS", "Headers", "Record", "RecordMetadata", "Window", "Windowed"]
+__all__ = ["NO_HEADERS", "Headers", "RawRecord", "Record", "RecordMetadata", "Window", "Windowed"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -52,6 +52,14 @@ class Record(msgspec.Struct, Generic[K, V], frozen=True):
     def time(self) -> datetime:
         """The timestamp as an aware UTC datetime."""
         return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+
+
+class RawRecord(NamedTuple):
+    """A record as a log has it, without its headers. The timestamp is epoch ms."""
+
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
 
 
 class RecordMetadata(NamedTuple):

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from headrace.base.errors import ProductionError
-from headrace.base.records import NO_HEADERS, Headers
+from headrace.base.records import NO_HEADERS, Headers, RawRecord
+from headrace.engine.refusals import Refusals
 from headrace.log.port import TopicInfo
 from headrace.processor.parts import TIMESTAMP_MAX
 
@@ -37,6 +38,7 @@ class Admission:
         "_latest",
         "_needs_key",
         "_now_ms",
+        "_refusals",
         "_value_bytes_max",
     )
 
@@ -49,6 +51,7 @@ class Admission:
         self._value_bytes_max = self._key_bytes_max
         self._earliest = -1 if info.limits.before_max_ms is None else TIMESTAMP_MAX
         self._latest = TIMESTAMP_MAX if info.limits.after_max_ms is None else -1
+        self._refusals = Refusals()
 
     def check(
         self,
@@ -69,14 +72,31 @@ class Admission:
             and (not self._needs_key if key is None else len(key) <= self._key_bytes_max)
         ):
             return
+        topic = self._info.name
         problem = self._problem(key, value, timestamp, headers)
         if problem is not None:
-            topic = self._info.name
             raise ProductionError(
                 f"cannot write a record to partition {partition} of topic '{topic}': {problem}",
                 topic=topic,
                 partition=partition,
             )
+        refused = (
+            self._refusals.reason(partition, RawRecord(key, value, timestamp)) if self._refusals else None
+        )
+        if refused is not None:
+            raise ProductionError(refused, topic=topic, partition=partition)
+
+    def refuse(self, partition: int, records: Sequence[RawRecord], reason: str) -> None:
+        """Refuse records that the log has refused, when they come again."""
+        self._refusals.add(partition, records, reason)
+        self._latest = -2  # so that each record is looked at closely
+
+    def committed(self) -> None:
+        """Forget the refused records that a handler has decided about."""
+        if self._refusals:
+            self._refusals.committed()
+        if not self._refusals and self._latest == -2:
+            self._latest = TIMESTAMP_MAX if self._info.limits.after_max_ms is None else -1
 
     def admits_all(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], timestamps: Sequence[int]
@@ -95,7 +115,7 @@ class Admission:
 
     def horizon(self) -> int:
         """Return the latest timestamp that is taken now, if all earlier ones are too; else -2: check each record."""
-        if self._earliest >= 0:
+        if self._earliest >= 0 or self._refusals:
             return -2
         self._timestamp_problem(0)
         return self._latest
@@ -128,8 +148,9 @@ class Admission:
         now, limits = self._now_ms(), self._info.limits
         after, before = limits.after_max_ms, limits.before_max_ms
         if after is not None:
-            self._latest = now + after
-            if timestamp > self._latest:
+            if not self._refusals:
+                self._latest = now + after
+            if timestamp > now + after:
                 return (
                     f"its timestamp {timestamp} lies {timestamp - now:,} ms in the future, and the topic takes "
                     f"{after:,}. Raise the topic's message.timestamp.after.max.ms, or give the record another timestamp"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from headrace.base.columns import Columns
-from headrace.base.errors import ProductionError
+from headrace.base.errors import ProductionError, RecordsRefusedError
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
@@ -75,6 +75,21 @@ class RecordCollector:
         if topic not in self._admissions:
             self._admissions[topic] = admission_of(self._topic_info(topic), self._now_ms, are_keyed=are_keyed)
         return self._admissions[topic]
+
+    def refuse(self, error: RecordsRefusedError) -> None:
+        """Know the records that the log has refused when they come again: they are refused one by one then."""
+        topic = error.topic or ""
+        admission = self._admissions.get(topic)
+        if admission is None:
+            admission = Admission(self._topic_info(topic), self._now_ms, needs_key=False)
+            self._admissions[topic] = admission
+        admission.refuse(error.partition, error.records, str(error))
+
+    def committed(self) -> None:
+        """Take it that all that was drained is durable."""
+        for admission in self._admissions.values():
+            if admission is not None:
+                admission.committed()
 
     def add(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers

@@ -82,6 +82,7 @@ class Committer:
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
         ends = self._writer.commit(offsets)
+        self._collector.committed()
         for partition, moved in offsets.items():
             self.committed[partition] = moved.offset
         self._reached("state")

@@ -11,6 +11,7 @@ from headrace.base.errors import (
     HeadraceError,
     LogUnavailableError,
     OffsetOutOfRangeError,
+    RecordsRefusedError,
     RetryRequested,
     StateCorruptionError,
     StoreUnavailableError,
@@ -59,7 +60,7 @@ _LINGER_SECONDS = 0.1
 STOP_SECONDS = 5.0
 
 #: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
-_DONE_AGAIN = (LogUnavailableError, RetryRequested, TransactionAbortedError)
+_DONE_AGAIN = (LogUnavailableError, RecordsRefusedError, RetryRequested, TransactionAbortedError)
 
 #: How often each place is committed, moved or not. A cluster forgets what a group has committed of a topic that none of
 #: its members subscribes to `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not:
@@ -457,6 +458,8 @@ class Worker:
 
         Raises the reason where the worker is to stop: starting over would only take time.
         """
+        if isinstance(reason, RecordsRefusedError):
+            self._factory.collector.refuse(reason)
         while not self._stop.is_set():
             try:
                 self._go_back(reason)

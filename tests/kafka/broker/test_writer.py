@@ -13,11 +13,13 @@ from headrace.base.errors import (
     FencedError,
     LogError,
     ProductionError,
+    RecordsRefusedError,
     StateError,
     TransactionAbortedError,
     UnknownTopicError,
 )
 from headrace.base.ids import TopicPartition
+from headrace.base.records import RawRecord
 from headrace.kafka.net.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.produce.writer import KafkaWriter
@@ -286,6 +288,25 @@ def test_refusals_say_what_is_wrong(
     writer.close()
     with pytest.raises(StateError):
         writer.append(topic, 0, columns(b"a"))
+
+
+def test_records_that_the_broker_refuses_are_named(
+    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter
+) -> None:
+    topic = new_topic()
+    writer = writing(broker, unique("id"))
+    late = int(time.time() * 1000) + 3 * 3_600_000
+    records = Columns()
+    for value, timestamp in ((b"a", 0), (b"b", late), (b"c", 1), (b"d", late)):
+        records.append(b"key", value, timestamp, ())
+    writer.append(topic, 0, records)
+    with pytest.raises(RecordsRefusedError, match=r"cannot write 2 records .*INVALID_TIMESTAMP") as refused:
+        writer.commit({})
+    assert refused.value.records == (RawRecord(b"key", b"b", late), RawRecord(b"key", b"d", late))
+    writer.abort()
+    writer.append(topic, 0, columns(b"fine"))
+    writer.commit({})
+    assert values(broker, topic, 1) == [b"fine"]
 
 
 def test_batches_that_the_broker_finds_too_large_are_cut_smaller_afterwards(

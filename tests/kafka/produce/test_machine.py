@@ -3,6 +3,8 @@
 import pytest
 
 from headrace.base.ids import TopicPartition
+from headrace.base.records import RawRecord
+from headrace.kafka.batch.codec import encode_batch
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import PartitionMetadata, TopicMetadata
 from headrace.kafka.produce.errors import ProduceRemedy, produce_remedy, refusal
@@ -168,14 +170,54 @@ def test_batch_of_several_that_is_too_large_halves_the_limit() -> None:
     assert machine.failure is not None and machine.failure.kind is WriteFailureKind.ABORT
 
 
+def _batch(*values: bytes) -> bytes:
+    count = len(values)
+    return encode_batch([b"k"] * count, values, range(count), None, 0, 1000)[0]
+
+
+def test_records_that_the_broker_names_are_refused() -> None:
+    machine = led()
+    machine.append(A0, _batch(b"x", b"y", b"z"), 3)
+    machine.flush()
+    found = Produced(E.INVALID_TIMESTAMP, -1, "Timestamp 2 is out of range", refused=(0, 2))
+    machine.answered(sent(machine), {A0: found}, 0)
+    failure = machine.failure
+    assert failure is not None and failure.kind is WriteFailureKind.REFUSED
+    assert failure.records == (RawRecord(b"k", b"x", 0), RawRecord(b"k", b"z", 2))
+    assert failure.message.startswith(
+        "cannot write 2 records to partition 0 of topic 'a': Timestamp 2 is out of range (INVALID_TIMESTAMP)"
+    )
+
+
+def test_record_that_the_broker_does_not_name_is_looked_for_with_smaller_batches_until_the_next_commit() -> (
+    None
+):
+    machine = led()
+    data = _batch(b"x", b"y", b"z")
+    machine.append(A0, data, 3)
+    machine.flush()
+    machine.answered(sent(machine), {A0: Produced(E.POLICY_VIOLATION, -1)}, 0)
+    assert machine.failure is not None and machine.failure.kind is WriteFailureKind.ABORT
+    machine.discard()
+    assert machine.batch_bytes_max("a") == len(data) // 2
+    machine.append(A0, _batch(b"y"), 1)
+    machine.flush()
+    machine.answered(sent(machine), {A0: Produced(E.POLICY_VIOLATION, -1)}, 0)
+    assert machine.failure is not None and machine.failure.records == (RawRecord(b"k", b"y", 0),)
+    machine.discard()
+    machine.forget_ends()
+    assert machine.batch_bytes_max("a") is None
+
+
 def test_record_that_is_too_large_alone_is_refused() -> None:
     machine = led()
-    machine.append(A0, bytes(80), 1)
+    machine.append(A0, _batch(b"x" * 8), 1)
     machine.flush()
     machine.answered(sent(machine), {A0: Produced(E.MESSAGE_TOO_LARGE, -1)}, 0)
     assert machine.batch_bytes_max("a") is None
     assert machine.failure is not None and machine.failure.kind is WriteFailureKind.REFUSED
-    assert "80 bytes" in machine.failure.message and "max.message.bytes" in machine.failure.message
+    assert machine.failure.records == (RawRecord(b"k", b"x" * 8, 0),)
+    assert "77 bytes" in machine.failure.message and "max.message.bytes" in machine.failure.message
 
 
 @pytest.mark.parametrize("code", ErrorCode)

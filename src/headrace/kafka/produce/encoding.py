@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from headrace.base.columns import Columns
-from headrace.base.errors import ProductionError
+from headrace.base.errors import RecordsRefusedError
 from headrace.base.ids import TopicPartition
+from headrace.base.records import RawRecord
 from headrace.kafka.batch.codec import encode_batch
 from headrace.kafka.transaction.messages import ProducerIdentity
 
@@ -35,7 +36,7 @@ def encode_columns(
     """Return batches with their numbers of records, in order. Costs about 0.1 us a record with the compiled codec.
 
     Raises:
-        ProductionError: a record is too large for any batch.
+        RecordsRefusedError: a record is too large for any batch.
     """
     bytes_max = allowed = min(limits.topic_bytes_max, limits.request_bytes_max)
     if limits.learnt_bytes_max is not None:
@@ -59,13 +60,15 @@ def encode_columns(
             is_transactional=stamp.is_transactional,
         )
         if len(data) > allowed:
-            raise ProductionError(
+            record = RawRecord(columns.keys[start], columns.values[start], columns.timestamps[start])
+            raise RecordsRefusedError(
                 f"cannot write a record to {topic_partition.in_words()}: as a batch it has "
                 f"{len(data)} bytes; the topic's max.message.bytes is {limits.topic_bytes_max} and max.request.size "
                 f"is {limits.request_bytes_max}. Raise the smaller one, or store large objects elsewhere and a "
                 f"reference in the topic",
                 topic=topic_partition.topic,
                 partition=topic_partition.partition,
+                records=[record],
             )
         batches.append((data, end - start))
         start = end

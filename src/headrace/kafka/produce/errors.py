@@ -1,8 +1,10 @@
 """What each error code means to a produce request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 
+from headrace.base.records import RawRecord
+from headrace.kafka.batch.codec import decode
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.produce.messages import ProduceAnswer, ProduceBatch, Produced
 from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
@@ -28,7 +30,7 @@ class ProduceRemedy(Enum):
     DOUBT = auto()
     """Find out whether another writer has taken over."""
     REFUSE = auto()
-    """The broker will never take these records."""
+    """The broker will never take some of these records. If it does not say which, smaller batches find them."""
     FAIL = auto()
     """Nothing will be taken until somebody mends something."""
 
@@ -114,7 +116,8 @@ _KINDS: Mapping[ProduceRemedy, WriteFailureKind] = {
     ProduceRemedy.SHRINK: WriteFailureKind.ABORT,
     ProduceRemedy.ABORT: WriteFailureKind.ABORT,
     ProduceRemedy.DOUBT: WriteFailureKind.DOUBT,
-    ProduceRemedy.REFUSE: WriteFailureKind.REFUSED,
+    # Of several records, when the broker does not say which of them.
+    ProduceRemedy.REFUSE: WriteFailureKind.ABORT,
     ProduceRemedy.FAIL: WriteFailureKind.HOPELESS,
 }
 
@@ -146,7 +149,9 @@ def describe(batch: ProduceBatch, produced: Produced, *, request_bytes_max: int)
     code = produced.error
     remedy = produce_remedy(code)
     found = f"{produced.detail} ({code.name})" if produced.detail else f"the broker answers {code.name}"
-    records = "a record" if batch.count == 1 else f"{batch.count} records"
+    blamed = range(1) if batch.count == 1 else produced.refused
+    count = len(blamed) if remedy is ProduceRemedy.REFUSE and blamed else batch.count
+    records = "a record" if count == 1 else f"{count} records"
     attempt = f"cannot write {records} to {batch.topic_partition.in_words()}"
     if remedy is ProduceRemedy.SHRINK and batch.count == 1:
         return WriteFailure(
@@ -154,11 +159,32 @@ def describe(batch: ProduceBatch, produced: Produced, *, request_bytes_max: int)
             f"{attempt}: as a batch it has {len(batch.data)} bytes, more than the broker takes ({code.name}); raise "
             f"the topic's max.message.bytes (max.request.size is {request_bytes_max})",
             batch.topic_partition,
+            _records(batch, blamed),
         )
-    if remedy is ProduceRemedy.SHRINK:
+    if remedy is ProduceRemedy.REFUSE and blamed:
+        advice = _ADVICE.get(code, "look into the broker's log")
+        return WriteFailure(
+            WriteFailureKind.REFUSED,
+            f"{attempt}: {found}; {advice}",
+            batch.topic_partition,
+            _records(batch, blamed),
+        )
+    if remedy is ProduceRemedy.REFUSE:
+        advice = "it does not say which; smaller batches follow, to find out"
+    elif remedy is ProduceRemedy.SHRINK:
         advice = (
             f"{len(batch.data)} bytes are too many; smaller batches follow. See the topic's max.message.bytes"
         )
     else:
         advice = _ADVICE.get(code, "look into the broker's log")
     return WriteFailure(_KINDS[remedy], f"{attempt}: {found}; {advice}", batch.topic_partition)
+
+
+def _records(batch: ProduceBatch, indices: Iterable[int]) -> tuple[RawRecord, ...]:
+    """Read the records that are to blame out of the batch: nobody has kept them."""
+    decoded = decode(batch.data, 0)
+    return tuple(
+        RawRecord(decoded.keys[index], decoded.values[index], decoded.timestamps[index])
+        for index in indices
+        if index < len(decoded.keys)
+    )

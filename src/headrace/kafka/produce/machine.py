@@ -81,6 +81,8 @@ class ProduceMachine:
         self._round = 0
         self._is_released = False
         self._batch_bytes_max: dict[str, int] = {}
+        #: The same until the next commit, while a record is looked for that the broker refuses without naming it.
+        self._suspect_bytes_max: dict[str, int] = {}
         self._in_flight = 0
         self.failure: WriteFailure | None = None
         self.queued_bytes = 0
@@ -110,8 +112,9 @@ class ProduceMachine:
         self._is_released = bool(self._waiting)
 
     def batch_bytes_max(self, topic: str) -> int | None:
-        """Return the largest batch that a topic's brokers take, as learnt from a refusal; None if they refused none."""
-        return self._batch_bytes_max.get(topic)
+        """Return the largest batch to make for a topic, as learnt from refusals; None if there were none."""
+        learnt = self._batch_bytes_max.get(topic), self._suspect_bytes_max.get(topic)
+        return min((size for size in learnt if size is not None), default=None)
 
     @property
     def is_idle(self) -> bool:
@@ -140,6 +143,10 @@ class ProduceMachine:
 
     def forget_ends(self) -> None:
         """Begin the next transaction: all before it is acknowledged and committed."""
+        self._suspect_bytes_max.clear()
+        self._forget_ends()
+
+    def _forget_ends(self) -> None:
         for partition in self._partitions.values():
             partition.end = None
         self.was_sent = False
@@ -164,7 +171,7 @@ class ProduceMachine:
         self.failure = None
         self._is_released = False
         self._round += 1
-        self.forget_ends()
+        self._forget_ends()
 
     def reset_sequences(self) -> None:
         """Begin at 0 everywhere: the producer has another id or epoch. Nothing may be waiting."""
@@ -290,8 +297,11 @@ class ProduceMachine:
             self._lose_leader(batch.topic_partition)
         else:
             self._partitions[batch.topic_partition].in_flight = False
-            if remedy is ProduceRemedy.SHRINK and batch.count > 1:
-                self._batch_bytes_max[batch.topic_partition.topic] = len(batch.data) // 2
+            if batch.count > 1:
+                if remedy is ProduceRemedy.SHRINK:
+                    self._batch_bytes_max[batch.topic_partition.topic] = len(batch.data) // 2
+                elif remedy is ProduceRemedy.REFUSE and not produced.refused:
+                    self._suspect_bytes_max[batch.topic_partition.topic] = len(batch.data) // 2
             self.give_up(describe(batch, produced, request_bytes_max=self._limits.request_bytes_max))
 
     def _acknowledge(self, batch: ProduceBatch, base_offset: int) -> None:

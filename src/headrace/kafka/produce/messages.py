@@ -70,11 +70,17 @@ class AskLeaders:
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """What a broker says of one batch. `base_offset` is that of its first record, -1 where it is not known."""
+    """What a broker says of one batch.
+
+    Attributes:
+        base_offset: of its first record, -1 where it is not known.
+        refused: which of its records are to blame, from 0; none where the broker does not say.
+    """
 
     error: ErrorCode
     base_offset: int
     detail: str = ""
+    refused: tuple[int, ...] = ()
 
 
 ProduceAnswer: TypeAlias = Mapping[TopicPartition, Produced]

@@ -53,9 +53,13 @@ def read_produced(answer: Any) -> Mapping[TopicPartition, Produced]:
     found = {}
     for topic in answer.responses:
         for each in topic.partition_responses:
-            # Before version 8 an answer has no text.
-            detail = getattr(each, "error_message", None) or ""
+            # Before version 8 an answer has no text, and names no records.
+            errors = getattr(each, "record_errors", None) or ()
+            first = errors[0].batch_index_error_message if errors else None
             found[TopicPartition(topic.name, each.index)] = Produced(
-                ErrorCode(each.error_code), each.base_offset, detail
+                ErrorCode(each.error_code),
+                each.base_offset,
+                first or getattr(each, "error_message", None) or "",
+                tuple(error.batch_index for error in errors),
             )
     return found

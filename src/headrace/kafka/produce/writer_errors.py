@@ -4,7 +4,7 @@ from headrace.base.errors import (
     FencedError,
     HeadraceError,
     LogError,
-    ProductionError,
+    RecordsRefusedError,
     TransactionAbortedError,
     UnknownTopicError,
 )
@@ -22,10 +22,11 @@ def error_of(failure: WriteFailure, state: ProducerState) -> HeadraceError:
         case WriteFailureKind.MISSING:
             return UnknownTopicError(failure.message)
         case WriteFailureKind.REFUSED if failure.topic_partition is not None:
-            return ProductionError(
+            return RecordsRefusedError(
                 failure.message,
                 topic=failure.topic_partition.topic,
                 partition=failure.topic_partition.partition,
+                records=failure.records,
             )
         case WriteFailureKind.HOPELESS | WriteFailureKind.REFUSED:
             return LogError(failure.message)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from headrace.base.ids import TopicPartition
+from headrace.base.records import RawRecord
 
 __all__ = ["WriteFailure", "WriteFailureKind"]
 
@@ -25,8 +26,9 @@ class WriteFailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WriteFailure:
-    """Why a transaction cannot be committed."""
+    """Why a transaction cannot be committed. `records` are those that are refused, of the partition."""
 
     kind: WriteFailureKind
     message: str
     topic_partition: TopicPartition | None = None
+    records: tuple[RawRecord, ...] = ()
