@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import msgspec.inspect as mi
 
-from headrace.serde.exact import INT_IN_FLOAT_MAX, PLAIN_KEYS, Format
+from headrace.serde.exact import INT_IN_FLOAT_MAX, PLAIN_KEYS, Encoding
 from headrace.serde.serde import kind_of
 from headrace.serde.shapes import CLASSES, Fields, bare, class_of, options_of, shape_name
 
@@ -28,7 +28,7 @@ _CONTAINERS: Final[dict[type[mi.Type], type[Any]]] = {
 _MINUTE = datetime.timedelta(minutes=1)
 
 
-def check(shape: mi.Type, value: Any, format: Format, at: str = "$") -> None:
+def check(shape: mi.Type, value: Any, encoding: Encoding, at: str = "$") -> None:
     """Refuse a value that would not come back.
 
     Raises:
@@ -44,13 +44,13 @@ def check(shape: mi.Type, value: Any, format: Format, at: str = "$") -> None:
         )
         raise TypeError(f"Expected `{shape_name(shape)}`, found {_found(value)} - at `{at}`: {advice}")
     if len(fitting) == 1:
-        _check_one(fitting[0], value, format, at)
+        _check_one(fitting[0], value, encoding, at)
         return
     # 5 is an int and may stand for a float; a subclass may be of two members.
     refused: Exception | None = None
     for option in fitting:
         try:
-            _check_one(option, value, format, at)
+            _check_one(option, value, encoding, at)
         except (TypeError, ValueError) as error:
             refused = refused or error
         else:
@@ -87,11 +87,11 @@ def fits(shape: mi.Type, value: Any) -> bool:
     return True
 
 
-def _check_one(shape: mi.Type, value: Any, format: Format, at: str) -> None:
+def _check_one(shape: mi.Type, value: Any, encoding: Encoding, at: str) -> None:
     if isinstance(shape, mi.AnyType):
-        _check_untyped(value, format, at)
+        _check_untyped(value, encoding, at)
     elif isinstance(shape, mi.FloatType):
-        _check_float(value, format, at)
+        _check_float(value, encoding, at)
     elif isinstance(shape, mi.DateTimeType | mi.TimeType):
         offset = value.utcoffset()
         if offset is not None and offset % _MINUTE:
@@ -102,25 +102,25 @@ def _check_one(shape: mi.Type, value: Any, format: Format, at: str) -> None:
         if len(value) != len(shape.item_types):
             raise ValueError(f"Expected {len(shape.item_types)} items, found {len(value)} - at `{at}`")
         for position, (part, item) in enumerate(zip(shape.item_types, value)):
-            check(part, item, format, f"{at}[{position}]")
+            check(part, item, encoding, f"{at}[{position}]")
     elif isinstance(shape, mi.DictType):
         for key, item in value.items():
             if isinstance(bare(shape.key_type), mi.AnyType):
-                _check_untyped_key(key, format, at)
+                _check_untyped_key(key, encoding, at)
             else:
-                check(shape.key_type, key, format, f"{at}[a key]")
-            check(shape.value_type, item, format, f"{at}[{_name(key)}]")
+                check(shape.key_type, key, encoding, f"{at}[a key]")
+            check(shape.value_type, item, encoding, f"{at}[{_name(key)}]")
     elif isinstance(shape, mi.TypedDictType):
         _check_names(shape, value, at)
         for field in shape.fields:
             if field.name in value:
-                check(field.type, value[field.name], format, f"{at}.{field.name}")
+                check(field.type, value[field.name], encoding, f"{at}.{field.name}")
     elif isinstance(shape, Fields):
         _check_class(shape, value, at)
         for field in shape.fields:
             item = getattr(value, field.name)
             if item is not msgspec.UNSET or field.required:
-                check(field.type, item, format, f"{at}.{field.name}")
+                check(field.type, item, encoding, f"{at}.{field.name}")
     elif type(shape) in _CONTAINERS:
         # A set's items have no place: it is told once.
         items: Iterable[tuple[str, Any]] = (
@@ -130,12 +130,12 @@ def _check_one(shape: mi.Type, value: Any, format: Format, at: str) -> None:
         )
         item_shape = bare(shape.item_type)  # type: ignore[attr-defined]  # by kind
         for index, item in items:
-            check(item_shape, item, format, f"{at}[{index}]")
+            check(item_shape, item, encoding, f"{at}[{index}]")
 
 
-def _check_float(value: Any, format: Format, at: str) -> None:
+def _check_float(value: Any, encoding: Encoding, at: str) -> None:
     if isinstance(value, float):
-        if format == "json" and not math.isfinite(value):
+        if encoding == "json" and not math.isfinite(value):
             raise ValueError(
                 f"Expected a finite number, found {value} - at `{at}`: JSON has no form for it; use "
                 f"hr.msgpack(), which has, or None where the type allows it"
@@ -144,21 +144,21 @@ def _check_float(value: Any, format: Format, at: str) -> None:
         raise ValueError(f"Expected `float`, found an int that has more digits - at `{at}`: declare an int")
 
 
-def _check_untyped(value: Any, format: Format, at: str) -> None:
+def _check_untyped(value: Any, encoding: Encoding, at: str) -> None:
     """Refuse what is read as something else where the type says nothing."""
     if value is None or isinstance(value, bool | int | str):
         return
     if isinstance(value, float):
-        _check_float(value, format, at)
-    elif isinstance(value, bytes) and format == "msgpack":
+        _check_float(value, encoding, at)
+    elif isinstance(value, bytes) and encoding == "msgpack":
         return
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check_untyped(item, format, f"{at}[{index}]")
+            _check_untyped(item, encoding, f"{at}[{index}]")
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check_untyped_key(key, format, at)
-            _check_untyped(item, format, f"{at}[{_name(key)}]")
+            _check_untyped_key(key, encoding, at)
+            _check_untyped(item, encoding, f"{at}[{_name(key)}]")
     else:
         raise TypeError(
             f"Found {_found(value)} - at `{at}`, where the type says nothing: it would be read as something else; "
@@ -166,8 +166,8 @@ def _check_untyped(value: Any, format: Format, at: str) -> None:
         )
 
 
-def _check_untyped_key(key: Any, format: Format, at: str) -> None:
-    if not isinstance(key, PLAIN_KEYS[format]):
+def _check_untyped_key(key: Any, encoding: Encoding, at: str) -> None:
+    if not isinstance(key, PLAIN_KEYS[encoding]):
         raise TypeError(
             f"Found {_found(key)} as a key - at `{at}`, where the type says nothing: it would be read as something "
             f"else; declare the type of the keys"

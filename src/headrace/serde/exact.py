@@ -15,43 +15,43 @@ import msgspec.inspect as mi
 
 from headrace.serde.shapes import CLASSES, Fields, bare, class_of, options_of
 
-__all__ = ["INT_IN_FLOAT_MAX", "PLAIN_KEYS", "Format", "compiled", "guarded"]
+__all__ = ["INT_IN_FLOAT_MAX", "PLAIN_KEYS", "Encoding", "compiled", "guarded"]
 
-Format: TypeAlias = Literal["json", "msgpack"]
+Encoding: TypeAlias = Literal["json", "msgpack"]
 
 #: Up to here every int is a float too: an int in a float's place comes back as an equal value.
 INT_IN_FLOAT_MAX = 2**53
 
 #: Classes of keys that are read as they were written where the type of the keys says nothing.
-PLAIN_KEYS: Final[dict[Format, tuple[type[Any], ...]]] = {
+PLAIN_KEYS: Final[dict[Encoding, tuple[type[Any], ...]]] = {
     "json": (str,),
     "msgpack": (str, bytes, int, float, bool, type(None)),
 }
 
 
-def compiled(shape: mi.Type, format: Format) -> Callable[[Any], bool]:
+def compiled(shape: mi.Type, encoding: Encoding) -> Callable[[Any], bool]:
     """Return the test of a shape. It may say no to a value that is good, never yes to one that is not.
 
     What it raises (a field that was deleted, a list within itself) is a no as well.
     """
-    return _Compiler(format).test(shape)
+    return _Compiler(encoding).test(shape)
 
 
 def guarded(
     shape: mi.Type,
-    format: Format,
+    encoding: Encoding,
     write: Callable[[Any], bytes],
     otherwise: Callable[[Any], bytes],
 ) -> Callable[[Any], bytes]:
     """Return the function that writes what passes the test, and hands to `otherwise` what does not."""
-    return _Compiler(format).guarded(shape, write, otherwise)
+    return _Compiler(encoding).guarded(shape, write, otherwise)
 
 
 class _Compiler:
     """Collects the functions of a test, one for each class with fields, and the constants that they name."""
 
-    def __init__(self, format: Format) -> None:
-        self._is_json = format == "json"
+    def __init__(self, encoding: Encoding) -> None:
+        self._is_json = encoding == "json"
         self._names: dict[str, Any] = {
             "isfinite": isfinite,
             "utc": datetime.UTC,

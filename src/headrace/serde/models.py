@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 import msgspec
 
-from headrace.serde.exact import Format
+from headrace.serde.exact import Encoding
 from headrace.serde.serde import kind_of
 from headrace.serde.tagging import Codec
 
@@ -45,7 +45,7 @@ def holds_pydantic(annotation: Any, above: frozenset[Any] = frozenset()) -> bool
     return any(holds_pydantic(part, above) for part in parts)
 
 
-def pydantic_codec(format: Format, annotation: Any) -> Codec:
+def pydantic_codec(encoding: Encoding, annotation: Any) -> Codec:
     """Make the functions of a type that holds models."""
     # The user's models have imported it already.
     from pydantic import TypeAdapter
@@ -55,7 +55,7 @@ def pydantic_codec(format: Format, annotation: Any) -> Codec:
     dump = partial(adapter.serializer.to_python, mode="json", by_alias=True, warnings="error")
     write: Callable[[Any], bytes] = partial(adapter.serializer.to_json, by_alias=True, warnings="error")
     read: Callable[[bytes], Any] = adapter.validator.validate_json
-    if format == "msgpack":
+    if encoding == "msgpack":
         pack, unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
         validate = adapter.validator.validate_python
         write, read = lambda value: pack(dump(value)), lambda data: validate(unpack(data))
@@ -72,7 +72,7 @@ def pydantic_codec(format: Format, annotation: Any) -> Codec:
 
 
 def model_key_encoder(
-    format: Format, annotation: Any, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
+    encoding: Encoding, annotation: Any, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]
 ) -> Callable[[Any], bytes]:
     """Return the function that writes models as keys.
 
@@ -80,8 +80,8 @@ def model_key_encoder(
         TypeError: equal models may have different bytes; says which class in them is to blame.
     """
     _ensure_no_equals(annotation, set())
-    unpack = msgspec.json.Decoder().decode if format == "json" else msgspec.msgpack.Decoder().decode
-    pack = msgspec.json.Encoder().encode if format == "json" else msgspec.msgpack.Encoder().encode
+    unpack = msgspec.json.Decoder().decode if encoding == "json" else msgspec.msgpack.Decoder().decode
+    pack = msgspec.json.Encoder().encode if encoding == "json" else msgspec.msgpack.Encoder().encode
 
     def encode_key(value: Any) -> bytes:
         # Read once, since a model may hold an int for a float until it is.

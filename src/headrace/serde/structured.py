@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import TypeForm, TypeVar
 
 from headrace.serde.checking import check
-from headrace.serde.exact import Format, guarded
+from headrace.serde.exact import Encoding, guarded
 from headrace.serde.keys import ensure_no_equals, settling
 from headrace.serde.models import holds_pydantic, is_pydantic, model_key_encoder, pydantic_codec
 from headrace.serde.serde import CodecSerde, Serde
@@ -50,21 +50,21 @@ def msgpack(type: TypeForm[T]) -> Serde[T]:
     return _serde("msgpack", type)
 
 
-def _serde(format: Format, type: TypeForm[T]) -> Serde[T]:
+def _serde(encoding: Encoding, type: TypeForm[T]) -> Serde[T]:
     annotation: Any = type
-    name = f"{format}({type_name(annotation)})"
+    name = f"{encoding}({type_name(annotation)})"
     try:
-        encode, decode, key_encoder = _codec(format, annotation)
+        encode, decode, key_encoder = _codec(encoding, annotation)
     except (TypeError, NameError, RuntimeError) as error:
         raise TypeError(f"{name} cannot be made: {error}{_hint(error)}") from error
     return CodecSerde(
         name,
         encode,
         decode,
-        expects=f"{type_name(annotation)} as {'JSON' if format == 'json' else 'MessagePack'}",
+        expects=f"{type_name(annotation)} as {'JSON' if encoding == 'json' else 'MessagePack'}",
         type=annotation if isinstance(annotation, builtins.type) and get_origin(annotation) is None else None,
         immutable=is_stable(annotation),
-        identity=(format, annotation),
+        identity=(encoding, annotation),
         key_encoder=key_encoder,
     )
 
@@ -77,25 +77,25 @@ def _hint(error: Exception) -> str:
 
 
 def _codec(
-    format: Format, annotation: Any
+    encoding: Encoding, annotation: Any
 ) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any], Callable[[], Callable[[Any], bytes]]]:
     """Return what writes, what reads, and what makes the function that writes keys."""
     if holds_pydantic(annotation):
-        encode, decode = pydantic_codec(format, annotation)
-        return encode, decode, lambda: model_key_encoder(format, annotation, encode, decode)
+        encode, decode = pydantic_codec(encoding, annotation)
+        return encode, decode, lambda: model_key_encoder(encoding, annotation, encode, decode)
     shape = shape_of(annotation)
-    if format == "json":
+    if encoding == "json":
         ensure_names_differ(shape)
-    write, read = _unchecked(format, annotation)
+    write, read = _unchecked(encoding, annotation)
 
     def checked(value: Any) -> bytes:
-        check(shape, value, format)
+        check(shape, value, encoding)
         data = write(value)
         # A value that is only nearly of the type: whoever reads it has the last word.
         read(data)
         return data
 
-    encode = checked if must_be_read(shape) else guarded(shape, format, write, checked)
+    encode = checked if must_be_read(shape) else guarded(shape, encoding, write, checked)
 
     def key_encoder() -> Callable[[Any], bytes]:
         ensure_no_equals(shape)
@@ -112,11 +112,11 @@ def _codec(
     return encode, read, key_encoder
 
 
-def _unchecked(format: Format, annotation: Any) -> Codec:
+def _unchecked(encoding: Encoding, annotation: Any) -> Codec:
     classes = untagged_classes(annotation)
     if classes:
-        return json_codec_of(classes) if format == "json" else msgpack_codec_of(classes)
-    if format == "json":
+        return json_codec_of(classes) if encoding == "json" else msgpack_codec_of(classes)
+    if encoding == "json":
         return msgspec.json.Encoder().encode, msgspec.json.Decoder(annotation, dec_hook=_as_it_is).decode
     return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(annotation, dec_hook=_as_it_is).decode
 
