@@ -65,11 +65,9 @@ if TYPE_CHECKING:
     from headrace.dsl.kgrouped import (
         KGroupedStream as KGroupedStream,
     )
-    from headrace.dsl.kgrouped import (
-        TimeWindowedKStream as TimeWindowedKStream,
-    )
     from headrace.dsl.kstream import KStream as KStream
     from headrace.dsl.ktable import KTable as KTable
+    from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.processor.api import (
         FixedKeyContext as FixedKeyContext,
@@ -162,9 +160,10 @@ _BY_MODULE = {
     "dsl.branching": ("BranchedKStream",),
     "dsl.builder": ("StreamsBuilder",),
     "dsl.functions": ("WithKey", "with_key"),
-    "dsl.kgrouped": ("KGroupedStream", "TimeWindowedKStream"),
+    "dsl.kgrouped": ("KGroupedStream",),
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
+    "dsl.time_windowed": ("TimeWindowedKStream",),
     "dsl.windows": ("TimeWindows",),
     "processor.api": (
         "processor",

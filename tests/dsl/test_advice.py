@@ -137,6 +137,16 @@ def test_driver_in_javas_words_is_told_in_ours() -> None:
             assert str(caught.value).endswith(said)
 
 
+def test_topology_in_javas_words_is_told_in_ours() -> None:
+    topology: Any = hr.Topology()
+    with pytest.raises(AttributeError, match=r"^Topology has no 'addSource': write add_source$"):
+        topology.addSource
+    with pytest.raises(AttributeError, match=r"write add_state_store\(STORE, \*processors\)$"):
+        topology.connectProcessorAndStateStores
+    with pytest.raises(AttributeError, match="it is a topology already"):
+        topology.build
+
+
 def test_table_is_merged_as_a_stream() -> None:
     parts = things()
     with pytest.raises(

@@ -276,6 +276,11 @@ def test_what_a_decorator_passes_on_is_seen_to_be_a_coroutine(place: str) -> Non
         driver.input(IN).pipe("k", "no")
 
 
+def test_branch_that_would_have_to_be_awaited_is_refused() -> None:
+    with pytest.raises(TypeError, match=NOT_RUN):
+        _stream().split().branch(lambda key, value: True, then=lambda branch: coroutine())
+
+
 def test_handler_may_drop_the_record_of_a_coroutine() -> None:
     topology = RESULTS["filter"](lambda key, value: coroutine() if value == "bad" else True)
     with testing.TopologyTestDriver(

@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.base.ids import Location
 
-__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "takes", "truth", "watched"]
+__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "truth", "watched"]
 
 _Cached = type(functools.lru_cache(lambda: None))
 
@@ -41,12 +41,12 @@ def misfit(fn: object, arguments: Sequence[str], *, yields: bool = False) -> str
             f"{named(fn)} is a generator function: calling it runs none of it, and its result is a generator; hand "
             "over a function that returns"
         )
-    if takes(fn, arguments):
+    if _takes(fn, arguments):
         return None
     return f"{named(fn)} takes ({_parameters(fn)}), and is called with ({', '.join(arguments)})"
 
 
-def takes(fn: Callable[..., Any], arguments: Sequence[str]) -> bool:
+def _takes(fn: Callable[..., Any], arguments: Sequence[str]) -> bool:
     """Return whether a function can be called with as many arguments; True for what says nothing of them."""
     signature = _signature(fn)
     if signature is None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self
 
 from typing_extensions import TypeVar
 
+from headrace.base.callables import refuse_unstarted
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
@@ -112,5 +113,6 @@ class BranchedKStream(Generic[K, V]):
 
     def _keep(self, stream: "KStream[K, V]", then: Callable[["KStream[K, V]"], object] | None) -> None:
         kept = stream if then is None else then(stream)
+        refuse_unstarted(kept)
         if isinstance(kept, type(stream)):
             self._streams[stream._flow.name] = kept

@@ -20,7 +20,8 @@ from headrace.dsl.functions import (
     result_annotation,
 )
 from headrace.dsl.graph import GraphProcessor
-from headrace.dsl.kgrouped import Grouping, KGroupedStream
+from headrace.dsl.grouping import Grouping
+from headrace.dsl.kgrouped import KGroupedStream
 from headrace.dsl.ktable import KTable
 from headrace.dsl.mappings import flat_mapped, flat_mapped_values, mapped, mapped_values, with_new_key
 from headrace.dsl.processing import processor_node, record_part

@@ -10,7 +10,8 @@ class TimeWindows:
     """Windows of a fixed size, aligned to the epoch: tumbling, or hopping where `advance` is smaller than the size.
 
     `[start, end)`; a record belongs to each window that holds its timestamp. `grace` is how long after its end (in
-    stream time) a window still takes records.
+    stream time) a window still takes records. The store keeps windows for size and grace together, unless it is
+    declared with a longer `retention`.
     """
 
     __slots__ = ("advance_ms", "grace_ms", "size_ms")

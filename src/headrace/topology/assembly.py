@@ -98,10 +98,6 @@ class Assembly:
         self.stores[spec.name] = spec
         self.users[spec.name] = ()
 
-    def replace_store(self, spec: StoreSpec) -> None:
-        """Put another specification in the place of the store of that name."""
-        self.stores[spec.name] = spec
-
     def connect(self, processor: str, store: str, where: Location) -> None:
         """Let a processor use a store. Twice is fine.
 

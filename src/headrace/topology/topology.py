@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from headrace.base.advice import no_attribute
 from headrace.base.callables import short_name
 from headrace.base.errors import TopologyError
 from headrace.serde.primitives import raw, string
@@ -22,6 +23,16 @@ from headrace.topology.topics import Topic
 
 __all__ = ["SubTopology", "Topology"]
 
+#: What to write instead of methods that it lacks: Java's, and the builder's.
+_INSTEAD = {
+    "connect_processor_and_state_stores": "write add_state_store(STORE, *processors)",
+    "add_global_store": "this version has no global stores",
+    "add_read_only_state_store": "this version has none: StreamsBuilder.table(topic, store=…) keeps rows",
+    "stream": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
+    "table": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
+    "build": "it is a topology already: give it to hr.Streams",
+}
+
 
 class Topology:
     """What an application does, without IO: nodes that read topics, process, and write topics.
@@ -34,6 +45,11 @@ class Topology:
         self._is_built = False
         self._subtopologies: tuple[SubTopology, ...] | None = None
         self._engine: Engine = "rocksdb"
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute("Topology", name, dir(Topology), _INSTEAD)
 
     @classmethod
     def built(cls, assembly: Assembly) -> "Topology":
