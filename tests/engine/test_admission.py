@@ -75,6 +75,21 @@ def test_timestamp_in_the_past_is_judged_by_the_clock_as_it_moves() -> None:
     )
 
 
+def test_limits_that_were_raised_hold_from_the_next_refusal_on() -> None:
+    clock, limits = ManualClock(0), [RecordLimits(bytes_max=1_000)]
+    info = TopicInfo("few", 1, "id", {}, limits[0])
+    admission = admission_of(info, clock.wall_ms, are_keyed=False, ask=lambda: limits[0])
+    assert admission is not None
+    assert "the topic takes 1,000" in _refusal(admission, b"k", bytes(2_000))
+    limits[0] = RecordLimits(bytes_max=1_500)
+    assert "the topic takes 1,000" in _refusal(admission, b"k", bytes(2_000))
+    clock.advance(10_000)
+    assert "the topic takes 1,500" in _refusal(admission, b"k", bytes(2_000))
+    limits[0] = RecordLimits(bytes_max=9_000)
+    clock.advance(10_000)
+    admission.check(0, b"k", bytes(2_000), 0)
+
+
 def test_record_without_a_timestamp_is_not_judged_by_it() -> None:
     _admission(RecordLimits(before_max_ms=_HOUR, after_max_ms=_HOUR)).check(1, b"k", None, -1, ())
 

@@ -7,9 +7,10 @@ in the node that made it, and the production handler decides.
 import sys
 from collections.abc import Callable, Sequence
 
-from headrace.base.errors import ProductionError
+from headrace.base.errors import LogError, ProductionError
 from headrace.base.records import NO_HEADERS, Headers, RawRecord
 from headrace.engine.refusals import Refusals
+from headrace.log.limits import NO_LIMITS, RecordLimits
 from headrace.log.port import TopicInfo
 from headrace.processor.parts import TIMESTAMP_MAX
 
@@ -23,35 +24,57 @@ _RECORD_BYTES, _HEADER_BYTES = 82, 10
 _ROOM_BYTES = 4096
 
 
+#: How often a topic's limits are asked for again while it refuses records.
+_ASK_MS = 10_000
+
+
 class Admission:
     """Judges the records of one topic.
 
     Almost all of them are admitted by three comparisons. The latest timestamp is a limit that moves with the clock; the
     one that is compared with lags behind, and is moved when a record reaches it. The earliest moves the other way, so
     where there is one each record is judged by the clock.
+
+    Limits are asked for again when a record is refused, now and then: once somebody has raised them, they hold.
     """
 
     __slots__ = (
+        "_ask",
         "_earliest",
-        "_info",
         "_key_bytes_max",
         "_latest",
+        "_limits",
         "_needs_key",
+        "_next_ask_ms",
         "_now_ms",
         "_refusals",
+        "_topic",
         "_value_bytes_max",
     )
 
-    def __init__(self, info: TopicInfo, now_ms: Callable[[], int], *, needs_key: bool) -> None:
-        self._info = info
+    def __init__(
+        self,
+        info: TopicInfo,
+        now_ms: Callable[[], int],
+        *,
+        needs_key: bool,
+        ask: Callable[[], RecordLimits] | None = None,
+    ) -> None:
         self._now_ms = now_ms
         self._needs_key = needs_key
-        most = info.limits.bytes_max
+        self._ask = ask
+        self._next_ask_ms = 0
+        self._refusals = Refusals()
+        self._topic = info.name
+        self._take(info.limits)
+
+    def _take(self, limits: RecordLimits) -> None:
+        self._limits = limits
+        most = limits.bytes_max
         self._key_bytes_max = sys.maxsize if most is None else (most - _ROOM_BYTES) // 2
         self._value_bytes_max = self._key_bytes_max
-        self._earliest = -1 if info.limits.before_max_ms is None else TIMESTAMP_MAX
-        self._latest = TIMESTAMP_MAX if info.limits.after_max_ms is None else -1
-        self._refusals = Refusals()
+        self._earliest = -1 if limits.before_max_ms is None else TIMESTAMP_MAX
+        self._latest = TIMESTAMP_MAX if limits.after_max_ms is None else -1
 
     def check(
         self,
@@ -72,8 +95,10 @@ class Admission:
             and (not self._needs_key if key is None else len(key) <= self._key_bytes_max)
         ):
             return
-        topic = self._info.name
+        topic = self._topic
         problem = self._problem(key, value, timestamp, headers)
+        if problem is not None and self._has_new_limits():
+            problem = self._problem(key, value, timestamp, headers)
         if problem is not None:
             raise ProductionError(
                 f"cannot write a record to partition {partition} of topic '{topic}': {problem}",
@@ -96,7 +121,7 @@ class Admission:
         if self._refusals:
             self._refusals.committed()
         if not self._refusals and self._latest == -2:
-            self._latest = TIMESTAMP_MAX if self._info.limits.after_max_ms is None else -1
+            self._latest = TIMESTAMP_MAX if self._limits.after_max_ms is None else -1
 
     def admits_all(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], timestamps: Sequence[int]
@@ -124,6 +149,20 @@ class Admission:
         """Return a timestamp that the topic takes: this one, or else the present."""
         return timestamp if self._timestamp_problem(timestamp) is None else self._now_ms()
 
+    def _has_new_limits(self) -> bool:
+        now = self._now_ms()
+        if self._ask is None or now < self._next_ask_ms:
+            return False
+        self._next_ask_ms = now + _ASK_MS
+        try:
+            found = self._ask()
+        except LogError:
+            return False  # who writes to it will tell
+        has_changed = found != self._limits
+        if has_changed:
+            self._take(found)
+        return has_changed
+
     def _problem(
         self, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers
     ) -> str | None:
@@ -132,7 +171,7 @@ class Admission:
                 "the topic is compacted, and takes no record without a key; give it one before this sink, or filter it "
                 "out"
             )
-        most = self._info.limits.bytes_max
+        most = self._limits.bytes_max
         size = _RECORD_BYTES + len(key or b"") + len(value or b"")
         size += sum(_HEADER_BYTES + len(name.encode()) + len(content or b"") for name, content in headers)
         if most is not None and size > most:
@@ -145,7 +184,7 @@ class Admission:
     def _timestamp_problem(self, timestamp: int) -> str | None:
         if timestamp < 0:
             return None  # no timestamp: the log judges none
-        now, limits = self._now_ms(), self._info.limits
+        now, limits = self._now_ms(), self._limits
         after, before = limits.after_max_ms, limits.before_max_ms
         if after is not None:
             if not self._refusals:
@@ -163,10 +202,18 @@ class Admission:
         return None
 
 
-def admission_of(info: TopicInfo, now_ms: Callable[[], int], *, are_keyed: bool) -> Admission | None:
-    """Make the judge of a topic's records; None where the topic takes any. `are_keyed`: nobody writes null keys."""
+def admission_of(
+    info: TopicInfo,
+    now_ms: Callable[[], int],
+    *,
+    are_keyed: bool,
+    ask: Callable[[], RecordLimits] | None = None,
+) -> Admission | None:
+    """Make the judge of a topic's records; None where the topic takes any.
+
+    `are_keyed`: nobody writes null keys. `ask` looks up the topic's limits as they are then.
+    """
     needs_key = not are_keyed and "compact" in info.config.get("cleanup.policy", "")
-    limits = info.limits
-    if not needs_key and limits.bytes_max is limits.before_max_ms is limits.after_max_ms is None:
+    if not needs_key and info.limits == NO_LIMITS:
         return None
-    return Admission(info, now_ms, needs_key=needs_key)
+    return Admission(info, now_ms, needs_key=needs_key, ask=ask)

@@ -1,6 +1,7 @@
 """What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
 from collections.abc import Callable
+from functools import partial
 
 from headrace.base.columns import Columns
 from headrace.base.errors import ProductionError, RecordsRefusedError
@@ -8,6 +9,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
 from headrace.engine.admission import Admission, admission_of
+from headrace.log.limits import RecordLimits
 from headrace.log.port import TopicInfo, Writer
 
 __all__ = ["RecordCollector"]
@@ -28,7 +30,14 @@ class RecordCollector:
     # Invariant: the `Columns` of a topic-partition is one object for the worker's life; sinks bind its lists' methods.
     """
 
-    def __init__(self, topic_info: Callable[[str], TopicInfo], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        topic_info: Callable[[str], TopicInfo],
+        now_ms: Callable[[], int],
+        limits: Callable[[str], RecordLimits] | None = None,
+    ) -> None:
+        """`limits` looks up those of a topic as they are at the time, where that can be done."""
+        self._limits = limits
         self._topic_info = topic_info
         self._now_ms = now_ms
         self._admissions: dict[str, Admission | None] = {}
@@ -73,7 +82,12 @@ class RecordCollector:
             UnknownTopicError: there is no such topic, and none can be made.
         """
         if topic not in self._admissions:
-            self._admissions[topic] = admission_of(self._topic_info(topic), self._now_ms, are_keyed=are_keyed)
+            self._admissions[topic] = admission_of(
+                self._topic_info(topic),
+                self._now_ms,
+                are_keyed=are_keyed,
+                ask=None if self._limits is None else partial(self._limits, topic),
+            )
         return self._admissions[topic]
 
     def refuse(self, error: RecordsRefusedError) -> None:

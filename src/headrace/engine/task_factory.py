@@ -12,6 +12,7 @@ from headrace.engine.failures import Failures
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
+from headrace.log.limits import NO_LIMITS, RecordLimits
 from headrace.log.port import Log, TopicInfo, TopicSpec
 from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
@@ -56,7 +57,7 @@ class TaskFactory:
         self._memory = RocksMemory()
         self._topic_infos: dict[str, TopicInfo] = {}
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
-        self.collector = RecordCollector(self.topic_info, clock.wall_ms)
+        self.collector = RecordCollector(self.topic_info, clock.wall_ms, self._limits)
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; see `topic_info`."""
@@ -85,6 +86,10 @@ class TaskFactory:
                 )
             info = self._topic_infos[topic] = topics[topic]
         return info
+
+    def _limits(self, topic: str) -> RecordLimits:
+        found = self._log.topics([topic]).get(topic)
+        return NO_LIMITS if found is None else found.limits
 
     def changelog_name(self, store: str) -> str:
         """Full name of a store's changelog topic."""
