@@ -3,6 +3,7 @@
 Names are loaded when they are first asked for: `import headrace` loads neither a store's engine nor a log's.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,11 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
             return import_module(f"{__name__}.{name}")
         module = _MODULE_OF.get(name)
         if module is None:
-            raise no_attribute(__name__, name, __all__, INSTEAD)
+            error = no_attribute(__name__, name, __all__, INSTEAD)
+            if name in INSTEAD and sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap":
+                # `from headrace import …` asks whether the name is there, and would say nothing of what is said here.
+                raise ImportError(str(error), name=__name__) from None
+            raise error
         # Kept, so that the next look-up does not come here.
         value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
         return value

@@ -122,6 +122,14 @@ def test_name_of_java_says_what_to_write_instead(module: Any, name: str, said: s
     assert said in str(caught.value)
 
 
+def test_import_of_a_name_that_is_not_there_is_told_as_well() -> None:
+    with pytest.raises(ImportError, match="this version has no session windows"):
+        exec("from headrace import SessionWindows")
+    with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
+        exec("from headrace import Nothing")
+    exec("from headrace import StreamsBuilder, engine, testing")
+
+
 def test_driver_in_javas_words_is_told_in_ours() -> None:
     builder = hr.StreamsBuilder()
     builder.stream("in").to("out")
