@@ -1,7 +1,7 @@
 """Where a reader stands: positions, pauses and turns of its partitions; shared by the logs that hand over chunks."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from headrace.base.columns import Chunk
 from headrace.base.errors import OffsetOutOfRangeError, StateError
@@ -49,6 +49,10 @@ class Positions:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these into the turns again."""
         self._paused.difference_update(partitions)
+
+    def assigned(self) -> Collection[TopicPartition]:
+        """Return all partitions, paused or not."""
+        return self._positions.keys()
 
     def in_turn(self) -> list[TopicPartition]:
         """Return what is not paused, the one that waits longest first."""

@@ -7,7 +7,14 @@ from typing import NamedTuple
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded.checksums import check, checksum_of
 
-__all__ = ["NEW_PARTITION", "PartitionRow", "insert_partitions", "load_partition", "save_partitions"]
+__all__ = [
+    "NEW_PARTITION",
+    "PartitionRow",
+    "insert_partitions",
+    "load_partition",
+    "load_partitions",
+    "save_partitions",
+]
 
 
 class PartitionRow(NamedTuple):
@@ -27,6 +34,9 @@ NEW_PARTITION = PartitionRow(0, 0, 0, -1, 0, 0, 0, 0)
 
 _COLUMNS = ", ".join(PartitionRow._fields)
 _SELECT = f"SELECT {_COLUMNS}, checksum FROM partitions WHERE topic = ? AND partition = ?"
+_SELECT_RANGE = (
+    f"SELECT partition, {_COLUMNS}, checksum FROM partitions WHERE topic = ? AND partition BETWEEN ? AND ?"
+)
 _INSERT = f"INSERT INTO partitions (topic, partition, {_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE = (
     f"UPDATE partitions SET {' = ?, '.join(PartitionRow._fields)} = ?, checksum = ? "
@@ -47,6 +57,22 @@ def load_partition(
         return None
     check(f"partition {topic_partition}", row[-1], topic, topic_partition.partition, *row[:-1])
     return PartitionRow(*row[:-1])
+
+
+def load_partitions(
+    connection: sqlite3.Connection, topic: int, name: str, first: int, last: int
+) -> list[tuple[TopicPartition, PartitionRow]]:
+    """Return partitions `first` to `last` of the topic with this number and name; none if it was deleted.
+
+    Raises:
+        Damage: a row is not what was written.
+    """
+    found: list[tuple[TopicPartition, PartitionRow]] = []
+    for number, *columns, checksum in connection.execute(_SELECT_RANGE, (topic, first, last)):
+        partition = TopicPartition(name, number)
+        check(f"partition {partition}", checksum, topic, number, *columns)
+        found.append((partition, PartitionRow(*columns)))
+    return found
 
 
 def insert_partitions(connection: sqlite3.Connection, topic: int, count: int) -> None:

@@ -10,8 +10,8 @@ from headrace.base.ids import TopicPartition
 from headrace.log.embedded.checksums import Damage
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.known import KnownPartitions
 from headrace.log.embedded.rows import StoredChunk, stored_chunks
-from headrace.log.embedded.topics import Catalogue
 from headrace.log.positions import Positions, cut_chunk, out_of_range
 
 __all__ = ["EmbeddedReader"]
@@ -38,7 +38,9 @@ class EmbeddedReader:
     def __init__(self, file: EmbeddedFile) -> None:
         self._file = file
         self._connection = file.connect()
-        self._catalogue = Catalogue(self._connection)
+        self._known = KnownPartitions(self._connection)
+        # How many commits of this process are seen in what is known.
+        self._known_commits = -1
         self._positions = Positions()
         # The state of the file in which everything that is not paused was read to its end; None if not known.
         self._drained_version: int | None = None
@@ -53,8 +55,10 @@ class EmbeddedReader:
         self._check_usable("assign partitions")
         with self._file.read(self._connection, "read"):
             for topic_partition in positions:
-                self._catalogue.partition("read", topic_partition)
+                self._known.look_up("read", topic_partition)
         self._positions.assign(positions)
+        self._known.forget()
+        self._known_commits = -1
         self._drained_version = None
 
     def unassign(self, partitions: Iterable[TopicPartition]) -> None:
@@ -75,9 +79,15 @@ class EmbeddedReader:
         return self._positions[partition]
 
     def end(self, partition: TopicPartition) -> int:
-        """See `Reader.end`: asks the file, which takes some microseconds."""
-        with self._file.read(self._connection, "read"):
-            return self._catalogue.partition("find the end of", partition)[1].end_offset
+        """See `Reader.end`. Asks the file after each commit of this process, and after a poll that saw others'."""
+        commits = self._file.commits.count
+        if self._known_commits != commits or partition not in self._known:
+            with self._file.read(self._connection, "read"):
+                self._known.refresh(self._positions.assigned())
+                self._known_commits = commits
+                if partition not in self._known:
+                    return self._known.look_up("find the end of", partition)[1].end_offset
+        return self._known[partition][1].end_offset
 
     def poll(self, timeout_ms: int) -> list[Chunk]:
         """See `Reader.poll`."""
@@ -110,11 +120,12 @@ class EmbeddedReader:
         fetched: list[_Fetched] = []
         budget_bytes = _POLL_BYTES_MAX
         with self._file.read(self._connection, "read"):
+            self._known.refresh(self._positions.assigned())
             for topic_partition in self._positions.in_turn():
                 if budget_bytes <= 0:
                     break
                 position = self._positions[topic_partition]
-                topic, row = self._catalogue.partition("read", topic_partition)
+                topic, row = self._known[topic_partition]
                 if not row.start_offset <= position <= row.end_offset:
                     raise out_of_range(topic_partition, position, row.start_offset, row.end_offset)
                 if position == row.end_offset:
