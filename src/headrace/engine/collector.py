@@ -1,7 +1,8 @@
 """What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.base.errors import ProductionError, RecordsRefusedError
@@ -24,6 +25,15 @@ _DRAIN_RECORDS = 5_000
 _DRAIN_BYTES = 1 << 20
 
 
+#: What appends a key, a value, a timestamp and headers.
+Appends: TypeAlias = tuple[
+    Callable[[bytes | None], None],
+    Callable[[bytes | None], None],
+    Callable[[int], None],
+    Callable[[Headers], None],
+]
+
+
 class RecordCollector:
     """Output of a worker's tasks since the last drain, of each topic-partition in the order of processing.
 
@@ -44,6 +54,8 @@ class RecordCollector:
         self._columns: dict[TopicPartition, Columns] = {}
         self._remembered: dict[str, dict[bytes, int]] = {}
         self._null_keys: dict[str, int] = {}
+        self._columns_of: dict[tuple[str, int], Sequence[Columns]] = {}
+        self._appends_of: dict[tuple[str, int], Sequence[Appends]] = {}
         self._looks = 0
 
     def columns(self, topic: str, partition: int) -> Columns:
@@ -53,6 +65,23 @@ class RecordCollector:
         if columns is None:
             columns = self._columns[name] = Columns()
         return columns
+
+    def columns_of(self, topic: str, count: int) -> Sequence[Columns]:
+        """Return the columns of all partitions of a topic: one sequence for all tasks, which may be thousands."""
+        found = self._columns_of.get((topic, count))
+        if found is None:
+            found = self._columns_of[topic, count] = [self.columns(topic, number) for number in range(count)]
+        return found
+
+    def appends_of(self, topic: str, count: int) -> Sequence[Appends]:
+        """Return what appends keys, values, timestamps and headers to each of `columns_of`."""
+        found = self._appends_of.get((topic, count))
+        if found is None:
+            found = self._appends_of[topic, count] = [
+                (each.keys.append, each.values.append, each.timestamps.append, each.headers.append)
+                for each in self.columns_of(topic, count)
+            ]
+        return found
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has.

@@ -53,7 +53,7 @@ def _to_topic(
     if count == 1 and node.partitioner is None and not _uses_headers(node):
         return _to_only_partition(node, topic, collector, refused)
     choose = _chooser(node, topic, collector, count)
-    partitions = [collector.columns(topic, partition) for partition in range(count)]
+    partitions = collector.columns_of(topic, count)
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
@@ -116,11 +116,7 @@ def _stretch_to_topic(
     admission = collector.admission(topic)
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
     window_of = _window_of(node)
-    columns = [collector.columns(topic, partition) for partition in range(count)]
-    rows = [
-        (each.keys.append, each.values.append, each.timestamps.append, each.headers.append)
-        for each in columns
-    ]
+    columns, rows = collector.columns_of(topic, count), collector.appends_of(topic, count)
     partition_of = collector.partition_of
 
     def one_by_one(stretch: Stretch) -> None:
@@ -247,13 +243,12 @@ def _chooser(
 ) -> Callable[[Any, Any, bytes | None], Sequence[int]]:
     """Make what chooses the partitions of a record, by its key or as the user's partitioner says."""
     window_of = _window_of(node)
-    single = tuple((partition,) for partition in range(count))
     partitioner = node.partitioner
 
     def by_key(key_bytes: bytes | None) -> Sequence[int]:
         if window_of is not None and key_bytes is not None:
             key_bytes = key_bytes[: -window_of(key_bytes)[0]]
-        return single[collector.partition_of(topic, key_bytes, count)]
+        return (collector.partition_of(topic, key_bytes, count),)
 
     if partitioner is None:
         return lambda key, value, key_bytes: by_key(key_bytes)
@@ -264,6 +259,6 @@ def _chooser(
             return by_key(key_bytes)
         if isinstance(chosen, Iterable):
             return sorted({check_partition(topic, one, count) for one in chosen})
-        return single[check_partition(topic, chosen, count)]
+        return (check_partition(topic, chosen, count),)
 
     return by_user
