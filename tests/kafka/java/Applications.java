@@ -24,16 +24,17 @@ import org.apache.kafka.streams.state.KeyValueStore;
  *
  *   NUMBER workload ARGUMENT...      a benchmark's, until all records are through; arguments as for Baseline
  *   NUMBER moving APPLICATION GUARANTEE STATE_DIR INPUT OUTPUT RECORDS PAUSE_MS
- *                                    until so many records have gone all the way, with pauses for each
+ *                                    until so many records have gone all the way; with a pause for each it
+ *                                    goes no further then, but for what it has in hands
  *
  * They run at the same time. For each it prints `done` and the number, or `failed`, the number, and what went wrong; a
  * workload prints its figures before that.
  */
 public class Applications {
-    static final int SECONDS_MAX = 60;
+    static final int SECONDS_MAX = 240;
 
     /** Line for line what test_moving_from_java.py has. */
-    static Topology moving(String in, String out, CountDownLatch left, int pauseMs) {
+    static Topology moving(String in, String out, CountDownLatch left, CountDownLatch stopping, int pauseMs) {
         Produced<String, Long> numbers = Produced.with(Serdes.String(), Serdes.Long());
         StreamsBuilder builder = new StreamsBuilder();
         Consumed<String, String> consumed = Consumed.with(Serdes.String(), Serdes.String())
@@ -49,13 +50,26 @@ public class Applications {
             .toStream((window, count) -> window.key() + "@" + window.window().start()).to(out + "-windows", numbers);
         stream.groupBy((key, value) -> value.substring(value.length() - 1))
             .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("kinds").withCachingDisabled())
-            .toStream().peek((key, count) -> { left.countDown(); pause(pauseMs); }).to(out + "-kinds", numbers);
+            .toStream().peek((key, count) -> {
+                left.countDown();
+                pause(pauseMs);
+                if (pauseMs > 0 && left.getCount() == 0)
+                    await(stopping);
+            }).to(out + "-kinds", numbers);
         return builder.build();
     }
 
     static void pause(int ms) {
         try {
             Thread.sleep(ms);
+        } catch (InterruptedException ended) {
+            throw new IllegalStateException(ended);
+        }
+    }
+
+    static void await(CountDownLatch event) {
+        try {
+            event.await();
         } catch (InterruptedException ended) {
             throw new IllegalStateException(ended);
         }
@@ -75,7 +89,12 @@ public class Applications {
         p.put("default.key.serde", Serdes.StringSerde.class.getName());
         p.put("default.value.serde", Serdes.StringSerde.class.getName());
         CountDownLatch left = new CountDownLatch(records);
-        KafkaStreams streams = new KafkaStreams(moving(in, out, left, pauseMs), p);
+        CountDownLatch stopping = new CountDownLatch(1);
+        KafkaStreams streams = new KafkaStreams(moving(in, out, left, stopping, pauseMs), p);
+        streams.setStateListener((state, before) -> {
+            if (state == KafkaStreams.State.PENDING_SHUTDOWN)
+                stopping.countDown();
+        });
         streams.start();
         boolean all = left.await(SECONDS_MAX, TimeUnit.SECONDS);
         streams.close(CloseOptions.timeout(Duration.ofSeconds(20))

@@ -27,7 +27,7 @@ from headrace.testing.local_kafka.storage import format_storage, keeps_storage, 
 __all__ = ["LocalKafka"]
 
 _POLL_SECONDS = 0.05
-_TOPIC_SECONDS = 15.0
+_TOPIC_SECONDS = 60.0
 
 
 class LocalKafka:
@@ -228,7 +228,7 @@ class LocalKafka:
         """Create a topic and wait until every running broker knows who leads its partitions.
 
         Raises:
-            LogError: the brokers refuse it, or it does not come about within 15 s.
+            LogError: the brokers refuse it, or it does not come about within a minute.
         """
         nodes = self._running()
         code, message = wire.create_topic(nodes[0].internal_port, name, partitions, replication, config or {})
@@ -252,7 +252,7 @@ class LocalKafka:
             raise LogError(f"cannot delete topic {name!r} of the local Kafka: error {code}")
 
     def consume_with_java(
-        self, topic: str, isolation: Isolation = "read_committed", *, count: int = 0, timeout: float = 15.0
+        self, topic: str, isolation: Isolation = "read_committed", *, count: int = 0, timeout: float = 60.0
     ) -> list[JavaRecord]:
         """Read a topic from its beginning to its end with Java's consumer, which checks every batch's CRC.
 

@@ -104,6 +104,8 @@ def broker_properties(
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "controlled.shutdown.retry.backoff.ms": "500",
+        # Records of a test are as old as it likes. By default those of last week may go, at a moment nobody chooses.
+        "log.retention.ms": "-1",
         # The index files of a partition are made at full length, 20 MB; on a small disk that adds up.
         "log.index.size.max.bytes": "1048576",
     }
