@@ -168,7 +168,7 @@ def test_thread_that_cannot_start_leaves_nothing_behind(shop: Shop, monkeypatch:
     def full(*_: Any, **__: Any) -> NoReturn:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading, "_start_new_thread", full)
+    monkeypatch.setattr(threading.Thread, "start", full)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         streams.start()
     monkeypatch.undo()

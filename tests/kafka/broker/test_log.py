@@ -60,7 +60,10 @@ def test_a_created_topic_is_there_with_its_properties(log: KafkaLog, unique: Uni
         "segment.ms": "60000",
         "delete.retention.ms": "86400000",
         "max.message.bytes": "1048588",
-        "retention.ms": "604800000",
+        "message.timestamp.after.max.ms": "3600000",
+        "message.timestamp.before.max.ms": "9223372036854775807",
+        "message.timestamp.type": "CreateTime",
+        "retention.ms": "-1",
     }
 
 
@@ -105,7 +108,7 @@ def test_a_topic_that_is_made_again_has_another_id(log: KafkaLog, unique: Unique
             {},
             "INVALID_CONFIG: Unknown topic config name: no.such.property; correct the topic's properties",
         ),
-        ("t?", {}, {}, "use letters, digits, '.', '_' and '-' in names of topics"),
+        ("t?", {}, {}, "is no topic's name: letters, digits, '.', '_' and '-' are wanted"),
         (
             "t",
             {},
