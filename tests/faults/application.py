@@ -93,7 +93,6 @@ def main() -> None:
         at_least_once=arguments.at_least_once,
     )
     log = site.open_log()
-    log.occupy(APPLICATION_ID, arguments.folder / "state")
     worker = Worker(
         build(),
         log,

@@ -134,9 +134,11 @@ class Worker:
         """Make the topics that are missing, and take up all tasks. Restoring begins with the first `step`.
 
         Raises:
+            AlreadyRunningError: another instance of the application is alive.
             TopologyError: topics that must be co-partitioned are not.
             LogError: the log cannot be read or written.
         """
+        self._log.occupy(self._application_id, self._state_dir)
         described = self._topology
         self._topology, plan = prepare(
             described,

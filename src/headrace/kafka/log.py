@@ -135,6 +135,10 @@ class KafkaLog:
             StateError: the directory cannot be written.
         """
         self._check_open("join a group")
+        if self._membership is not None:
+            if self._membership.group == group and self._membership.is_kept:
+                return
+            self._membership.leave()
         known_as = instance_id(state_directory)
         membership = Membership(self._settings, self._options, group, known_as, self._waiting)
         self._membership = membership

@@ -181,7 +181,8 @@ class Log(Protocol):
         """Be the only instance of the application `group` until the log is closed; before a writer is made for it.
 
         Only one process has the directory at a time, which its lock sees to: who comes back to it takes over at once.
-        Where that lock is enough, this does nothing. Blocks while an instance elsewhere may be alive.
+        Where that lock is enough, and where it is so already, this does nothing. Blocks while an instance elsewhere may
+        be alive.
 
         Raises:
             AlreadyRunningError: another instance is alive.

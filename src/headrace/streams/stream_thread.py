@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from headrace.base.callables import misfit
@@ -58,7 +57,6 @@ class StreamThread(threading.Thread):
         application_id: str,
         make_worker: Callable[[Log, Callable[[WorkerStatus], None], Worker | None], Worker],
         *,
-        state_directory: Path,
         log: Log,
         lock: ApplicationLock,
         life: Lifecycle,
@@ -68,7 +66,6 @@ class StreamThread(threading.Thread):
         super().__init__(name=f"{application_id}-StreamThread-1", daemon=True)
         self._application_id = application_id
         self._make_worker = make_worker
-        self._state_directory = state_directory
         self.log = log
         self._lock = lock
         self._life = life
@@ -106,7 +103,6 @@ class StreamThread(threading.Thread):
             self._end()
 
     def _run_workers(self) -> None:
-        self.log.occupy(self._application_id, self._state_directory)
         while True:
             error = self._run_worker()
             if error is None and self._stopping.is_set():

@@ -129,7 +129,6 @@ class Streams:
         return StreamThread(
             self._application_id,
             self._made_worker,
-            state_directory=self._state_directory,
             log=log,
             lock=lock,
             life=self._life,

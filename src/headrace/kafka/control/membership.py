@@ -103,6 +103,11 @@ class Membership:
         return self._failure
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it has joined, and a thread keeps it in."""
+        return self._thread is not None and self._failure is None
+
+    @property
     def group(self) -> str:
         """The group's name."""
         return self._group
