@@ -283,13 +283,13 @@ def test_whole_number_of_another_class_is_a_partition() -> None:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        (None, "None is no topic's name, but a NoneType"),
-        (b"out", "b'out' is no topic's name, but a bytes"),
-        ("", "'' is no topic's name: Kafka refuses it"),
-        ("..", "Kafka refuses it"),
-        ("new orders", "'new orders' is no topic's name: letters, digits"),
-        ("ö", "'ö' is no topic's name"),
-        ("x" * 250, "it has 250 characters, and 249 are the most"),
+        (None, "the topic that the function chose, None, must be text, and is of type NoneType"),
+        (b"out", "b'out', must be text, and is of type bytes"),
+        ("", "'', is empty"),
+        ("..", "cannot be a dot or two"),
+        ("new orders", "'new orders', may only have letters, digits"),
+        ("ö", "'ö', may only have letters"),
+        ("x" * 250, "has 250 characters, and at most 249 are possible"),
     ],
 )
 def test_wrong_name_from_a_chooser_of_topics_is_the_processing_handlers(name: Any, found: str) -> None:
@@ -324,7 +324,7 @@ def test_dead_letter_to_a_wrong_name_stops_and_says_so() -> None:
             builder.build(),
             processing_exception_handler=lambda failure: hr.Reaction.dead_letter("dead letters"),
         ) as driver,
-        pytest.raises(hr.ProcessingError, match="'dead letters' is no topic's name"),
+        pytest.raises(hr.ProcessingError, match="'dead letters', may only have letters"),
     ):
         driver.input(IN).pipe("a", "v", 0)
 

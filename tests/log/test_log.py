@@ -544,7 +544,7 @@ def test_creating_with_another_partition_count_is_refused(log: Log) -> None:
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
-        (TopicSpec("", 1), "no topic.s name"),
+        (TopicSpec("", 1), "the name '' is empty"),
         (TopicSpec("a", 0), "0 partitions"),
         (TopicSpec("a", 1, {"cleanup.policy": "burn"}), "cleanup.policy is 'burn'"),
         (TopicSpec("a", 1, {"retention.ms": "1h"}), "retention.ms is '1h'"),

@@ -4,28 +4,26 @@ import re
 
 __all__ = ["topic_name_problem"]
 
-#: Source: `Topic.validate` of Kafka.
-_ALLOWED = re.compile(r"[a-zA-Z0-9._-]+")
+#: Source: `Topic.validate` of Kafka, `Named.validate` of Kafka Streams.
 _LENGTH_MAX = 249
+_LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 def topic_name_problem(name: object) -> str | None:
-    """Say what is wrong with the name of a topic; None where nothing is.
+    """Say what is wrong with a name of a topic, or what topics are named after; None where nothing is.
 
     >>> topic_name_problem("orders")
     >>> topic_name_problem("new orders")
-    "'new orders' is no topic's name: letters, digits, '.', '_' and '-' are wanted"
+    "may only have letters, digits, '.', '_' and '-'"
     """
     if not isinstance(name, str):
-        return f"{name!r} is no topic's name, but {_article(type(name).__name__)}: a text is wanted"
-    if name in {"", ".", ".."}:
-        return f"{name!r} is no topic's name: Kafka refuses it"
+        return f"must be text, and is of type {type(name).__name__}"
+    if not name:
+        return "is empty"
+    if name in {".", ".."}:
+        return "cannot be a dot or two"
     if len(name) > _LENGTH_MAX:
-        return f"'{name[:20]}…' is no topic's name: it has {len(name)} characters, and {_LENGTH_MAX} are the most"
-    if _ALLOWED.fullmatch(name) is None:
-        return f"{name!r} is no topic's name: letters, digits, '.', '_' and '-' are wanted"
+        return f"has {len(name)} characters, and at most {_LENGTH_MAX} are possible"
+    if not _LEGAL.fullmatch(name):
+        return "may only have letters, digits, '.', '_' and '-'"
     return None
-
-
-def _article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

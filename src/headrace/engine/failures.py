@@ -207,7 +207,7 @@ class Failures:
             )
             raise self._final(wrong) from failure.error
         if (problem := topic_name_problem(topic)) is not None:
-            answer = ValueError(f"the handler wants a dead letter in a topic of a wrong name: {problem}")
+            answer = ValueError(f"the topic that the handler wants a dead letter in, {topic!r}, {problem}")
             raise self._final(self._stopped(answer, node, failure.stage, failure)) from failure.error
         record = dead_letter_record(failure)
         try:

@@ -165,7 +165,7 @@ def _to_chosen_topic(
             topic = choose(key, value, context.metadata)
             route = routes.get(topic) if isinstance(topic, str) else None
             if route is None and (problem := topic_name_problem(topic)) is not None:
-                raise ValueError(f"the function that chooses the topic returned a wrong name: {problem}")
+                raise ValueError(f"the topic that the function chose, {topic!r}, {problem}")
         except BaseException as error:  # the user's function
             failed(error, key, value, timestamp, headers)
             return

@@ -20,7 +20,7 @@ def check_spec(spec: TopicSpec) -> TopicPolicy:
     """
     problem = topic_name_problem(spec.name)
     if problem is not None:
-        raise LogError(f"cannot create a topic: {problem}")
+        raise LogError(f"cannot create a topic: the name {spec.name!r} {problem}; choose another one")
     if spec.partitions < 1:
         raise LogError(
             f"cannot create topic {spec.name!r} with {spec.partitions} partitions; give it at least 1"

@@ -6,6 +6,7 @@ from typing import Generic, Literal
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
+from headrace.base.topic_names import topic_name_problem
 from headrace.serde.primitives import raw, string
 from headrace.serde.resolve import serde_of
 from headrace.serde.serde import Serde, SerdeOf
@@ -42,8 +43,9 @@ class Topic(Writable[KD, VD], Generic[KD, VD]):
         partitions: int | None = None,
         partitioned_by: Literal["murmur2", "other"] = "murmur2",
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise TopologyError(f"a topic needs a name, found {name!r}")
+        problem = topic_name_problem(name)
+        if problem is not None:
+            raise TopologyError(f"the name {name!r} of a topic {problem}; choose another one")
         if partitions is not None and partitions < 1:
             raise TopologyError(f"topic '{name}' cannot have {partitions} partitions: one or more")
         if partitioned_by not in ("murmur2", "other"):
