@@ -8,6 +8,7 @@ import headrace as hr
 from headrace import stores
 from headrace.base.ids import Location
 from headrace.stores import KeyValueStore
+from headrace.testing import TopologyTestDriver
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
 from tests.operators.nodes import Node, Sent
@@ -141,3 +142,62 @@ def test_impossible_schedules_are_refused(interval: str, on: str) -> None:
 
     with pytest.raises(ValueError, match="is wanted"):
         node_of(Scheduling)
+
+
+class Asking(hr.Processor[str, int, str, int]):
+    def __init__(self, handle: object) -> None:
+        self.handle = handle
+
+    def init(self) -> None:
+        self.context.store(self.handle)  # type: ignore[arg-type]  # any
+
+
+@pytest.mark.parametrize(
+    ("handle", "said"),
+    [
+        (
+            stores.window("seen", key=str, value=int),
+            "is a key-value store, and is asked for as a window store",
+        ),
+        (stores.key_value("seen", key=str, value=str), "has values of int64, and is asked for with string"),
+    ],
+)
+def test_store_is_not_handed_out_as_another_kind_or_type(handle: object, said: str) -> None:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream(hr.Topic("numbers", value=int))
+    stream.process(lambda: Asking(handle), SEEN, key=str, value=int)
+    with pytest.raises(hr.TopologyError, match=said):
+        TopologyTestDriver(builder.build())
+
+
+@hr.processor(SEEN)
+def keep(record: hr.Record[str, int], seen: KeyValueStore[str, int]) -> Iterator[hr.Record[str, int]]:
+    seen.put(record.key, record.value)
+    yield record
+
+
+@hr.processor(SEEN)
+def recall(record: hr.Record[str, int], seen: KeyValueStore[str, int]) -> Iterator[hr.Record[str, int]]:
+    yield record.with_value(seen.get(record.key) or 0)
+
+
+def test_processors_share_the_store_that_they_both_declare() -> None:
+    numbers, questions = hr.Topic("numbers", value=int), hr.Topic("questions", value=int)
+    answers = hr.Topic("answers", value=int)
+    builder = hr.StreamsBuilder()
+    builder.stream(numbers).process(keep)
+    builder.stream(questions).process(recall, key=str, value=int).to(answers)
+    with TopologyTestDriver(builder.build()) as driver:
+        driver.input(numbers).pipe("a", 7)
+        driver.input(questions).pipe("a", 0)
+        assert driver.output(answers).read_pairs() == [("a", 7)]
+
+
+def test_two_declarations_of_one_name_are_refused_where_they_differ() -> None:
+    other = stores.key_value("seen", key=str, value=str)
+    builder = hr.StreamsBuilder()
+    stream = builder.stream(hr.Topic("numbers", value=int))
+    stream.process(Doubling, SEEN, key=str, value=int)
+    stream.process(Doubling, other, key=str, value=int)
+    with pytest.raises(hr.TopologyError, match="there are two stores named 'seen'"):
+        builder.build()

@@ -51,8 +51,8 @@ class NodeServices(Protocol):
     def child(self, name: str) -> Callable[[Any, Any, int, Headers], None]:
         """Forward to one child only."""
 
-    def store(self, name: str) -> Any:
-        """Typed view of a store that is connected to the node."""
+    def store(self, name: str, handle: "Store[Any] | None") -> Any:
+        """Typed view of a store that is connected to the node, and agrees with the handle."""
 
     def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
         """Wrap a punctuation's function."""
@@ -97,14 +97,14 @@ class FixedKeyContext(Generic[VOut]):
         """Return a store that is connected to this processor.
 
         Raises:
-            TopologyError: it is not connected.
+            TopologyError: it is not connected, or is of another kind or type than the declared one.
         """
         name = store if isinstance(store, str) else store.name
         if name is None:
             raise TopologyError(
                 "a store without a name cannot be asked for; give it one where it is declared"
             )
-        found: S1 = self._services.store(name)
+        found: S1 = self._services.store(name, None if isinstance(store, str) else store)
         return found
 
     def schedule(

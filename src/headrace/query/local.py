@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import StoreUnavailableError, TopologyError
 from headrace.base.records import Windowed
-from headrace.state.declaration import Store
+from headrace.state.declaration import Store, check_handle
 from headrace.state.spec import StoreSpec
 from headrace.state.typed_stores import ReadOnlyKeyValueStore, ReadOnlyWindowStore
 from headrace.topology.topology import Topology
@@ -47,24 +47,8 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
         )
         raise TopologyError(f"the topology has no store {name!r}; {hint}")
     if not isinstance(store, str):
-        _check_handle(store, topology.stores[name])
+        check_handle(store, topology.stores[name])
     return name
-
-
-def _check_handle(store: Store[Any], spec: StoreSpec) -> None:
-    """Refuse a handle that would read the store's bytes as something else."""
-    if store.kind != spec.kind:
-        raise TopologyError(
-            f"store {spec.name!r} ({spec.where}) is a {spec.kind.replace('_', '-')} store, and is asked for as a "
-            f"{store.kind.replace('_', '-')} store: declare it once with stores.{spec.kind}(...), and use that "
-            "everywhere"
-        )
-    for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, spec.value)):
-        if declared is not None and declared != found:
-            raise TopologyError(
-                f"store {spec.name!r} ({spec.where}) has {part} of {found!r}, and is asked for with {declared!r}: "
-                "declare it once, and use that everywhere"
-            )
 
 
 def local_view(spec: StoreSpec, partitions: Partitions, how: QueryOptions) -> Any:

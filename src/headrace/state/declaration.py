@@ -6,10 +6,11 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from headrace.base.errors import TopologyError
 from headrace.serde.serde import Serde
-from headrace.state.spec import Engine, Kind
+from headrace.state.spec import Engine, Kind, StoreSpec
 
-__all__ = ["Store"]
+__all__ = ["Store", "check_handle"]
 
 S = TypeVar("S")
 
@@ -35,3 +36,23 @@ class Store(Generic[S]):
     logging: bool | Mapping[str, str] = True
     retention_ms: int | None = None
     size_ms: int | None = None
+
+
+def check_handle(store: Store[Any], spec: StoreSpec) -> None:
+    """Refuse a handle that would read the store's bytes as something else.
+
+    Raises:
+        TopologyError: the store is of another kind, or has other serdes.
+    """
+    if store.kind != spec.kind:
+        raise TopologyError(
+            f"store {spec.name!r} ({spec.where}) is a {spec.kind.replace('_', '-')} store, and is asked for as a "
+            f"{store.kind.replace('_', '-')} store: declare it once with stores.{spec.kind}(...), and use that "
+            "everywhere"
+        )
+    for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, spec.value)):
+        if declared is not None and declared != found:
+            raise TopologyError(
+                f"store {spec.name!r} ({spec.where}) has {part} of {found!r}, and is asked for with {declared!r}: "
+                "declare it once, and use that everywhere"
+            )

@@ -1,7 +1,7 @@
 """Puts nodes, links and stores together and refuses what cannot work. Both the DSL and `Topology` build with it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
@@ -82,13 +82,13 @@ class Assembly:
             self.declare_partitions(node.topic, node.partitions, node.where)
 
     def add_store(self, spec: StoreSpec) -> None:
-        """Add a store. The same specification twice is fine.
+        """Add a store. The same specification twice is fine, and so is one declared store of several processors.
 
         Raises:
             TopologyError: another store has that name.
         """
         known = self.stores.get(spec.name)
-        if known is spec:
+        if known is spec or (known is not None and _is_shared(known, spec)):
             return
         if known is not None:
             raise TopologyError(
@@ -188,3 +188,14 @@ class Assembly:
                 raise TopologyError(
                     f"{node.name} ({node.where}) is below '{parent}', a sink; sinks have no children"
                 )
+
+
+def _is_shared(one: StoreSpec, other: StoreSpec) -> bool:
+    """Whether two processors name one declared store. Tables own theirs, and share it with nobody by its name."""
+    if one.timestamped or other.timestamped:
+        return False
+    return all(
+        getattr(one, field.name) == getattr(other, field.name)
+        for field in fields(StoreSpec)
+        if field.name != "where"
+    )

@@ -10,7 +10,7 @@ from headrace.base.ids import Location
 from headrace.base.records import Headers, Record
 from headrace.processor.api import FixedKeyContext, FixedKeyProcessor, Processor, ProcessorContext
 from headrace.processor.context import TaskContext
-from headrace.state.declaration import Store
+from headrace.state.declaration import Store, check_handle
 from headrace.state.typed_stores import typed
 from headrace.topology.wiring import Forward, Wiring
 
@@ -112,8 +112,10 @@ class _Services:
         self._wiring = wiring
         self._stores: dict[str, Any] = {}
 
-    def store(self, name: str) -> Any:
+    def store(self, name: str, handle: Store[Any] | None) -> Any:
         if name not in self._stores:
+            if handle is not None:
+                check_handle(handle, self._wiring.store(name).spec)
             self._stores[name] = typed(self._wiring.store(name), self.task, self.task.application_id)
         return self._stores[name]
 

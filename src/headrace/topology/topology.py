@@ -100,8 +100,7 @@ class Topology:
         stores = []
         for store in operator.declared_stores:
             spec = plain_store(store, where, self._engine)
-            if assembly.stores.get(spec.name) is None:
-                assembly.add_store(spec)
+            assembly.add_store(spec)
             stores.append(spec.name)
         node = ProcessorNode(name, operator, where, tuple(stores), short_name(processor))
         assembly.add_processor(node, parents)
