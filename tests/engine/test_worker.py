@@ -17,7 +17,7 @@ from headrace.base.errors import (
     OffsetOutOfRangeError,
     StateCorruptionError,
 )
-from headrace.base.ids import TopicPartition
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
@@ -364,7 +364,7 @@ def test_figures_do_not_go_back_when_damaged_stores_are_rebuilt(bench: Callable[
     app.write("numbers", *((b"a", eight(number), number) for number in range(5)))
     app.turn()
     app.worker.commit()
-    app.worker._rebuild(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
+    app.worker._start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
     app.clock.advance(5_000)
     app.turn()
     status = app.worker.status()
@@ -485,3 +485,51 @@ def test_log_that_is_away_in_a_commit_is_waited_for_and_nothing_is_done_twice(
     app.clock.advance(100)
     app.turn()
     assert app.read("out") == [(b"a", eight(1)), (b"a", eight(3))]
+
+
+def test_log_that_is_away_while_damaged_stores_are_restored_is_waited_for(
+    bench: Callable[..., Bench],
+) -> None:
+    app = bench(summing())
+    log = app.log = Refusing()
+    app.worker = app.made()
+    log.create_topics([TopicSpec("numbers", 1)])
+    app.open()
+    app.write("numbers", (b"a", eight(1), 1))
+    app.turn()
+    app.clock.advance(100)
+    app.turn()
+    for requests in range(4):
+        log.requests_left = requests
+        app.worker._start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
+        assert log.requests_left == 0
+        assert [task.id for task in app.worker.tasks] == [TaskId(0, 0)]
+        app.write("numbers", (b"a", eight(1), 2))
+        app.turn()
+        app.clock.advance(100)
+        app.turn()
+    assert app.read("out")[-1] == (b"a", eight(5))
+
+
+def test_stores_that_are_damaged_again_at_once_end_the_worker(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = bench(summing())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.open()
+    damaged = StateCorruptionError("damaged", path=str(app.folder / "0_0"))
+
+    def found(group: str, partitions: object) -> None:
+        raise damaged
+
+    monkeypatch.setattr(app.log, "committed", found)
+    with pytest.raises(StateCorruptionError):
+        app.worker._start_over(damaged)
+
+
+def test_damage_that_names_no_directory_ends_the_worker(bench: Callable[..., Bench]) -> None:
+    app = bench(summing())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    app.open()
+    with pytest.raises(StateCorruptionError, match="of another kind"):
+        app.worker._start_over(StateCorruptionError("a changelog of another kind"))

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ class Worker:
         self._reached = reached
         self._state_dir = state_dir
         self._tasks: dict[TaskId, Task] = {}
+        self._assigned: Sequence[TaskId] = ()
         self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
         self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
         self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
@@ -202,11 +203,11 @@ class Worker:
         Raises:
             StateCorruptionError: stores are damaged that were made a moment ago.
         """
-        wanted = sorted(task_ids)
+        self._assigned = sorted(task_ids)
         deleted: set[str] = set()
         while True:
             try:
-                for task_id in wanted:
+                for task_id in self._assigned:
                     self._take_up(task_id)
                 break
             except StateCorruptionError as error:
@@ -214,6 +215,10 @@ class Worker:
                     raise
                 deleted.add(error.path)
                 self._delete_damaged(error)
+        self._commit_starts()
+
+    def _commit_starts(self) -> None:
+        """Commit the offsets at which tasks start that had none."""
         while found := self._starting.take_found():
             try:
                 self._writer.commit(found)
@@ -224,6 +229,9 @@ class Worker:
                 self._starting.put_back(found)
                 self._writer.abort()
                 self._wait_before_retry()
+            except LogUnavailableError:
+                self._starting.put_back(found)
+                raise
 
     def _take_up(self, task_id: TaskId) -> None:
         offsets, times = self._starting.find(self._sources(task_id))
@@ -298,11 +306,8 @@ class Worker:
             return False
         try:
             self.commit()
-        except _DONE_AGAIN as reason:
+        except (StateCorruptionError, *_DONE_AGAIN) as reason:
             self._start_over(reason)
-            return False
-        except StateCorruptionError as error:
-            self._rebuild(error)
             return False
         return True
 
@@ -348,14 +353,11 @@ class Worker:
         """
         try:
             return self._step(timeout_ms)
-        except _DONE_AGAIN as reason:
+        except (StateCorruptionError, *_DONE_AGAIN) as reason:
             self._start_over(reason)
             return True
         except OffsetOutOfRangeError as error:
             self._move(error)
-            return True
-        except StateCorruptionError as error:
-            self._rebuild(error)
             return True
 
     def _step(self, timeout_ms: int) -> bool:
@@ -456,51 +458,62 @@ class Worker:
         raise error
 
     def _start_over(self, reason: HeadraceError) -> None:
-        """Go back to the last commit, as often as it takes: a log that was there once is waited for.
+        """Go back to the last commit, as often as it takes: a log that was there once is waited for, and each damaged
+        store is deleted once.
 
         Raises the reason where the worker is to stop: starting over would only take time.
         """
         if isinstance(reason, RecordsRefusedError):
             self._factory.collector.refuse(reason)
+        deleted: set[str] = set()
         while not self._stop.is_set():
             try:
-                self._go_back(reason)
+                if isinstance(reason, StateCorruptionError):
+                    if not reason.path or reason.path in deleted:
+                        break
+                    self._delete_damaged(reason)
+                    deleted.add(reason.path)
+                    self._go_back()
+                else:
+                    _log.warning("all tasks go back to their last commit: %s", reason)
+                    self._go_back()
+                    self._wait_before_retry()
                 return
-            except LogUnavailableError as away:
-                reason = away
+            except (LogUnavailableError, StateCorruptionError) as next_reason:
+                reason = next_reason
         raise reason
 
-    def _go_back(self, reason: HeadraceError) -> None:
+    def _go_back(self) -> None:
         """Abort to the last commit and build the tasks again: outcome and state are those of the log.
 
         # Invariant: the abort comes first, and settles what became of the transaction; the committed offsets and the
         # ends of the changelogs are asked for after it.
         """
-        _log.warning("all tasks go back to their last commit: %s", reason)
         self._writer.abort()
         self._factory.collector.discard()
-        for task_id, task in self._tasks.items():
+        for task_id in self._assigned:
+            task = self._tasks.get(task_id)
+            if task is None:  # let go of with a damaged store
+                self._take_up(task_id)
+                continue
             self._restorer.forget(task_id)
             offsets, times = self._starting.find(self._sources(task_id))
             task.stop()
             task.discard(times)
             self._fetcher.stop(task)
             self._begin(task, offsets)
-        self._wait_before_retry()
+        self._commit_starts()
 
     def _wait_before_retry(self) -> None:
         pause = self._retry_seconds
         self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
         self._stop.wait(pause)
 
-    def _rebuild(self, error: StateCorruptionError) -> None:
-        """Delete a damaged database, and take up all tasks again; its stores are restored from their changelogs."""
-        task_ids = list(self._tasks)
-        self._delete_damaged(error)
-        self.assign(task_ids)
-
     def _delete_damaged(self, error: StateCorruptionError) -> None:
-        """Let go of all tasks, with what was not committed, and delete a database."""
+        """Let go of all tasks, with what was not committed, and delete a database.
+
+        Raises the error where it does not say which.
+        """
         if not error.path:
             raise error
         _log.error("%s; they are deleted, and restored from their changelogs", error)
@@ -508,10 +521,11 @@ class Worker:
         self._factory.collector.discard()
         self._restorer.close()
         self._reporting.retire(self._tasks.values())
-        for task in self._tasks.values():
-            self._fetcher.stop(task)
-            task.close()
-        self._tasks.clear()
+        with ExitStack() as closing:  # each is closed, also when one before it fails
+            for task in self._tasks.values():
+                self._fetcher.stop(task)
+                closing.callback(task.close)
+            self._tasks.clear()
         self._factory.destroy_state(error.path)
 
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
