@@ -229,7 +229,7 @@ def _plain_in_json(value: Any) -> bool:
     """Whether a value comes back from JSON that is read without a type."""
     kind = type(value)
     if kind is dict:
-        # Without a call for what is there most often: 0.03 µs an item.
+        # Without a call for what is there most often: 0.05 µs an item.
         for name, item in value.items():
             if type(name) is not str:
                 return False
