@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 __version__: str
+INTERFACE: int
 
 def next_position(data: bytes | bytearray | memoryview, fetch_offset: int) -> int: ...
 def decode(
     data: bytes | bytearray | memoryview,
     fetch_offset: int,
     aborted: Sequence[tuple[int, int]] | None = None,
+    bytes_max: int = ...,
 ) -> tuple[
     Sequence[int],
     list[int],

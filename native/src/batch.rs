@@ -1,6 +1,6 @@
 //! The fixed part of a record batch, and the walk over the batches of one partition's bytes.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::PyErr;
 
 use crate::varint::Flaw;
@@ -19,17 +19,31 @@ const LOG_APPEND_TIME: u8 = 0x08;
 pub const TRANSACTIONAL: u8 = 0x10;
 const CONTROL: u8 = 0x20;
 
-/// Bytes that are no record batch, and where.
-pub struct Corrupt(pub String);
+/// Bytes that are no record batch, and where; or a batch that holds more than it may.
+pub enum Corrupt {
+    Damaged(String),
+    TooLarge(String),
+}
 
 impl From<Corrupt> for PyErr {
     fn from(corrupt: Corrupt) -> PyErr {
-        PyValueError::new_err(corrupt.0)
+        match corrupt {
+            Corrupt::Damaged(what) => PyValueError::new_err(what),
+            Corrupt::TooLarge(what) => PyOverflowError::new_err(what),
+        }
     }
 }
 
 pub fn corrupt(offset: i64, what: &str) -> Corrupt {
-    Corrupt(format!("cannot decode the record batch at offset {offset}: {what}"))
+    Corrupt::Damaged(format!("cannot decode the record batch at offset {offset}: {what}"))
+}
+
+/// Says that a batch holds more than `bytes_max`, which is what it may.
+pub fn too_large(offset: i64, codec: &str, bytes_max: usize) -> Corrupt {
+    Corrupt::TooLarge(format!(
+        "cannot decode the record batch at offset {offset}: {codec}: it holds more than {bytes_max} bytes, which is \
+         more than one fetch may bring (fetch.max.bytes), and 16 times its compressed size"
+    ))
 }
 
 pub struct Batch<'a> {

@@ -1,15 +1,10 @@
 //! Kafka's four compressions: the frames as Java writes them, around the libraries' own bytes.
 //!
-//! A batch may grow to `PAYLOAD_BYTES_MAX` when it is decompressed, whatever it claims, and memory is asked for only as the
+//! A batch grows to the caller's limit at most when it is decompressed, whatever it claims, and memory is asked for only as the
 //! compressed bytes account for it.
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// What one batch may hold when it is decompressed. Far above what brokers take (1 MB by default), far below what a few crafted
-/// bytes of gzip or zstd could ask for.
-pub const PAYLOAD_BYTES_MAX: usize = 1 << 30;
-
-const TOO_LARGE: &str = "it holds more than 1 GiB";
 const CUT_OFF: &str = "its frame is cut off";
 
 /// Kafka's `SnappyOutputStream` blocks: xerial's magic, then version and lowest compatible version.
@@ -70,6 +65,28 @@ impl Codec {
 }
 
 type Outcome = Result<(), String>;
+
+/// Why bytes are not decompressed.
+pub enum Refusal {
+    /// They hold more than they may.
+    TooLarge,
+    /// They are not what their compression makes.
+    Damaged(String),
+}
+
+impl From<&str> for Refusal {
+    fn from(what: &str) -> Refusal {
+        Refusal::Damaged(what.to_owned())
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(what: String) -> Refusal {
+        Refusal::Damaged(what)
+    }
+}
+
+type Expansion = Result<(), Refusal>;
 
 pub fn compress(codec: Codec, level: Option<i32>, data: &[u8], out: &mut Vec<u8>) -> Outcome {
     match codec {
@@ -158,19 +175,25 @@ pub struct Decompressor {
 }
 
 impl Decompressor {
-    /// Decompresses into `out`, which is empty.
-    pub fn decompress(&mut self, codec: Codec, data: &[u8], out: &mut Vec<u8>) -> Outcome {
+    /// Decompresses into `out`, which is empty, to `bytes_max` at most.
+    pub fn decompress(
+        &mut self,
+        codec: Codec,
+        data: &[u8],
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Expansion {
         match codec {
             Codec::None => out.extend_from_slice(data),
-            Codec::Gzip => return gunzip(data, out),
-            Codec::Snappy => return unsnappy(data, out),
-            Codec::Lz4 => return unlz4(data, out),
-            Codec::Zstd => return self.unzstd(data, out),
+            Codec::Gzip => return gunzip(data, bytes_max, out),
+            Codec::Snappy => return unsnappy(data, bytes_max, out),
+            Codec::Lz4 => return unlz4(data, bytes_max, out),
+            Codec::Zstd => return self.unzstd(data, bytes_max, out),
         }
         Ok(())
     }
 
-    fn unzstd(&mut self, data: &[u8], out: &mut Vec<u8>) -> Outcome {
+    fn unzstd(&mut self, data: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
         let bound = zstd_bound(data)?;
         if bound == 0 {
             return Ok(());
@@ -179,15 +202,19 @@ impl Decompressor {
             Some(kept) => kept,
             none => none.insert(zstd::bulk::Decompressor::new().map_err(|error| error.to_string())?),
         };
-        out.reserve_exact(bound);
-        decompressor.decompress_to_buffer(data, out).map_err(|error| error.to_string())?;
-        Ok(())
+        out.reserve_exact(bound.min(bytes_max));
+        // The bound counts every block as full. What fails for lack of room holds too much; with room for all, it is damaged.
+        match decompressor.decompress_to_buffer(data, out) {
+            Ok(_) if out.len() <= bytes_max => Ok(()),
+            Err(_) if bound <= bytes_max => Err("its bytes are damaged".into()),
+            _ => Err(Refusal::TooLarge),
+        }
     }
 }
 
-fn gunzip(data: &[u8], out: &mut Vec<u8>) -> Outcome {
+fn gunzip(data: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
     let mut rest = data;
-    out.reserve(data.len().saturating_mul(4).clamp(1024, PAYLOAD_BYTES_MAX));
+    out.reserve(data.len().saturating_mul(4).min(bytes_max).max(1024));
     while !rest.is_empty() {
         let mut stream = Decompress::new_gzip(15);
         loop {
@@ -200,24 +227,24 @@ fn gunzip(data: &[u8], out: &mut Vec<u8>) -> Outcome {
                 .map_err(|_| "its bytes are damaged".to_owned())?;
             let (consumed, produced) = (stream.total_in() - consumed, stream.total_out() - produced);
             rest = rest.get(consumed as usize..).unwrap_or_default();
-            if out.len() > PAYLOAD_BYTES_MAX {
-                return Err(TOO_LARGE.to_owned());
+            if out.len() > bytes_max {
+                return Err(Refusal::TooLarge);
             }
             if status == Status::StreamEnd {
                 break;
             }
             if consumed == 0 && produced == 0 && out.len() < out.capacity() {
-                return Err(CUT_OFF.to_owned());
+                return Err(CUT_OFF.into());
             }
         }
     }
     Ok(())
 }
 
-fn unsnappy(data: &[u8], out: &mut Vec<u8>) -> Outcome {
+fn unsnappy(data: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
     // Java always writes frames; other clients write bare snappy, and Java reads both.
     if data.len() < SNAPPY_HEADER.len() || !data.starts_with(SNAPPY_MAGIC) {
-        return unsnappy_block(data, out);
+        return unsnappy_block(data, bytes_max, out);
     }
     let mut rest = &data[SNAPPY_HEADER.len()..];
     while !rest.is_empty() {
@@ -225,20 +252,20 @@ fn unsnappy(data: &[u8], out: &mut Vec<u8>) -> Outcome {
         let length =
             usize::try_from(i32::from_be_bytes(*length)).map_err(|_| "a block has a negative length")?;
         let (block, tail) = tail.split_at_checked(length).ok_or(CUT_OFF)?;
-        unsnappy_block(block, out)?;
+        unsnappy_block(block, bytes_max, out)?;
         rest = tail;
     }
     Ok(())
 }
 
-fn unsnappy_block(block: &[u8], out: &mut Vec<u8>) -> Outcome {
+fn unsnappy_block(block: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
     let length = snap::raw::decompress_len(block).map_err(|_| "its bytes are damaged")?;
     if length > block.len().saturating_mul(SNAPPY_RATIO_MAX) {
-        return Err("its bytes are damaged".to_owned());
+        return Err("its bytes are damaged".into());
     }
     let at = out.len();
-    if length > PAYLOAD_BYTES_MAX - at {
-        return Err(TOO_LARGE.to_owned());
+    if length > bytes_max.saturating_sub(at) {
+        return Err(Refusal::TooLarge);
     }
     out.resize(at + length, 0);
     snap::raw::Decoder::new().decompress(block, &mut out[at..]).map_err(|_| "its bytes are damaged")?;
@@ -267,15 +294,15 @@ fn xxhash32_short(data: &[u8]) -> u32 {
 
 /// Reads one frame of independent blocks, as Java's client does, which ends where its end mark is. The checksums that a frame may
 /// carry for its blocks and content are skipped: the batch's own covers the same bytes.
-fn unlz4(data: &[u8], out: &mut Vec<u8>) -> Outcome {
+fn unlz4(data: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
     let (header, mut rest) = data.split_first_chunk::<6>().ok_or(CUT_OFF)?;
     let (flags, blocks) = (header[4], header[5]);
     if !header.starts_with(LZ4_MAGIC) {
-        return Err("its frame has no magic".to_owned());
+        return Err("its frame has no magic".into());
     }
     // Version 01, independent blocks, no dictionary; the reserved bits are zero.
     if flags & 0b1110_0011 != 0b0110_0000 || blocks & 0b1000_1111 != 0 || blocks < 0x40 {
-        return Err("its frame has flags that Kafka does not allow".to_owned());
+        return Err("its frame has flags that Kafka does not allow".into());
     }
     let block_max = 1_usize << (2 * (blocks >> 4) + 8);
     let sized = if flags & 0x08 != 0 { 8 } else { 0 };
@@ -283,7 +310,7 @@ fn unlz4(data: &[u8], out: &mut Vec<u8>) -> Outcome {
     rest = rest.get(sized..).ok_or(CUT_OFF)?;
     let (&check, mut rest) = rest.split_first().ok_or(CUT_OFF)?;
     if check != (xxhash32_short(descriptor) >> 8) as u8 {
-        return Err("its frame's descriptor is damaged".to_owned());
+        return Err("its frame's descriptor is damaged".into());
     }
     let block_check = if flags & 0x10 != 0 { 4 } else { 0 };
     let content_check = if flags & 0x04 != 0 { 4 } else { 0 };
@@ -295,26 +322,26 @@ fn unlz4(data: &[u8], out: &mut Vec<u8>) -> Outcome {
             return if tail.len() == content_check {
                 Ok(())
             } else {
-                Err("bytes follow its frame".to_owned())
+                Err("bytes follow its frame".into())
             };
         }
         if length > block_max {
-            return Err("a block is larger than its frame allows".to_owned());
+            return Err("a block is larger than its frame allows".into());
         }
         let (block, tail) = tail.split_at_checked(length).ok_or(CUT_OFF)?;
         rest = tail.get(block_check..).ok_or(CUT_OFF)?;
-        if out.len() > PAYLOAD_BYTES_MAX - block_max {
-            return Err(TOO_LARGE.to_owned());
-        }
         if mark & LZ4_STORED != 0 {
             out.extend_from_slice(block);
-            continue;
+        } else {
+            let at = out.len();
+            out.resize(at + block_max, 0);
+            let length = lz4::block::decompress_to_buffer(block, Some(block_max as i32), &mut out[at..])
+                .map_err(|_| "its bytes are damaged")?;
+            out.truncate(at + length);
         }
-        let at = out.len();
-        out.resize(at + block_max, 0);
-        let length = lz4::block::decompress_to_buffer(block, Some(block_max as i32), &mut out[at..])
-            .map_err(|_| "its bytes are damaged")?;
-        out.truncate(at + length);
+        if out.len() > bytes_max {
+            return Err(Refusal::TooLarge);
+        }
     }
 }
 
@@ -322,14 +349,14 @@ fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-fn split<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
+fn split<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Refusal> {
     let (taken, tail) = rest.split_at_checked(length).ok_or(CUT_OFF)?;
     *rest = tail;
     Ok(taken)
 }
 
 /// Says how many bytes the frames can hold at most, from the blocks that are really there: a frame's claim is not to be trusted.
-fn zstd_bound(data: &[u8]) -> Result<usize, String> {
+fn zstd_bound(data: &[u8]) -> Result<usize, Refusal> {
     let mut rest = data;
     let mut bound: u64 = 0;
     while !rest.is_empty() {
@@ -340,17 +367,14 @@ fn zstd_bound(data: &[u8]) -> Result<usize, String> {
             continue;
         }
         if magic != ZSTD_MAGIC {
-            return Err("its frame has no magic".to_owned());
+            return Err("its frame has no magic".into());
         }
         bound += zstd_frame_bound(&mut rest)?;
-        if bound > PAYLOAD_BYTES_MAX as u64 {
-            return Err(TOO_LARGE.to_owned());
-        }
     }
     Ok(bound as usize)
 }
 
-fn zstd_frame_bound(rest: &mut &[u8]) -> Result<u64, String> {
+fn zstd_frame_bound(rest: &mut &[u8]) -> Result<u64, Refusal> {
     let flags = split(rest, 1)?[0];
     let is_single_segment = flags & 0x20 != 0;
     let window = if is_single_segment { None } else { Some(split(rest, 1)?[0]) };
@@ -365,7 +389,7 @@ fn zstd_frame_bound(rest: &mut &[u8]) -> Result<u64, String> {
         base + (base >> 3) * u64::from(window & 7)
     });
     if window > ZSTD_WINDOW_MAX {
-        return Err("its window is larger than 128 MiB".to_owned());
+        return Err("its window is larger than 128 MiB".into());
     }
     let mut bound = 0;
     loop {
@@ -375,10 +399,10 @@ fn zstd_frame_bound(rest: &mut &[u8]) -> Result<u64, String> {
             0 => (size, size),
             1 => (1, size),
             2 => (size, ZSTD_BLOCK_MAX.min(window)),
-            _ => return Err("a block has a reserved type".to_owned()),
+            _ => return Err("a block has a reserved type".into()),
         };
         if grown > ZSTD_BLOCK_MAX {
-            return Err("a block is larger than 128 KiB".to_owned());
+            return Err("a block is larger than 128 KiB".into());
         }
         split(rest, held as usize)?;
         bound += grown;

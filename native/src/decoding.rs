@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyRange, PyString, PyTuple};
 
-use crate::batch::{Batch, Batches, Corrupt, COMPRESSION_MASK};
-use crate::compression::{Codec, Decompressor};
+use crate::batch::{corrupt, too_large, Batch, Batches, Corrupt, COMPRESSION_MASK};
+use crate::compression::{Codec, Decompressor, Refusal};
 use crate::varint::{byte, nullable_length, take, varint, varlong, Flaw};
 
 /// The smallest record: its length, attributes, two deltas, two nulls and the number of headers, a byte each.
 const RECORD_BYTES_MIN: usize = 7;
+/// Whatever is asked for, one batch may always hold so much, or so many times its compressed size: text shrinks to a tenth.
+const EXPANSION_BYTES_MIN: usize = 1 << 20;
+const EXPANSION_MAX: usize = 16;
 /// Below this many compressed bytes, asking for the GIL again may cost more than is won.
 const DETACH_BYTES_MIN: usize = 64 * 1024;
 /// Header names that are remembered: a topic has a handful of them, and comparing beats making a string.
@@ -287,7 +290,7 @@ fn is_abort_marker(batch: &Batch<'_>, scratch: &mut Scratch<'_>) -> Result<bool,
     if batch.count == 0 {
         return Ok(false);
     }
-    let mut payload = scratch.payload(batch)?;
+    let mut payload = scratch.alone(batch, 0)?;
     let marker = record(&mut payload).map_err(|flaw| batch.corrupt(flaw))?;
     match marker.key {
         Some(&[high, _, kind_high, kind_low, ..]) if high < 0x80 => Ok((kind_high, kind_low) == (0, 0)),
@@ -303,23 +306,41 @@ struct Scratch<'py> {
 }
 
 impl Scratch<'_> {
-    fn payload<'a>(&'a mut self, batch: &Batch<'a>) -> Result<&'a [u8], Corrupt> {
+    /// Decompresses a batch whose bytes nothing but itself accounts for.
+    fn alone<'a>(&'a mut self, batch: &Batch<'a>, bytes_max: usize) -> Result<&'a [u8], Corrupt> {
+        let most =
+            bytes_max.max(EXPANSION_BYTES_MIN).max(batch.records.len().saturating_mul(EXPANSION_MAX));
+        let codec = Codec::from_id(batch.attributes & COMPRESSION_MASK).map_or("", Codec::name);
+        self.within(batch, most)?.ok_or_else(|| too_large(batch.base_offset, codec, most))
+    }
+
+    /// Decompresses a batch; None where it holds more than `bytes_max`.
+    fn within<'a>(
+        &'a mut self,
+        batch: &Batch<'a>,
+        bytes_max: usize,
+    ) -> Result<Option<&'a [u8]>, Corrupt> {
         let codec = Codec::from_id(batch.attributes & COMPRESSION_MASK)
             .ok_or_else(|| batch.corrupt("its compression is none that Kafka has"))?;
         if codec == Codec::None {
-            return Ok(batch.records);
+            return Ok(Some(batch.records));
         }
         let (buffer, decompressor) = (&mut self.buffer, &mut self.decompressor);
         buffer.clear();
         let done = if batch.records.len() < DETACH_BYTES_MIN {
-            decompressor.decompress(codec, batch.records, buffer)
+            decompressor.decompress(codec, batch.records, bytes_max, buffer)
         } else {
             // A copy: without the GIL, the owner of a bytearray could write to it meanwhile.
             let records = batch.records.to_vec();
-            self.py.detach(|| decompressor.decompress(codec, &records, buffer))
+            self.py.detach(|| decompressor.decompress(codec, &records, bytes_max, buffer))
         };
-        done.map_err(|what| crate::batch::corrupt(batch.base_offset, &format!("{}: {what}", codec.name())))?;
-        Ok(&self.buffer)
+        match done {
+            Ok(()) => Ok(Some(&self.buffer)),
+            Err(Refusal::TooLarge) => Ok(None),
+            Err(Refusal::Damaged(what)) => {
+                Err(corrupt(batch.base_offset, &format!("{}: {what}", codec.name())))
+            }
+        }
     }
 }
 
@@ -338,22 +359,33 @@ pub fn decode<'py>(
     data: &[u8],
     fetch_offset: i64,
     aborted: Option<Vec<(i64, i64)>>,
+    bytes_max: usize,
 ) -> PyResult<Decoded<'py>> {
     let mut aborted = aborted.map(Aborted::new);
     let mut scratch = Scratch { py, buffer: Vec::new(), decompressor: Decompressor::default() };
     let mut decoder = Decoder::new(py, fetch_offset);
     let mut position = fetch_offset;
+    let mut held = 0;
     let mut batches = Batches::new(data);
     while let Some(batch) = batches.next()? {
         batch.verify()?;
-        position = position.max(batch.last_offset + 1);
         let is_left_out = match &mut aborted {
             Some(aborted) => aborted.leaves_out(&batch, &mut scratch)?,
             None => false,
         };
         if !is_left_out && !batch.is_control() && batch.last_offset >= fetch_offset && batch.count > 0 {
-            decoder.add(&batch, scratch.payload(&batch)?, fetch_offset)?;
+            let payload = if held == 0 {
+                scratch.alone(&batch, bytes_max)?
+            } else {
+                match scratch.within(&batch, bytes_max.saturating_sub(held))? {
+                    Some(payload) if payload.len() <= bytes_max.saturating_sub(held) => payload,
+                    _ => break,
+                }
+            };
+            held += payload.len();
+            decoder.add(&batch, payload, fetch_offset)?;
         }
+        position = position.max(batch.last_offset + 1);
     }
     let offsets = match decoder.offsets {
         Offsets::Range { first, end } => PyRange::new(py, first as isize, end as isize)?.into_any(),

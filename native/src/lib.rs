@@ -40,16 +40,17 @@ fn next_position(data: &Bound<'_, PyAny>, fetch_offset: i64) -> PyResult<i64> {
     with_bytes(data, |bytes| decoding::next_position(bytes, fetch_offset))
 }
 
-/// Decode what one partition's bytes hold from `fetch_offset` on.
+/// Decode what one partition's bytes hold from `fetch_offset` on, until `bytes_max` are decompressed.
 #[pyfunction]
-#[pyo3(signature = (data, fetch_offset, aborted=None))]
+#[pyo3(signature = (data, fetch_offset, aborted=None, bytes_max=50 << 20))]
 fn decode<'py>(
     data: &Bound<'py, PyAny>,
     fetch_offset: i64,
     aborted: Option<Vec<(i64, i64)>>,
+    bytes_max: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
-    let decoded = with_bytes(data, |bytes| decoding::decode(py, bytes, fetch_offset, aborted))?;
+    let decoded = with_bytes(data, |bytes| decoding::decode(py, bytes, fetch_offset, aborted, bytes_max))?;
     Ok(decoded.into_pyobject(py)?.into_any())
 }
 
@@ -89,6 +90,8 @@ fn encode_batch<'py>(
 #[pymodule]
 fn headrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    // Goes up with every change of a function's signature or promise: headrace takes no other.
+    module.add("INTERFACE", 2)?;
     module.add_function(wrap_pyfunction!(next_position, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(encode_batch, module)?)?;

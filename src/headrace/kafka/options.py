@@ -159,7 +159,12 @@ CONNECTION_OPTIONS: tuple[Option[Any], ...] = (*_ADDRESSES, *_TLS, *_LOGIN, *_TI
 DATA_OPTIONS: tuple[Option[Any], ...] = (
     Option("fetch.min.bytes", integer(minimum=0), 1, "Bytes for which a broker lets a fetch wait."),
     Option("fetch.max.wait.ms", integer(minimum=0), 500, "How long it lets it wait (ms)."),
-    Option("fetch.max.bytes", integer(minimum=1), 50 << 20, "Most bytes of one answer to a fetch."),
+    Option(
+        "fetch.max.bytes",
+        integer(minimum=1),
+        50 << 20,
+        "Most bytes of one answer to a fetch, compressed, and about the most that is decompressed of it at once.",
+    ),
     Option(
         "max.partition.fetch.bytes",
         integer(minimum=1),

@@ -1,6 +1,7 @@
 """Both implementations of the codec against each other, on records and on damaged bytes."""
 
 import os
+import struct
 import subprocess
 import sys
 
@@ -39,10 +40,14 @@ def _encode(
 
 
 def _outcome(
-    codec: Codec, data: bytes, fetch_offset: int, aborted: list[tuple[int, int]] | None
+    codec: Codec,
+    data: bytes,
+    fetch_offset: int,
+    aborted: list[tuple[int, int]] | None,
+    bytes_max: int = 50 << 20,
 ) -> Decoded | None:
     try:
-        return codec.decode(data, fetch_offset, aborted)
+        return codec.decode(data, fetch_offset, aborted, bytes_max)
     except CodecError:
         return None
 
@@ -111,6 +116,30 @@ def test_both_accept_and_refuse_the_same_damaged_bytes(
 @given(data=st.binary(max_size=400))
 def test_bytes_that_are_nothing_are_refused_or_empty_in_both(data: bytes) -> None:
     assert _outcome(native(), data, 0, None) == _outcome(PYTHON, data, 0, None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.lists(st.tuples(_contents, _contents, _timestamps, _headers), min_size=1, max_size=3),
+    compressions=st.lists(st.sampled_from(COMPRESSIONS), min_size=1, max_size=4),
+    bytes_max=st.integers(0, 300_000),
+)
+def test_both_stop_where_as_much_is_decompressed_as_was_asked_for(
+    rows: list[_Row], compressions: list[str], bytes_max: int
+) -> None:
+    compiled, data, offset = native(), b"", 0
+    for compression in compressions:
+        batch, count = _encode(compiled, rows, compression)
+        data += sealed(struct.pack(">q", offset) + batch[8:])
+        offset += count
+    at = 0
+    while at < offset:
+        outcome = _outcome(compiled, data, at, [], bytes_max)
+        assert outcome is not None
+        assert outcome == _outcome(PYTHON, data, at, [], bytes_max)
+        assert outcome.position > at
+        at = outcome.position
+    assert at == offset
 
 
 @settings(max_examples=50, deadline=None)
@@ -183,8 +212,8 @@ def test_the_missing_compiled_codec_is_said_in_one_line() -> None:
     )
     assert done.stdout == "python\n"
     assert done.stderr.count("\n") == 1
-    assert "headrace-native is not installed" in done.stderr
-    assert "pip install headrace-native" in done.stderr
+    assert "headrace-native cannot be used" in done.stderr
+    assert "pip install --upgrade headrace-native" in done.stderr
 
 
 @pytest.mark.process

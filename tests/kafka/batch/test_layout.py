@@ -1,10 +1,11 @@
 """Record batches as bytes: a literal one, and hostile ones that must be refused cheaply and clearly."""
 
+import hashlib
 import struct
 
 import pytest
 
-from headrace.kafka.batch.codec import Codec, CodecError, Decoded, load
+from headrace.kafka.batch.codec import Codec, CodecError, Decoded, ExpandedBatchError, load
 from tests.kafka.batch.codecs import batch_of, native, sealed
 
 # Two records by hand: (b"k", b"v1") at 1000 and (null, b"") at 1001 with the header h=1.
@@ -141,7 +142,7 @@ _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
         (
             _ZSTD,
             b"\x28\xb5\x2f\xfd\x00\x58" + b"\x02\x00\x10\x00" * 8192 + b"\x0b\x00\x00\x00",
-            "zstd: it holds more than 1 GiB",
+            r"zstd: it holds more than 52428800 bytes, which is more than one fetch may bring \(fetch\.max\.bytes\)",
         ),
         (_ZSTD, b"\x28\xb5\x2f\xfd\x00\xf8\x01\x00\x00", "zstd: its window is larger than 128 MiB"),
         (_GZIP, b"", "it ends within a field"),
@@ -156,6 +157,73 @@ def test_compressed_bytes_that_lie_are_refused_without_the_memory_they_ask_for(
 ) -> None:
     with pytest.raises(CodecError, match=message):
         codec.decode(batch_of(records, 1, attributes=attributes), 0)
+
+
+_ZEROS = bytes(2_000_000)
+
+
+def _compressed(codec: Codec, compression: str, offset: int, value: bytes) -> bytes:
+    batch, _ = codec.encode_batch([None], [value], [0], None, 0, 1 << 30, compression=compression)
+    return sealed(struct.pack(">q", offset) + batch[8:])
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_batches_beyond_what_was_asked_for_are_left_for_the_next_call(codec: Codec, compression: str) -> None:
+    data = b"".join(_compressed(codec, compression, offset, _ZEROS) for offset in range(5))
+    first = codec.decode(data, 0, None, 5_000_000)
+    assert (first.offsets, first.position) == (range(2), 2)
+    rest = codec.decode(data, 2, None, 5_000_000)
+    assert (rest.offsets, rest.position) == (range(2, 4), 4)
+    assert codec.decode(data, 4, None, 5_000_000).position == 5
+
+
+def test_aborted_batches_stay_left_out_when_the_rest_is_decoded(codec: Codec) -> None:
+    """The abort marker lies before the place where the second call goes on."""
+    aborted, _ = codec.encode_batch(
+        [None],
+        [b"a"],
+        [0],
+        None,
+        0,
+        1000,
+        producer_id=7,
+        producer_epoch=0,
+        base_sequence=0,
+        is_transactional=True,
+    )
+    kept = sealed(struct.pack(">q", 2) + aborted[8:])
+    marker = batch_of(bytes.fromhex("20 00 00 00 08 00000000 0c 000000000000 00"), 1, attributes=0x30)
+    marker = sealed(struct.pack(">q", 1) + marker[8:43] + struct.pack(">q", 7) + marker[51:])
+    data = aborted + marker + kept + sealed(struct.pack(">q", 3) + aborted[8:])
+    first = codec.decode(data, 0, [(7, 0)], 8)
+    assert (first.values, first.position) == ([b"a"], 3)
+    rest = codec.decode(data, 3, [(7, 0)], 8)
+    assert (rest.values, rest.position) == ([b"a"], 4)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_one_batch_may_hold_more_than_was_asked_for_up_to_what_data_may_shrink_to(
+    codec: Codec, compression: str
+) -> None:
+    assert codec.decode(_compressed(codec, compression, 0, bytes(900_000)), 0, None, 10).size_bytes == 900_000
+    shrunk = bytes(range(256)) * 40 + bytes(100_000)
+    noise = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(10_000))
+    data = _compressed(codec, compression, 0, noise + shrunk * 20)
+    assert codec.decode(data, 0, None, 10).size_bytes == len(noise) + 20 * len(shrunk)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_one_batch_that_holds_far_more_than_was_asked_for_is_refused(codec: Codec, compression: str) -> None:
+    data = _compressed(codec, compression, 3, bytes(60_000_000))
+    # snappy shrinks to a twentieth at best, so its own size accounts for most of it.
+    most = max(1 << 20, 16 * (len(data) - 61))
+    message = (
+        rf"at offset 3: {compression}: it holds more than {most} bytes, which is more than one fetch may bring "
+        r"\(fetch\.max\.bytes\), and 16 times its compressed size"
+    )
+    with pytest.raises(ExpandedBatchError, match=message):
+        codec.decode(data, 0, None, 1000)
+    assert codec.decode(data, 0, None, 61_000_000).size_bytes == 60_000_000
 
 
 def test_a_header_name_that_is_no_utf8_stops_nobody(codec: Codec) -> None:

@@ -67,6 +67,22 @@ def test_partition_that_brought_records_goes_behind_the_others() -> None:
     assert [asked.partition for asked in driven.fetch().partitions] == [Q, P]
 
 
+def test_what_was_decoded_in_part_is_handed_out_again_from_there() -> None:
+    driven = Driven()
+    driven.lead()
+    driven.answer(records(50, 20))
+    driven.answer(records(60, 30))
+    (taken,) = driven.machine.take(1)
+    driven.machine.put_back(taken, 14)
+    assert driven.machine.position(P) == 14
+    again = [driven.machine.take(1)[0] for _ in range(2)]
+    assert [(each.offset, each.next_offset, len(each.records)) for each in again] == [
+        (14, 20, 50),
+        (20, 30, 60),
+    ]
+    assert driven.machine.position(P) == 30
+
+
 def test_partitions_are_handed_out_in_turns() -> None:
     driven = Driven(FetchLimits(), 10, P, Q)
     driven.lead()

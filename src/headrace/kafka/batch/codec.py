@@ -5,17 +5,18 @@
 
 import logging
 import os
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from headrace.base.errors import ConfigError
 from headrace.base.records import Headers
-from headrace.kafka.batch.layout import CodecError, Decoded
+from headrace.kafka.batch.layout import BYTES_MAX, CodecError, Decoded, ExpandedBatchError
 
 __all__ = [
     "Codec",
     "CodecError",
     "Decoded",
+    "ExpandedBatchError",
     "chosen",
     "decode",
     "encode_batch",
@@ -26,6 +27,9 @@ __all__ = [
 
 _VARIABLE = "HEADRACE_CODEC"
 
+#: Of the functions of headrace-native that are called here; its `INTERFACE` has to be the same.
+_INTERFACE = 2
+
 
 class DecodeFunction(Protocol):
     """Decodes what one partition's bytes hold from `fetch_offset` on.
@@ -34,8 +38,13 @@ class DecodeFunction(Protocol):
     None (read uncommitted), the aborted transactions that the fetch's answer lists as (producer id, first offset). What
     is not `bytes` must not be written to meanwhile.
 
+    Batches are decompressed until they hold `bytes_max` together; the rest is left for another call, from the position
+    of this one on. The first one alone may hold as much, or 16 times its compressed size, or 1 MiB: a broker's limits
+    are for compressed batches, so that a few crafted bytes could ask for any memory.
+
     Raises:
-        CodecError: a complete batch is damaged, is of an old format, or holds more than 1 GiB decompressed.
+        CodecError: a complete batch is damaged, or is of an old format.
+        ExpandedBatchError: the first batch holds more than it may.
     """
 
     def __call__(
@@ -43,6 +52,7 @@ class DecodeFunction(Protocol):
         data: bytes | bytearray | memoryview,
         fetch_offset: int,
         aborted: Sequence[tuple[int, int]] | None = None,
+        bytes_max: int = ...,
     ) -> Decoded: ...
 
 
@@ -105,7 +115,7 @@ def load(name: str) -> Codec:
     """Return an implementation by its name.
 
     Raises:
-        ImportError: `native` is not installed.
+        ImportError: `native` is not installed, or of another version.
         ConfigError: there is none of this name.
     """
     if name == "native":
@@ -118,18 +128,26 @@ def load(name: str) -> Codec:
 def _native() -> Codec:
     import headrace_native
 
-    read = headrace_native.decode
+    found = getattr(headrace_native, "INTERFACE", 1)
+    if found != _INTERFACE:
+        raise ImportError(
+            f"headrace-native has interface {found}, and {_INTERFACE} is wanted: install both together"
+        )
+    read: Callable[..., tuple[Any, ...]] = headrace_native.decode
     skim: NextPositionFunction = headrace_native.next_position
 
     def decode(
         data: bytes | bytearray | memoryview,
         fetch_offset: int,
         aborted: Sequence[tuple[int, int]] | None = None,
+        bytes_max: int = BYTES_MAX,
     ) -> Decoded:
         try:
-            return Decoded._make(read(data, fetch_offset, aborted))
+            return Decoded._make(read(data, fetch_offset, aborted, bytes_max))
         except ValueError as error:
             raise CodecError(str(error)) from None
+        except OverflowError as error:
+            raise ExpandedBatchError(str(error)) from None
 
     def next_position(data: bytes | bytearray | memoryview, fetch_offset: int) -> int:
         try:
@@ -154,10 +172,11 @@ def _choose() -> Codec:
         return load(forced)
     try:
         return load("native")
-    except ImportError:
+    except ImportError as error:
         logging.getLogger("headrace.kafka").warning(
-            "headrace-native is not installed: records are read and written in Python, about 2 µs a record each way "
-            "instead of 0.1; `pip install headrace-native` mends it"
+            "headrace-native cannot be used (%s): records are read and written in Python, about 2 µs a record each way "
+            "instead of 0.1; `pip install --upgrade headrace-native` mends it",
+            error,
         )
         return load("python")
 

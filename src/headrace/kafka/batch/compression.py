@@ -1,6 +1,6 @@
 """Kafka's four compressions, for the codec in Python: frames as Java writes them, around the libraries' own bytes.
 
-A batch may grow to `PAYLOAD_BYTES_MAX`, whatever it claims, and memory is asked for only as the compressed bytes
+A batch grows to the caller's limit at most, whatever it claims, and memory is asked for only as the compressed bytes
 account for it. `native/src/compression.rs` accepts and refuses the same.
 """
 
@@ -10,19 +10,15 @@ from struct import Struct
 
 import cramjam
 
-__all__ = ["COMPRESSIONS", "PAYLOAD_BYTES_MAX", "CompressionError", "compress", "decompress"]
+__all__ = ["COMPRESSIONS", "CompressionError", "ExpansionError", "compress", "decompress"]
 
 #: By the number in the batch's attributes.
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
-
-#: Far above what brokers take (1 MB by default), far below what a few crafted bytes of gzip or zstd could ask for.
-PAYLOAD_BYTES_MAX = 1 << 30
 
 _INT32 = Struct(">i")
 _UINT32_LITTLE = Struct("<I")
 _CRC_AND_SIZE = Struct("<II")
 
-_TOO_LARGE = "it holds more than 1 GiB"
 _CUT_OFF = "its frame is cut off"
 _DAMAGED = "its bytes are damaged"
 
@@ -53,7 +49,11 @@ _ZSTD_LEVEL = 3
 
 
 class CompressionError(ValueError):
-    """Bytes are not what their compression makes, or hold too much."""
+    """Bytes are not what their compression makes."""
+
+
+class ExpansionError(Exception):
+    """Bytes hold more than they may."""
 
 
 def compress(compression: str, level: int | None, data: bytes) -> bytes:
@@ -80,11 +80,12 @@ def compress(compression: str, level: int | None, data: bytes) -> bytes:
     raise ValueError(f"no compression is called {compression}: there are {', '.join(COMPRESSIONS)}")
 
 
-def decompress(compression: int, data: bytes) -> bytes:
-    """Decompress the records of a batch.
+def decompress(compression: int, data: bytes, bytes_max: int) -> bytes:
+    """Decompress the records of a batch, to `bytes_max` at most.
 
     Raises:
-        CompressionError: the bytes are damaged or hold too much.
+        CompressionError: the bytes are damaged.
+        ExpansionError: they hold more.
     """
     if compression >= len(COMPRESSIONS):
         raise CompressionError("its compression is none that Kafka has")
@@ -92,13 +93,13 @@ def decompress(compression: int, data: bytes) -> bytes:
     try:
         match name:
             case "gzip":
-                return _gunzip(data)
+                return _gunzip(data, bytes_max)
             case "snappy":
-                return _unsnappy(data)
+                return _unsnappy(data, bytes_max)
             case "lz4":
-                return _unlz4(data)
+                return _unlz4(data, bytes_max)
             case "zstd":
-                return _unzstd(data)
+                return _unzstd(data, bytes_max)
     except (cramjam.DecompressionError, zlib.error):
         raise CompressionError(f"{name}: {_DAMAGED}") from None
     except CompressionError as error:
@@ -122,7 +123,7 @@ def _gzip(level: int | None, data: bytes) -> bytes:
     return b"".join((_GZIP_HEADER, stream.compress(data), stream.flush(), trailer))
 
 
-def _gunzip(data: bytes) -> bytes:
+def _gunzip(data: bytes, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while data:
@@ -131,18 +132,18 @@ def _gunzip(data: bytes) -> bytes:
             part = stream.decompress(data, _GZIP_CHUNK)
             data = stream.unused_data if stream.eof else stream.unconsumed_tail
             size += len(part)
-            if size > PAYLOAD_BYTES_MAX:
-                raise CompressionError(_TOO_LARGE)
+            if size > bytes_max:
+                raise ExpansionError
             if not part and not data and not stream.eof:
                 raise CompressionError(_CUT_OFF)
             parts.append(part)
     return b"".join(parts)
 
 
-def _unsnappy(data: bytes) -> bytes:
+def _unsnappy(data: bytes, bytes_max: int) -> bytes:
     # Java always writes frames; other clients write bare snappy, and Java reads both.
     if len(data) < len(_SNAPPY_HEADER) or not data.startswith(_SNAPPY_MAGIC):
-        return _unsnappy_block(data, 0)
+        return _unsnappy_block(data, bytes_max)
     parts: list[bytes] = []
     at = len(_SNAPPY_HEADER)
     size = 0
@@ -151,13 +152,13 @@ def _unsnappy(data: bytes) -> bytes:
         at = start + int.from_bytes(data[at:start], "big", signed=True)
         if not start <= at <= len(data):
             raise CompressionError(_CUT_OFF)
-        part = _unsnappy_block(data[start:at], size)
+        part = _unsnappy_block(data[start:at], bytes_max - size)
         size += len(part)
         parts.append(part)
     return b"".join(parts)
 
 
-def _unsnappy_block(block: bytes, before: int) -> bytes:
+def _unsnappy_block(block: bytes, bytes_max: int) -> bytes:
     """Decompress a block whose length stands in front, seven bits a byte; the library would believe any length."""
     length = 0
     for index, byte in enumerate(block[:5]):
@@ -168,8 +169,8 @@ def _unsnappy_block(block: bytes, before: int) -> bytes:
         raise CompressionError(_DAMAGED)
     if length > len(block) * _SNAPPY_RATIO_MAX:
         raise CompressionError(_DAMAGED)
-    if length > PAYLOAD_BYTES_MAX - before:
-        raise CompressionError(_TOO_LARGE)
+    if length > bytes_max:
+        raise ExpansionError
     return bytes(cramjam.snappy.decompress_raw(block))
 
 
@@ -210,7 +211,7 @@ def _xxhash32_short(data: bytes) -> int:
     return h ^ h >> 16
 
 
-def _unlz4(data: bytes) -> bytes:
+def _unlz4(data: bytes, bytes_max: int) -> bytes:
     """Read one frame of independent blocks, as Java's client does, up to its end mark.
 
     The checksums that a frame may carry for its blocks and content are skipped: the batch's own covers the same bytes.
@@ -249,11 +250,11 @@ def _unlz4(data: bytes) -> bytes:
         at += length + block_check
         if length > block_max or at > len(data):
             raise CompressionError(_CUT_OFF)
-        if size > PAYLOAD_BYTES_MAX - block_max:
-            raise CompressionError(_TOO_LARGE)
         if not mark & _LZ4_STORED:
             block = bytes(room[: cramjam.lz4.decompress_block_into(block, room, output_len=block_max)])
         size += len(block)
+        if size > bytes_max:
+            raise ExpansionError
         parts.append(block)
     raise CompressionError(_CUT_OFF)
 
@@ -261,12 +262,19 @@ def _unlz4(data: bytes) -> bytes:
 _LZ4_BLOCK_SIZES = {0x40: 1 << 16, 0x50: 1 << 18, 0x60: 1 << 20, 0x70: 1 << 22}
 
 
-def _unzstd(data: bytes) -> bytes:
+def _unzstd(data: bytes, bytes_max: int) -> bytes:
     bound = _zstd_bound(data)
     if bound == 0:
         return b""
-    room = bytearray(bound)
-    return bytes(memoryview(room)[: cramjam.zstd.decompress_into(data, room)])
+    room = bytearray(min(bound, bytes_max))
+    try:
+        return bytes(memoryview(room)[: cramjam.zstd.decompress_into(data, room)])
+    except cramjam.DecompressionError:
+        # The bound counts every block as full. What fails for lack of room holds too much; with room for all, it is
+        # damaged.
+        if bound > bytes_max:
+            raise ExpansionError from None
+        raise
 
 
 def _zstd_bound(data: bytes) -> int:
@@ -284,8 +292,6 @@ def _zstd_bound(data: bytes) -> int:
             raise CompressionError("its frame has no magic")
         if at > len(data):
             raise CompressionError(_CUT_OFF)
-        if bound > PAYLOAD_BYTES_MAX:
-            raise CompressionError(_TOO_LARGE)
     return bound
 
 

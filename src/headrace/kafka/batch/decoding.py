@@ -6,19 +6,25 @@ Cost: about 2 µs a record. It accepts and refuses exactly what `native/src/deco
 from collections.abc import Sequence
 
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.kafka.batch.compression import CompressionError, decompress
+from headrace.kafka.batch.compression import COMPRESSIONS, CompressionError, ExpansionError, decompress
 from headrace.kafka.batch.layout import (
+    BYTES_MAX,
     COMPRESSION_MASK,
     CONTROL,
     LOG_APPEND_TIME,
     TRANSACTIONAL,
     Decoded,
+    ExpandedBatchError,
     StoredBatch,
     batches,
     corrupt,
 )
 
 __all__ = ["decode"]
+
+#: Whatever is asked for, one batch may always hold so much, or so many times its compressed size: text shrinks to a
+#: tenth.
+_EXPANSION_BYTES_MIN, _EXPANSION_MAX = 1 << 20, 16
 
 _CUT_OFF = "it ends within a field"
 _NEGATIVE_LENGTH = "it has a negative length"
@@ -95,24 +101,32 @@ class _Columns:
 
 
 def decode(
-    data: bytes | bytearray | memoryview, fetch_offset: int, aborted: Sequence[tuple[int, int]] | None = None
+    data: bytes | bytearray | memoryview,
+    fetch_offset: int,
+    aborted: Sequence[tuple[int, int]] | None = None,
+    bytes_max: int = BYTES_MAX,
 ) -> Decoded:
-    """Decode what one partition's bytes hold from `fetch_offset` on.
+    """Decode what one partition's bytes hold from `fetch_offset` on, until `bytes_max` are decompressed.
 
     Raises:
         CodecError: some complete batch is damaged.
+        ExpandedBatchError: the first batch alone holds too much.
     """
     columns = _Columns(fetch_offset)
     ranges = None if aborted is None else _Aborted(aborted)
     position = fetch_offset
+    held = 0
     for batch in batches(data if isinstance(data, bytes) else bytes(data)):
         batch.verify()
+        is_left_out = ranges is not None and ranges.leaves_out(batch)
+        is_empty = batch.attributes & CONTROL or batch.last_offset < fetch_offset or not batch.record_count
+        if not is_left_out and not is_empty:
+            payload = _alone(batch, bytes_max) if held == 0 else _within(batch, max(0, bytes_max - held))
+            if payload is None:
+                break
+            held += len(payload)
+            _add(columns, batch, payload)
         position = max(position, batch.last_offset + 1)
-        if ranges is not None and ranges.leaves_out(batch):
-            continue
-        if batch.attributes & CONTROL or batch.last_offset < fetch_offset or not batch.record_count:
-            continue
-        _add(columns, batch)
     offsets: Sequence[int] = columns.offsets
     if not offsets:
         offsets = range(fetch_offset, fetch_offset)
@@ -129,11 +143,31 @@ def decode(
     )
 
 
-def _payload(batch: StoredBatch) -> bytes:
+def _alone(batch: StoredBatch, bytes_max: int) -> bytes:
+    """Decompress a batch that nothing came before."""
+    compression = batch.attributes & COMPRESSION_MASK
+    most = max(bytes_max, _EXPANSION_BYTES_MIN, _EXPANSION_MAX * len(batch.records))
     try:
-        return decompress(batch.attributes & COMPRESSION_MASK, batch.records)
+        return decompress(compression, batch.records, most)
     except CompressionError as error:
         raise corrupt(batch.base_offset, str(error)) from None
+    except ExpansionError:
+        raise ExpandedBatchError(
+            f"cannot decode the record batch at offset {batch.base_offset}: {COMPRESSIONS[compression]}: it holds more "
+            f"than {most} bytes, which is more than one fetch may bring (fetch.max.bytes), and 16 times its compressed "
+            f"size"
+        ) from None
+
+
+def _within(batch: StoredBatch, bytes_max: int) -> bytes | None:
+    """Decompress a batch that others came before; None where it holds more than is left for it."""
+    try:
+        payload = decompress(batch.attributes & COMPRESSION_MASK, batch.records, bytes_max)
+    except CompressionError as error:
+        raise corrupt(batch.base_offset, str(error)) from None
+    except ExpansionError:
+        return None
+    return payload if len(payload) <= bytes_max else None
 
 
 def _is_abort_marker(batch: StoredBatch) -> bool:
@@ -141,7 +175,7 @@ def _is_abort_marker(batch: StoredBatch) -> bool:
     if not batch.record_count:
         return False
     try:
-        key = _first_key(_payload(batch))
+        key = _first_key(_alone(batch, 0))
     except IndexError:
         raise corrupt(batch.base_offset, _CUT_OFF) from None
     except _Flaw as flaw:
@@ -166,9 +200,8 @@ def _first_key(payload: bytes) -> bytes | None:
     return key
 
 
-def _add(columns: _Columns, batch: StoredBatch) -> None:
+def _add(columns: _Columns, batch: StoredBatch, payload: bytes) -> None:
     """Add the records of a batch from the fetch's offset on."""
-    payload = _payload(batch)
     try:
         end = _read(columns, batch, payload)
     except IndexError:

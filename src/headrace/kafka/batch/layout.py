@@ -11,7 +11,15 @@ import google_crc32c
 
 from headrace.base.records import Headers
 
-__all__ = ["BATCH_OVERHEAD", "CodecError", "Decoded", "StoredBatch", "batches", "next_position"]
+__all__ = [
+    "BATCH_OVERHEAD",
+    "CodecError",
+    "Decoded",
+    "ExpandedBatchError",
+    "StoredBatch",
+    "batches",
+    "next_position",
+]
 
 #: Base offset, length, leader epoch, format, checksum, attributes, last offset's delta, base and highest timestamp,
 #: producer's id and epoch, first sequence number, number of records.
@@ -31,9 +39,16 @@ CONTROL = 0x20
 
 OFFSET_MAX = 2**63 - 1
 
+#: What batches hold together before the rest is left for the next call: the default of Kafka's `fetch.max.bytes`.
+BYTES_MAX = 50 << 20
+
 
 class CodecError(ValueError):
     """Bytes are no record batches: damaged, or of a format that is not read. The message names the batch's offset."""
+
+
+class ExpandedBatchError(CodecError):
+    """A batch holds more than one may, decompressed."""
 
 
 class Decoded(NamedTuple):
@@ -44,7 +59,8 @@ class Decoded(NamedTuple):
         timestamps: epoch ms; the batch's own where the topic keeps the time of appending.
         keys, values: bytes, None for a null.
         headers: one tuple a record, None when no record has any.
-        position: the next offset to fetch: behind the last complete batch, or where the fetch began.
+        position: the next offset to fetch or to decode: behind the last batch that was decoded or left out, or where
+            the fetch began.
         size_bytes: of keys, values and headers.
     """
 

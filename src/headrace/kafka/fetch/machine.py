@@ -173,6 +173,11 @@ class FetchMachine:
         if state := self._partitions.get(taken.partition):
             state.damaged(taken, error)
 
+    def put_back(self, taken: Taken, position: int) -> None:
+        """Say that data which was just handed out is decoded up to a position only; the rest is handed out again."""
+        if state := self._partitions.get(taken.partition):
+            state.put_back(taken, position)
+
     # What is to be sent.
 
     def wake_at(self) -> float:

@@ -258,6 +258,20 @@ class PartitionState:
             answer.aborted,
         )
 
+    def put_back(self, taken: Taken, position: int) -> None:
+        """What was taken is decoded up to `position`: the rest is the oldest run again."""
+        answer = FetchedPartition(
+            taken.partition,
+            records=taken.records,
+            next_offset=taken.next_offset,
+            last_epoch=self.position_epoch,
+            aborted=taken.aborted,
+        )
+        self.runs.appendleft(FetchedRun(position, answer))
+        self.kept_bytes += len(taken.records)
+        self.position = position
+        self.position_epoch = -1  # of this place within the answer nobody knows it
+
     def damaged(self, taken: Taken, error: LogError) -> None:
         """What was taken cannot be decoded: the position goes back, and whoever polls is told."""
         self.runs.clear()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from headrace.base.columns import Chunk
 from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
-from headrace.kafka.batch.codec import CodecError, decode, next_position
+from headrace.kafka.batch.codec import CodecError, ExpandedBatchError, decode, next_position
 from headrace.kafka.fetch.machine import FetchMachine
 from headrace.kafka.fetch.messages import FetchLimits, Taken
 from headrace.kafka.fetch.network import FetchNetwork
@@ -44,6 +44,7 @@ class KafkaReader:
             retry_backoff_max_ms=settings.retry_backoff_max_ms,
         )
         self._settings = settings
+        self._bytes_max = options.fetch_max_bytes
         self._machine = FetchMachine(limits)
         self._waiting = waiting or Waiting()
         self._network = Network(settings, purpose="reader", waiting=self._waiting)
@@ -128,11 +129,13 @@ class KafkaReader:
         damage: LogError | None = None
         for each in taken:
             try:
-                chunk = _decoded(each)
+                chunk, position = _decoded(each, self._bytes_max)
             except CodecError as error:
                 damage = _damaged(each, error)
                 self._machine.damaged(each, damage)
             else:
+                if position < each.next_offset:
+                    self._machine.put_back(each, position)
                 if chunk is not None:
                     chunks.append(chunk)
         # With records of other partitions at hand, these come first: their positions have moved.
@@ -165,15 +168,16 @@ class KafkaReader:
             raise StateError(f"cannot {attempt}: the reader is closed; make a new one")
 
 
-def _decoded(taken: Taken) -> Chunk | None:
-    found = decode(taken.records, taken.offset, taken.aborted)
+def _decoded(taken: Taken, bytes_max: int) -> tuple[Chunk | None, int]:
+    """Return what is decoded of it, if any record is, and the position behind that."""
+    found = decode(taken.records, taken.offset, taken.aborted, bytes_max)
     # The next fetch has gone out from next_offset: a difference would lose records, or return them twice.
-    if found.position != taken.next_offset:
+    if not taken.offset < found.position <= taken.next_offset:
         raise CodecError(f"its batches end at {found.position}, and their headers at {taken.next_offset}")
     if not found.keys:
-        return None
+        return None, found.position
     topic, partition = taken.partition
-    return Chunk(
+    chunk = Chunk(
         topic,
         partition,
         found.offsets,
@@ -183,13 +187,19 @@ def _decoded(taken: Taken) -> Chunk | None:
         found.headers,
         found.size_bytes,
     )
+    return chunk, found.position
 
 
 def _damaged(taken: Taken, error: CodecError) -> LogError:
+    advice = (
+        "Read again, in case it was damaged on its way; if the broker's copy is damaged, restore it from a replica, "
+        "or assign a position behind it"
+    )
+    if isinstance(error, ExpandedBatchError):
+        advice = "If that is as it should be, raise fetch.max.bytes; else assign a position behind it"
     found = LogError(
         f"cannot read {taken.partition} from offset {taken.offset}: what the broker sent cannot be decoded: {error}. "
-        f"Read again, in case it was damaged on its way; if the broker's copy is damaged, restore it from a replica, "
-        f"or assign a position behind it"
+        f"{advice}"
     )
     found.__cause__ = error
     return found
