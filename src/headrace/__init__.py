@@ -11,6 +11,8 @@ from headrace.base.advice import no_attribute
 from headrace.base.foreign_names import INSTEAD
 
 if TYPE_CHECKING:
+    __version__: str
+
     from headrace import stores as stores
     from headrace import testing as testing
     from headrace.base.durations import Duration as Duration
@@ -137,6 +139,7 @@ if TYPE_CHECKING:
     from headrace.serde.windowed import session_windowed as session_windowed
     from headrace.serde.windowed import time_windowed as time_windowed
     from headrace.streams.config import Config as Config
+    from headrace.streams.config import ConfigFields as ConfigFields
     from headrace.streams.streams import Streams as Streams
     from headrace.topology.topics import Pattern as Pattern
     from headrace.topology.topics import Topic as Topic
@@ -182,7 +185,7 @@ _BY_MODULE = {
     "serde.serde": ("Serde", "SerdeLike"),
     "serde.structured": ("json", "msgpack"),
     "serde.windowed": ("session_windowed", "time_windowed"),
-    "streams.config": ("Config",),
+    "streams.config": ("Config", "ConfigFields"),
     "streams.streams": ("Streams",),
     "topology.topics": ("Pattern", "Topic", "Writable"),
     "topology.topology": ("Topology",),
@@ -205,6 +208,8 @@ del globals()["processor"]
 if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return _version()
         if name in _MODULES:
             return import_module(f"{__name__}.{name}")
         module = _MODULE_OF.get(name)
@@ -219,5 +224,14 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
         return value
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("headrace")
+    except PackageNotFoundError:  # run from its source, without being installed
+        return "0+unknown"
+
+
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import click
 
+from headrace import __version__
 from headrace.base.errors import HeadraceError
 from headrace.cli.failure import exit_code, one_line, show
 
@@ -18,6 +19,7 @@ __all__ = ["headrace", "main"]
 
 # Commands are imported when they are asked for, so that `headrace --help` answers at once.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
+    "completion": ("headrace.cli.completion", "Print what lets a shell complete commands."),
     "config": ("headrace.cli.config", "Explain properties."),
     "demo": ("headrace.cli.demo", "Run the year of flights."),
     "dev": ("headrace.cli.dev", "Run an application while you write it: reloads on change."),
@@ -57,8 +59,21 @@ class _Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
+def _show_version(ctx: click.Context, option: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        click.echo(f"headrace {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="headrace", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
 def headrace() -> None:
     """Kafka Streams for Python, from the command line."""
 

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import ConfigError, HeadraceError, SerializationError
 from headrace.base.murmur2 import partition_for
+from headrace.cli.completion import store_names
 from headrace.cli.formats import Format
 from headrace.cli.opening import Looked, look_options, looked_of
 from headrace.cli.serdes import format_options
@@ -91,7 +92,7 @@ def list_stores(**options: Any) -> None:
 
 
 @command.command("get")
-@click.argument("store")
+@click.argument("store", shell_complete=store_names)
 @click.argument("key")
 @click.option("--start", type=int, metavar="MS", help="Of a window store: only the window that starts then.")
 @_source_options
@@ -119,7 +120,7 @@ def get(store: str, key: str, start: int | None, **options: Any) -> None:
 
 
 @command.command("scan")
-@click.argument("store")
+@click.argument("store", shell_complete=store_names)
 @click.option("--from", "first", metavar="KEY", help="Smallest key.")
 @click.option("--to", "last", metavar="KEY", help="Largest key, included.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Most rows.")
@@ -137,7 +138,7 @@ def scan(store: str, first: str | None, last: str | None, limit: int, **options:
 
 
 @command.command("dump")
-@click.argument("store")
+@click.argument("store", shell_complete=store_names)
 @_source_options
 def dump(store: str, **options: Any) -> None:
     """Print all rows as JSON lines: key, value and timestamp; of a window store key, start, end and value."""

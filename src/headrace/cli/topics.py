@@ -13,6 +13,7 @@ import msgspec
 
 from headrace.base.errors import ConfigError, LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
+from headrace.cli.completion import topic_names
 from headrace.cli.lines import LineError
 from headrace.cli.opening import look_options, looked_of
 from headrace.cli.read_start import First, first_of
@@ -106,7 +107,7 @@ def create(
 
 
 @command.command("write")
-@click.argument("name", metavar="TOPIC")
+@click.argument("name", metavar="TOPIC", shell_complete=topic_names)
 @format_options
 @look_options
 def write(
@@ -211,7 +212,7 @@ def _has_more(stream: BufferedReader) -> bool:
 
 
 @command.command("read")
-@click.argument("name", metavar="TOPIC")
+@click.argument("name", metavar="TOPIC", shell_complete=topic_names)
 @click.option(
     "--from", "start", default="beginning", show_default=True, metavar="PLACE",
     help="beginning, end, an offset, or a time such as 2013-01-01T00:00:00Z.",
