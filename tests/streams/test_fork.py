@@ -188,6 +188,32 @@ with make("shop") as streams:
     assert "RocksDB does not work across a fork" in second
 
 
+def test_forked_child_leaves_a_log_alone_that_its_parent_has_open(tmp_path: Path) -> None:
+    main = """
+def write(into):
+    try:
+        feed("shop")
+        into.put("written")
+    except HeadraceError as error:
+        into.put(str(error))
+
+feed("shop")
+with make("shop") as streams:
+    streams.wait_running("20s")
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    for _ in range(2):
+        child = context.Process(target=write, args=(queue,))
+        child.start()
+        print(queue.get())
+        child.join()
+        streams.close()
+"""
+    first, second = _run(tmp_path, main).splitlines()
+    assert "the process that it was forked from had it open" in first
+    assert second == "written"
+
+
 def test_application_made_before_the_fork_starts_in_the_child(tmp_path: Path) -> None:
     """As servers do that load the program first, and fork their workers then."""
     main = """

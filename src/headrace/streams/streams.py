@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +12,15 @@ from typing_extensions import TypeVar, Unpack
 
 from headrace.base.durations import Duration, timeout_seconds
 from headrace.base.errors import StateError, StoreUnavailableError, TopologyError
-from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
 from headrace.engine.worker import Worker
-from headrace.log.port import Log
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
 from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.figures import lags_of, metrics_of
-from headrace.streams.guarantee import engine_values, transaction_timeout_ms, transactional_id
+from headrace.streams.guarantee import engine_values
 from headrace.streams.home_process import HomeProcess
 from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.log_record import LogRecord
@@ -33,6 +31,7 @@ from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
 from headrace.streams.status_text import status_text
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
+from headrace.streams.workers import make_worker
 from headrace.topology.topology import Topology
 
 __all__ = ["Streams", "UncaughtHandler"]
@@ -128,29 +127,18 @@ class Streams:
         log = open_log_under(lock, self._config, LogRecord(self._state_directory))
         return StreamThread(
             self._application_id,
-            self._made_worker,
+            partial(
+                make_worker,
+                self._topology,
+                self._config,
+                options=self._options,
+                state_directory=self._state_directory,
+            ),
             log=log,
             lock=lock,
             life=self._life,
             uncaught=self._uncaught,
             is_paused=self._paused,
-        )
-
-    def _made_worker(
-        self, log: Log, on_status: Callable[[WorkerStatus], None], follows: Worker | None
-    ) -> Worker:
-        return Worker(
-            self._topology,
-            log,
-            self._options,
-            application_id=self._application_id,
-            state_dir=self._state_directory,
-            clock=SystemClock(),
-            on_status=on_status,
-            transactional_id=transactional_id(self._config),
-            transaction_timeout_ms=transaction_timeout_ms(self._config),
-            metadata_max_age_ms=self._config["metadata.max.age.ms"],
-            follows=follows,
         )
 
     def close(self, *, timeout: Duration | None = "30s", leave_group: bool = True) -> None:

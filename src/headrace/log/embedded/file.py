@@ -20,6 +20,7 @@ from typing import Literal
 from headrace.base.errors import LogError
 from headrace.log.commits import CommitSignal
 from headrace.log.embedded.errors import LogBusyError, reported
+from headrace.log.embedded.forks import ensure_not_inherited
 from headrace.log.embedded.identity import (
     FileIdentity,
     being_made,
@@ -82,6 +83,7 @@ class EmbeddedFile:
             identity = identity_of(path)
             if identity is None:
                 identity = _made(path)
+            ensure_not_inherited(path, identity)
             file = cls(path, now_ms, lock_wait_ms, identity)
             file._prepare()
         return file

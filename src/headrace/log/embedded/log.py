@@ -15,6 +15,7 @@ from headrace.base.ids import TopicPartition
 from headrace.log.embedded.compaction import CompactionLimits
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
+from headrace.log.embedded.forks import left, used
 from headrace.log.embedded.maintenance import Maintenance
 from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
@@ -51,6 +52,7 @@ class EmbeddedLog:
         self._new_topic_id = new_topic_id
         self._lock = threading.Lock()
         self._connection = file.connect()
+        used(file.identity)
         self._maintenance = Maintenance(file, limits)
         self._is_closed = False
 
@@ -176,6 +178,7 @@ class EmbeddedLog:
             if self._is_closed:
                 return
             self._is_closed = True
+            left(self._file.identity)
             self._maintenance.close()
             with reported("close", self._file.path):
                 self._file.release_all()

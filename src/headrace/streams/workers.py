@@ -1,0 +1,42 @@
+"""Makes the workers of an application, as its configuration says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from headrace.engine.clock import SystemClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.status import WorkerStatus
+from headrace.engine.worker import Worker
+from headrace.log.port import Log
+from headrace.streams.config import Config
+from headrace.streams.guarantee import transaction_timeout_ms, transactional_id
+from headrace.streams.options import APPLICATION_ID
+from headrace.topology.topology import Topology
+
+__all__ = ["make_worker"]
+
+
+def make_worker(
+    topology: Topology,
+    config: Config,
+    log: Log,
+    on_status: Callable[[WorkerStatus], None],
+    follows: Worker | None,
+    *,
+    options: EngineOptions,
+    state_directory: Path,
+) -> Worker:
+    """Make a worker; one that follows another goes on from what that one knew."""
+    return Worker(
+        topology,
+        log,
+        options,
+        application_id=config.get(APPLICATION_ID),
+        state_dir=state_directory,
+        clock=SystemClock(),
+        on_status=on_status,
+        transactional_id=transactional_id(config),
+        transaction_timeout_ms=transaction_timeout_ms(config),
+        metadata_max_age_ms=config["metadata.max.age.ms"],
+        follows=follows,
+    )
