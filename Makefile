@@ -16,7 +16,8 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 	--interpreter $(CURDIR)/.tools/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help sync native lock format check typing test demo demo-verify bench bench-compare conformance faults wheel clean
+.PHONY: help sync native lock format check typing test test-fast demo demo-verify bench bench-compare conformance faults \
+	wheel findings clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -92,9 +93,19 @@ faults: $(VENV)/.synced $(VENV)/.native  ## Kill applications a hundred times on
 	FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
 
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
-	$(UV) build --quiet
-	@if command -v cargo >/dev/null; then $(NATIVE_BUILD) --out dist; \
+	@echo "building headrace: wheel and sdist"
+	@$(UV) build --quiet
+	@if command -v cargo >/dev/null; then \
+		echo "building headrace-native: wheel (a minute the first time)" && $(NATIVE_BUILD) --out dist; \
 	else echo "*** no cargo: headrace-native's wheel is not built" >&2; fi
+	@echo "in dist, of all builds so far:" && ls -1 dist/*.whl dist/*.tar.gz | sed 's/^/  /'
+
+# Each goes on when one before it has failed; the outcome is that of all.
+findings:  ## Run the scripts in findings: does other software still behave as was found (downloads).
+	@failed=; for script in $$(find findings -name '*.sh' | sort); do \
+		echo "== $$script"; bash "$$script" || failed="$$failed $$script"; \
+	done; \
+	if test -n "$$failed"; then echo "*** not as found:$$failed" >&2; exit 1; fi
 
 clean:  ## Remove what the targets made.
 	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist native/target
