@@ -111,6 +111,14 @@ def written_with_a_partitioner() -> hr.Topology:
     return builder.build()
 
 
+def written_with_a_partitioner_somewhere() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    builder.stream(CLICKS).group_by_key().count()
+    chosen = builder.stream("others", value=str)
+    chosen.to(lambda key, value, metadata: "clicks", partitioner=lambda topic, key, value, count: 0)
+    return builder.build()
+
+
 def only_read() -> hr.Topology:
     builder = hr.StreamsBuilder()
     builder.table(USERS, store=stores.key_value("users", key=str, value=str))
@@ -125,6 +133,7 @@ def only_read() -> hr.Topology:
         (joined(hr.Topic("clicks", value=str, partitioned_by="other")), {"users"}),
         (counted(), {"clicks"}),
         (written_with_a_partitioner(), set()),
+        (written_with_a_partitioner_somewhere(), set()),
         (only_read(), set()),
     ],
 )

@@ -14,22 +14,18 @@ from headrace.dsl.branching import BranchedKStream, GrowingBranch
 from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
 from headrace.dsl.functions import (
     WithKey,
-    element_of,
     optional_plain,
     plain,
-    result_annotation,
 )
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.kgrouped import KGroupedStream
 from headrace.dsl.ktable import KTable
 from headrace.dsl.mappings import flat_mapped, flat_mapped_values, mapped, mapped_values, with_new_key
-from headrace.dsl.processing import processor_node, record_part
+from headrace.dsl.processing import processed, processed_values
 from headrace.dsl.serdes import (
     either,
-    given,
     merged,
-    of_annotation,
 )
 from headrace.dsl.stream_state import Flow
 from headrace.dsl.table_joins import joined_with_table
@@ -356,19 +352,8 @@ class KStream(Generic[K, V_co]):
         Raises:
             TopologyError: no processor, or the same object each time.
         """
-        where = caller()
-        names = self._flow.building.graph.names
-        node_name = names.free_node(name, "KSTREAM-PROCESSOR-", where)
-        node, fn = processor_node(
-            node_name, where, processor, stores, self._flow.building.engine, fixed_key=False
-        )
         return KStream(
-            self._flow.then(
-                node,
-                key=record_part(fn, 0, key, "key", where),
-                value=record_part(fn, 1, value, "value", where),
-                needs_repartition=True,
-            )
+            processed(self._flow, processor, stores, key=key, value=value, name=name, where=caller())
         )
 
     def process_values(
@@ -383,14 +368,9 @@ class KStream(Generic[K, V_co]):
         Raises:
             TopologyError: no processor, or the same object each time.
         """
-        where = caller()
-        names = self._flow.building.graph.names
-        node_name = names.free_node(name, "KSTREAM-PROCESSVALUES-", where)
-        node, fn = processor_node(
-            node_name, where, processor, stores, self._flow.building.engine, fixed_key=True
+        return KStream(
+            processed_values(self._flow, processor, stores, value=value, name=name, where=caller())
         )
-        serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
-        return KStream(self._flow.then(node, value=serde))
 
 
 _TYPE = type

@@ -1,4 +1,4 @@
-"""Makes the node of a user's processor, with the stores that it uses."""
+"""Leads a stream through a user's processor, with the stores that it uses."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -9,16 +9,54 @@ from headrace.base.ids import Location
 from headrace.dsl.functions import element_of, result_annotation
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.serdes import Typed, given, of_annotation
+from headrace.dsl.stream_state import Flow
 from headrace.processor.api import ProcessorFunction
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
 
-__all__ = ["processor_node", "record_part"]
+__all__ = ["processed", "processed_values"]
 
 
-def processor_node(
+def processed(
+    flow: Flow,
+    supplier: Callable[[], Any],
+    stores: Sequence[str | Store[Any]],
+    *,
+    key: object,
+    value: object,
+    name: str | None,
+    where: Location,
+) -> Flow:
+    """Add a processor that may change keys."""
+    node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSOR-", where)
+    node, fn = _processor_node(node_name, where, supplier, stores, flow.building.engine, fixed_key=False)
+    return flow.then(
+        node,
+        key=_record_part(fn, 0, key, "key", where),
+        value=_record_part(fn, 1, value, "value", where),
+        needs_repartition=True,
+    )
+
+
+def processed_values(
+    flow: Flow,
+    supplier: Callable[[], Any],
+    stores: Sequence[str | Store[Any]],
+    *,
+    value: object,
+    name: str | None,
+    where: Location,
+) -> Flow:
+    """Add a processor that keeps the key."""
+    node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSVALUES-", where)
+    node, fn = _processor_node(node_name, where, supplier, stores, flow.building.engine, fixed_key=True)
+    serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
+    return flow.then(node, value=serde)
+
+
+def _processor_node(
     name: str,
     where: Location,
     supplier: Callable[[], Any],
@@ -70,7 +108,7 @@ def _check_makes(supplier: object, name: str, where: Location) -> None:
         ) from None
 
 
-def record_part(fn: Callable[..., Any], index: int, spec: object, part: Any, where: Location) -> Typed:
+def _record_part(fn: Callable[..., Any], index: int, spec: object, part: Any, where: Location) -> Typed:
     """Return the serde of the records that a processor's function is declared to return."""
     explicit = given(spec, part, where)
     if explicit is not None:

@@ -80,8 +80,6 @@ _ELSEWHERE = {
     "transactional.id": "leave it out: it is made of application.id",
     "max.poll.interval.ms": "leave it out: nobody has to poll in time; transaction.timeout.ms limits a transaction",
     "max.poll.records": "leave it out: input.buffer.max.bytes limits what is held, stretch.records.max one go of it",
-    "session.timeout.ms": "leave it out: one instance has all partitions",
-    "heartbeat.interval.ms": "leave it out: one instance has all partitions",
     "group.instance.id": "leave it out: one instance has all partitions",
     "partition.assignment.strategy": "leave it out: one instance has all partitions",
     "linger.ms": "leave it out: records go out as batches fill, and at the latest with the commit",

@@ -104,6 +104,8 @@ def keyed_topics(assembly: Assembly) -> frozenset[str]:
     placed = {
         node.topic for node in assembly.nodes.values() if isinstance(node, SinkNode) and node.partitioner
     }
+    if any(callable(topic) for topic in placed):
+        return frozenset()  # any topic may be written so
     return frozenset(topics - placed - assembly.partitioned_otherwise - assembly.repartition_topics.keys())
 
 
