@@ -1,12 +1,13 @@
 """What the memory log and the embedded log promise beyond the port: nobody else is there, and nothing takes time."""
 
+from typing import Any
+
 import pytest
 
-from headrace.base.columns import Columns
-from headrace.base.errors import LogError
+from headrace.base.errors import InvalidTopicError, LogError, SerializationError
 from headrace.base.ids import TopicPartition
 from headrace.log.port import CommittedOffset, Log, TopicSpec
-from tests.log.records import columns_of, create, numbered, read, write
+from tests.log.records import columns_of, create, drain, numbered, read, write
 
 A0 = TopicPartition("a", 0)
 
@@ -21,16 +22,63 @@ def test_poll_has_at_once_what_was_committed(own_log: Log) -> None:
     assert chunk.values == [b"v0", b"v1"]
 
 
-def test_timestamps_may_be_any(own_log: Log) -> None:
-    create(own_log, "a")
-    columns = Columns()
-    for timestamp in (-1, 2**62):
-        columns.append(b"k", b"v", timestamp, ())
-    write(own_log, "a", columns)
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"retention_ms": "1000"},
+        {"retention_ms": str(2**63 - 1)},
+        {"cleanup_policy": "compact", "delete_retention_ms": str(2**63 - 1)},
+        {"cleanup_policy": "compact", "min_compaction_lag_ms": str(2**63 - 1)},
+        {"cleanup_policy": "compact,delete", "retention_ms": "1000"},
+    ],
+    ids=str,
+)
+def test_timestamps_may_be_any_of_64_bits(own_log: Log, config: dict[str, str]) -> None:
+    own_log.create_topics(
+        [TopicSpec("a", 1, {name.replace("_", "."): text for name, text in config.items()})]
+    )
+    times = [2**63 - 1, 0, -1, -(2**63), 2**63 - 2]
+    for number, time in enumerate(times):
+        write(own_log, "a", columns_of([(b"k%d" % number, b"v")], timestamp=time))
+    own_log.maintain(60_000)
     reader = own_log.reader()
     reader.assign({A0: 0})
-    (chunk,) = reader.poll(0)
-    assert chunk.timestamps == [-1, 2**62]
+    assert [row[5] for row in drain(reader)] == times
+    assert [own_log.offsets_for_times({A0: time})[A0] for time in (-(2**63), 0, 2**63 - 1)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "headers", "said"),
+    [
+        (2**63, (), "a timestamp is of more than 64 bits"),
+        (-(2**63) - 1, (), "a timestamp is of more than 64 bits"),
+        (1.5, (), "a timestamp is of type float"),
+        (True, (), "a timestamp is of type bool"),
+        (0, (("h", "text"),), "a header is "),
+        (0, ((1, b"v"),), "a header is "),
+        (0, (("h", b"v", b"w"),), "a header is "),
+    ],
+)
+def test_what_nobody_could_read_again_is_not_appended(
+    own_log: Log, timestamp: Any, headers: Any, said: str
+) -> None:
+    create(own_log, "a")
+    writer = own_log.writer("g")
+    with pytest.raises(SerializationError, match=f"cannot append to topic 'a': {said}"):
+        writer.append("a", 0, columns_of([(b"k", b"v")], timestamp=timestamp, headers=headers))
+    writer.append("a", 0, numbered(1))
+    assert writer.commit({}) == {A0: 1}
+
+
+def test_offset_and_name_of_a_class_of_their_own_are_stored_as_plain_ones(own_log: Log) -> None:
+    class Name(str):
+        __slots__ = ()
+
+    create(own_log, Name("a"))
+    own_log.writer(Name("g")).commit({A0: CommittedOffset(True)})
+    assert own_log.committed("g", [A0]) == {A0: CommittedOffset(1)}
+    assert list(own_log.topics(["a"])) == ["a"]
 
 
 def test_open_and_aborted_records_take_no_offsets(own_log: Log) -> None:
@@ -63,6 +111,39 @@ def test_deletion_reaches_the_end_at_most(own_log: Log) -> None:
     own_log.delete_records({A0: 99})
     assert own_log.beginning_offsets([A0]) == {A0: 4}
     assert write(own_log, "a", numbered(1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "is empty"),
+        (".", "cannot be a dot or two"),
+        ("..", "cannot be a dot or two"),
+        ("a b", "may only have letters, digits"),
+        ("a/b", "may only have letters, digits"),
+        ("ä", "may only have letters, digits"),
+        ("a" * 250, "has 250 characters, and at most 249 are possible"),
+    ],
+)
+def test_name_that_kafka_refuses_is_refused(own_log: Log, name: str, said: str) -> None:
+    with pytest.raises(InvalidTopicError, match=f"cannot create a topic: the name '{name}' {said}"):
+        create(own_log, name)
+    assert own_log.topics() == {}
+
+
+def test_names_that_differ_in_dots_and_underscores_only_are_refused_as_by_kafka(own_log: Log) -> None:
+    create(own_log, "a.b_c")
+    create(own_log, "a.b_c")
+    with pytest.raises(
+        InvalidTopicError, match=r"cannot create topic 'a_b\.c': there is 'a\.b_c', which differs in"
+    ):
+        create(own_log, "a_b.c")
+    with pytest.raises(InvalidTopicError, match=r"cannot create topic 'x_y': there is 'x\.y'"):
+        own_log.create_topics([TopicSpec("x.y", 1), TopicSpec("x_y", 1)])
+    assert list(own_log.topics()) == ["a.b_c"]
+    own_log.delete_topics(["a.b_c"])
+    create(own_log, "a_b.c")
+    assert list(own_log.topics()) == ["a_b.c"]
 
 
 def test_config_is_what_was_given(own_log: Log) -> None:

@@ -163,3 +163,19 @@ def test_pattern_reads_what_matches_and_nobody_else_reads() -> None:
     topology = builder.build().with_topics(["a1", "a2", "a3", "b"])
     plan = make_plan(topology, {"a1": 1, "a2": 2, "a3": 1, "b": 9}, "app")
     assert plan.tasks == (TaskId(0, 0), TaskId(0, 1), TaskId(1, 0))
+
+
+def test_changelog_whose_name_is_too_long_is_told_with_its_store() -> None:
+    with pytest.raises(
+        hr.TopologyError, match=r"the changelog of store 'counts' cannot be made: .* at most 249 are possible"
+    ):
+        make_plan(rekeyed_count(), {"in": 1}, "a" * 233)
+
+
+def test_repartition_topic_whose_name_is_too_long_is_told() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in").repartition(name="by", partitions=1).to("out")
+    with pytest.raises(
+        hr.TopologyError, match=r"the repartition topic 'by-repartition' cannot be made: .* at most 249"
+    ):
+        make_plan(builder.build(), {"in": 1}, "a" * 235)

@@ -9,6 +9,7 @@ __all__ = [
     "ConfigError",
     "FencedError",
     "HeadraceError",
+    "InvalidTopicError",
     "LogError",
     "LogUnavailableError",
     "OffsetOutOfRangeError",
@@ -108,6 +109,10 @@ class LogUnavailableError(LogError):
 
 class UnknownTopicError(LogError):
     """A topic does not exist."""
+
+
+class InvalidTopicError(LogError):
+    """A topic cannot have this name: Kafka allows none like it, or one that is there is too near to it."""
 
 
 class OffsetOutOfRangeError(LogError):

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["topic_name_problem"]
+__all__ = ["metric_name", "topic_name_problem"]
 
 #: Source: `Topic.validate` of Kafka, `Named.validate` of Kafka Streams.
 _LENGTH_MAX = 249
@@ -27,3 +27,14 @@ def topic_name_problem(name: object) -> str | None:
     if not _LEGAL.fullmatch(name):
         return "may only have letters, digits, '.', '_' and '-'"
     return None
+
+
+def metric_name(name: str) -> str:
+    """Return what stands for a topic in Kafka's metrics. Brokers make no topic whose own is another's already.
+
+    >>> metric_name("orders.new")
+    'orders_new'
+
+    Source: `Topic.unifyCollisionChars` and `ReplicationControlManager.validateNewTopicNames` of Kafka.
+    """
+    return name.replace(".", "_")

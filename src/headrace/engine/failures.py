@@ -11,6 +11,7 @@ from typing import Any, Literal
 from headrace.base.errors import (
     ConfigError,
     HeadraceError,
+    InvalidTopicError,
     ProcessingError,
     ProductionError,
     RetryRequested,
@@ -212,7 +213,7 @@ class Failures:
         record = dead_letter_record(failure)
         try:
             self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
-        except (ProductionError, UnknownTopicError) as error:
+        except (ProductionError, InvalidTopicError, UnknownTopicError) as error:
             stopped = self._stopped(
                 failure.error, node, failure.stage, failure, by=f"and no dead letter can be written: {error}"
             )

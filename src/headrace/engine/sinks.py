@@ -5,7 +5,13 @@ from typing import Any, TypeAlias
 
 from headrace.base.callables import refuse_unstarted
 from headrace.base.columns import Stretch
-from headrace.base.errors import HeadraceError, ProductionError, SerializationError, UnknownTopicError
+from headrace.base.errors import (
+    HeadraceError,
+    InvalidTopicError,
+    ProductionError,
+    SerializationError,
+    UnknownTopicError,
+)
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
 from headrace.base.topic_names import topic_name_problem
@@ -173,7 +179,7 @@ def _to_chosen_topic(
             try:
                 # A plain text: the member of an enumeration may be one as well.
                 route = _to_topic(node, str.__str__(topic), collector, failed, refused, drop)
-            except UnknownTopicError as error:
+            except (InvalidTopicError, UnknownTopicError) as error:
                 refused(error, key, value, timestamp, headers)
                 return
             routes[topic] = route

@@ -1,29 +1,33 @@
 """What a log checks before it takes anything in: topic specifications, and columns on their way to a partition."""
 
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, SerializationError, UnknownTopicError
+from headrace.base.errors import InvalidTopicError, LogError, SerializationError, UnknownTopicError
 from headrace.base.topic_names import topic_name_problem
 from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import TopicSpec
 
-__all__ = ["check_columns", "check_existing", "check_spec", "check_types", "unknown_topic"]
+__all__ = ["check_columns", "check_distinct", "check_existing", "check_spec", "check_types", "unknown_topic"]
 
 _STORABLE = frozenset({bytes, type(None)})
+_LONG_MIN = -(2**63)
 
 
 def check_spec(spec: TopicSpec) -> TopicPolicy:
     """Return the policy of a topic that may be created.
 
     Raises:
-        LogError: the name is none that Kafka takes, there is no partition, or a property has an impossible value.
+        InvalidTopicError: the name is none that Kafka takes.
+        LogError: there is no partition, or a property has an impossible value.
     """
     problem = topic_name_problem(spec.name)
     if problem is not None:
-        raise LogError(f"cannot create a topic: the name {spec.name!r} {problem}; choose another one")
-    if spec.partitions < 1:
+        raise InvalidTopicError(
+            f"cannot create a topic: the name {spec.name!r} {problem}; choose another one"
+        )
+    if type(spec.partitions) is not int or spec.partitions < 1:
         raise LogError(
-            f"cannot create topic {spec.name!r} with {spec.partitions} partitions; give it at least 1"
+            f"cannot create topic {spec.name!r} with {spec.partitions!r} partitions; give it 1 or more"
         )
     RecordLimits.parse(spec.name, spec.config)
     return TopicPolicy.parse(spec.name, spec.config)
@@ -42,6 +46,19 @@ def check_existing(spec: TopicSpec, partitions: int) -> None:
         )
 
 
+def check_distinct(name: str, other: str | None) -> None:
+    """Accept the name of a topic to be created; `other` is one with the same `metric_name`, if there is one.
+
+    Raises:
+        InvalidTopicError: there is.
+    """
+    if other not in (None, name):
+        raise InvalidTopicError(
+            f"cannot create topic {name!r}: there is {other!r}, which differs in '.' and '_' only. Kafka takes one of "
+            f"them, since its metrics cannot tell them apart; choose another name"
+        )
+
+
 def unknown_topic(attempt: str, topic: str, partition: int | None = None) -> UnknownTopicError:
     """Make the error for a topic, or a partition of it, that does not exist. `attempt` reads like 'append to'."""
     where = f"topic {topic!r}" if partition is None else f"partition {partition} of topic {topic!r}"
@@ -57,7 +74,7 @@ def check_columns(
     record: who encodes every record anyway, finds it then and calls `check_types`.
 
     Raises:
-        SerializationError: columns of unequal length, or a key or value that is neither bytes nor None.
+        SerializationError: columns of unequal length, or something that `check_types` refuses.
         LogError: a null key for a compacted topic. Kafka refuses it too: compaction could never replace the record.
     """
     keys, values = columns.keys, columns.values
@@ -76,14 +93,39 @@ def check_columns(
 
 
 def check_types(topic: str, columns: Columns) -> None:
-    """Accept keys and values that are bytes or None.
+    """Accept keys and values that are bytes or None, timestamps of 64 bits, and headers of a name and such a value.
 
     Raises:
-        SerializationError: another type is among them.
+        SerializationError: something else is among them.
     """
     types = {*map(type, columns.keys), *map(type, columns.values)}
     if not types <= _STORABLE:
-        found = ", ".join(sorted(kind.__name__ for kind in types - _STORABLE))
-        raise SerializationError(
-            f"cannot append to topic {topic!r}: a key or value is of type {found}; give bytes or None"
-        )
+        raise _wrong(topic, "a key or value", _named(types - _STORABLE), "bytes or None")
+    times = {*map(type, columns.timestamps)}
+    if not times <= {int}:
+        raise _wrong(topic, "a timestamp", _named(times - {int}), "epoch milliseconds as an int")
+    if columns.timestamps and not (
+        min(columns.timestamps) >= _LONG_MIN and max(columns.timestamps) < -_LONG_MIN
+    ):
+        raise _wrong(topic, "a timestamp", "of more than 64 bits", "epoch milliseconds")
+    if any(columns.headers):
+        for headers in filter(None, columns.headers):
+            if not all(map(_is_header, headers)):
+                raise _wrong(topic, "a header", repr(headers)[:100], "pairs of a text and bytes or None")
+
+
+def _is_header(header: object) -> bool:
+    return (
+        isinstance(header, tuple)
+        and len(header) == 2
+        and isinstance(header[0], str)
+        and type(header[1]) in _STORABLE
+    )
+
+
+def _named(types: set[type]) -> str:
+    return "of type " + ", ".join(sorted(kind.__name__ for kind in types))
+
+
+def _wrong(topic: str, what: str, found: str, wanted: str) -> SerializationError:
+    return SerializationError(f"cannot append to topic {topic!r}: {what} is {found}; give {wanted}")

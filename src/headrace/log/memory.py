@@ -11,7 +11,8 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.log.admission import check_columns, check_existing, check_spec, unknown_topic
+from headrace.base.topic_names import metric_name
+from headrace.log.admission import check_columns, check_distinct, check_existing, check_spec, unknown_topic
 from headrace.log.commits import CommitSignal
 from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
@@ -80,6 +81,7 @@ class _Contents:
     lock: threading.Lock = field(default_factory=threading.Lock)
     commits: CommitSignal = field(default_factory=CommitSignal)
     topics: dict[str, _Topic] = field(default_factory=dict)
+    metric_names: dict[str, str] = field(default_factory=dict)
     offsets: dict[str, dict[TopicPartition, CommittedOffset]] = field(default_factory=dict)
     created: int = 0
 
@@ -135,9 +137,15 @@ class MemoryLog:
         """See `Log.create_topics`. Creates all or none."""
         policies = [check_spec(spec) for spec in topics]
         with self._contents.lock:
+            made: dict[str, str] = {}
             for spec in topics:
-                if spec.name in self._contents.topics:
-                    check_existing(spec, self._contents.topics[spec.name].info.partitions)
+                existing = self._contents.topics.get(spec.name)
+                if existing is None:
+                    unified = metric_name(spec.name)
+                    other = self._contents.metric_names.get(unified)
+                    check_distinct(spec.name, other or made.setdefault(unified, spec.name))
+                else:
+                    check_existing(spec, existing.info.partitions)
             for spec, policy in zip(topics, policies):
                 if spec.name in self._contents.topics:
                     continue
@@ -149,6 +157,7 @@ class MemoryLog:
                     dict(spec.config),
                     RecordLimits.parse(spec.name, spec.config),
                 )
+                self._contents.metric_names[metric_name(spec.name)] = spec.name
                 partitions = [_Partition() for _ in range(spec.partitions)]
                 self._contents.topics[spec.name] = _Topic(info, policy, partitions)
 
@@ -158,6 +167,7 @@ class MemoryLog:
             for name in names:
                 if self._contents.topics.pop(name, None) is None:
                     continue
+                del self._contents.metric_names[metric_name(name)]
                 for offsets in self._contents.offsets.values():
                     for topic_partition in [
                         topic_partition for topic_partition in offsets if topic_partition.topic == name

@@ -7,6 +7,7 @@ from headrace.base.errors import LogError
 
 __all__ = ["TopicPolicy", "whole_number"]
 
+_LONG_MAX = 2**63 - 1
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -68,9 +69,9 @@ def whole_number(topic: str, config: Mapping[str, str], name: str, *, least: int
         number = int(text)
     except ValueError:
         number = least - 1
-    if number < least:
+    if not least <= number <= _LONG_MAX:
         raise LogError(
-            f"cannot create topic {topic!r}: {name} is {text!r}; use a whole number of at least {least}"
+            f"cannot create topic {topic!r}: {name} is {text!r}; use a whole number from {least} to {_LONG_MAX}"
         )
     return number
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from headrace.base.errors import TopologyError, UnknownTopicError
 from headrace.base.ids import TaskId
+from headrace.base.topic_names import topic_name_problem
 from headrace.log.port import TopicSpec
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS, changelog_config, repartition_config
 from headrace.topology.nodes import SinkNode, SourceNode
@@ -44,8 +45,8 @@ def make_plan(
 
     Raises:
         UnknownTopicError: topics that are read do not exist; lists them.
-        TopologyError: topics that are joined have different partition counts, or nothing says how many an internal
-            topic has.
+        TopologyError: topics that are joined have different partition counts, nothing says how many an internal
+            topic has, or the name of one is too long.
 
     Source: `RepartitionTopics`, `CopartitionedTopicsEnforcer`.
     """
@@ -62,7 +63,7 @@ def make_plan(
         tasks.extend(TaskId(subtopology.id, partition) for partition in range(partitions))
         changelogs.extend(
             TopicSpec(
-                f"{application_id}-{spec.changelog_topic}",
+                _checked(f"{application_id}-{spec.changelog_topic}", f"the changelog of store '{spec.name}'"),
                 partitions,
                 changelog_config(spec, window_additional_retention_ms),
             )
@@ -70,7 +71,11 @@ def make_plan(
             if spec.logging
         )
     repartitions = [
-        TopicSpec(topology.decorate(name, application_id), counts[name], repartition_config(topic))
+        TopicSpec(
+            _checked(topology.decorate(name, application_id), f"the repartition topic '{name}'"),
+            counts[name],
+            repartition_config(topic),
+        )
         for name, topic in topology.repartition_topics.items()
     ]
     internal = (*repartitions, *changelogs)
@@ -83,6 +88,14 @@ def make_plan(
         },
         read={topic: existing[topic] for topic in _external(topology)},
     )
+
+
+def _checked(name: str, what: str) -> str:
+    if (problem := topic_name_problem(name)) is not None:
+        raise TopologyError(
+            f"{what} cannot be made: its name, {name!r}, {problem}; choose a shorter one, or a shorter application.id"
+        )
+    return name
 
 
 def _external(topology: Topology) -> Iterable[str]:

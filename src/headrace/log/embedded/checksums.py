@@ -27,7 +27,8 @@ class Damage(Exception):  # noqa: N818 - what was found, not yet what it means: 
 
 def checksum_of(*columns: Column) -> int:
     """Return the CRC-32C of some columns, as a number that SQLite stores in four bytes or five."""
-    checksum: int = google_crc32c.value(msgspec.msgpack.encode(columns))
+    # The hook is for texts of a class of their own, which SQLite stores as any other.
+    checksum: int = google_crc32c.value(msgspec.msgpack.encode(columns, enc_hook=str.__str__))
     return checksum
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 
 __all__ = [
@@ -66,19 +65,9 @@ def encode(
     headers: Sequence[Headers] | None,
     offsets: Sequence[int] | None = None,
 ) -> EncodedChunk:
-    """Encode columns of equal lengths. `offsets` None means consecutive from the row's base offset.
-
-    Raises:
-        SerializationError: a timestamp is no whole number of 64 bits.
-    """
+    """Encode columns of equal lengths. `offsets` None means consecutive from the row's base offset."""
     packed = None if offsets is None else _pack(offsets)
-    try:
-        packed_timestamps = _pack(timestamps)
-    except (OverflowError, TypeError) as error:
-        raise SerializationError(
-            f"cannot append a record: a timestamp is no whole number of 64 bits ({error}); give epoch milliseconds"
-        ) from error
-    body = msgspec.msgpack.encode((packed, packed_timestamps, keys, values, headers))
+    body = msgspec.msgpack.encode((packed, _pack(timestamps), keys, values, headers))
     return EncodedChunk(len(keys), max(timestamps, default=-1), body)
 
 

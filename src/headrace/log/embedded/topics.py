@@ -8,7 +8,8 @@ import msgspec
 
 from headrace.base.errors import UnknownTopicError
 from headrace.base.ids import TopicPartition
-from headrace.log.admission import check_existing, check_spec, unknown_topic
+from headrace.base.topic_names import metric_name
+from headrace.log.admission import check_distinct, check_existing, check_spec, unknown_topic
 from headrace.log.embedded.checksums import check, checksum_of
 from headrace.log.embedded.partitions import PartitionRow, insert_partitions, load_partition
 from headrace.log.limits import RecordLimits
@@ -149,6 +150,10 @@ def create(connection: sqlite3.Connection, specs: Sequence[TopicSpec], ids: Iter
         if existing is not None:
             check_existing(spec, existing.info.partitions)
             continue
+        other = connection.execute(
+            "SELECT name FROM topics WHERE replace(name, '.', '_') = ? LIMIT 1", (metric_name(spec.name),)
+        ).fetchone()
+        check_distinct(spec.name, None if other is None else other[0])
         config = msgspec.json.encode(dict(spec.config)).decode()
         number = connection.execute(
             "INSERT INTO topics (name, id, partitions, config, checksum) VALUES (?, ?, ?, ?, 0)",
@@ -180,7 +185,10 @@ def save_offsets(
         "SET next_offset = excluded.next_offset, metadata = excluded.metadata, checksum = excluded.checksum",
         [
             (*row, checksum_of(*row))
-            for row in ((group, topic, number, each.offset, each.metadata) for topic, number, each in offsets)
+            # An offset of a type that SQLite stores as a plain number would have another checksum when it is read.
+            for row in (
+                (group, topic, number, int(each.offset), each.metadata) for topic, number, each in offsets
+            )
         ],
     )
 
