@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import headrace as hr
-from headrace import stores
+from headrace import stores, testing
 from headrace.base.columns import Columns
 from headrace.base.records import Headers
 from headrace.engine.clock import ManualClock
@@ -211,6 +211,30 @@ def test_update_that_an_eviction_cannot_write_is_told_with_its_own_record(
     app.process("3")
     assert seen == [0]
     assert app.stored() == ["3", "1", "2"]
+
+
+@pytest.mark.parametrize("caching", [True, False])
+def test_record_on_which_a_later_window_fails_is_in_no_window(caching: bool) -> None:
+    """A function that has seen one record in the second window fails there, when the first has its result."""
+    totals = stores.window("totals", key=str, value=str, retention="1h", caching=caching)
+
+    def join(key: str, new: str, old: str) -> str:
+        if new == "bad" and old == "2":
+            raise ValueError("bad")
+        return old + new
+
+    builder = hr.StreamsBuilder()
+    windows = (
+        builder.stream(EVENTS).group_by_key().windowed_by(hr.TimeWindows("10s", grace="0s", advance="5s"))
+    )
+    windows.aggregate(str, join, store=totals)
+    with testing.TopologyTestDriver(
+        builder.build(), processing_exception_handler=lambda failure: hr.Reaction.resume
+    ) as driver:
+        driver.input(EVENTS).pipe_all(
+            [("a", "1", 0), ("a", "2", 6_000), ("a", "bad", 7_000), ("a", "3", 8_000)]
+        )
+        assert [value for _, value in driver.store(totals).range("a")] == ["123", "23"]
 
 
 def test_counts_keep_to_what_their_changelog_takes(tmp_path: Path) -> None:

@@ -66,14 +66,16 @@ class WindowAggregate:
             stream_time = max(stream_time, timestamp)
             closed = stream_time - grace
             start = max(0, timestamp - size + advance) // advance * advance
-            while start <= timestamp:
-                end = start + size
-                if end <= closed:
-                    drop(_LATE)
-                    start += advance
-                    continue
-                try:
-                    key_bytes = serialize(key)
+            updates = []
+            try:
+                key_bytes = serialize(key)
+                # All results are made before the first is put: if the function fails at a later window, no window has
+                # the record.
+                while start <= timestamp:
+                    if start + size <= closed:
+                        drop(_LATE)
+                        start += advance
+                        continue
                     row = get(key_bytes, start)
                     latest = timestamp
                     if row is None:
@@ -81,7 +83,13 @@ class WindowAggregate:
                     else:
                         old, stored = row
                         latest = max(latest, stored)
-                    new = fn(key, value, old)
+                    updates.append((start, fn(key, value, old), old, latest))
+                    start += advance
+            except BaseException as error:
+                failed(error, key, value, timestamp, headers)
+                return
+            for start, new, old, latest in updates:
+                try:
                     if new is None:
                         deletions.seen(wiring, old)
                         put(key_bytes, start, None, timestamp, headers)
@@ -92,8 +100,7 @@ class WindowAggregate:
                     return
                 if not cached:
                     change = (new, old if send_old else None, True)
-                    forward(Windowed(key, Window(start, end)), change, latest, headers)
-                start += advance
+                    forward(Windowed(key, Window(start, start + size)), change, latest, headers)
 
         return run
 
