@@ -1,4 +1,4 @@
-"""Files of a database that are missing, cut or old, and kills while it is dealt with: right, or restored in full.
+"""Files of a database missing, cut, changed or old, and kills while it is dealt with: right, or restored in full.
 
 Stores in memory have no files: what survives the process is their changelog.
 """
@@ -24,13 +24,13 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 FIRST_LOG, TWO_LOGS, KILLED, KILLED_BEHIND_A_FLUSH, STOPPED = 1, 2, 7, 10, 12
 
 #: Of each of two images.
-PAIRS = 60
+PAIRS = 40
 
 #: Nothing is read of these.
 UNREAD = ("LOCK", "LOG")  # and what begins so
 
 #: Places at which logs and manifests are cut, evenly.
-CUTS = 12
+CUTS = 8
 
 
 class History:
@@ -75,13 +75,19 @@ def history() -> Iterator[History]:
 Damage = tuple[str, bytes | None]  # a file's name and its content now, None where it is missing
 
 
+def flipped(content: bytes, at: int) -> bytes:
+    """Return the content with one bit changed."""
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
 def damages_of(history: History, image: int) -> list[Damage]:
-    """Every file of an image missing, empty, cut, or as it was once; and every file that there was once."""
+    """Every file of an image missing, empty, cut, changed, or as it was; and every file that there was once."""
     damages: list[Damage] = []
     files = history.files(image)
     for name, content in files.items():
         cuts = CUTS if name.startswith("MANIFEST") or name.endswith(".log") else 2
         damages += [(name, None), (name, b"")]
+        damages += [(name, flipped(content, len(content) * part // 4)) for part in range(4) if content]
         damages += [(name, content[: len(content) * cut // cuts]) for cut in range(1, cuts)]
     for older in range(image):
         damages += [(name, old) for name, old in history.files(older).items() if files.get(name) != old]
