@@ -36,7 +36,6 @@ class Fetcher:
         self._bytes_max = input_buffer_max_bytes
         self._queues: dict[TopicPartition, RecordQueue] = {}
         self._paused: set[TopicPartition] = set()
-        self._waiting: dict[TopicPartition, int] = {}  # assigned, but not read before its task runs
         self._idle_since: dict[Task, float] = {}
         self._next_fetch = 0.0
         self._next_look = 0.0
@@ -44,7 +43,6 @@ class Fetcher:
 
     def add(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
         """Know a task's partitions, at these positions; nothing of them is read before `start`."""
-        self._waiting.update(offsets)
         self.reader.assign(offsets)
         self.reader.pause(offsets)
 

@@ -203,13 +203,6 @@ class RecordQueue:
         """Whether nothing waits."""
         return self.batch() is None
 
-    @property
-    def waiting_records(self) -> int:
-        """How many records wait."""
-        batch = self._batch
-        undone = sum(map(len, self._chunks)) - self._next_index
-        return undone if batch is None else undone + len(batch.keys) - batch.cursor
-
     def clear(self) -> None:
         """Forget what waits; `partition_time` stays."""
         self._chunks.clear()

@@ -23,8 +23,7 @@ _log = logging.getLogger(__name__)
 class _Backoff:
     failures: int
     until: float
-    reason: str
-    is_fatal: bool
+    error: NetworkError
 
 
 class Connections:
@@ -88,10 +87,10 @@ class Connections:
         backoff = self._backoffs.get(node_id)
         return 0.0 if backoff is None else max(0.0, backoff.until - time.monotonic())
 
-    def trouble(self, node_id: int) -> str | None:
+    def trouble(self, node_id: int) -> NetworkError | None:
         """Say why a node was not reached, or was lost, if it has not been reached since."""
         backoff = self._backoffs.get(node_id)
-        return None if backoff is None else backoff.reason
+        return None if backoff is None else backoff.error
 
     def all_trouble(self) -> str:
         """Say that no node can be reached, and why the brokers, or the bootstrap servers before them, cannot."""
@@ -140,8 +139,7 @@ class Connections:
         if address is None:
             raise NetworkError(f"broker {node_id} is not known; the cluster's brokers have changed")
         if self.delay_s(node_id) > 0:
-            backoff = self._backoffs[node_id]
-            raise NetworkError(f"{self.name(node_id)}: {backoff.reason}", is_fatal=backoff.is_fatal)
+            raise self._backoffs[node_id].error.at(self.name(node_id))
         connection = Connection(
             self._selector,
             node_id,
@@ -190,8 +188,7 @@ class Connections:
         )
         # Many clients lose a broker at the same moment; they shall not all come back at the same moment.
         wait_s = wait_ms / 1000 * random.uniform(0.8, 1.2)
-        reason, is_fatal = told(error)
-        self._backoffs[node_id] = _Backoff(failures, time.monotonic() + wait_s, reason, is_fatal)
+        self._backoffs[node_id] = _Backoff(failures, time.monotonic() + wait_s, told(error))
 
     def close_idle(self) -> None:
         """Close connections that carried nothing for `connections.max.idle.ms`."""

@@ -1,8 +1,20 @@
 """What a request that got no answer is told by the network."""
 
+from enum import Enum, auto
+
 from kafka.errors import IncompatibleBrokerVersion, KafkaTimeoutError, RequestTimedOutError
 
-__all__ = ["NetworkError", "told"]
+__all__ = ["Ending", "NetworkError", "told"]
+
+
+class Ending(Enum):
+    """How a connection ended, as far as advice follows from it."""
+
+    CLOSED = auto()
+    """The other side closed it, without a word."""
+    CLOSED_IN_HANDSHAKE = auto()
+    """The same, while TLS was being agreed on."""
+    OTHER = auto()
 
 
 class NetworkError(Exception):
@@ -11,18 +23,40 @@ class NetworkError(Exception):
     Attributes:
         was_sent: False where the request certainly never reached the wire; otherwise its outcome is unknown.
         is_fatal: trying again will not help: login, TLS, or a broker of another age.
+        ending: how its connection ended.
     """
 
-    def __init__(self, message: str, *, was_sent: bool = False, is_fatal: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        was_sent: bool = False,
+        is_fatal: bool = False,
+        ending: Ending = Ending.OTHER,
+    ) -> None:
         super().__init__(message)
         self.was_sent = was_sent
         self.is_fatal = is_fatal
+        self.ending = ending
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the other side closed the connection."""
+        return self.ending is not Ending.OTHER
+
+    def at(self, name: str, *, was_sent: bool = False) -> "NetworkError":
+        """Return the same of a broker by its name. A new one: a broken connection fails many requests."""
+        return NetworkError(f"{name}: {self}", was_sent=was_sent, is_fatal=self.is_fatal, ending=self.ending)
 
 
-def told(error: Exception) -> tuple[str, bool]:
-    """Say what a connection ended with, in our words, and whether trying again is of no use."""
+def told(error: Exception) -> NetworkError:
+    """Say what a connection ended with, in our words."""
     if isinstance(error, NetworkError):
-        return str(error), error.is_fatal
+        return error
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError):
-        return "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)", False
-    return str(error) or type(error).__name__, isinstance(error, IncompatibleBrokerVersion)
+        return NetworkError(
+            "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)"
+        )
+    return NetworkError(
+        str(error) or type(error).__name__, is_fatal=isinstance(error, IncompatibleBrokerVersion)
+    )

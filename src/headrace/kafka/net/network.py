@@ -23,9 +23,8 @@ from headrace.kafka.metadata import (
 )
 from headrace.kafka.net.client_logging import quietly
 from headrace.kafka.net.connections import Connections
-from headrace.kafka.net.errors import NetworkError, told
+from headrace.kafka.net.errors import Ending, NetworkError, told
 from headrace.kafka.net.security.logins import Security
-from headrace.kafka.net.transport import CLOSED, DURING_HANDSHAKE
 from headrace.kafka.net.waiting import ANY_NODE, Waiting
 from headrace.kafka.options import ConnectionSettings
 
@@ -109,7 +108,7 @@ class Network:
                 raise LogUnavailableError(f"{self._unreachable(wrong)} ({why})") from wrong[0]
             # One that closes is either back in a moment, or hopeless in a few: no word about it before that is known.
             # Nor is there one where the error itself comes soon.
-            if deadline - now > _CLOSING_S and not all(CLOSED in str(error) for error in wrong):
+            if deadline - now > _CLOSING_S and not all(error.is_close for error in wrong):
                 self._waiting.goes_on(_CONNECTING, ANY_NODE, self._reason(wrong))
             self._pump_until(lambda: False, self._waiting.deadline(now + wait_s))
 
@@ -151,7 +150,7 @@ class Network:
             if error.is_fatal:
                 raise LogError(f"cannot connect to the Kafka cluster: {error}") from error
         hopeless = all(_is_unknown_host(error) for error in wrong) or (
-            tried_s > _CLOSING_S and all(CLOSED in str(error) for error in wrong)
+            tried_s > _CLOSING_S and all(error.is_close for error in wrong)
         )
         if hopeless:
             raise LogError(self._unreachable(wrong)) from (wrong[0] if wrong else None)
@@ -167,9 +166,9 @@ class Network:
             advice = (
                 "look whether it is up; if its address is wrong, correct the broker's advertised.listeners"
             )
-        elif any(DURING_HANDSHAKE in str(error) for error in wrong):
+        elif any(error.ending is Ending.CLOSED_IN_HANDSHAKE for error in wrong):
             advice = "if this port does not speak TLS, set security.protocol to PLAINTEXT or SASL_PLAINTEXT"
-        elif any(CLOSED in str(error) for error in wrong) and not self._settings.uses_sasl:
+        elif any(error.is_close for error in wrong) and not self._settings.uses_sasl:
             # A listener that wants a login answers nothing else, it closes.
             advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"
         return f"{reasons}; {advice}"
@@ -243,12 +242,9 @@ class Network:
             )
 
     def _explain(self, held: _Held, error: Exception) -> NetworkError:
-        """Say what went wrong with a request. A new error for each: one broken connection fails many."""
-        reason, is_fatal = told(error)
-        name = self._connections.name(held.node_id)
-        explained = NetworkError(
-            f"{name}: {reason}", was_sent=held.request.header is not None, is_fatal=is_fatal
-        )
+        """Say what went wrong with a request."""
+        name, was_sent = self._connections.name(held.node_id), held.request.header is not None
+        explained = told(error).at(name, was_sent=was_sent)
         explained.__cause__ = error
         return explained
 
@@ -347,15 +343,16 @@ class Network:
             if time.monotonic() >= self._waiting.deadline(deadline):
                 was_sent = request.header is not None
                 # What went wrong with the connection before says more than that it takes its time again.
-                reason = self._connections.trouble(node_id) or self._silence(wait_ms, deadline)
-                raise NetworkError(f"{self._connections.name(node_id)}: {reason}", was_sent=was_sent)
+                trouble = self._connections.trouble(node_id) or self._silence(wait_ms, deadline)
+                raise trouble.at(self._connections.name(node_id), was_sent=was_sent)
             self.pump(min(_LOOK_MS, _left_ms(deadline)))
         if errors:
             raise errors[0]
         return answers[0]
 
-    def _silence(self, wait_ms: int, deadline: float) -> str:
-        return f"no answer within {wait_ms} ms" if time.monotonic() >= deadline else "no answer yet"
+    def _silence(self, wait_ms: int, deadline: float) -> NetworkError:
+        is_over = time.monotonic() >= deadline
+        return NetworkError(f"no answer within {wait_ms} ms" if is_over else "no answer yet")
 
     def close(self) -> None:
         """Close all connections; what is under way is forgotten, and calls nobody back. Twice is fine."""

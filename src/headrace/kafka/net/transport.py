@@ -11,18 +11,15 @@ from kafka.errors import KafkaTimeoutError
 from kafka.net.transport import KafkaTCPTransport
 
 from headrace.kafka.metadata import Address
-from headrace.kafka.net.errors import NetworkError
+from headrace.kafka.net.errors import Ending, NetworkError
 from headrace.kafka.net.frames import FrameError, FrameReader
 
-__all__ = ["CLOSED", "DURING_HANDSHAKE", "Transport", "open_socket"]
+__all__ = ["Transport", "open_socket"]
 
 _log = logging.getLogger(__name__)
 
 _OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
-#: What is said of a broker that closed a connection.
-CLOSED = "it closed the connection"
-#: Where it did, if TLS was being agreed on.
-DURING_HANDSHAKE = "during the TLS handshake"
+_CLOSED = "it closed the connection"
 
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK})
@@ -139,7 +136,7 @@ class Transport(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has no
             except OSError as error:
                 return _broken(error)
             if count == 0:
-                return NetworkError(CLOSED)
+                return NetworkError(_CLOSED, ending=Ending.CLOSED)
             try:
                 for frame in self._frames.received(count):
                     self._protocol.data_received(frame)
@@ -201,7 +198,9 @@ def _broken(error: OSError, *, during_handshake: bool = False) -> NetworkError:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or (
         during_handshake and isinstance(error, ConnectionError)
     ):
-        return NetworkError(f"{CLOSED} {DURING_HANDSHAKE if during_handshake else '(TLS)'}")
+        if during_handshake:
+            return NetworkError(f"{_CLOSED} during the TLS handshake", ending=Ending.CLOSED_IN_HANDSHAKE)
+        return NetworkError(f"{_CLOSED} (TLS)", ending=Ending.CLOSED)
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         return NetworkError(f"TLS failed ({reason}); {_tls_advice(reason)}", is_fatal=True)

@@ -119,7 +119,7 @@ _OFFSETS: Mapping[ErrorCode, TransactionRemedy] = {
     _E.OFFSET_METADATA_TOO_LARGE: _R.HOPELESS,
     _E.INVALID_COMMIT_OFFSET_SIZE: _R.HOPELESS,
     _E.INVALID_GROUP_ID: _R.HOPELESS,
-    # Nobody, the member "", may commit only while the group has no members.
+    # A member that the group has dropped; or nobody, who may commit only while it has no members (`wire`).
     _E.UNKNOWN_MEMBER_ID: _R.ABORT,
     _E.ILLEGAL_GENERATION: _R.ABORT,
     _E.STALE_MEMBER_EPOCH: _R.ABORT,
