@@ -244,6 +244,13 @@ RESULTS: dict[str, Use] = {
     "map_values": lambda fn: _to_out(lambda stream: stream.map_values(hr.with_key(fn), value=str)),
     "select_key": lambda fn: _to_out(lambda stream: stream.select_key(fn, key=str)),
     "table filter": lambda fn: _to_out(lambda stream: stream.to_table().filter(fn).to_stream()),
+    "aggregate": lambda fn: _to_out(
+        lambda stream: stream.group_by_key().aggregate(str, lambda k, v, a: fn(k, v)).to_stream()
+    ),
+    "reduce": lambda fn: _to_out(lambda stream: stream.group_by_key().reduce(fn).to_stream()),
+    "process": lambda fn: _to_out(
+        lambda stream: stream.process(hr.processor()(lambda record: fn(1, 2)), key=str, value=str)
+    ),
     "map": lambda fn: _to_out(lambda stream: stream.map(lambda k, v: (k, fn(k, v)), key=str, value=str)),
 }
 
@@ -263,7 +270,7 @@ def test_what_a_lambda_gives_is_seen_to_be_a_coroutine() -> None:
                 hr.ProcessingError, match=r"it is a coroutine of coroutine\(\) at test_functions.py"
             ),
         ):
-            driver.input(IN).pipe("k", "no")
+            driver.input(IN).pipe_all([("k", "no"), ("k", "no")])
 
 
 @pytest.mark.parametrize("place", ["filter", "filter_not", "branch", "peek", "map_values", "select_key"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.base.ids import Location
 
-__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "truth", "watched"]
+__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "truth", "unstarted", "watched"]
 
 _Cached = type(functools.lru_cache(lambda: None))
 
@@ -140,8 +140,14 @@ def refuse_unstarted(result: object) -> None:
     Raises:
         TypeError: it is one; the message names its function.
     """
-    if isinstance(result, _UNSTARTED):
-        raise _unstarted(result)
+    error = unstarted(result)
+    if error is not None:
+        raise error
+
+
+def unstarted(result: object) -> TypeError | None:
+    """Return the error of a coroutine or a generator where a value is wanted; None for anything else."""
+    return _unstarted(result) if isinstance(result, _UNSTARTED) else None
 
 
 def watched(fn: Callable[..., Any], *, yields: bool = False) -> Callable[..., Any]:

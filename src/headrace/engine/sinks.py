@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from headrace.base.callables import refuse_unstarted
+from headrace.base.callables import unstarted
 from headrace.base.columns import Stretch
 from headrace.base.errors import (
     HeadraceError,
@@ -194,11 +194,9 @@ def _in_words(
     """The error as the serde words it: what `serializer` raises is raw, so that it can be quick."""
     if isinstance(error, HeadraceError) or not isinstance(error, Exception):
         return error
-    try:
-        refuse_unstarted(key)
-        refuse_unstarted(value)
-    except TypeError as unstarted:
-        return SerializationError(f"cannot write a record to topic '{topic}': {unstarted}")
+    late = unstarted(key) or unstarted(value)
+    if late is not None:
+        return SerializationError(f"cannot write a record to topic '{topic}': {late}")
     try:
         if key is not None:
             node.key.serialize(topic, key, headers)

@@ -3,6 +3,7 @@
 from struct import Struct
 from typing import Any
 
+from headrace.base.callables import unstarted
 from headrace.base.errors import SerializationError
 from headrace.serde.serde import Serde, reason_of
 
@@ -67,7 +68,11 @@ class ValueCodec:
         try:
             return self.encode(value)
         except Exception as error:
-            raise self._refused(error, f"cannot serialize a value for store {self._store!r}") from error
+            attempt = f"cannot serialize a value for store {self._store!r}"
+            late = unstarted(value)
+            if late is not None:
+                raise SerializationError(f"{attempt}: {late}") from late
+            raise self._refused(error, attempt) from error
 
     def to_value(self, data: bytes) -> Any:
         """Return the value of bytes.

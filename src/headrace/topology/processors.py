@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from headrace.base.callables import misfit, refuse_unstarted
+from headrace.base.callables import misfit, unstarted
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Headers, Record
@@ -151,12 +151,7 @@ def _explained(error: BaseException, results: object) -> BaseException:
     """Say what to write where something else was returned than an iterable of results."""
     if isinstance(results, Record):
         return TypeError("the processor returned a Record: yield it, or return [record]")
-    if results is not None and not isinstance(results, Iterable):
-        try:
-            refuse_unstarted(results)
-        except TypeError as words:
-            return words
-    return error
+    return error if isinstance(results, Iterable) else unstarted(results) or error
 
 
 def _run_fixed_key(
