@@ -122,8 +122,8 @@ class WindowBuffer:
 
     def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """Value and timestamp of one window; None if it has expired. Not for stores that retain duplicates."""
-        if not self._can_be_there(start):
-            return None
+        if not self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time:
+            return None  # expired, or later than any window: a query may ask for a time that fits into no key
         times = self._rows.get(key)
         row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
         if row is UNTOUCHED:
@@ -137,20 +137,13 @@ class WindowBuffer:
 
     def entry_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """What `get` finds, in the form that a cache keeps."""
-        if not self._can_be_there(start):
-            return None
+        if not self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time:
+            return None  # expired, or later than any window: the first record of each key in a new one asks
         times = self._rows.get(key)
         row = UNTOUCHED if times is None else times.get(start, UNTOUCHED)
         if row is UNTOUCHED:
             row = self._family.get(self._row_key(key, start, 0))
         return None if row is None else self._rows_codec.for_cache(row)
-
-    def _can_be_there(self, start: int) -> bool:
-        """Whether a window has not expired, and is not later than any: the first record of each key in a new one asks.
-
-        Nor has any window a start that does not fit into the 8 bytes of a row's key, which a query may ask for.
-        """
-        return self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time
 
     def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete a window, and log it; an expired one is logged too, as in Kafka Streams, but not kept.
@@ -299,7 +292,7 @@ class WindowBuffer:
 
     def committed_row(self, key: bytes, start: int) -> tuple[Any, int] | None:
         """Value and timestamp as the last commit left them; None if the window has expired. From any thread."""
-        if not self._can_be_there(start):
+        if not self.observed_stream_time - self._retention_ms < start <= self.observed_stream_time:
             return None
         raw = self._family.get(self._row_key(key, start, 0))
         return None if raw is None else self._rows_codec.opened(raw)
