@@ -93,6 +93,7 @@ class LocalKafka:
         self._users = {ADMIN: "admin-secret", **(users or {})}
         self._nodes: list[Node] = []
         self._java: list[str] = []
+        self._template = Path()
         self._clients: JavaClients | None = None
         self._folder = Path()
         self._security = self._securing(Path())
@@ -109,7 +110,7 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or Maven fails.
         """
-        _java_command(version)
+        java_command(_fetched(version))
 
     def __enter__(self) -> Self:
         self.start()
@@ -126,7 +127,9 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or a broker ended or took too long; with the end of its log.
         """
-        self._java = [*_java_command(self.version), *self._jvm_options]
+        fetched = _fetched(self.version)
+        self._java = [*java_command(fetched), *self._jvm_options]
+        self._template = fetched / "storage"
         self._folder = self._directory or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         try:
             self._prepare()
@@ -339,7 +342,9 @@ class LocalKafka:
             )
             node.write_properties(properties | self._config)
         if not is_kept:
-            format_storage(self._java, self._nodes, self._security.scram_credentials())
+            credentials = self._security.scram_credentials()
+            template = None if self._config or credentials else self._template
+            format_storage(self._java, self._nodes, credentials, template)
             note_version(self._folder, self.version)
 
     def _wait_for(self, nodes: Sequence[Node]) -> None:
@@ -372,8 +377,8 @@ class LocalKafka:
             time.sleep(_POLL_SECONDS)
 
 
-def _java_command(version: str) -> list[str]:
+def _fetched(version: str) -> Path:
     reason = jars.unavailable(version)
     if reason is not None:
         raise LogError(reason)
-    return java_command(jars.fetch_jars(version))
+    return jars.fetch_jars(version)
