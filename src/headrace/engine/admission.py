@@ -36,12 +36,14 @@ class Admission:
     where there is one each record is judged by the clock.
 
     Limits are asked for again when a record is refused, now and then: once somebody has raised them, they hold.
+
+    Attributes:
+        bytes_max: a key and a value are both admitted whose sizes are not above this.
     """
 
     __slots__ = (
         "_ask",
         "_earliest",
-        "_key_bytes_max",
         "_latest",
         "_limits",
         "_needs_key",
@@ -49,7 +51,7 @@ class Admission:
         "_now_ms",
         "_refusals",
         "_topic",
-        "_value_bytes_max",
+        "bytes_max",
     )
 
     def __init__(
@@ -71,8 +73,7 @@ class Admission:
     def _take(self, limits: RecordLimits) -> None:
         self._limits = limits
         most = limits.bytes_max
-        self._key_bytes_max = sys.maxsize if most is None else (most - _ROOM_BYTES) // 2
-        self._value_bytes_max = self._key_bytes_max
+        self.bytes_max = sys.maxsize if most is None else (most - _ROOM_BYTES) // 2
         self._earliest = -1 if limits.before_max_ms is None else TIMESTAMP_MAX
         self._latest = TIMESTAMP_MAX if limits.after_max_ms is None else -1
 
@@ -90,9 +91,9 @@ class Admission:
             ProductionError: the log would refuse it.
         """
         if (
-            (value is None or len(value) <= self._value_bytes_max)
+            (value is None or len(value) <= self.bytes_max)
             and self._earliest <= timestamp <= self._latest
-            and (not self._needs_key if key is None else len(key) <= self._key_bytes_max)
+            and (not self._needs_key if key is None else len(key) <= self.bytes_max)
         ):
             return
         topic = self._topic
@@ -131,9 +132,9 @@ class Admission:
             return True
         if self._needs_key and None in keys:
             return False
-        if self._value_bytes_max < sys.maxsize and (
-            max(map(len, filter(None, values)), default=0) > self._value_bytes_max
-            or max(map(len, filter(None, keys)), default=0) > self._key_bytes_max
+        if self.bytes_max < sys.maxsize and (
+            max(map(len, filter(None, values)), default=0) > self.bytes_max
+            or max(map(len, filter(None, keys)), default=0) > self.bytes_max
         ):
             return False
         return self._earliest <= min(timestamps) and max(timestamps) <= self._latest

@@ -94,13 +94,24 @@ def _to_only_partition(node: SinkNode, topic: str, collector: RecordCollector, r
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
     admission = collector.admission(topic)
     check = None if admission is None else admission.check
+    # What is clear at a glance costs no call. Both are looked at anew when nodes are: after each refusal of the log.
+    horizon, bytes_max = (-2, 0) if admission is None else (admission.horizon(), admission.bytes_max)
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        nonlocal horizon
         try:
             key_bytes = None if key is None else serialize_key(key)
             value_bytes = None if value is None else serialize_value(value)
-            if check is not None:
+            if check is not None and (
+                timestamp > horizon
+                or key_bytes is None
+                or value_bytes is None
+                or len(key_bytes) > bytes_max
+                or len(value_bytes) > bytes_max
+            ):
                 check(0, key_bytes, value_bytes, timestamp, headers)
+                if timestamp > horizon and admission is not None:
+                    horizon = admission.horizon()
         except BaseException as error:  # the serde's, or the topic takes no such record
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return

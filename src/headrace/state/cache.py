@@ -109,6 +109,7 @@ class RecordCache(Generic[C]):
         "_moves",
         "_open_key",
         "_refused",
+        "_safe_ms",
         "_store",
         "_timestamped",
         "_weighs",
@@ -126,6 +127,8 @@ class RecordCache(Generic[C]):
         self._timestamped = spec.timestamped
         self._admit = None if admission is None else admission.check
         self._horizon = _no_horizon if admission is None else admission.horizon
+        #: Up to this timestamp a number needs no judging; found anew after each abort.
+        self._safe_ms = TIMESTAMP_MAX if admission is None else -2
         self._counts_freely = spec.timestamped and codec.keeps_all_counts
         self._codec = codec
         self._context = context
@@ -339,6 +342,7 @@ class RecordCache(Generic[C]):
 
     def empty(self) -> None:
         """Forget everything, dirty or not."""
+        self._safe_ms = TIMESTAMP_MAX if self._admit is None else -2
         self._dirty.clear()
         self._budget.used_bytes -= sum(entry.size_bytes for entry in self._entries.values())
         self._entries.clear()
