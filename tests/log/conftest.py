@@ -60,7 +60,7 @@ def _kafka_log(kafka: LocalKafka) -> Log:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of logs on every one; with the marker `older_kafka` on brokers of each version too."""
-    if "log" in metafunc.fixturenames:
+    if "log" in metafunc.fixturenames and not hasattr(metafunc.module, "log"):  # a fixture of its own
         versions = [KAFKA_VERSION]
         if metafunc.definition.get_closest_marker("older_kafka"):
             versions += OLDER_VERSIONS

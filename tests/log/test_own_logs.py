@@ -67,6 +67,8 @@ def test_what_nobody_could_read_again_is_not_appended(
     writer = own_log.writer("g")
     with pytest.raises(SerializationError, match=f"cannot append to topic 'a': {said}"):
         writer.append("a", 0, columns_of([(b"k", b"v")], timestamp=timestamp, headers=headers))
+    with pytest.raises(SerializationError, match=f"cannot append to topic 'a': {said}"):
+        writer.append("a", 0, columns_of([(b"k", b"v")] * 2_000, timestamp=timestamp, headers=headers))
     writer.append("a", 0, numbered(1))
     assert writer.commit({}) == {A0: 1}
 

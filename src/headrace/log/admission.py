@@ -1,5 +1,7 @@
 """What a log checks before it takes anything in: topic specifications, and columns on their way to a partition."""
 
+from collections.abc import Sequence
+
 from headrace.base.columns import Columns
 from headrace.base.errors import InvalidTopicError, LogError, SerializationError, UnknownTopicError
 from headrace.base.topic_names import topic_name_problem
@@ -7,7 +9,15 @@ from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import TopicSpec
 
-__all__ = ["check_columns", "check_distinct", "check_existing", "check_spec", "check_types", "unknown_topic"]
+__all__ = [
+    "check_columns",
+    "check_distinct",
+    "check_existing",
+    "check_spec",
+    "check_times",
+    "check_types",
+    "unknown_topic",
+]
 
 _STORABLE = frozenset({bytes, type(None)})
 _LONG_MIN = -(2**63)
@@ -93,7 +103,7 @@ def check_columns(
 
 
 def check_types(topic: str, columns: Columns) -> None:
-    """Accept keys and values that are bytes or None, timestamps of 64 bits, and headers of a name and such a value.
+    """Accept keys and values that are bytes or None, whole timestamps, and headers of a name and such a value.
 
     Raises:
         SerializationError: something else is among them.
@@ -104,14 +114,20 @@ def check_types(topic: str, columns: Columns) -> None:
     times = {*map(type, columns.timestamps)}
     if not times <= {int}:
         raise _wrong(topic, "a timestamp", _named(times - {int}), "epoch milliseconds as an int")
-    if columns.timestamps and not (
-        min(columns.timestamps) >= _LONG_MIN and max(columns.timestamps) < -_LONG_MIN
-    ):
-        raise _wrong(topic, "a timestamp", "of more than 64 bits", "epoch milliseconds")
     if any(columns.headers):
         for headers in filter(None, columns.headers):
             if not all(map(_is_header, headers)):
                 raise _wrong(topic, "a header", repr(headers)[:100], "pairs of a text and bytes or None")
+
+
+def check_times(topic: str, timestamps: Sequence[int]) -> None:
+    """Accept timestamps of 64 bits. Who packs them at once finds others anyway, and asks here what to say.
+
+    Raises:
+        SerializationError: one is larger.
+    """
+    if timestamps and not (min(timestamps) >= _LONG_MIN and max(timestamps) < -_LONG_MIN):
+        raise _wrong(topic, "a timestamp", "of more than 64 bits", "epoch milliseconds")
 
 
 def _is_header(header: object) -> bool:

@@ -12,7 +12,14 @@ from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.base.topic_names import metric_name
-from headrace.log.admission import check_columns, check_distinct, check_existing, check_spec, unknown_topic
+from headrace.log.admission import (
+    check_columns,
+    check_distinct,
+    check_existing,
+    check_spec,
+    check_times,
+    unknown_topic,
+)
 from headrace.log.commits import CommitSignal
 from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
@@ -355,6 +362,7 @@ class MemoryWriter:
             self._contents.partition("append to", topic_partition)
             policy = self._contents.topics[topic].policy
         check_columns(topic, policy, columns)
+        check_times(topic, columns.timestamps)
         if not columns:
             return
         pending = self._pending.setdefault(topic_partition, Columns())

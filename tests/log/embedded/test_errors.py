@@ -13,6 +13,7 @@ from headrace.base.errors import HeadraceError, LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.embedded.errors import LogBusyError
+from headrace.log.port import CommittedOffset
 from tests.log.records import columns_of, create, numbered, read, write
 
 A0 = TopicPartition("a", 0)
@@ -63,6 +64,31 @@ def test_full_disk_fails_the_commit_and_loses_nothing(log: EmbeddedLog) -> None:
     connection.execute("PRAGMA max_page_count=1000000")
     writer.append("a", 0, numbered(1, first=1))
     assert writer.commit({}) == {A0: 2}
+
+
+def test_after_a_full_disk_the_same_log_goes_on_with_other_writers_and_nothing_half_written(
+    log: EmbeddedLog, path: Path
+) -> None:
+    create(log, "b")
+    reader = log.reader()
+    reader.assign({A0: 0, TopicPartition("b", 0): 0})
+    failing = log.writer("g")
+    pages = failing._connection.execute("PRAGMA page_count").fetchone()[0]
+    failing._connection.execute(f"PRAGMA max_page_count={pages + 4}")
+    failing.append("a", 0, numbered(1))
+    failing.append("b", 0, columns_of([(b"k", bytes(1_000_000))]))
+    with pytest.raises(LogError, match="the disk is full"):
+        failing.commit({A0: CommittedOffset(1)})
+    failing.close()
+    assert reader.poll(0) == []
+    assert log.committed("g", [A0]) == {}
+    log.maintain(1_000)
+    replacement = log.writer("g")
+    replacement.append("a", 0, numbered(1))
+    assert replacement.commit({A0: CommittedOffset(1)}) == {A0: 1}
+    assert [chunk.values for chunk in reader.poll(0)] == [[b"v0"]]
+    log.close()
+    assert read(EmbeddedLog.open(path), "a") == [(0, b"v0")]
 
 
 def test_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from headrace.base.columns import Columns
 from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.log.admission import check_columns, unknown_topic
+from headrace.log.admission import check_columns, check_times, unknown_topic
 from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
@@ -136,8 +136,15 @@ class EmbeddedWriter:
         check_columns(topic, pending.topic.policy, columns)
         if not columns:
             return
+        if len(columns) < _ENCODED_AT_ONCE:
+            check_times(topic, columns.timestamps)  # else found a moment later, by whoever packs them
+        try:
+            added_bytes = pending.add(columns)
+        except OverflowError:
+            check_times(topic, columns.timestamps)
+            raise
         self._pending[topic_partition] = pending
-        self._pending_bytes += pending.add(columns)
+        self._pending_bytes += added_bytes
 
     def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`. Returns after the fsync; waits for other writers of the file if there are any.
