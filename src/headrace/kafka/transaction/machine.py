@@ -44,13 +44,20 @@ from headrace.kafka.transaction.messages import (
     TransactionLimits,
     TransactionRequest,
 )
+from headrace.kafka.transaction.pacing import Pacing
 from headrace.kafka.transaction.state import LEGAL, SETTLED, IllegalEventError, ProducerState
-from headrace.kafka.transaction.text import STOP_OTHERS, attempt, worst
+from headrace.kafka.transaction.text import STOP_OTHERS, attempt, taken_over, worst
 from headrace.log.port import CommittedOffset
 
 __all__ = ["TransactionMachine"]
 
 _NEVER = float("inf")
+
+_KINDS = {
+    TransactionRemedy.ABORT: WriteFailureKind.ABORT,
+    TransactionRemedy.HOPELESS: WriteFailureKind.HOPELESS,
+    TransactionRemedy.MISSING: WriteFailureKind.MISSING,
+}
 
 
 class TransactionMachine:
@@ -76,9 +83,7 @@ class TransactionMachine:
         self.failure: WriteFailure | None = None
         self._coordinators: dict[CoordinatorKind, int] = {}
         self._in_flight: TransactionRequest | None = None
-        self._retry_at = 0.0
-        self._attempts = 0
-        self._missing_since: float | None = None
+        self._pacing = Pacing(limits)
         self._expected = NO_IDENTITY
         self._wanted: dict[TopicPartition, None] = {}
         self._added: set[TopicPartition] = set()
@@ -109,7 +114,7 @@ class TransactionMachine:
         """Return when `due` will have a request, if nothing else happens; inf if never."""
         if self._in_flight is not None or self._wish() is None:
             return _NEVER
-        return self._retry_at
+        return self._pacing.retry_at
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -184,7 +189,7 @@ class TransactionMachine:
 
     def due(self, now: float) -> TransactionRequest | None:
         """Return the request to send now, if there is one. Each is followed by `Answered` or `RequestFailed`."""
-        if self._in_flight is not None or now < self._retry_at:
+        if self._in_flight is not None or now < self._pacing.retry_at:
             return None
         wish = self._wish()
         if wish is None:
@@ -236,19 +241,17 @@ class TransactionMachine:
         code, topic_partition = worst(request, answer)
         found = remedy(request, code)
         if found is TransactionRemedy.TAKE:
-            self._attempts, self._retry_at, self._missing_since = 0, 0.0, None
+            self._pacing.begin()
             self._succeed(request, answer)
             return
-        if found is TransactionRemedy.MISSING:
-            self._missing_since = now if self._missing_since is None else self._missing_since
-            if (now - self._missing_since) * 1000 < self._limits.missing_grace_ms:
-                found = TransactionRemedy.RETRY
+        if found is TransactionRemedy.MISSING and not self._pacing.is_missing(now):
+            found = TransactionRemedy.RETRY
         if found in (TransactionRemedy.RETRY, TransactionRemedy.BUSY, TransactionRemedy.FIND_COORDINATOR):
             if found is TransactionRemedy.FIND_COORDINATOR:
                 self._forget_coordinator(request)
-            self._pause(now, is_busy=found is TransactionRemedy.BUSY)
+            self._pacing.pause(now, is_busy=found is TransactionRemedy.BUSY)
         else:
-            self._attempts, self._retry_at = 0, 0.0
+            self._pacing.begin()
             self._give_up(request, code, topic_partition, found, answer.detail, now)
 
     def _lose(self, event: RequestFailed, now: float) -> None:
@@ -262,14 +265,7 @@ class TransactionMachine:
         if event.is_fatal:
             self._end(ProducerState.FATAL, WriteFailureKind.HOPELESS, f"{attempt(request)}: {event.detail}")
         else:
-            self._pause(now, is_busy=False)
-
-    def _pause(self, now: float, *, is_busy: bool) -> None:
-        limits = self._limits
-        first = limits.busy_backoff_ms if is_busy else limits.retry_backoff_ms
-        longest = limits.busy_backoff_max_ms if is_busy else limits.retry_backoff_max_ms
-        self._retry_at = now + min(first << min(self._attempts, 20), longest) / 1000
-        self._attempts += 1
+            self._pacing.pause(now, is_busy=False)
 
     def _forget_coordinator(self, request: TransactionRequest) -> None:
         is_groups = isinstance(request, TransactionalOffsetCommit)
@@ -321,7 +317,7 @@ class TransactionMachine:
 
     def _start(self, state: ProducerState) -> None:
         self.state = state
-        self._attempts, self._retry_at, self._missing_since = 0, 0.0, None
+        self._pacing.begin()
 
     # ── what cannot be done ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -361,12 +357,7 @@ class TransactionMachine:
             self._set_failure(WriteFailureKind.DOUBT, f"{text}; {advice(code)}")
             self._start(ProducerState.ENDING_ABORT)
         else:
-            kinds = {
-                TransactionRemedy.ABORT: WriteFailureKind.ABORT,
-                TransactionRemedy.HOPELESS: WriteFailureKind.HOPELESS,
-                TransactionRemedy.MISSING: WriteFailureKind.MISSING,
-            }
-            self._set_failure(kinds[found], f"{text}; {todo}", topic_partition)
+            self._set_failure(_KINDS[found], f"{text}; {todo}", topic_partition)
             self.state = ProducerState.ABORT_NEEDED
 
     def _refused(self, request: TransactionRequest, text: str, now: float) -> None:
@@ -380,17 +371,10 @@ class TransactionMachine:
             self._set_failure(WriteFailureKind.DOUBT, text)
             self._start(ProducerState.ENDING_ABORT)
             return
-        was_open = bool(self._added) or self._has_added_offsets
-        has_timed_out = (
-            self._opened_at is not None and (now - self._opened_at) * 1000 >= self._limits.timeout_ms
+        is_certain = (
+            isinstance(request, EndTransaction) and not self._is_newest and not self._may_be_committed
         )
-        if (
-            isinstance(request, EndTransaction)
-            and not self._is_newest
-            and was_open
-            and has_timed_out
-            and not self._may_be_committed
-        ):
+        if is_certain and self._has_timed_out(now):
             self._set_failure(
                 WriteFailureKind.ABORT, f"{text}; it was open for longer than transaction.timeout.ms"
             )
@@ -401,10 +385,14 @@ class TransactionMachine:
         self._end(
             ProducerState.FENCED,
             WriteFailureKind.DOUBT,
-            f"{text}: another instance with transactional id {self._transactional_id!r} has taken over, or the "
-            f"transaction was open for longer than transaction.timeout.ms={self._limits.timeout_ms}; "
-            f"{self._doubts()}this one writes nothing more",
+            f"{text}: {taken_over(self._transactional_id, self._limits.timeout_ms)}; {self._doubts()}this one writes "
+            f"nothing more",
         )
+
+    def _has_timed_out(self, now: float) -> bool:
+        was_open = bool(self._added) or self._has_added_offsets
+        opened_at = now if self._opened_at is None else self._opened_at
+        return was_open and (now - opened_at) * 1000 >= self._limits.timeout_ms
 
     def _doubts(self) -> str:
         return "the outcome of the last commit is not known; " if self._may_be_committed else ""

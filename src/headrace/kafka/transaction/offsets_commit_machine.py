@@ -31,6 +31,7 @@ from headrace.kafka.transaction.messages import (
     TransactionLimits,
     TransactionRequest,
 )
+from headrace.kafka.transaction.pacing import Pacing
 from headrace.kafka.transaction.state import LEGAL, SETTLED, IllegalEventError, ProducerState
 from headrace.kafka.transaction.text import STOP_OTHERS, attempt, worst
 from headrace.log.port import CommittedOffset
@@ -55,9 +56,7 @@ class OffsetsCommitMachine:
         self.failure: WriteFailure | None = None
         self._coordinator: int | None = None
         self._in_flight: TransactionRequest | None = None
-        self._retry_at = 0.0
-        self._attempts = 0
-        self._missing_since: float | None = None
+        self._pacing = Pacing(limits)
         self._offsets: Mapping[TopicPartition, CommittedOffset] = {}
         self._member = NO_MEMBER
 
@@ -72,7 +71,7 @@ class OffsetsCommitMachine:
 
     def next_time(self) -> float:
         """Return when `due` will have a request, if nothing else happens; inf if never."""
-        return _NEVER if self._in_flight is not None or self.is_settled else self._retry_at
+        return _NEVER if self._in_flight is not None or self.is_settled else self._pacing.retry_at
 
     def handle(self, event: Event, now: float) -> None:
         """Take notice of an event.
@@ -119,7 +118,7 @@ class OffsetsCommitMachine:
 
     def due(self, now: float) -> TransactionRequest | None:
         """Return the request to send now, if there is one. Each is followed by `Answered` or `RequestFailed`."""
-        if self._in_flight is not None or now < self._retry_at or self.is_settled:
+        if self._in_flight is not None or now < self._pacing.retry_at or self.is_settled:
             return None
         if self.state is ProducerState.INITIALIZING:
             self._in_flight = InitProducer(None, None, self._limits.timeout_ms)
@@ -135,14 +134,12 @@ class OffsetsCommitMachine:
         if found is TransactionRemedy.TAKE:
             self._succeed(request, answer)
             return
-        if found is TransactionRemedy.MISSING:
-            self._missing_since = now if self._missing_since is None else self._missing_since
-            if (now - self._missing_since) * 1000 < self._limits.missing_grace_ms:
-                found = TransactionRemedy.RETRY
+        if found is TransactionRemedy.MISSING and not self._pacing.is_missing(now):
+            found = TransactionRemedy.RETRY
         if found in (TransactionRemedy.RETRY, TransactionRemedy.BUSY, TransactionRemedy.FIND_COORDINATOR):
             if found is TransactionRemedy.FIND_COORDINATOR:
                 self._coordinator = None
-            self._pause(now)
+            self._pacing.pause(now, is_busy=False)
             return
         said = f"{answer.detail} ({code.name})" if answer.detail else f"the broker answers {code.name}"
         where = f", {topic_partition}" if topic_partition is not None else ""
@@ -176,12 +173,12 @@ class OffsetsCommitMachine:
         if event.is_fatal:
             self._end(f"{attempt(event.request)}: {event.detail}")
         else:
-            self._pause(now)
+            self._pacing.pause(now, is_busy=False)
 
     def _succeed(self, request: TransactionRequest, answer: Answer) -> None:
         if isinstance(request, FindCoordinator):
             self._coordinator = answer.node_id
-            self._attempts, self._retry_at = 0, 0.0
+            self._pacing.begin()
         elif isinstance(request, InitProducer):
             self.identity = answer.identity
             self._start(ProducerState.READY)
@@ -190,16 +187,9 @@ class OffsetsCommitMachine:
             self._offsets = {}
             self._start(ProducerState.READY)
 
-    def _pause(self, now: float) -> None:
-        pause_ms = min(
-            self._limits.retry_backoff_ms << min(self._attempts, 20), self._limits.retry_backoff_max_ms
-        )
-        self._retry_at = now + pause_ms / 1000
-        self._attempts += 1
-
     def _start(self, state: ProducerState) -> None:
         self.state = state
-        self._attempts, self._retry_at, self._missing_since = 0, 0.0, None
+        self._pacing.begin()
 
     def _end(self, text: str) -> None:
         self.failure = WriteFailure(WriteFailureKind.HOPELESS, text)

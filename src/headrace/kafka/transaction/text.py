@@ -15,7 +15,7 @@ from headrace.kafka.transaction.messages import (
     TransactionRequest,
 )
 
-__all__ = ["STOP_OTHERS", "attempt", "worst"]
+__all__ = ["STOP_OTHERS", "attempt", "taken_over", "worst"]
 
 #: What to do where nobody's offsets are refused: a group with members takes those of its members alone.
 STOP_OTHERS = "Stop those, such as Kafka Streams, and start again when they have left"
@@ -42,6 +42,14 @@ def attempt(request: TransactionRequest) -> str:
         case EndTransaction():
             verb = "commit" if request.is_commit else "abort"
             return f"cannot {verb} the transaction of {request.transactional_id!r}"
+
+
+def taken_over(transactional_id: str, timeout_ms: int) -> str:
+    """Say what an old epoch means, behind a colon."""
+    return (
+        f"another instance with transactional id {transactional_id!r} has taken over, or the transaction was open for "
+        f"longer than transaction.timeout.ms={timeout_ms}"
+    )
 
 
 def worst(request: TransactionRequest, answer: Answer) -> tuple[ErrorCode, TopicPartition | None]:
