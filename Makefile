@@ -72,6 +72,11 @@ test: check $(VENV)/.native  ## Run every static check and every test.
 	mkdir -p .cache
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
 
+# Whole programs, other compilers and judges, and what takes seconds of random cases: `make test` has them.
+test-fast: $(VENV)/.synced  ## Run what a minute has room for: no brokers, processes or campaigns.
+	$(BIN)/pytest -m "not broker and not process and not campaign" $(PYTEST_ARGS) \
+		$(addprefix --ignore=tests/,benchmarks conformance demo faults typing)
+
 demo: $(VENV)/.synced $(VENV)/.native  ## Run the year of flights on the embedded log.
 	$(BIN)/headrace demo
 

@@ -1,6 +1,7 @@
 """A small application, and the command line within this process and as processes of its own."""
 
 import io
+import logging
 import os
 import select
 import signal
@@ -69,7 +70,21 @@ def words(directory: Path) -> Path:
 
 
 @pytest.fixture
-def command(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def clean_logging() -> Iterator[None]:
+    """Give back what a command changes in the logging of this process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("headrace") and isinstance(logger, logging.Logger):
+            logger.setLevel(logging.NOTSET)
+            logger.filters.clear()
+
+
+@pytest.fixture
+def command(directory: Path, clean_logging: None, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run a command within this process."""
 
     def run(*arguments: str, stdin: str = "") -> Ran:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,25 +35,6 @@ builder = hr.StreamsBuilder()
 builder.stream("lines", value=str).foreach(look)
 topology = builder.build()
 """
-
-
-@pytest.fixture
-def clean_logging() -> Iterator[None]:
-    """Give back what a test changes in this process's logging."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in (
-        "headrace.brokers",
-        "headrace.cli",
-        "headrace.restore",
-        "headrace.topics",
-        "headrace.streams",
-    ):
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    logging.getLogger("headrace.failures").filters.clear()
 
 
 def _feed(command: Command, directory: Path, *values: str) -> None:

@@ -155,6 +155,7 @@ def same(one: Any, other: Any) -> bool:
     return one == other or ("nan" in repr(one) and repr(one) == repr(other))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("make", [json, msgpack])
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())

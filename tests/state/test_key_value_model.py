@@ -13,6 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from headrace.state.spec import Engine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
+pytestmark = pytest.mark.campaign
+
 KEYS = st.sampled_from([b"", b"\x00", b"a", b"a\x00", b"ab", b"b", b"\xff", b"\xff\xff"])
 BOUNDS = st.none() | KEYS
 NUMBER = st.integers(-5, 5)

@@ -13,6 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from headrace.state.spec import Engine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
+pytestmark = pytest.mark.campaign
+
 #: Segments are 60 s long, and a window lives for 130 s of stream time.
 SEGMENT_MS = 65_000
 RETENTION_MS = 130_000

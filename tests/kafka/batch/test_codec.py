@@ -14,6 +14,8 @@ from headrace.base.records import Headers
 from headrace.kafka.batch.codec import Codec, CodecError, Decoded, load
 from tests.kafka.batch.codecs import PYTHON, native, sealed
 
+pytestmark = pytest.mark.campaign
+
 COMPRESSIONS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 # Around the lengths at which a length takes another byte, and where a compression begins its next block.

@@ -1,5 +1,6 @@
 """The fetch machine against a model of a cluster: every committed record once, in order, whatever happens between."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from headrace.base.ids import TopicPartition
 from headrace.kafka.fetch.machine import FetchMachine
 from headrace.kafka.fetch.messages import AskBounds, AskMetadata, Fetch, FetchLimits, Request
 from tests.kafka.fetch.cluster import NODES, ModelCluster, decode
+
+pytestmark = pytest.mark.campaign
 
 LIMITS = FetchLimits(bytes_max=300, partition_bytes_max=100, rack="near", metadata_max_age_ms=200)
 

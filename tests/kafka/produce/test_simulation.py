@@ -7,6 +7,7 @@ if it was committed; the ends that commits report are true. Each example is one 
 import random
 from typing import cast
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.port import CommittedOffset, TopicInfo
 from tests.kafka.produce.cluster import Cluster
 from tests.kafka.produce.network import ModelNetwork
+
+pytestmark = pytest.mark.campaign
 
 INPUT = TopicPartition("in", 0)
 TOPICS = {"a": 3, "b": 2, "in": 1}

@@ -319,6 +319,7 @@ def without_tombstones(table: dict[bytes | None, bytes | None]) -> dict[bytes | 
     return {key: value for key, value in table.items() if value is not None}
 
 
+@pytest.mark.campaign
 @settings(max_examples=80, deadline=None)
 @given(_operations)
 def test_compaction_against_a_dictionary(operations: list[Operation]) -> None:

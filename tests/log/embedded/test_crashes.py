@@ -16,6 +16,8 @@ from headrace.log.port import CommittedOffset
 from tests.log.embedded.writing_process import KEYS
 from tests.log.records import columns_of, create, read
 
+pytestmark = pytest.mark.campaign
+
 ROOT = Path(__file__).parents[3]
 A0 = TopicPartition("a", 0)
 
