@@ -198,3 +198,8 @@ def test_waiting_in_vain_says_what_for(shop: Shop) -> None:
         held.set()
         streams.wait_running("20s")
     assert str(caught.value).startswith("application 'words' is not running after 1ms; it is rebalancing")
+
+
+def test_waiting_for_what_was_never_started_says_so(shop: Shop) -> None:
+    with pytest.raises(TimeoutError, match=r"it is created: start\(\) was not called"):
+        shop.streams().wait_running("1ms")

@@ -2,7 +2,7 @@
 
 from headrace.engine.status import WorkerStatus
 
-__all__ = ["status_text"]
+__all__ = ["status_text", "waiting_text"]
 
 
 def status_text(
@@ -39,3 +39,15 @@ def status_text(
     if status.dropped:
         parts.append(f"{status.dropped:,} dropped")
     return f"{'paused' if paused else state}: {', '.join(parts)}"
+
+
+def waiting_text(state: str, status: WorkerStatus | None, trouble: str | None) -> str:
+    """Say what an application is about that does not run yet.
+
+    >>> waiting_text("rebalancing", None, None)
+    'rebalancing: it looks at its topics and opens its stores'
+    """
+    text = status_text(state, status, trouble=trouble)
+    if text == "created":
+        return "created: start() was not called"
+    return f"{text}: it looks at its topics and opens its stores" if text == state else text

@@ -29,7 +29,7 @@ from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
-from headrace.streams.status_text import status_text
+from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
 from headrace.streams.workers import make_worker
 from headrace.topology.topology import Topology
@@ -198,7 +198,7 @@ class Streams:
         if not self._life.wait_for(
             frozenset({"running", "pending_shutdown", *FINAL}), timeout_seconds(timeout)
         ):
-            how = status_text(self.state, self.status(), trouble=self.trouble)
+            how = waiting_text(self.state, self.status(), self.trouble)
             raise TimeoutError(
                 f"application {self._application_id!r} is not running after {timeout}; it is {how}"
             )
