@@ -364,7 +364,7 @@ def test_figures_do_not_go_back_when_damaged_stores_are_rebuilt(bench: Callable[
     app.write("numbers", *((b"a", eight(number), number) for number in range(5)))
     app.turn()
     app.worker.commit()
-    app.worker._start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
+    app.worker._assignment.start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
     app.clock.advance(5_000)
     app.turn()
     status = app.worker.status()
@@ -501,7 +501,7 @@ def test_log_that_is_away_while_damaged_stores_are_restored_is_waited_for(
     app.turn()
     for requests in range(4):
         log.requests_left = requests
-        app.worker._start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
+        app.worker._assignment.start_over(StateCorruptionError("damaged", path=str(app.folder / "0_0")))
         assert log.requests_left == 0
         assert [task.id for task in app.worker.tasks] == [TaskId(0, 0)]
         app.write("numbers", (b"a", eight(1), 2))
@@ -524,7 +524,7 @@ def test_stores_that_are_damaged_again_at_once_end_the_worker(
 
     monkeypatch.setattr(app.log, "committed", found)
     with pytest.raises(StateCorruptionError):
-        app.worker._start_over(damaged)
+        app.worker._assignment.start_over(damaged)
 
 
 def test_damage_that_names_no_directory_ends_the_worker(bench: Callable[..., Bench]) -> None:
@@ -532,4 +532,4 @@ def test_damage_that_names_no_directory_ends_the_worker(bench: Callable[..., Ben
     app.log.create_topics([TopicSpec("numbers", 1)])
     app.open()
     with pytest.raises(StateCorruptionError, match="of another kind"):
-        app.worker._start_over(StateCorruptionError("a changelog of another kind"))
+        app.worker._assignment.start_over(StateCorruptionError("a changelog of another kind"))

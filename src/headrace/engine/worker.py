@@ -2,13 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from headrace.base.errors import (
-    HeadraceError,
     LogUnavailableError,
     OffsetOutOfRangeError,
     RecordsRefusedError,
@@ -18,9 +17,10 @@ from headrace.base.errors import (
     TransactionAbortedError,
     UnknownTopicError,
 )
-from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.ids import TaskId
 from headrace.base.last_words import log_safely
 from headrace.engine.alignment import alignment_ms
+from headrace.engine.assignment import Assignment
 from headrace.engine.changelog_reader import Restorer
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
@@ -39,7 +39,6 @@ from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
-from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import Topology
 
 __all__ = ["STOP_SECONDS", "Worker"]
@@ -69,9 +68,6 @@ _RENEW_SECONDS = 3600.0
 
 #: The default of `metadata.max.age.ms`.
 _METADATA_AGE_MS = 300_000
-
-#: First and last wait before a batch is tried again that a handler answered with *retry*.
-_RETRY_SECONDS = (0.1, 10.0)
 
 
 class Worker:
@@ -115,8 +111,6 @@ class Worker:
         self._commit_each_stretch = commit_each_stretch
         self._reached = reached
         self._state_dir = state_dir
-        self._tasks: dict[TaskId, Task] = {}
-        self._assigned: Sequence[TaskId] = ()
         self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
         self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
         self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
@@ -124,7 +118,6 @@ class Worker:
         # a thousand of them.
         self._stretch_records = 1
         self._stop = threading.Event()
-        self._retry_seconds = _RETRY_SECONDS[0]
         self._is_paused = False
         self._next_send = 0.0
         self._next_renewal = 0.0
@@ -161,7 +154,6 @@ class Worker:
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
         self._factory.remove_destroyed()
-        self._starting = StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known)
         self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
         alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
@@ -172,6 +164,18 @@ class Worker:
             reader=self._fetcher.reader,
             changelog_name=self._factory.changelog_name,
             reached=self._reached,
+        )
+        self._assignment = Assignment(
+            topology=self._topology,
+            application_id=self._application_id,
+            factory=self._factory,
+            starting=StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known),
+            restorer=self._restorer,
+            fetcher=self._fetcher,
+            committer=self._committer,
+            writer=self._writer,
+            reporting=self._reporting,
+            stop=self._stop,
         )
         self._upkeep = Upkeep(
             self._log,
@@ -195,68 +199,7 @@ class Worker:
         self._next_renewal = now + _RENEW_SECONDS
         self._upkeep.begin(now)
         self._reporting.begin(now)
-        self.assign(plan.tasks)
-
-    def assign(self, task_ids: Iterable[TaskId]) -> None:
-        """Take up tasks; each restores its stores and then runs. Damaged stores are deleted first.
-
-        Raises:
-            StateCorruptionError: stores are damaged that were made a moment ago.
-        """
-        self._assigned = sorted(task_ids)
-        deleted: set[str] = set()
-        while True:
-            try:
-                for task_id in self._assigned:
-                    self._take_up(task_id)
-                break
-            except StateCorruptionError as error:
-                if error.path in deleted:
-                    raise
-                deleted.add(error.path)
-                self._delete_damaged(error)
-        self._commit_starts()
-
-    def _commit_starts(self) -> None:
-        """Commit the offsets at which tasks start that had none."""
-        while found := self._starting.take_found():
-            try:
-                self._writer.commit(found)
-            except TransactionAbortedError as error:
-                if self._stop.is_set():
-                    raise
-                _log.warning("the offsets to start at are committed again: %s", error)
-                self._starting.put_back(found)
-                self._writer.abort()
-                self._wait_before_retry()
-            except LogUnavailableError:
-                self._starting.put_back(found)
-                raise
-
-    def _take_up(self, task_id: TaskId) -> None:
-        offsets, times = self._starting.find(self._sources(task_id))
-        task = self._tasks[task_id] = self._factory.make(task_id, times)
-        self._begin(task, offsets)
-
-    def _sources(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
-        found = {}
-        for source in self._topology.subtopologies[task_id.subtopology].sources:
-            for topic in source.topics:
-                name = self._topology.decorate(topic, self._application_id)
-                if task_id.partition < self._factory.partition_count(name):
-                    found[TopicPartition(name, task_id.partition)] = source
-        return found
-
-    def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
-        self._restorer.begin(
-            task,
-            offsets,
-            changelog_name=self._factory.changelog_name,
-            full_name=lambda topic: self._topology.decorate(topic, self._application_id),
-        )
-        self._committer.begin(offsets)
-        # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
-        self._fetcher.add(task, offsets)
+        self._assignment.assign(plan.tasks)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set or the topics have changed, then commit and close.
@@ -298,7 +241,7 @@ class Worker:
             self.commit()
         except StateCorruptionError as error:
             # What the log has is complete, or will be done again: the next start restores the stores in either case.
-            self._delete_damaged(error)
+            self._assignment.delete_damaged(error)
 
     def _is_outdated(self) -> bool:
         """Whether topics have changed, and everything is committed, so that the next worker can take over."""
@@ -307,7 +250,7 @@ class Worker:
         try:
             self.commit()
         except (StateCorruptionError, *_DONE_AGAIN) as reason:
-            self._start_over(reason)
+            self._assignment.start_over(reason)
             return False
         return True
 
@@ -339,10 +282,7 @@ class Worker:
                 closing.callback(self._writer.close)
             if hasattr(self, "_fetcher"):
                 closing.callback(self._fetcher.close)
-            for task in reversed(self._tasks.values()):
-                closing.callback(task.close)
-            closing.callback(self._restorer.close)
-            self._tasks.clear()
+            closing.callback(self._assignment.close if hasattr(self, "_assignment") else self._restorer.close)
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -354,14 +294,14 @@ class Worker:
         try:
             return self._step(timeout_ms)
         except (StateCorruptionError, *_DONE_AGAIN) as reason:
-            self._start_over(reason)
+            self._assignment.start_over(reason)
             return True
         except OffsetOutOfRangeError as error:
-            self._move(error)
+            self._assignment.move(error)
             return True
 
     def _step(self, timeout_ms: int) -> bool:
-        restored = self._restore(_RESTORE_SECONDS)
+        restored = self._assignment.restore(_RESTORE_SECONDS)
         picked = None if self._is_paused else self._picker.pick(self._tasks.values())
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
@@ -435,99 +375,6 @@ class Worker:
         due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
-    # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _restore(self, seconds: float) -> bool:
-        if not self._restorer.under_way:
-            return False
-        for restoration in self._restorer.step(seconds):
-            self._reporting.restored += restoration.restored_records
-            task = self._tasks[restoration.task_id]
-            task.start()
-            self._fetcher.start(task)
-        return True
-
-    def _move(self, error: OffsetOutOfRangeError) -> None:
-        """Go on reading where the source's reset policy says: the log no longer has what was to be read next."""
-        partition = TopicPartition(error.topic, error.partition)
-        for task in self._tasks.values():
-            if partition in task.queues:
-                offset = self._starting.reset(partition, task.queues[partition].source, error)
-                self._fetcher.move(partition, offset)
-                return
-        raise error
-
-    def _start_over(self, reason: HeadraceError) -> None:
-        """Go back to the last commit, as often as it takes: a log that was there once is waited for, and each damaged
-        store is deleted once.
-
-        Raises the reason where the worker is to stop: starting over would only take time.
-        """
-        if isinstance(reason, RecordsRefusedError):
-            self._factory.collector.refuse(reason)
-        deleted: set[str] = set()
-        while not self._stop.is_set():
-            try:
-                if isinstance(reason, StateCorruptionError):
-                    if not reason.path or reason.path in deleted:
-                        break
-                    self._delete_damaged(reason)
-                    deleted.add(reason.path)
-                    self._go_back()
-                else:
-                    _log.warning("all tasks go back to their last commit: %s", reason)
-                    self._go_back()
-                    self._wait_before_retry()
-                return
-            except (LogUnavailableError, StateCorruptionError) as next_reason:
-                reason = next_reason
-        raise reason
-
-    def _go_back(self) -> None:
-        """Abort to the last commit and build the tasks again: outcome and state are those of the log.
-
-        # Invariant: the abort comes first, and settles what became of the transaction; the committed offsets and the
-        # ends of the changelogs are asked for after it.
-        """
-        self._writer.abort()
-        self._factory.collector.discard()
-        for task_id in self._assigned:
-            task = self._tasks.get(task_id)
-            if task is None:  # let go of with a damaged store
-                self._take_up(task_id)
-                continue
-            self._restorer.forget(task_id)
-            offsets, times = self._starting.find(self._sources(task_id))
-            task.stop()
-            task.discard(times)
-            self._fetcher.stop(task)
-            self._begin(task, offsets)
-        self._commit_starts()
-
-    def _wait_before_retry(self) -> None:
-        pause = self._retry_seconds
-        self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
-        self._stop.wait(pause)
-
-    def _delete_damaged(self, error: StateCorruptionError) -> None:
-        """Let go of all tasks, with what was not committed, and delete a database.
-
-        Raises the error where it does not say which.
-        """
-        if not error.path:
-            raise error
-        _log.error("%s; they are deleted, and restored from their changelogs", error)
-        self._writer.abort()
-        self._factory.collector.discard()
-        self._restorer.close()
-        self._reporting.retire(self._tasks.values())
-        with ExitStack() as closing:  # each is closed, also when one before it fails
-            for task in self._tasks.values():
-                self._fetcher.stop(task)
-                closing.callback(task.close)
-            self._tasks.clear()
-        self._factory.destroy_state(error.path)
-
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _is_commit_due(self, now: float, *, worked: bool) -> bool:
@@ -557,7 +404,7 @@ class Worker:
             if renews:
                 self._next_renewal = began + _RENEW_SECONDS
             self._reporting.committed(self._clock.seconds() - began)
-            self._retry_seconds = _RETRY_SECONDS[0]
+            self._assignment.committed()
             self._fetcher.expect_more()  # what went to repartition topics can be read now
         for task in self._tasks.values():
             task.context.commit_requested = False  # also of a task that had nothing to commit
@@ -580,24 +427,16 @@ class Worker:
         return self._reporting.latest
 
     def query(self, store: str) -> Mapping[int, Any]:
-        """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
-
-        Raises:
-            StoreUnavailableError: a task that has the store is still restoring, or being made.
-        """
-        found = {}
-        for task in list(self._tasks.values()):
-            if any(spec.name == store for spec in task.subtopology.stores):
-                if not task.is_running:
-                    raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
-                found[task.id.partition] = task.state.read_only(store)
-        if not found:
-            raise StoreUnavailableError(
-                f"store '{store}' is in no task now, since tasks are being made; try again"
-            )
-        return found
+        """See `Assignment.query`. From any thread."""
+        if not hasattr(self, "_assignment"):
+            raise StoreUnavailableError(f"store '{store}' is in no task yet; try again")
+        return self._assignment.query(store)
 
     @property
     def tasks(self) -> Iterable[Task]:
         """The tasks, for the test driver."""
         return self._tasks.values()
+
+    @property
+    def _tasks(self) -> Mapping[TaskId, Task]:
+        return self._assignment.tasks if hasattr(self, "_assignment") else {}
