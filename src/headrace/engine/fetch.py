@@ -7,7 +7,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.punctuation import NEVER
 from headrace.engine.queue import RecordQueue
 from headrace.engine.task import Task
-from headrace.log.port import Log, Reader
+from headrace.log.port import Reader
 
 __all__ = ["Fetcher"]
 
@@ -28,11 +28,11 @@ class Fetcher:
     """Reads for all tasks of a worker.
 
     A partition is paused when its queue holds its share of the input buffer, and read again at a quarter of it: the
-    band is wide because switching costs more than holding.
+    band is wide because switching costs more than holding. The reader is closed with it.
     """
 
-    def __init__(self, log: Log, input_buffer_max_bytes: int) -> None:
-        self.reader: Reader = log.reader()
+    def __init__(self, reader: Reader, input_buffer_max_bytes: int) -> None:
+        self.reader = reader
         self._bytes_max = input_buffer_max_bytes
         self._queues: dict[TopicPartition, RecordQueue] = {}
         self._paused: set[TopicPartition] = set()

@@ -154,7 +154,7 @@ class Worker:
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
         self._factory.remove_destroyed()
-        self._fetcher = Fetcher(self._log, self._options.input_buffer_max_bytes)
+        self._fetcher = Fetcher(self._log.reader(), self._options.input_buffer_max_bytes)
         alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
         self._committer = Committer(

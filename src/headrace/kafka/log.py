@@ -16,6 +16,7 @@ from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -161,7 +162,7 @@ class KafkaLog:
         if membership is None or membership.group != group:
             membership = None
             self._check_vacant(group)
-        return KafkaWriter(
+        return open_writer(
             self._settings,
             self._options,
             group,

@@ -22,6 +22,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.records import RawRecord
 from headrace.kafka.net.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.admission import unknown_topic
 from headrace.log.port import CommittedOffset, TopicInfo
@@ -66,7 +67,7 @@ def writing(unique: Callable[[str], str]) -> Iterator[NewWriter]:
                     raise unknown_topic("append to", name)
                 return TopicInfo(name, len(found), "id", {})
 
-            writer = KafkaWriter(
+            writer = open_writer(
                 ConnectionSettings.of(kafka.client_properties | {"request.timeout.ms": "5000"}),
                 KafkaOptions.of({name.replace("_", "."): value for name, value in options.items()}),
                 group,

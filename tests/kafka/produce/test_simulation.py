@@ -16,6 +16,7 @@ from headrace.base.errors import FencedError, LogError, TransactionAbortedError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.net.network import Network
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.port import CommittedOffset, TopicInfo
 from tests.kafka.produce.cluster import Cluster
@@ -44,7 +45,7 @@ class Run:
 
     def writer(self) -> KafkaWriter:
         network = ModelNetwork(self.cluster, self.dice, trouble=self.trouble)
-        return KafkaWriter(
+        return open_writer(
             ConnectionSettings.of({}),
             KafkaOptions.of({"delivery.timeout.ms": "20000", "max.request.size": "2048"}),
             "group",

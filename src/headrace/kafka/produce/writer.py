@@ -5,7 +5,6 @@ commit waits. Decisions are in `produce.machine`, `transaction.machine` and `tra
 `produce.network` drives them.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,10 +13,9 @@ from headrace.base.errors import LogError, LogUnavailableError, StateError, Tran
 from headrace.base.ids import TopicPartition
 from headrace.kafka.net.network import Network, NetworkError
 from headrace.kafka.net.waiting import Waiting
-from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.options import KafkaOptions
 from headrace.kafka.produce.encoding import BatchLimits, Stamp, encode_columns
 from headrace.kafka.produce.machine import ProduceMachine
-from headrace.kafka.produce.messages import ProduceLimits
 from headrace.kafka.produce.network import ProduceNetwork
 from headrace.kafka.produce.topics import WriterTopics
 from headrace.kafka.produce.writer_errors import error_of
@@ -32,13 +30,11 @@ from headrace.kafka.transaction.messages import (
     GroupMember,
     Membership,
     Opened,
-    TransactionLimits,
 )
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.state import ProducerState
-from headrace.kafka.transaction.wire import has_newest_protocol
 from headrace.log.admission import check_columns, check_types
-from headrace.log.port import CommittedOffset, TopicInfo
+from headrace.log.port import CommittedOffset
 
 __all__ = ["KafkaWriter"]
 
@@ -52,88 +48,45 @@ _CLOSE_SECONDS = 5.0
 class KafkaWriter:
     """Writes to a Kafka cluster: exactly once with a transactional id, at least once without. See `Writer`.
 
-    Making one blocks until the producer has its id (`default.api.timeout.ms` at most): with a transactional id, that
+    Opening one blocks until the producer has its id (`default.api.timeout.ms` at most): with a transactional id, that
     ends the transaction that an older instance has left open, and fences it. So whoever makes the writer first reads
     committed offsets that stay. Kafka Streams does the same (initTransactions before anything is read).
     """
 
     def __init__(
         self,
-        settings: ConnectionSettings,
-        options: KafkaOptions,
-        group: str,
-        transactional_id: str | None = None,
+        produce: ProduceMachine,
+        machine: TransactionMachine | OffsetsCommitMachine,
+        wire: ProduceNetwork,
         *,
-        topics: Callable[[str], TopicInfo],
-        network: Network | None = None,
-        waiting: Waiting | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        is_newest_protocol: bool | None = None,
-        membership: Membership | None = None,
+        network: Network,
+        topics: WriterTopics,
+        waiting: Waiting,
+        options: KafkaOptions,
+        transactional_id: str | None,
+        membership: Membership | None,
+        seconds_max: float,
+        clock: Callable[[], float],
     ) -> None:
-        """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
-
-        `membership` is who commits offsets; without one it is nobody, which a group without members takes.
-        `waiting` may cut short what blocks, and is told of what does not answer.
-        `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
-
-        Raises:
-            LogError: the cluster cannot be reached (a LogUnavailableError), or refuses the producer; says why.
-        """
-        self._membership = membership
+        self._produce = produce
+        self._machine = machine
+        self._wire = wire
+        self._network = network
+        self._topics = topics
+        self._waiting = waiting
         self._options = options
         self._transactional_id = transactional_id
+        self._membership = membership
+        self._seconds_max = seconds_max
         self._clock = clock
-        self._seconds_max = (options.delivery_timeout_ms + settings.request_timeout_ms) / 1000
-        self._topics = WriterTopics(topics)
-        self._waiting = waiting or Waiting(clock)
-        self._network = network or Network(
-            settings, purpose=f"writer-{transactional_id or group}", waiting=self._waiting
-        )
+        self._member_id = ""
         self._stamped = NO_IDENTITY
         self._pending_bytes = 0
         self._has_failed = False
         self._is_closed = False
-        try:
-            if network is None:
-                self._network.connect()
-            found = transactional_id is not None and has_newest_protocol(self._network)
-            is_newest = found and is_newest_protocol is not False
-            self._produce = ProduceMachine(
-                ProduceLimits(
-                    request_bytes_max=options.max_request_size,
-                    delivery_timeout_ms=options.delivery_timeout_ms,
-                    retry_backoff_ms=settings.retry_backoff_ms,
-                    retry_backoff_max_ms=settings.retry_backoff_max_ms,
-                )
-            )
-            limits = TransactionLimits(
-                timeout_ms=options.transaction_timeout_ms,
-                retry_backoff_ms=settings.retry_backoff_ms,
-                retry_backoff_max_ms=settings.retry_backoff_max_ms,
-            )
-            self._machine: TransactionMachine | OffsetsCommitMachine = (
-                OffsetsCommitMachine(group, limits)
-                if transactional_id is None
-                else TransactionMachine(transactional_id, group, limits, is_newest_protocol=is_newest)
-            )
-            self._wire = ProduceNetwork(
-                self._produce,
-                self._machine,
-                self._network,
-                self._waiting,
-                transactional_id=transactional_id,
-                is_newest_protocol=is_newest,
-                request_timeout_ms=settings.request_timeout_ms,
-                clock=clock,
-            )
-            self._open(settings.default_api_timeout_ms / 1000)
-            self._member_id = self._present_member_id()
-        except BaseException:
-            self._network.close()
-            raise
 
-    def _open(self, seconds: float) -> None:
+    def begin(self, seconds: float) -> None:
+        """Get an id, within so many seconds; see `opening.open_writer`. Once, and before anything else."""
         self._machine.handle(Opened(), self._clock())
         if not self._drive(lambda: self._machine.is_settled, seconds):
             who = "a producer" if self._transactional_id is None else f"{self._transactional_id!r}"
@@ -142,6 +95,7 @@ class KafkaWriter:
                 f"cannot begin to write as {who}: no coordinator gave it an id {waited}"
             )
         self._raise_if_useless()
+        self._member_id = self._present_member_id()
 
     # ── the port ─────────────────────────────────────────────────────────────────────────────────────────────────
 
