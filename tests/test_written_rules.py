@@ -12,7 +12,6 @@ FUNCTION_LINES_MAX = 60
 LONG_MODULES = {
     "engine/worker.py": "to be split: taking up and giving up tasks beside running them",
     "kafka/transaction/machine.py": "one machine, whose states and events are told in one place",
-    "log/memory.py": "a whole log in one file, to be read beside the port",
     "state/buffer/window.py": "one buffer: its rows, what expires of them, and what reads them in order",
 }
 #: Functions that are longer.

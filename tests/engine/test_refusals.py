@@ -18,7 +18,8 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.refusals import Refusals
 from headrace.engine.worker import Worker
-from headrace.log.memory import MemoryLog, MemoryWriter
+from headrace.log.memory import MemoryLog
+from headrace.log.memory.writer import MemoryWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 EVENTS = hr.Topic("events", key=str, value=str)
