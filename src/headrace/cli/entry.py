@@ -32,7 +32,12 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         run()
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        os._exit(_INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            # Everything is closed by now. Taken down by Python, the process was seen to die of the signal instead.
+            os._exit(_INTERRUPTED)
+        raise
     finally:
         if is_heard:
             signal.signal(signal.SIGINT, _leave)
