@@ -16,7 +16,7 @@ from headrace.base.errors import (
     TransactionAbortedError,
 )
 from headrace.base.ids import TaskId, TopicPartition
-from headrace.engine.changelog_reader import Restorer
+from headrace.engine.changelog_reader import ChangelogReader
 from headrace.engine.commit import Committer
 from headrace.engine.fetch import Fetcher
 from headrace.engine.reporting import Reporting
@@ -49,7 +49,7 @@ class Assignment:
         application_id: str,
         factory: TaskFactory,
         starting: StartingOffsets,
-        restorer: Restorer,
+        changelog_reader: ChangelogReader,
         fetcher: Fetcher,
         committer: Committer,
         writer: Writer,
@@ -60,7 +60,7 @@ class Assignment:
         self._application_id = application_id
         self._factory = factory
         self._starting = starting
-        self._restorer = restorer
+        self._changelog_reader = changelog_reader
         self._fetcher = fetcher
         self._committer = committer
         self._writer = writer
@@ -79,7 +79,7 @@ class Assignment:
         with ExitStack() as closing:  # the last one first
             for task in reversed(self.tasks.values()):
                 closing.callback(task.close)
-            closing.callback(self._restorer.close)
+            closing.callback(self._changelog_reader.close)
             self.tasks.clear()
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
@@ -133,7 +133,7 @@ class Assignment:
         return found
 
     def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
-        self._restorer.begin(
+        self._changelog_reader.begin(
             task,
             offsets,
             changelog_name=self._factory.changelog_name,
@@ -147,9 +147,9 @@ class Assignment:
 
     def restore(self, seconds: float) -> bool:
         """Restore for about so long, and start the tasks that are done; say whether there was anything to do."""
-        if not self._restorer.under_way:
+        if not self._changelog_reader.under_way:
             return False
-        for restoration in self._restorer.step(seconds):
+        for restoration in self._changelog_reader.step(seconds):
             self._reporting.restored += restoration.restored_records
             task = self.tasks[restoration.task_id]
             task.start()
@@ -205,7 +205,7 @@ class Assignment:
             if task is None:  # let go of with a damaged store
                 self._take_up(task_id)
                 continue
-            self._restorer.forget(task_id)
+            self._changelog_reader.forget(task_id)
             offsets, times = self._starting.find(self._sources(task_id))
             task.stop()
             task.discard(times)
@@ -228,7 +228,7 @@ class Assignment:
         _log.error("%s; they are deleted, and restored from their changelogs", error)
         self._writer.abort()
         self._factory.collector.discard()
-        self._restorer.close()
+        self._changelog_reader.close()
         self._reporting.retire(self.tasks.values())
         with ExitStack() as closing:  # each is closed, also when one before it fails
             for task in self.tasks.values():

@@ -11,13 +11,13 @@ from headrace.engine.restoration import Restoration
 from headrace.engine.task import Task
 from headrace.log.port import Log, Reader
 
-__all__ = ["Restorer"]
+__all__ = ["ChangelogReader"]
 
 #: How long one look at a log may wait for what it was asked for; other tasks wait with it.
 _WAIT_MS = 5
 
 
-class Restorer:
+class ChangelogReader:
     """The restorations under way. The reader is there while there are any."""
 
     def __init__(self, log: Log, now_ms: Callable[[], int], seconds: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
 """Brings a task's stores up to their changelogs: the gap after a crash, everything after a lost disk.
 
 Restoring reads committed data up to the *uncommitted* end offset, asked for after the input offsets were fetched, until
-the reader's position is there. `restorer` reads for all restorations of a worker.
+the reader's position is there. `changelog_reader` reads for all restorations of a worker.
 """
 
 import logging

@@ -121,7 +121,7 @@ class _NodeWiring:
             # No record is being processed: metadata is None, and plain stores stamp their changes with `now`.
             before = context.save()
             context.topic, context.offset, context.chunk = None, -1, None
-            context.kept = _Punctuation(now)
+            context.kept = _NoRecord(now)
             context.timestamp, context.headers = now, NO_HEADERS
             try:
                 result = do(now)
@@ -135,8 +135,8 @@ class _NodeWiring:
         return punctuate
 
 
-class _Punctuation:
-    """Stands for the record where there is none."""
+class _NoRecord:
+    """Stands for the record while a punctuation runs, where there is none."""
 
     __slots__ = ("headers", "timestamp")
 

@@ -21,19 +21,19 @@ from headrace.base.ids import TaskId
 from headrace.base.last_words import log_safely
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.assignment import Assignment
-from headrace.engine.changelog_reader import Restorer
+from headrace.engine.changelog_reader import ChangelogReader
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.options import EngineOptions
-from headrace.engine.picking import Picker
 from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
+from headrace.engine.task_picking import Picker
 from headrace.engine.topic_preparation import prepare
 from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.upkeep import Upkeep
@@ -111,7 +111,7 @@ class Worker:
         self._commit_each_stretch = commit_each_stretch
         self._reached = reached
         self._state_dir = state_dir
-        self._restorer = Restorer(log, clock.wall_ms, clock.seconds)
+        self._changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
         self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
         self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
         # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
@@ -170,7 +170,7 @@ class Worker:
             application_id=self._application_id,
             factory=self._factory,
             starting=StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known),
-            restorer=self._restorer,
+            changelog_reader=self._changelog_reader,
             fetcher=self._fetcher,
             committer=self._committer,
             writer=self._writer,
@@ -282,7 +282,9 @@ class Worker:
                 closing.callback(self._writer.close)
             if hasattr(self, "_fetcher"):
                 closing.callback(self._fetcher.close)
-            closing.callback(self._assignment.close if hasattr(self, "_assignment") else self._restorer.close)
+            closing.callback(
+                self._assignment.close if hasattr(self, "_assignment") else self._changelog_reader.close
+            )
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,14 +317,14 @@ class Worker:
             self._send(now)
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
-        if not self._restorer.under_way:
+        if not self._changelog_reader.under_way:
             self._upkeep.maintain(now)
         if self._reporting.is_due(now):
             lag = self._fetcher.lag(self._tasks.values())
             self._reporting.report(
                 now,
                 self._tasks,
-                self._restorer.under_way,
+                self._changelog_reader.under_way,
                 lag=lag,
                 misplaced_keys=self._factory.misplaced_keys,
             )
@@ -366,7 +368,7 @@ class Worker:
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
-        if self._restorer.under_way:
+        if self._changelog_reader.under_way:
             return 0
         if any(task.has_progress for task in self._tasks.values()):
             timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))

@@ -11,12 +11,12 @@ __all__ = ["ENCODED", "ROW_BYTES", "UNTOUCHED", "Row", "RowCodec"]
 Row: TypeAlias = tuple[Any, int, bytes]
 
 
-class _Marker:
+class _NoValue:
     """Something that no store can hold."""
 
 
-ENCODED: Any = _Marker()
-UNTOUCHED: Any = _Marker()
+ENCODED: Any = _NoValue()
+UNTOUCHED: Any = _NoValue()
 
 #: What a buffered row weighs beside its key and value (CPython 3.11): tuple 64, timestamp 32, two bytes objects 66,
 #: value object 28, its part of the dictionary and of the key order 120.

@@ -1,4 +1,4 @@
-"""Which task of a worker runs next, and how far: the one whose head is oldest, so that tasks advance together."""
+"""Picks which task of a worker runs next, and how far: the one whose head is oldest, so that tasks advance together."""
 
 from collections.abc import Collection
 
