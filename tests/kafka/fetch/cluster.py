@@ -14,7 +14,7 @@ from headrace.kafka.fetch.messages import (
     FetchedPartition,
     PartitionFetch,
     PartitionLeader,
-    Taken,
+    TakenRun,
     TopicLeaders,
 )
 
@@ -194,7 +194,7 @@ class pad(bytes):  # noqa: N801 - bytes that weigh what the model says
         return self
 
 
-def decode(taken: Taken) -> list[int]:
+def decode(taken: TakenRun) -> list[int]:
     """What the codec does: leave out markers, aborted data, and what lies before the position."""
     batches: list[Batch] = pickle.loads(taken.records)
     waiting = sorted(taken.aborted, key=lambda each: each[1])

@@ -15,7 +15,7 @@ from headrace.kafka.fetch.messages import (
     Request,
     TopicLeaders,
 )
-from headrace.kafka.fetch.partition import PartitionState, Stage
+from headrace.kafka.fetch.partition import FetchPhase, PartitionState
 
 P = TopicPartition("t", 0)
 Q = TopicPartition("t", 1)
@@ -72,9 +72,9 @@ class Driven:
         return self.machine._partitions[P]
 
     @property
-    def stage(self) -> Stage | None:
+    def phase(self) -> FetchPhase | None:
         found = self.machine._partitions.get(P)
-        return None if found is None else found.stage
+        return None if found is None else found.phase
 
     def send(self) -> list[Request]:
         sent = self.machine.requests(self.now)
@@ -127,27 +127,27 @@ class Driven:
         self.open.remove(asked)
         self.machine.bounds_found(asked, [BoundAnswer(P, offset, error)], self.now)
 
-    def reach(self, stage: Stage) -> "Driven":
-        """Drive the partition from its assignment to a stage."""
-        if stage is Stage.LEADERLESS:
+    def reach(self, phase: FetchPhase) -> "Driven":
+        """Drive the partition from its assignment to a phase."""
+        if phase is FetchPhase.LEADERLESS:
             return self
         self.lead()
-        if stage is Stage.READY:
+        if phase is FetchPhase.READY:
             return self
         self.fetch()
-        if stage is Stage.FETCHING:
+        if phase is FetchPhase.FETCHING:
             return self
         self.answer(FetchedPartition(P, ErrorCode.OFFSET_OUT_OF_RANGE))
-        if stage is Stage.WANTS_FIRST:
+        if phase is FetchPhase.WANTS_FIRST:
             return self
         self.bounds()
-        if stage is Stage.ASKING_FIRST:
+        if phase is FetchPhase.ASKING_FIRST:
             return self
         self.bound(20)
-        if stage is Stage.WANTS_END:
+        if phase is FetchPhase.WANTS_END:
             return self
         self.bounds()
-        if stage is Stage.ASKING_END:
+        if phase is FetchPhase.ASKING_END:
             return self
         self.bound(30)
         return self

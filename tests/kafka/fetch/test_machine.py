@@ -14,7 +14,7 @@ from headrace.kafka.fetch.messages import (
     PartitionLeader,
     TopicLeaders,
 )
-from headrace.kafka.fetch.partition import Stage
+from headrace.kafka.fetch.partition import FetchPhase
 from tests.kafka.fetch.drive import Driven, P, Q, nothing, records, told
 
 
@@ -258,7 +258,7 @@ def test_error_comes_behind_the_data_before_it() -> None:
 
 
 def test_error_of_a_paused_partition_waits_until_it_is_resumed() -> None:
-    driven = Driven().reach(Stage.FAILED)
+    driven = Driven().reach(FetchPhase.FAILED)
     driven.machine.pause([P])
     assert driven.machine.take(1000) == []
     driven.machine.resume([P])

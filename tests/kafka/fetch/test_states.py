@@ -1,4 +1,4 @@
-"""Every stage of a partition against every event."""
+"""Every phase of a partition against every event."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,10 @@ import pytest
 
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.fetch.messages import AskBounds, Fetch, FetchAnswer, FetchedPartition, PartitionFetch
-from headrace.kafka.fetch.partition import Stage
+from headrace.kafka.fetch.partition import FetchPhase
 from tests.kafka.fetch.drive import Driven, P, nothing, records, told
 
-STAGES = list(Stage)
+PHASES = list(FetchPhase)
 
 
 def stale(driven: Driven) -> None:
@@ -47,105 +47,105 @@ EVENTS: dict[str, Callable[[Driven], None]] = {
     "request failed": failed,
 }
 
-# Where a row says nothing, the stage stays. FETCHING and ASKING are left as soon as another leader is known.
+# Where a row says nothing, the phase stays. FETCHING and ASKING are left as soon as another leader is known.
 EVERYWHERE = {
     "unassigned": None,
-    "missing": Stage.FAILED,
-    "denied": Stage.FAILED,
-    "made again": Stage.FAILED,
+    "missing": FetchPhase.FAILED,
+    "denied": FetchPhase.FAILED,
+    "made again": FetchPhase.FAILED,
 }
-ELSEWHERE: dict[tuple[Stage, str], Stage] = {
-    (Stage.LEADERLESS, "same leader"): Stage.READY,
-    (Stage.LEADERLESS, "other leader"): Stage.READY,
+ELSEWHERE: dict[tuple[FetchPhase, str], FetchPhase] = {
+    (FetchPhase.LEADERLESS, "same leader"): FetchPhase.READY,
+    (FetchPhase.LEADERLESS, "other leader"): FetchPhase.READY,
     # The first news of a topic: nothing is older, and no other id is known.
-    (Stage.LEADERLESS, "older leader"): Stage.READY,
-    (Stage.LEADERLESS, "made again"): Stage.READY,
-    (Stage.READY, "assigned again"): Stage.READY,
+    (FetchPhase.LEADERLESS, "older leader"): FetchPhase.READY,
+    (FetchPhase.LEADERLESS, "made again"): FetchPhase.READY,
+    (FetchPhase.READY, "assigned again"): FetchPhase.READY,
     **{
-        (stage, "other leader"): Stage.READY
-        for stage in STAGES
-        if stage not in {Stage.LEADERLESS, Stage.FAILED}
+        (phase, "other leader"): FetchPhase.READY
+        for phase in PHASES
+        if phase not in {FetchPhase.LEADERLESS, FetchPhase.FAILED}
     },
     # What is known of the leaders is used at once.
-    **{(stage, "assigned again"): Stage.READY for stage in STAGES if stage is not Stage.LEADERLESS},
+    **{(phase, "assigned again"): FetchPhase.READY for phase in PHASES if phase is not FetchPhase.LEADERLESS},
     **{
-        (stage, "request failed"): Stage.LEADERLESS
-        for stage in (Stage.FETCHING, Stage.ASKING_FIRST, Stage.ASKING_END)
+        (phase, "request failed"): FetchPhase.LEADERLESS
+        for phase in (FetchPhase.FETCHING, FetchPhase.ASKING_FIRST, FetchPhase.ASKING_END)
     },
 }
 
 
 @pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_each_event_leads_each_stage_to_the_one_listed(stage: Stage, event: str) -> None:
-    driven = Driven().reach(stage)
-    assert driven.stage is stage
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name)
+def test_each_event_leads_each_phase_to_the_one_listed(phase: FetchPhase, event: str) -> None:
+    driven = Driven().reach(phase)
+    assert driven.phase is phase
     EVENTS[event](driven)
-    expected = ELSEWHERE.get((stage, event), EVERYWHERE.get(event, stage))
-    assert driven.stage is expected
+    expected = ELSEWHERE.get((phase, event), EVERYWHERE.get(event, phase))
+    assert driven.phase is expected
 
 
 ANSWERS = {
-    "NONE": Stage.READY,
-    "OFFSET_OUT_OF_RANGE": Stage.WANTS_FIRST,
-    "UNKNOWN_SERVER_ERROR": Stage.READY,
-    "NOT_LEADER_OR_FOLLOWER": Stage.LEADERLESS,
-    "UNKNOWN_TOPIC_OR_PARTITION": Stage.LEADERLESS,
-    "FENCED_LEADER_EPOCH": Stage.LEADERLESS,
-    "TOPIC_AUTHORIZATION_FAILED": Stage.FAILED,
-    "CORRUPT_MESSAGE": Stage.FAILED,
-    "INVALID_GROUP_ID": Stage.FAILED,
+    "NONE": FetchPhase.READY,
+    "OFFSET_OUT_OF_RANGE": FetchPhase.WANTS_FIRST,
+    "UNKNOWN_SERVER_ERROR": FetchPhase.READY,
+    "NOT_LEADER_OR_FOLLOWER": FetchPhase.LEADERLESS,
+    "UNKNOWN_TOPIC_OR_PARTITION": FetchPhase.LEADERLESS,
+    "FENCED_LEADER_EPOCH": FetchPhase.LEADERLESS,
+    "TOPIC_AUTHORIZATION_FAILED": FetchPhase.FAILED,
+    "CORRUPT_MESSAGE": FetchPhase.FAILED,
+    "INVALID_GROUP_ID": FetchPhase.FAILED,
 }
 
 
 @pytest.mark.parametrize("code", ANSWERS)
-def test_answer_to_a_fetch_leads_to_the_stage_listed(code: str) -> None:
-    driven = Driven().reach(Stage.FETCHING)
+def test_answer_to_a_fetch_leads_to_the_phase_listed(code: str) -> None:
+    driven = Driven().reach(FetchPhase.FETCHING)
     driven.answer(FetchedPartition(P, ErrorCode[code], next_offset=10))
-    assert driven.stage is ANSWERS[code]
+    assert driven.phase is ANSWERS[code]
 
 
 def test_fetch_that_names_no_partition_is_sent_again_after_a_pause() -> None:
-    driven = Driven().reach(Stage.FETCHING)
+    driven = Driven().reach(FetchPhase.FETCHING)
     driven.answer()
     assert driven.send() == []
     assert [type(each) for each in driven.wait(0.1)] == [Fetch]
 
 
 def test_error_of_the_whole_answer_is_one_of_each_partition() -> None:
-    driven = Driven().reach(Stage.FETCHING)
+    driven = Driven().reach(FetchPhase.FETCHING)
     driven.answer(error=ErrorCode.UNSUPPORTED_VERSION)
-    assert driven.stage is Stage.FAILED
+    assert driven.phase is FetchPhase.FAILED
 
 
 BOUNDS = {
-    "NONE": (Stage.WANTS_END, Stage.FAILED),
-    "NOT_LEADER_OR_FOLLOWER": (Stage.LEADERLESS, Stage.LEADERLESS),
-    "OFFSET_NOT_AVAILABLE": (Stage.LEADERLESS, Stage.LEADERLESS),
-    "UNKNOWN_SERVER_ERROR": (Stage.WANTS_FIRST, Stage.WANTS_END),
-    "TOPIC_AUTHORIZATION_FAILED": (Stage.FAILED, Stage.FAILED),
+    "NONE": (FetchPhase.WANTS_END, FetchPhase.FAILED),
+    "NOT_LEADER_OR_FOLLOWER": (FetchPhase.LEADERLESS, FetchPhase.LEADERLESS),
+    "OFFSET_NOT_AVAILABLE": (FetchPhase.LEADERLESS, FetchPhase.LEADERLESS),
+    "UNKNOWN_SERVER_ERROR": (FetchPhase.WANTS_FIRST, FetchPhase.WANTS_END),
+    "TOPIC_AUTHORIZATION_FAILED": (FetchPhase.FAILED, FetchPhase.FAILED),
 }
 
 
 @pytest.mark.parametrize("code", BOUNDS)
-def test_answer_with_a_bound_leads_to_the_stage_listed(code: str) -> None:
-    for asking, expected in zip((Stage.ASKING_FIRST, Stage.ASKING_END), BOUNDS[code], strict=True):
+def test_answer_with_a_bound_leads_to_the_phase_listed(code: str) -> None:
+    for asking, expected in zip((FetchPhase.ASKING_FIRST, FetchPhase.ASKING_END), BOUNDS[code], strict=True):
         driven = Driven().reach(asking)
         driven.bound(20, ErrorCode[code])
-        assert driven.stage is expected
+        assert driven.phase is expected
 
 
 def test_position_within_the_bounds_is_tried_again_and_given_up_at_the_third_time() -> None:
-    driven = Driven().reach(Stage.READY)
-    for expected in (Stage.READY, Stage.READY, Stage.FAILED):
+    driven = Driven().reach(FetchPhase.READY)
+    for expected in (FetchPhase.READY, FetchPhase.READY, FetchPhase.FAILED):
         driven.wait(2.0)
         driven.answer(FetchedPartition(P, ErrorCode.OFFSET_OUT_OF_RANGE))
         driven.bound(0)
         driven.bound(20)
-        assert driven.stage is expected
+        assert driven.phase is expected
 
 
 def test_empty_answer_asks_at_once_again() -> None:
-    driven = Driven().reach(Stage.FETCHING)
+    driven = Driven().reach(FetchPhase.FETCHING)
     driven.answer(nothing(10))
     assert [type(each) for each in driven.send()] == [Fetch]

@@ -10,7 +10,7 @@ from headrace.kafka.metadata import PartitionMetadata, TopicMetadata
 from headrace.kafka.produce.errors import ProduceRemedy, produce_remedy, refusal
 from headrace.kafka.produce.machine import ProduceMachine
 from headrace.kafka.produce.messages import AskLeaders, Produce, Produced, ProduceLimits
-from headrace.kafka.transaction.failure import WriteFailureKind
+from headrace.kafka.transaction.write_failure import WriteFailureKind
 
 A0, A1, B0 = TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b", 0)
 E = ErrorCode

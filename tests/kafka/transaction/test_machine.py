@@ -5,7 +5,6 @@ import pytest
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.transaction.errors import TransactionRemedy, advice, remedy
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
 from headrace.kafka.transaction.machine import TransactionMachine
 from headrace.kafka.transaction.messages import (
     NO_IDENTITY,
@@ -34,6 +33,7 @@ from headrace.kafka.transaction.messages import (
 )
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.state import LEGAL, IllegalEventError, ProducerState
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 from headrace.log.port import CommittedOffset
 
 A0 = TopicPartition("a", 0)

@@ -21,11 +21,11 @@ from headrace.kafka.fetch.messages import (
     FetchLimits,
     PartitionFetch,
     Request,
-    Taken,
+    TakenRun,
     TopicLeaders,
 )
 from headrace.kafka.fetch.metadata import MetadataWatch, take_topic
-from headrace.kafka.fetch.partition import PartitionState, Stage
+from headrace.kafka.fetch.partition import FetchPhase, PartitionState
 
 __all__ = ["FetchMachine"]
 
@@ -35,7 +35,7 @@ _SHORT_WAIT_MS = 25
 
 _NEVER = float("inf")
 
-_ASKING = {Stage.WANTS_FIRST: Stage.ASKING_FIRST, Stage.WANTS_END: Stage.ASKING_END}
+_ASKING = {FetchPhase.WANTS_FIRST: FetchPhase.ASKING_FIRST, FetchPhase.WANTS_END: FetchPhase.ASKING_END}
 
 
 class FetchMachine:
@@ -78,7 +78,7 @@ class FetchMachine:
                 self._metadata.want(now, at_once=True)
             else:
                 take_topic(state, known, self._next_generation(), now)
-                if state.stage is Stage.LEADERLESS:
+                if state.phase is FetchPhase.LEADERLESS:
                     self._metadata.want(now)
 
     def unassign(self, partitions: Iterable[TopicPartition]) -> None:
@@ -128,7 +128,7 @@ class FetchMachine:
         self._raise_fatal()
         for topic_partition in partitions:
             state = self._partitions[topic_partition]
-            if not state.is_known and state.stage is not Stage.FAILED:
+            if not state.is_known and state.phase is not FetchPhase.FAILED:
                 return topic_partition
         return None
 
@@ -141,7 +141,7 @@ class FetchMachine:
 
     # What is handed out.
 
-    def take(self, bytes_max: int) -> list[Taken]:
+    def take(self, bytes_max: int) -> list[TakenRun]:
         """Hand out fetched data, one run a partition, the one that waits longest first, until `bytes_max` is reached.
 
         Raises:
@@ -152,7 +152,7 @@ class FetchMachine:
         for state in self._turns.values():
             if state.error is not None and not state.runs and not state.is_paused:
                 raise state.error.with_traceback(None)
-        taken: list[Taken] = []
+        taken: list[TakenRun] = []
         ready = [state for state in self._turns.values() if state.runs and not state.is_paused]
         for state in ready:
             if bytes_max <= 0:
@@ -168,12 +168,12 @@ class FetchMachine:
             error, self._fatal = self._fatal, None
             raise error
 
-    def damaged(self, taken: Taken, error: LogError) -> None:
+    def damaged(self, taken: TakenRun, error: LogError) -> None:
         """Say that data which was handed out cannot be decoded; `take` raises `error` from now on."""
         if state := self._partitions.get(taken.partition):
             state.damaged(taken, error)
 
-    def put_back(self, taken: Taken, position: int) -> None:
+    def put_back(self, taken: TakenRun, position: int) -> None:
         """Say that data which was just handed out is decoded up to a position only; the rest is handed out again."""
         if state := self._partitions.get(taken.partition):
             state.put_back(taken, position)
@@ -211,10 +211,10 @@ class FetchMachine:
     def _bound_requests(self, now: float) -> Iterator[AskBounds]:
         queries: dict[tuple[int, bool], list[BoundQuery]] = {}
         for state in self._partitions.values():
-            if state.stage in _ASKING and self._is_due(state, state.leader, now):
+            if state.phase in _ASKING and self._is_due(state, state.leader, now):
                 query = BoundQuery(state.topic_partition, state.generation, state.leader_epoch)
-                queries.setdefault((state.leader, state.stage is Stage.WANTS_END), []).append(query)
-                state.stage = _ASKING[state.stage]
+                queries.setdefault((state.leader, state.phase is FetchPhase.WANTS_END), []).append(query)
+                state.phase = _ASKING[state.phase]
         for (node, of_end), partitions in queries.items():
             yield AskBounds(node, of_end, tuple(partitions))
 
@@ -227,7 +227,7 @@ class FetchMachine:
             kept += state.kept_bytes
             is_waiting |= bool(state.runs) and not state.is_paused
             node = state.node(now)
-            if state.stage is not Stage.READY or node in self._fetching:
+            if state.phase is not FetchPhase.READY or node in self._fetching:
                 continue
             if state.is_paused or not state.has_room or not self._is_due(state, node, now):
                 incomplete.add(node)
@@ -247,7 +247,7 @@ class FetchMachine:
     def _fetch(self, node: int, states: list[PartitionState], share: int, *, is_complete: bool) -> Fetch:
         limits = self._limits
         for state in states:
-            state.stage = Stage.FETCHING
+            state.phase = FetchPhase.FETCHING
         return Fetch(
             node,
             tuple(
@@ -282,7 +282,7 @@ class FetchMachine:
             found = answers.get(asked.partition) or FetchedPartition(asked.partition, code)
             if state.fetched(found, self._next_generation(), now):
                 self._partitions[state.topic_partition] = self._partitions.pop(state.topic_partition)
-            if state.stage is Stage.LEADERLESS:
+            if state.phase is FetchPhase.LEADERLESS:
                 self._metadata.want(now)
 
     def bounds_found(self, request: AskBounds, answers: Iterable[BoundAnswer], now: float) -> None:
@@ -294,7 +294,7 @@ class FetchMachine:
             if state is not None:
                 missing = BoundAnswer(asked.partition, error=ErrorCode.UNKNOWN_SERVER_ERROR)
                 state.bound_found(found.get(asked.partition, missing), now)
-                if state.stage is Stage.LEADERLESS:
+                if state.phase is FetchPhase.LEADERLESS:
                     self._metadata.want(now)
 
     def failed(self, request: Request, now: float, fatal: LogError | None = None) -> None:
@@ -323,7 +323,7 @@ class FetchMachine:
 
     def _asked(self, asked: PartitionFetch | BoundQuery) -> PartitionState | None:
         state = self._partitions.get(asked.partition)
-        if state is None or state.generation != asked.generation or state.stage is Stage.FAILED:
+        if state is None or state.generation != asked.generation or state.phase is FetchPhase.FAILED:
             return None
         return state
 

@@ -19,7 +19,7 @@ __all__ = [
     "PartitionFetch",
     "PartitionLeader",
     "Request",
-    "Taken",
+    "TakenRun",
     "TopicLeaders",
 ]
 
@@ -174,7 +174,7 @@ class TopicLeaders:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenRun:
     """Fetched data on its way to the decoder: of one partition, from `offset` up to `next_offset`."""
 
     partition: TopicPartition

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.fetch.errors import FetchRemedy, made_again, metadata_remedy, refused
 from headrace.kafka.fetch.messages import AskMetadata, FetchLimits, TopicLeaders
-from headrace.kafka.fetch.partition import PartitionState, Stage
+from headrace.kafka.fetch.partition import FetchPhase, PartitionState
 from headrace.log.admission import unknown_topic
 
 __all__ = ["MetadataWatch", "take_topic"]
@@ -109,7 +109,7 @@ def take_topic(state: PartitionState, topic: TopicLeaders, generation: int, now:
 def _is_missing(state: PartitionState, is_topic: bool, now: float) -> None:
     if state.missing_since is None:
         state.missing_since = now
-    if now - state.missing_since >= _MISSING_SECONDS and state.stage is not Stage.FAILED:
+    if now - state.missing_since >= _MISSING_SECONDS and state.phase is not FetchPhase.FAILED:
         state.fail(
             unknown_topic(
                 "read", state.topic_partition.topic, None if is_topic else state.topic_partition.partition

@@ -15,15 +15,15 @@ from headrace.kafka.fetch.errors import (
     refused,
     truncated,
 )
-from headrace.kafka.fetch.messages import BoundAnswer, FetchedPartition, FetchLimits, Taken
+from headrace.kafka.fetch.messages import BoundAnswer, FetchedPartition, FetchLimits, TakenRun
 
-__all__ = ["FetchedRun", "PartitionState", "Stage"]
+__all__ = ["FetchPhase", "FetchedRun", "PartitionState"]
 
 #: How often a position may be refused although it lies within the bounds that the same leader tells.
 _DOUBTS_MAX = 3
 
 
-class Stage(Enum):
+class FetchPhase(Enum):
     """What a partition waits for. Pausing and pauses before another try are apart from it."""
 
     LEADERLESS = auto()  # metadata
@@ -68,7 +68,7 @@ class PartitionState:
         self.generation = generation
         self.position = self.fetch_offset = position
         self.position_epoch = self.last_epoch = -1
-        self.stage = Stage.LEADERLESS
+        self.phase = FetchPhase.LEADERLESS
         self.leader = self.leader_epoch = -1
         self.topic_id = ""
         self.is_known = False
@@ -101,8 +101,8 @@ class PartitionState:
     @property
     def needs_metadata(self) -> bool:
         """Whether it cannot go on without news of its leader, or is doubted to exist."""
-        return self.stage is Stage.LEADERLESS or (
-            self.missing_since is not None and self.stage is not Stage.FAILED
+        return self.phase is FetchPhase.LEADERLESS or (
+            self.missing_since is not None and self.phase is not FetchPhase.FAILED
         )
 
     def delay(self, now: float) -> None:
@@ -122,28 +122,28 @@ class PartitionState:
 
     def led_by(self, leader: int, leader_epoch: int, generation: int) -> None:
         """Take in what metadata says. An answer of the leader before is no longer waited for."""
-        if self.stage is Stage.FAILED:
+        if self.phase is FetchPhase.FAILED:
             return
         is_other = (leader, leader_epoch) != (self.leader, self.leader_epoch)
         self.leader, self.leader_epoch = leader, leader_epoch
-        if self.stage is Stage.LEADERLESS:
-            self.stage = Stage.READY
-        elif is_other and self.stage is not Stage.READY:
+        if self.phase is FetchPhase.LEADERLESS:
+            self.phase = FetchPhase.READY
+        elif is_other and self.phase is not FetchPhase.READY:
             self.generation = generation
-            self.stage = Stage.READY
+            self.phase = FetchPhase.READY
 
     def lost_leader(self, now: float) -> None:
         """Whoever was asked is not, or no longer, the one to ask."""
-        if self.stage is Stage.FAILED:
+        if self.phase is FetchPhase.FAILED:
             return
         # A pause also where a replica is left: the leader may name it again at once, and so on for ever.
         self.delay(now)
         is_replica, self.replica = self.replica >= 0, -1
-        self.stage = Stage.READY if is_replica else Stage.LEADERLESS
+        self.phase = FetchPhase.READY if is_replica else FetchPhase.LEADERLESS
 
     def fail(self, error: LogError) -> None:
         """Ask nothing more; whoever polls is told, behind what is still kept."""
-        self.stage = Stage.FAILED
+        self.phase = FetchPhase.FAILED
         self.error = error
 
     def rewind(self, generation: int) -> None:
@@ -151,13 +151,13 @@ class PartitionState:
         self.runs.clear()
         self.kept_bytes = 0
         self.fetch_offset, self.last_epoch = self.position, self.position_epoch
-        if self.stage is Stage.FETCHING:
+        if self.phase is FetchPhase.FETCHING:
             self.generation = generation
-            self.stage = Stage.READY
+            self.phase = FetchPhase.READY
 
     def fetched(self, answer: FetchedPartition, generation: int, now: float) -> bool:
         """Take in a broker's answer. Says whether records came. `generation` is a fresh one."""
-        self.stage = Stage.READY
+        self.phase = FetchPhase.READY
         remedy = fetch_remedy(answer.error)
         if remedy is FetchRemedy.TAKE:
             return self._took(answer, generation, now)
@@ -166,7 +166,7 @@ class PartitionState:
         elif self.replica >= 0:
             self.lost_leader(now)  # whatever is wrong with a replica, the leader decides
         elif remedy is FetchRemedy.FIND_BOUNDS:
-            self.stage = Stage.WANTS_FIRST
+            self.phase = FetchPhase.WANTS_FIRST
         elif remedy is FetchRemedy.FIND_LEADER:
             self.lost_leader(now)
         else:
@@ -214,18 +214,18 @@ class PartitionState:
 
     def bound_found(self, answer: BoundAnswer, now: float) -> None:
         """Take in a leader's answer for the first offset or the end."""
-        of_end = self.stage is Stage.ASKING_END
+        of_end = self.phase is FetchPhase.ASKING_END
         remedy = bound_remedy(answer.error)
         if remedy is FetchRemedy.FIND_LEADER:
             self.lost_leader(now)
         elif remedy is FetchRemedy.RETRY or (remedy is FetchRemedy.TAKE and answer.offset < 0):
-            self.stage = Stage.WANTS_END if of_end else Stage.WANTS_FIRST
+            self.phase = FetchPhase.WANTS_END if of_end else FetchPhase.WANTS_FIRST
             self.delay(now)
         elif remedy is not FetchRemedy.TAKE:
             self.fail(refused(self.topic_partition, self.fetch_offset, answer.error))
         elif not of_end:
             self._first = answer.offset
-            self.stage = Stage.WANTS_END
+            self.phase = FetchPhase.WANTS_END
         elif not self._first <= self.fetch_offset <= answer.offset:
             self.fail(out_of_range(self.topic_partition, self.fetch_offset, self._first, answer.offset))
         else:
@@ -234,7 +234,7 @@ class PartitionState:
     def _doubt(self, end: int, now: float) -> None:
         """The position was refused and lies within the bounds: a moment's confusion, or a log without our epoch."""
         self._doubts += 1
-        self.stage = Stage.READY
+        self.phase = FetchPhase.READY
         if self._doubts < _DOUBTS_MAX:
             self.delay(now)
         elif self.last_epoch >= 0:
@@ -243,13 +243,13 @@ class PartitionState:
             detail = f"its leader refuses the position although it has {self._first} to {end}"
             self.fail(refused(self.topic_partition, self.fetch_offset, ErrorCode.OFFSET_OUT_OF_RANGE, detail))
 
-    def take(self) -> Taken:
+    def take(self) -> TakenRun:
         """Hand out the oldest run; the position moves behind it."""
         run = self.runs.popleft()
         answer = run.answer
         self.kept_bytes -= len(answer.records)
         self.position, self.position_epoch = answer.next_offset, answer.last_epoch
-        return Taken(
+        return TakenRun(
             self.topic_partition,
             self.generation,
             run.offset,
@@ -258,7 +258,7 @@ class PartitionState:
             answer.aborted,
         )
 
-    def put_back(self, taken: Taken, position: int) -> None:
+    def put_back(self, taken: TakenRun, position: int) -> None:
         """What was taken is decoded up to `position`: the rest is the oldest run again."""
         answer = FetchedPartition(
             taken.partition,
@@ -272,7 +272,7 @@ class PartitionState:
         self.position = position
         self.position_epoch = -1  # of this place within the answer nobody knows it
 
-    def damaged(self, taken: Taken, error: LogError) -> None:
+    def damaged(self, taken: TakenRun, error: LogError) -> None:
         """What was taken cannot be decoded: the position goes back, and whoever polls is told."""
         self.runs.clear()
         self.kept_bytes = 0

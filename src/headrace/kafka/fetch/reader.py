@@ -8,7 +8,7 @@ from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.batch.codec import CodecError, ExpandedBatchError, decode, next_position
 from headrace.kafka.fetch.machine import FetchMachine
-from headrace.kafka.fetch.messages import FetchLimits, Taken
+from headrace.kafka.fetch.messages import FetchLimits, TakenRun
 from headrace.kafka.fetch.network import FetchNetwork
 from headrace.kafka.net.network import Network
 from headrace.kafka.net.waiting import Waiting
@@ -144,7 +144,7 @@ class KafkaReader:
         self._learn_expansion(taken, chunks)
         return chunks
 
-    def _learn_expansion(self, taken: list[Taken], chunks: list[Chunk]) -> None:
+    def _learn_expansion(self, taken: list[TakenRun], chunks: list[Chunk]) -> None:
         fetched = sum(len(each.records) for each in taken)
         found = sum(chunk.size_bytes for chunk in chunks) / max(1, fetched)
         self._expansion = max(1.0, (self._expansion + found) / 2)
@@ -168,7 +168,7 @@ class KafkaReader:
             raise StateError(f"cannot {attempt}: the reader is closed; make a new one")
 
 
-def _decoded(taken: Taken, bytes_max: int) -> tuple[Chunk | None, int]:
+def _decoded(taken: TakenRun, bytes_max: int) -> tuple[Chunk | None, int]:
     """Return what is decoded of it, if any record is, and the position behind that."""
     found = decode(taken.records, taken.offset, taken.aborted, bytes_max)
     # The next fetch has gone out from next_offset: a difference would lose records, or return them twice.
@@ -190,7 +190,7 @@ def _decoded(taken: Taken, bytes_max: int) -> tuple[Chunk | None, int]:
     return chunk, found.position
 
 
-def _damaged(taken: Taken, error: CodecError) -> LogError:
+def _damaged(taken: TakenRun, error: CodecError) -> LogError:
     advice = (
         "Read again, in case it was damaged on its way; if the broker's copy is damaged, restore it from a replica, "
         "or assign a position behind it"

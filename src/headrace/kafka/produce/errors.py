@@ -7,7 +7,7 @@ from headrace.base.records import RawRecord
 from headrace.kafka.batch.codec import decode
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.produce.messages import ProduceAnswer, ProduceBatch, Produced
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 
 __all__ = ["ProduceRemedy", "describe", "produce_remedy", "refusal"]
 

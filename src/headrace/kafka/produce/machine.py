@@ -24,7 +24,7 @@ from headrace.kafka.produce.messages import (
     Produced,
     ProduceLimits,
 )
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 
 __all__ = ["ProduceMachine"]
 

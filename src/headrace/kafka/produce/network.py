@@ -12,7 +12,6 @@ from headrace.kafka.produce.machine import ProduceMachine
 from headrace.kafka.produce.messages import AskLeaders, Produce
 from headrace.kafka.produce.wire import produce_request, read_produced
 from headrace.kafka.transaction.errors import TransactionRemedy, patience, remedy
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
 from headrace.kafka.transaction.machine import TransactionMachine
 from headrace.kafka.transaction.messages import (
     Answered,
@@ -26,6 +25,7 @@ from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachi
 from headrace.kafka.transaction.state import ProducerState
 from headrace.kafka.transaction.text import attempt, worst
 from headrace.kafka.transaction.wire import read_answer, transaction_request
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 
 __all__ = ["ProduceNetwork"]
 

@@ -12,7 +12,7 @@ from headrace.kafka.produce.network import ProduceNetwork
 from headrace.kafka.produce.topics import WriterTopics
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.kafka.transaction.machine import TransactionMachine
-from headrace.kafka.transaction.messages import Membership, TransactionLimits
+from headrace.kafka.transaction.messages import MembershipView, TransactionLimits
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.wire import has_newest_protocol
 from headrace.log.port import TopicInfo
@@ -31,7 +31,7 @@ def open_writer(
     waiting: Waiting | None = None,
     clock: Callable[[], float] = time.monotonic,
     is_newest_protocol: bool | None = None,
-    membership: Membership | None = None,
+    membership: MembershipView | None = None,
 ) -> KafkaWriter:
     """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
 

@@ -19,7 +19,6 @@ from headrace.kafka.produce.machine import ProduceMachine
 from headrace.kafka.produce.network import ProduceNetwork
 from headrace.kafka.produce.topics import WriterTopics
 from headrace.kafka.produce.writer_errors import error_of
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
 from headrace.kafka.transaction.machine import TransactionMachine
 from headrace.kafka.transaction.messages import (
     NO_IDENTITY,
@@ -28,11 +27,12 @@ from headrace.kafka.transaction.messages import (
     CommitFailed,
     CommitRequested,
     GroupMember,
-    Membership,
+    MembershipView,
     Opened,
 )
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.state import ProducerState
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 from headrace.log.admission import check_columns, check_types
 from headrace.log.port import CommittedOffset
 
@@ -64,7 +64,7 @@ class KafkaWriter:
         waiting: Waiting,
         options: KafkaOptions,
         transactional_id: str | None,
-        membership: Membership | None,
+        membership: MembershipView | None,
         seconds_max: float,
         clock: Callable[[], float],
     ) -> None:

@@ -8,8 +8,8 @@ from headrace.base.errors import (
     TransactionAbortedError,
     UnknownTopicError,
 )
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
 from headrace.kafka.transaction.state import ProducerState
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 
 __all__ = ["error_of"]
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
-from headrace.kafka.transaction.failure import WriteFailure
+from headrace.kafka.transaction.write_failure import WriteFailure
 from headrace.log.port import CommittedOffset
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "FindCoordinator",
     "GroupMember",
     "InitProducer",
-    "Membership",
+    "MembershipView",
     "OffsetCommit",
     "Opened",
     "ProducerIdentity",
@@ -85,7 +85,7 @@ class GroupMember:
 NO_MEMBER = GroupMember()
 
 
-class Membership(Protocol):
+class MembershipView(Protocol):
     """What a writer has to know of its instance's place in the group."""
 
     @property

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.transaction.errors import TransactionRemedy, advice, remedy
-from headrace.kafka.transaction.failure import WriteFailure, WriteFailureKind
 from headrace.kafka.transaction.messages import (
     NO_IDENTITY,
     NO_MEMBER,
@@ -34,6 +33,7 @@ from headrace.kafka.transaction.messages import (
 from headrace.kafka.transaction.pacing import Pacing
 from headrace.kafka.transaction.state import LEGAL, SETTLED, IllegalEventError, ProducerState
 from headrace.kafka.transaction.text import STOP_OTHERS, attempt, worst
+from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 from headrace.log.port import CommittedOffset
 
 __all__ = ["OffsetsCommitMachine"]

@@ -14,7 +14,7 @@ from headrace.base.errors import LogError
 from headrace.testing.local_kafka import wire
 from headrace.testing.local_kafka.jars import find_java
 from headrace.testing.local_kafka.node import Node
-from headrace.testing.local_kafka.security import Security
+from headrace.testing.local_kafka.security import ListenerSecurity
 from headrace.testing.local_kafka.settings import broker_properties, free_ports
 from headrace.testing.local_kafka.storage import format_storage
 
@@ -62,7 +62,7 @@ def _make(archive: Path, java: list[str]) -> None:
 def _run_broker(directory: Path, java: list[str], option: str) -> None:
     client, internal, controller = free_ports(3)
     node = Node(0, directory, ports=(client, internal, controller))
-    security = Security("plaintext", "PLAIN", {}, directory)
+    security = ListenerSecurity("plaintext", "PLAIN", {}, directory)
     address = f"127.0.0.1:{client}"
     node.write_properties(broker_properties(node, [node], security, advertised=address, has_authorizer=False))
     format_storage(java, [node], [])

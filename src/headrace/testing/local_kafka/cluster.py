@@ -16,8 +16,8 @@ from headrace.testing.local_kafka.java import Isolation, JavaClients, JavaRecord
 from headrace.testing.local_kafka.node import Node, end_of_log
 from headrace.testing.local_kafka.security import (
     ADMIN,
+    ListenerSecurity,
     Mechanism,
-    Security,
     SecurityProtocol,
     make_certificates,
 )
@@ -294,7 +294,7 @@ class LocalKafka:
             self._clients = JavaClients(self._java, self.internal_servers)
         return self._clients
 
-    def _securing(self, folder: Path) -> Security:
+    def _securing(self, folder: Path) -> ListenerSecurity:
         protocol, mechanism = self._security_asked
         asks_certificate = self._config.get("ssl.client.auth") == "required"
         if self._authorizer and protocol in ("plaintext", "ssl") and not asks_certificate:
@@ -302,7 +302,7 @@ class LocalKafka:
                 "an authorizer needs clients with names: give security='sasl_plaintext' or 'sasl_ssl', "
                 "or security='ssl' with the broker's property ssl.client.auth=required"
             )
-        return Security(protocol, mechanism, self._users, folder, asks_certificate)
+        return ListenerSecurity(protocol, mechanism, self._users, folder, asks_certificate)
 
     def _address(self, node: Node) -> str:
         return self._advertised[node.number] if self._advertised else f"127.0.0.1:{node.client_port}"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from headrace.base.errors import ConfigError, LogError
 
-__all__ = ["ADMIN", "Mechanism", "Security", "SecurityProtocol", "make_certificates"]
+__all__ = ["ADMIN", "ListenerSecurity", "Mechanism", "SecurityProtocol", "make_certificates"]
 
 SecurityProtocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
@@ -25,7 +25,7 @@ _MODULES: Mapping[Mechanism, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Security:
+class ListenerSecurity:
     """How clients get in. Brokers and controllers talk among themselves without any of it.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from headrace.base.errors import LogError
 from headrace.testing.local_kafka.node import Node
-from headrace.testing.local_kafka.security import ADMIN, Security
+from headrace.testing.local_kafka.security import ADMIN, ListenerSecurity
 
 __all__ = ["broker_properties", "free_ports", "require_free"]
 
@@ -58,7 +58,7 @@ def _is_free(port: int) -> bool:
 
 
 def broker_properties(
-    node: Node, nodes: Sequence[Node], security: Security, *, advertised: str, has_authorizer: bool
+    node: Node, nodes: Sequence[Node], security: ListenerSecurity, *, advertised: str, has_authorizer: bool
 ) -> dict[str, str]:
     """Put together `server.properties` of one broker; `advertised` is the address that it tells its clients.
 
