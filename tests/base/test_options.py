@@ -7,8 +7,8 @@ import pytest
 from headrace.base.errors import ConfigError
 from headrace.base.options import (
     REQUIRED,
-    Kind,
     Option,
+    OptionKind,
     boolean,
     by_name,
     choice,
@@ -23,7 +23,7 @@ from headrace.base.options import (
 from headrace.processor.handlers import log_and_continue
 
 
-def read(kind: Kind[object], raw: object) -> object:
+def read(kind: OptionKind[object], raw: object) -> object:
     return Option("a.property", kind, REQUIRED, "Does something.").parse(raw)
 
 
@@ -54,7 +54,9 @@ def read(kind: Kind[object], raw: object) -> object:
         (function("values"), len, len),
     ],
 )
-def test_value_is_read_from_code_and_from_text(kind: Kind[object], raw: object, expected: object) -> None:
+def test_value_is_read_from_code_and_from_text(
+    kind: OptionKind[object], raw: object, expected: object
+) -> None:
     found = read(kind, raw)
     assert found == expected
     assert type(found) is type(expected)
@@ -83,7 +85,7 @@ def test_value_is_read_from_code_and_from_text(kind: Kind[object], raw: object, 
     ],
 )
 def test_error_names_property_finding_and_what_is_allowed(
-    kind: Kind[object], raw: object, allowed: str
+    kind: OptionKind[object], raw: object, allowed: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
         read(kind, raw)

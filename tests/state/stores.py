@@ -15,7 +15,7 @@ from headrace.state.port import Position
 from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
-from headrace.state.spec import Engine, Kind, StoreSpec
+from headrace.state.spec import Engine, StoreKind, StoreSpec
 from headrace.state.task_state import TaskState
 
 NUMBERS: Serde[int] = int64
@@ -26,7 +26,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 def store_spec(
     name: str = "store",
-    kind: Kind = "key_value",
+    kind: StoreKind = "key_value",
     *,
     engine: Engine = "memory",
     caching: bool = False,

@@ -17,8 +17,8 @@ from headrace.base.errors import ConfigError
 
 __all__ = [
     "REQUIRED",
-    "Kind",
     "Option",
+    "OptionKind",
     "boolean",
     "by_name",
     "choice",
@@ -39,7 +39,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T_co]):
+class OptionKind(Generic[T_co]):
     """How a property is read: what it may be, in words, and the parser.
 
     `parse` takes what was written in code, or the text of a file, a flag or the environment. It raises ValueError or
@@ -74,7 +74,7 @@ class Option(Generic[T]):
     """
 
     name: str
-    kind: Kind[T]
+    kind: OptionKind[T]
     default: T
     text: str
     validate: Callable[[T], str | None] | None = None
@@ -152,14 +152,14 @@ def _bounded(minimum: int, maximum: int) -> Callable[[object], int]:
     return parse
 
 
-def integer(*, minimum: int = -(2**31), maximum: int = 2**31 - 1) -> Kind[int]:
+def integer(*, minimum: int = -(2**31), maximum: int = 2**31 - 1) -> OptionKind[int]:
     """Read a whole number of 32 bits (Kafka's INT), within bounds."""
-    return Kind(f"a whole number {_bounds(minimum, maximum, 31)}", _bounded(minimum, maximum))
+    return OptionKind(f"a whole number {_bounds(minimum, maximum, 31)}", _bounded(minimum, maximum))
 
 
-def long(*, minimum: int = -(2**63), maximum: int = 2**63 - 1) -> Kind[int]:
+def long(*, minimum: int = -(2**63), maximum: int = 2**63 - 1) -> OptionKind[int]:
     """Read a whole number of 64 bits (Kafka's LONG), within bounds."""
-    return Kind(f"a whole number {_bounds(minimum, maximum, 63)}", _bounded(minimum, maximum))
+    return OptionKind(f"a whole number {_bounds(minimum, maximum, 63)}", _bounded(minimum, maximum))
 
 
 def _bounds(minimum: int, maximum: int, bits: int) -> str:
@@ -168,7 +168,7 @@ def _bounds(minimum: int, maximum: int, bits: int) -> str:
     return f"from {minimum} to {maximum}"
 
 
-def double(*, minimum: float = float("-inf"), maximum: float = float("inf")) -> Kind[float]:
+def double(*, minimum: float = float("-inf"), maximum: float = float("inf")) -> OptionKind[float]:
     """Read a number, within bounds."""
 
     def parse(raw: object) -> float:
@@ -183,10 +183,12 @@ def double(*, minimum: float = float("-inf"), maximum: float = float("inf")) -> 
             raise TypeError
         return value
 
-    return Kind("a number" if minimum == float("-inf") else f"a number from {minimum} to {maximum}", parse)
+    return OptionKind(
+        "a number" if minimum == float("-inf") else f"a number from {minimum} to {maximum}", parse
+    )
 
 
-def duration_ms(*, minimum: int = 0, maximum: int = 2**63 - 1) -> Kind[int]:
+def duration_ms(*, minimum: int = 0, maximum: int = 2**63 - 1) -> OptionKind[int]:
     """Read a property in milliseconds, whose name says so: a whole number, `"5s"`, or a timedelta."""
 
     def parse(raw: object) -> int:
@@ -202,10 +204,10 @@ def duration_ms(*, minimum: int = 0, maximum: int = 2**63 - 1) -> Kind[int]:
             raise TypeError
         return value
 
-    return Kind(f"milliseconds {_bounds(minimum, maximum, 63)}, or a duration such as '5s'", parse)
+    return OptionKind(f"milliseconds {_bounds(minimum, maximum, 63)}, or a duration such as '5s'", parse)
 
 
-def choice(*allowed: str, ignore_case: bool = False) -> Kind[str]:
+def choice(*allowed: str, ignore_case: bool = False) -> OptionKind[str]:
     """Read one of a few words."""
 
     def parse(raw: object) -> str:
@@ -215,10 +217,10 @@ def choice(*allowed: str, ignore_case: bool = False) -> Kind[str]:
                 return one
         raise TypeError
 
-    return Kind("one of " + ", ".join(allowed), parse)
+    return OptionKind("one of " + ", ".join(allowed), parse)
 
 
-def names() -> Kind[Sequence[str]]:
+def names() -> OptionKind[Sequence[str]]:
     """Read a list of words: a sequence of text, or text with commas. Gives a tuple without empty entries."""
 
     def parse(raw: object) -> Sequence[str]:
@@ -227,10 +229,10 @@ def names() -> Kind[Sequence[str]]:
             raise TypeError
         return tuple(word for word in (_text(part).strip() for part in parts) if word)
 
-    return Kind("a list of words, or text with commas between them", parse)
+    return OptionKind("a list of words, or text with commas between them", parse)
 
 
-def function(*arguments: str) -> Kind[Callable[..., Any]]:
+def function(*arguments: str) -> OptionKind[Callable[..., Any]]:
     """Read a function that is called with these arguments, or its name `MODULE:NAME`, which a file can give."""
 
     def parse(raw: object) -> Callable[..., Any]:
@@ -242,7 +244,7 @@ def function(*arguments: str) -> Kind[Callable[..., Any]]:
             raise ValueError(problem)
         return found
 
-    return Kind("a function, or text that names one as MODULE:NAME", parse)
+    return OptionKind("a function, or text that names one as MODULE:NAME", parse)
 
 
 def _named(text: str) -> object:
@@ -262,10 +264,10 @@ def _named(text: str) -> object:
 
 
 #: Text as it stands.
-text: Kind[str] = Kind("text", _text)
+text: OptionKind[str] = OptionKind("text", _text)
 
 #: True or false; in text also yes and no, on and off, 1 and 0.
-boolean: Kind[bool] = Kind("true or false", _boolean)
+boolean: OptionKind[bool] = OptionKind("true or false", _boolean)
 
 
 def by_name(options: Sequence[Option[Any]]) -> Mapping[str, Option[Any]]:

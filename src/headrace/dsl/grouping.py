@@ -11,11 +11,11 @@ from headrace.dsl.functions import result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, Unknown, first_known, given, of_annotation
+from headrace.dsl.serdes import Typed, UnknownSerde, first_known, given, of_annotation
 from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.operators.getters import Getter
 from headrace.state.declaration import Store
-from headrace.state.spec import Kind
+from headrace.state.spec import StoreKind
 
 __all__ = ["AGGREGATE", "REDUCE", "Aggregation", "Grouping", "aggregate_serde"]
 
@@ -86,7 +86,7 @@ class Aggregation:
         grouping: Grouping,
         *,
         prefix: str,
-        kind: Kind,
+        kind: StoreKind,
         store: AnyStore,
         value: Typed,
         name: Name,
@@ -108,7 +108,12 @@ class Aggregation:
 
 
 def _check_value(declared: Store[Any] | None, value: Typed, where: Location) -> None:
-    if declared is None or declared.value is None or isinstance(value, Unknown) or declared.value == value:
+    if (
+        declared is None
+        or declared.value is None
+        or isinstance(value, UnknownSerde)
+        or declared.value == value
+    ):
         return
     raise TopologyError(
         f"{where}: the result's values have {value!r}, but store '{declared.name}' is declared with {declared.value!r}"

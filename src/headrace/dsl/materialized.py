@@ -9,13 +9,13 @@ from headrace.base.ids import Location
 from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed, refuse_clash, required
 from headrace.state.declaration import Store
-from headrace.state.spec import Engine, Kind, StoreSpec
+from headrace.state.spec import Engine, StoreKind, StoreSpec
 from headrace.topology.names import check_name
 
 __all__ = ["Materialized", "declared_store"]
 
 
-def declared_store(store: object, kind: Kind, where: Location) -> Store[Any] | None:
+def declared_store(store: object, kind: StoreKind, where: Location) -> Store[Any] | None:
     """Return what `store=` means: a declared store, a name, or nothing.
 
     Raises:
@@ -48,7 +48,7 @@ class Materialized:
     """
 
     name: str
-    kind: Kind
+    kind: StoreKind
     key: Typed
     value: Typed
     queryable: bool
@@ -64,7 +64,7 @@ class Materialized:
         cls,
         declared: Store[Any] | None,
         *,
-        kind: Kind = "key_value",
+        kind: StoreKind = "key_value",
         names: Names,
         prefix: str,
         key: Typed,

@@ -28,7 +28,7 @@ from headrace.serde.windowed import WindowedSerde
 __all__ = [
     "Part",
     "Typed",
-    "Unknown",
+    "UnknownSerde",
     "agreed",
     "either",
     "first_known",
@@ -44,7 +44,7 @@ Part: TypeAlias = Literal["key", "value"]
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownSerde:
     """A serde that is not known: where the type comes from, and what to write there."""
 
     part: Part
@@ -53,7 +53,7 @@ class Unknown:
 
 
 #: The serde of a stream's or table's keys or values.
-Typed: TypeAlias = Serde[Any] | Unknown
+Typed: TypeAlias = Serde[Any] | UnknownSerde
 
 
 def given(spec: object, part: Part, where: Location) -> Serde[Any] | None:
@@ -75,8 +75,8 @@ def either(spec: object, otherwise: Typed, part: Part, where: Location) -> Typed
 
 
 def first_known(first: Typed, *others: Typed) -> Typed:
-    """Return the first serde that is known, of several for one type; the first Unknown if none is."""
-    return next((each for each in (first, *others) if not isinstance(each, Unknown)), first)
+    """Return the first serde that is known, of several for one type; the first unknown one if none is."""
+    return next((each for each in (first, *others) if not isinstance(each, UnknownSerde)), first)
 
 
 def agreed(
@@ -101,7 +101,7 @@ def refuse_clash(
     Raises:
         TopologyError: the types cannot be the same.
     """
-    if isinstance(flowing, Unknown) or isinstance(declared, Unknown) or flowing == declared:
+    if isinstance(flowing, UnknownSerde) or isinstance(declared, UnknownSerde) or flowing == declared:
         return
     clash = _clash(flowing, declared)
     if to_meet and isinstance(flowing, CodecSerde) and isinstance(declared, CodecSerde):
@@ -143,20 +143,20 @@ def of_result(fn: Callable[..., Any], spec: object, part: Part, where: Location)
 def of_annotation(annotation: object, fn: Callable[..., Any], part: Part) -> Typed:
     """Return the serde of an annotation that was found at a function."""
     found = None if annotation is None else serde_from_annotation(annotation)
-    return found or Unknown(
+    return found or UnknownSerde(
         part, described(fn) if annotation is None else named(fn), advice(annotation, part)
     )
 
 
 def merged(one: Typed, other: Typed, part: Part, where: Location) -> Typed:
     """Return the serde of two streams that become one: known only if both have the same."""
-    if isinstance(one, Unknown):
+    if isinstance(one, UnknownSerde):
         return one
-    if isinstance(other, Unknown):
+    if isinstance(other, UnknownSerde):
         return other
     if one == other:
         return one
-    return Unknown(
+    return UnknownSerde(
         part, f"the merge at {where} of {one!r} and {other!r}", f"write `{part}=` where the bytes are needed"
     )
 
@@ -167,7 +167,7 @@ def required(typed: Typed, node: str, where: Location) -> Serde[Any]:
     Raises:
         TopologyError: it is unknown; names node, place, where the type comes from, and what to write.
     """
-    if isinstance(typed, Unknown):
+    if isinstance(typed, UnknownSerde):
         raise TopologyError(
             f"{node} ({where}) needs the serde of its {typed.part}, which comes from {typed.origin}: {typed.advice}"
         )

@@ -13,7 +13,7 @@ from headrace.dsl.aliases import AnyStore, Name, WindowedStore
 from headrace.dsl.functions import deletions_of, plain
 from headrace.dsl.grouping import AGGREGATE, REDUCE, Aggregation, Grouping, aggregate_serde
 from headrace.dsl.ktable import KTable
-from headrace.dsl.serdes import Typed, Unknown
+from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import TimeWindows
 from headrace.operators.getters import WindowStoreGetter
@@ -147,7 +147,7 @@ class TimeWindowedKStream(Generic[K, V]):
     ) -> "KTable[Any, Any]":
         store = step.store
         key = store.key
-        windowed = key if isinstance(key, Unknown) else TimeWindowedSerde(key, self._windows.size_ms)
+        windowed = key if isinstance(key, UnknownSerde) else TimeWindowedSerde(key, self._windows.size_ms)
         return KTable(
             self._grouping.aggregated(
                 step.name,

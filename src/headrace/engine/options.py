@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.options import Kind, Option, duration_ms, function, integer, long, text
+from headrace.base.options import Option, OptionKind, duration_ms, function, integer, long, text
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 
 __all__ = ["OPTIONS", "EngineOptions"]
 
-_OPTIONAL_MS: Kind[int | None] = duration_ms()
+_OPTIONAL_MS: OptionKind[int | None] = duration_ms()
 
 OPTIONS: tuple[Option[Any], ...] = (
     Option(

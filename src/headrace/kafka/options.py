@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.options import Kind, Option, choice, duration_ms, function, integer, names, text
+from headrace.base.options import Option, OptionKind, choice, duration_ms, function, integer, names, text
 
 __all__ = ["CONNECTION_OPTIONS", "DATA_OPTIONS", "OPTIONS", "ConnectionSettings", "KafkaOptions"]
 
-_NAMES: Kind[Sequence[str]] = names()
-_OPTIONAL_FUNCTION: Kind[Callable[..., Any] | None] = function()
+_NAMES: OptionKind[Sequence[str]] = names()
+_OPTIONAL_FUNCTION: OptionKind[Callable[..., Any] | None] = function()
 
 
 def _address_list(addresses: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
 from headrace.serde.serde import Serde
-from headrace.state.spec import Engine, Kind, StoreSpec
+from headrace.state.spec import Engine, StoreKind, StoreSpec
 
 __all__ = ["Store", "check_handle"]
 
@@ -28,7 +28,7 @@ class Store(Generic[S]):
     """
 
     name: str | None
-    kind: Kind
+    kind: StoreKind
     key: Serde[Any] | None = None
     value: Serde[Any] | None = None
     engine: Engine | None = None

@@ -8,9 +8,9 @@ from headrace.base.ids import Location
 from headrace.serde.resolve import serde_of_keys
 from headrace.serde.serde import Serde
 
-__all__ = ["Engine", "Kind", "StoreSpec", "segment_interval_ms"]
+__all__ = ["Engine", "StoreKind", "StoreSpec", "segment_interval_ms"]
 
-Kind: TypeAlias = Literal["key_value", "window"]
+StoreKind: TypeAlias = Literal["key_value", "window"]
 Engine: TypeAlias = Literal["rocksdb", "memory"]
 
 #: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
@@ -41,7 +41,7 @@ class StoreSpec:
     """
 
     name: str
-    kind: Kind
+    kind: StoreKind
     timestamped: bool
     key: Serde[Any]
     value: Serde[Any]

@@ -28,9 +28,9 @@ from headrace.state.spec import Engine, StoreSpec
 from headrace.state.typed_stores import read_only
 from headrace.state.values import ValueCodec
 
-__all__ = ["State", "TaskState"]
+__all__ = ["StoreState", "TaskState"]
 
-State: TypeAlias = KeyValueBuffer | CachedKeyValue | WindowBuffer | CachedWindow
+StoreState: TypeAlias = KeyValueBuffer | CachedKeyValue | WindowBuffer | CachedWindow
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
@@ -129,7 +129,7 @@ class TaskState:
                     opened["rocksdb"] = database() if callable(database) else database
             self._databases[spec.name] = opened[spec.engine]
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> StoreState:
         """The state behind a store's name, as operators use it."""
         return self._caches.get(name) or self._buffers[name]
 

@@ -7,8 +7,8 @@ from headrace.base.errors import ConfigError
 from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.lock import ApplicationLock
-from headrace.streams.log_record import LogRecord
 from headrace.streams.options import EMBEDDED_PATH
+from headrace.streams.remembered_log import RememberedLog
 
 __all__ = ["LogAddress", "address_of", "open_log", "open_log_under"]
 
@@ -79,7 +79,7 @@ def open_log(config: Config) -> Log:
     return KafkaLog(ConnectionSettings.of(config.values()), KafkaOptions.of(config.values()))
 
 
-def open_log_under(lock: ApplicationLock, config: Config, record: LogRecord) -> Log:
+def open_log_under(lock: ApplicationLock, config: Config, record: RememberedLog) -> Log:
     """Open an application's log and acquire its lock; where that fails nothing is held.
 
     The log comes first, since the lock's file beside it says from then on that there is one.

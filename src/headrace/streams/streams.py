@@ -23,15 +23,15 @@ from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values
 from headrace.streams.home_process import HomeProcess
 from headrace.streams.lock import application_lock, delete_state
-from headrace.streams.log_record import LogRecord
 from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
+from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener
 from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
-from headrace.streams.workers import make_worker
+from headrace.streams.worker_factory import make_worker
 from headrace.topology.topology import Topology
 
 __all__ = ["Streams", "UncaughtHandler"]
@@ -124,7 +124,7 @@ class Streams:
 
     def _made_thread(self) -> StreamThread:
         lock = self._lock()
-        log = open_log_under(lock, self._config, LogRecord(self._state_directory))
+        log = open_log_under(lock, self._config, RememberedLog(self._state_directory))
         return StreamThread(
             self._application_id,
             partial(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headrace.base.errors import LogError
-from headrace.streams.log_record import LogRecord
+from headrace.streams.remembered_log import RememberedLog
 from tests.streams.conftest import Shop
 
 
@@ -49,7 +49,7 @@ def test_lock_beside_a_lost_log_shows_that_there_was_one(shop: Shop) -> None:
 
 def test_another_log_may_be_begun_beside_old_state(shop: Shop, tmp_path: Path) -> None:
     run_once(shop)
-    record = LogRecord(shop.directory / "state" / "words")
+    record = RememberedLog(shop.directory / "state" / "words")
     record.check(tmp_path / "another.db")
     shutil.rmtree(shop.directory / "state")
     record.check(shop.log_file)

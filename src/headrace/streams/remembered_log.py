@@ -4,10 +4,10 @@ from pathlib import Path
 
 from headrace.base.errors import LogError, StateError
 
-__all__ = ["LogRecord"]
+__all__ = ["RememberedLog"]
 
 
-class LogRecord:
+class RememberedLog:
     """A file in the application's state directory with the path of the embedded log. Goes with the state."""
 
     def __init__(self, state_directory: Path) -> None:
