@@ -15,7 +15,7 @@ __all__ = [
     "CHUNK_BYTES",
     "CHUNK_RECORDS",
     "RECORD_OVERHEAD_BYTES",
-    "Body",
+    "ChunkBody",
     "EncodedChunk",
     "decode",
     "encode",
@@ -31,7 +31,7 @@ CHUNK_BYTES = 1 << 20
 RECORD_OVERHEAD_BYTES = 120
 
 
-class Body(msgspec.Struct, array_like=True):
+class ChunkBody(msgspec.Struct, array_like=True):
     """The columns of a chunk.
 
     Attributes:
@@ -73,7 +73,7 @@ def encode(
 
 def decode(
     base_offset: int, next_offset: int, count: int, body: bytes
-) -> tuple[Sequence[int], list[int], Body]:
+) -> tuple[Sequence[int], list[int], ChunkBody]:
     """Decode the body of a row into offsets, timestamps and the other columns.
 
     Raises:
@@ -97,7 +97,7 @@ def decode(
 
 
 # Stateless and thread-safe; made once, because making one costs as much as decoding a small chunk.
-_DECODER = msgspec.msgpack.Decoder(Body)
+_DECODER = msgspec.msgpack.Decoder(ChunkBody)
 
 
 def _pack(numbers: Sequence[int]) -> bytes:

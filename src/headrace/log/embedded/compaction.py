@@ -21,7 +21,7 @@ from typing import NamedTuple
 from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.rewrite import (
     GROUP_ROWS_MAX,
-    Loaded,
+    JoinedChunks,
     Slices,
     Target,
     count_dirty_bytes,
@@ -174,7 +174,7 @@ def _rewrite_group(target: Target, group: list[ChunkRow], latest: _Latest) -> Sl
     return (yield from replace(target, group, [left.to_row(group)]))
 
 
-def _survivors(target: Target, group: list[ChunkRow], loaded: Loaded, latest: _Latest) -> Loaded:
+def _survivors(target: Target, group: list[ChunkRow], loaded: JoinedChunks, latest: _Latest) -> JoinedChunks:
     """Return the records that stay."""
     # Without loops in Python.
     if group[0].base_offset >= latest.start:
@@ -188,7 +188,7 @@ def _survivors(target: Target, group: list[ChunkRow], loaded: Loaded, latest: _L
     if all(keep):
         return loaded
     headers = None if loaded.headers is None else list(compress(loaded.headers, keep))
-    return Loaded(
+    return JoinedChunks(
         list(compress(loaded.offsets, keep)),
         list(compress(loaded.timestamps, keep)),
         list(compress(loaded.keys, keep)),

@@ -30,7 +30,7 @@ from headrace.log.embedded.identity import (
     resolved,
 )
 from headrace.log.embedded.schema import create_tables, has_unchecked_chunks, is_current, upgrade
-from headrace.log.embedded.verification import check_small_tables
+from headrace.log.embedded.small_tables import check_small_tables
 
 __all__ = ["EmbeddedFile"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from headrace.base.ids import TopicPartition
 from headrace.log.admission import unknown_topic
 from headrace.log.embedded.partitions import PartitionRow, load_partitions
-from headrace.log.embedded.topics import Catalogue, StoredTopic
+from headrace.log.embedded.topics import StoredTopic, StoredTopics
 
 __all__ = ["KnownPartitions"]
 
@@ -16,7 +16,7 @@ class KnownPartitions:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._catalogue = Catalogue(connection)
+        self._stored_topics = StoredTopics(connection)
         self._rows: dict[TopicPartition, tuple[StoredTopic, PartitionRow]] = {}
         self._version: int | None = None
 
@@ -36,7 +36,7 @@ class KnownPartitions:
         Raises:
             UnknownTopicError: no such topic or partition.
         """
-        return self._catalogue.partition(attempt, partition)
+        return self._stored_topics.partition(attempt, partition)
 
     def refresh(self, partitions: Collection[TopicPartition]) -> None:
         """Know these partitions as they are now. Called in a read transaction, and true to its end.
@@ -52,10 +52,10 @@ class KnownPartitions:
             numbers.setdefault(partition.topic, []).append(partition.partition)
         self._version, self._rows = None, {}
         for name, wanted in numbers.items():
-            topic = self._catalogue.topic("read", TopicPartition(name, wanted[0]))
+            topic = self._stored_topics.topic("read", TopicPartition(name, wanted[0]))
             found = load_partitions(self._connection, topic.number, name, min(wanted), max(wanted))
             if not found:
-                self._catalogue.forget(name)
+                self._stored_topics.forget(name)
                 raise unknown_topic("read", name)
             self._rows.update((partition, (topic, row)) for partition, row in found)
         self._version = version

@@ -19,7 +19,7 @@ from headrace.log.embedded.forks import left, used
 from headrace.log.embedded.maintenance import Maintenance
 from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
-from headrace.log.embedded.topics import Catalogue, create, delete, infos
+from headrace.log.embedded.topics import StoredTopics, create, delete, infos
 from headrace.log.embedded.writer import EmbeddedWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.searching import search_offsets
@@ -113,9 +113,9 @@ class EmbeddedLog:
 
     def _rows(self, attempt: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, PartitionRow]:
         with self._exclusive(), self._file.read(self._connection, "read"):
-            catalogue = Catalogue(self._connection)
+            stored_topics = StoredTopics(self._connection)
             return {
-                topic_partition: catalogue.partition(attempt, topic_partition)[1]
+                topic_partition: stored_topics.partition(attempt, topic_partition)[1]
                 for topic_partition in partitions
             }
 
@@ -128,8 +128,8 @@ class EmbeddedLog:
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """See `Log.committed`."""
         with self._exclusive(), self._file.read(self._connection, "read"):
-            catalogue = Catalogue(self._connection)
-            found = {each: catalogue.committed(group, each) for each in partitions}
+            stored_topics = StoredTopics(self._connection)
+            found = {each: stored_topics.committed(group, each) for each in partitions}
             return {each: offset for each, offset in found.items() if offset is not None}
 
     def occupy(self, group: str, state_directory: Path) -> None:
@@ -151,9 +151,9 @@ class EmbeddedLog:
         A topic that is only compacted ignores it: Kafka forbids it there.
         """
         with self._exclusive(), self._file.write(self._connection, "delete records of"):
-            catalogue = Catalogue(self._connection)
+            stored_topics = StoredTopics(self._connection)
             for topic_partition, offset in before.items():
-                topic, row = catalogue.partition("delete records of", topic_partition)
+                topic, row = stored_topics.partition("delete records of", topic_partition)
                 if topic.policy.deletes:
                     start = max(row.start_offset, min(offset, row.end_offset))
                     moved = row._replace(start_offset=start)

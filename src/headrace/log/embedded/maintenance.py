@@ -14,7 +14,7 @@ from headrace.log.embedded.merging import LOOSE_CHUNKS_MIN, merge
 from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.retention import drop_expired, sweep_deleted_topics
 from headrace.log.embedded.rewrite import Slices, Target
-from headrace.log.embedded.topics import Catalogue
+from headrace.log.embedded.topics import StoredTopics
 
 __all__ = ["Maintenance"]
 
@@ -94,9 +94,9 @@ class Maintenance:
                 (*self._looked_to, _LOOK_PARTITIONS),
             ).fetchall()
             self._looked_to = names[-1][:2] if len(names) == _LOOK_PARTITIONS else (0, -1)
-            catalogue = Catalogue(connection)
+            stored_topics = StoredTopics(connection)
             for _, partition, name in names:
-                topic, row = catalogue.partition("maintain", TopicPartition(name, partition))
+                topic, row = stored_topics.partition("maintain", TopicPartition(name, partition))
                 self._jobs.extend(self._due(Target(self._file, connection, topic, partition), row))
 
     def _due(self, target: Target, row: PartitionRow) -> Iterator[Slices[None]]:

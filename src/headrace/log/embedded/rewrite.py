@@ -16,7 +16,7 @@ from headrace.log.embedded.topics import StoredTopic
 
 __all__ = [
     "GROUP_ROWS_MAX",
-    "Loaded",
+    "JoinedChunks",
     "Slices",
     "Target",
     "count_dirty_bytes",
@@ -68,7 +68,7 @@ class Target:
             save_partitions(self.connection, [(*self.key, changed(row))])
 
 
-class Loaded(NamedTuple):
+class JoinedChunks(NamedTuple):
     """The columns of a group of consecutive chunks, joined."""
 
     offsets: list[int]
@@ -117,11 +117,11 @@ def merge_group(rows: Sequence[ChunkRow], *, span_ms: int, loose_only: bool) -> 
     return group
 
 
-def load(target: Target, rows: Sequence[ChunkRow]) -> Loaded | None:
+def load(target: Target, rows: Sequence[ChunkRow]) -> JoinedChunks | None:
     """Read and join chunks; None if somebody else removed or replaced one of them."""
     with target.file.read(target.connection, "maintain"):
         found = [body_of(target.connection, row) for row in rows]
-    loaded = Loaded([], [], [], [], [])
+    loaded = JoinedChunks([], [], [], [], [])
     has_headers = False
     for stored in found:
         if stored is None:

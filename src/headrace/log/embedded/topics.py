@@ -17,8 +17,8 @@ from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 __all__ = [
-    "Catalogue",
     "StoredTopic",
+    "StoredTopics",
     "create",
     "delete",
     "infos",
@@ -41,7 +41,7 @@ class StoredTopic(NamedTuple):
         return self.info.name
 
 
-class Catalogue:
+class StoredTopics:
     """Looks topics and partitions up by one connection, and remembers topics.
 
     What is remembered may be stale after another process deleted a topic. Its number then finds no row of

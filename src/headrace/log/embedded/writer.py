@@ -13,7 +13,7 @@ from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
 from headrace.log.embedded.partitions import PartitionRow, load_partition, save_partitions
 from headrace.log.embedded.rows import LOOSE_BYTES, NewRow, insert_rows
-from headrace.log.embedded.topics import Catalogue, StoredTopic, save_offsets
+from headrace.log.embedded.topics import StoredTopic, StoredTopics, save_offsets
 from headrace.log.port import CommittedOffset
 
 __all__ = ["EmbeddedWriter"]
@@ -113,7 +113,7 @@ class EmbeddedWriter:
         self._file = file
         self._group = group
         self._connection = file.connect()
-        self._catalogue = Catalogue(self._connection)
+        self._stored_topics = StoredTopics(self._connection)
         self._pending: dict[TopicPartition, _Pending] = {}
         self._pending_bytes = 0
         self._has_failed = False
@@ -131,7 +131,7 @@ class EmbeddedWriter:
         pending = self._pending.get(topic_partition)
         if pending is None:
             with reported("append to", self._file.path):
-                stored = self._catalogue.topic("append to", topic_partition)
+                stored = self._stored_topics.topic("append to", topic_partition)
             pending = _Pending(stored)
         check_columns(topic, pending.topic.policy, columns)
         if not columns:
@@ -188,14 +188,14 @@ class EmbeddedWriter:
         # By the number known at the append: a topic deleted and made again since is another one.
         row = load_partition(self._connection, topic, topic_partition)
         if row is None:
-            self._catalogue.forget(topic_partition.topic)
+            self._stored_topics.forget(topic_partition.topic)
             raise unknown_topic("commit to", topic_partition.topic)
         return row
 
     def _save_offsets(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
         rows: list[tuple[int, int, CommittedOffset]] = []
         for topic_partition, offset in offsets.items():
-            topic, _ = self._catalogue.partition("commit an offset of", topic_partition)
+            topic, _ = self._stored_topics.partition("commit an offset of", topic_partition)
             rows.append((topic.number, topic_partition.partition, offset))
         save_offsets(self._connection, self._group, rows)
 

@@ -1,4 +1,4 @@
-"""What is looked through when an embedded log is opened: the tables in which a row that is not found is made anew."""
+"""The small tables of the embedded log, looked through when it is opened: a row not found in them is made anew."""
 
 import sqlite3
 
