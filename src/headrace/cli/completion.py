@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from headrace.base.errors import HeadraceError
-from headrace.cli.opening import Looked
+from headrace.cli.opening import Subject
 from headrace.cli.settings import Settings, looked_at
 from headrace.log.port import Log
 from headrace.streams.config import Config
@@ -66,7 +66,7 @@ def _names(ctx: click.Context, begun: str, names: Callable[[Log, str | None], It
         if address_of(looked_at(config)).path is None:
             return []
         application_id = config.get_or_none("application.id")
-        log = Looked(None, application_id, config).open()
+        log = Subject(None, application_id, config).open()
         try:
             return sorted(name for name in names(log, application_id) if name.startswith(begun))
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from headrace.base.errors import ConfigError
-from headrace.cli.logs import log_options, logs_of
+from headrace.cli.log_output import log_options, log_output_of
 from headrace.cli.settings import property_options, settings_of
 from headrace.streams.config import Layer
 
@@ -30,9 +30,9 @@ def command(path: str, flights_max: int | None, local_kafka: bool, **options: An
     On an embedded log below --path, unless --bootstrap-servers names a Kafka cluster. A second run on the same log
     finds everything done.
     """
-    logs = logs_of(options)
-    with logs.ending():
-        logs.begin()
+    log_output = log_output_of(options)
+    with log_output.ending():
+        log_output.begin()
         _run(path, flights_max, is_on_local_kafka=local_kafka, options=options)
 
 

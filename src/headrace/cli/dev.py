@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 import click
 
 from headrace.base.errors import AlreadyRunningError, ConfigError
-from headrace.cli.logs import Logs, log_options, logs_of
+from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, dev_log, property_options, settings_of
 from headrace.cli.status import StatusLine
-from headrace.cli.target import Target, TargetError, load, source_file
-from headrace.cli.watch import Watch, files_of_traceback, user_files
+from headrace.cli.target import FoundTopology, TargetError, load, source_file
+from headrace.cli.watch import FileWatch, files_of_traceback, user_files
 from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH, STATE_DIR
 from headrace.streams.signals import StopSignals
 from headrace.streams.streams import Streams
@@ -37,22 +37,22 @@ def command(target: str, again: bool, **options: Any) -> None:
 
     The embedded log is .headrace/APPLICATION_ID.db unless --embedded names another; commits come every 100 ms.
     """
-    logs = logs_of(options)
-    with logs.ending():
-        _run(target, settings_of(options), logs, is_again=again)
+    log_output = log_output_of(options)
+    with log_output.ending():
+        _run(target, settings_of(options), log_output, is_again=again)
 
 
-def _run(target: str, settings: Settings, logs: Logs, *, is_again: bool) -> None:
+def _run(target: str, settings: Settings, log_output: LogOutput, *, is_again: bool) -> None:
     settings.config(None)
     # Python takes a compiled file for fresh if source time (in seconds) and size agree: a quick edit would be missed.
     sys.dont_write_bytecode = True
-    watch = Watch()
+    watch = FileWatch()
     file = source_file(target)
     if file is not None:
         watch.add([file])
     try:
         found = load(target)
-        logs.begin()
+        log_output.begin()
         watch.add(user_files())
         streams, path = _streams(found, settings)
         count = len(user_files())
@@ -60,20 +60,20 @@ def _run(target: str, settings: Settings, logs: Logs, *, is_again: bool) -> None
             f"headrace: application {streams.application_id!r} on {path}, "
             f"watching {count} file{'' if count == 1 else 's'}"
         )
-        line = StatusLine(logs=logs)
+        line = StatusLine(log_output=log_output)
         if serve(streams, line, started=started, interrupted=lambda: _has_changed(watch)):
-            _start_anew(watch.changed(), logs)
+            _start_anew(watch.changed(), log_output)
     except (AlreadyRunningError, ConfigError):
         raise
     except TargetError:
         if not is_again:
             raise
-        _wait_and_start_anew(watch, sys.exc_info()[1], logs)
+        _wait_and_start_anew(watch, sys.exc_info()[1], log_output)
     except Exception as error:
-        _wait_and_start_anew(watch, error, logs)
+        _wait_and_start_anew(watch, error, log_output)
 
 
-def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
+def _streams(found: FoundTopology, settings: Settings) -> tuple[Streams, str]:
     config = settings.config(found.module, **{"commit.interval.ms": _COMMIT_INTERVAL_MS})
     if settings.bootstrap_servers is not None:
         raise ConfigError(
@@ -96,32 +96,32 @@ def _streams(found: Target, settings: Settings) -> tuple[Streams, str]:
     return Streams(found.topology, config, embedded_path=path, state_dir=state_dir), path
 
 
-def _has_changed(watch: Watch) -> bool:
+def _has_changed(watch: FileWatch) -> bool:
     watch.add(user_files())
     return bool(watch.changed())
 
 
-def _wait_and_start_anew(watch: Watch, error: BaseException | None, logs: Logs) -> None:
+def _wait_and_start_anew(watch: FileWatch, error: BaseException | None, log_output: LogOutput) -> None:
     """Show what went wrong, and wait for a file to change; return when a signal comes instead."""
     watch.add(user_files() | files_of_traceback(error))
-    logs.begin()
+    log_output.begin()
     if error is not None:
-        logs.fail(error)
-    logs.say("headrace: waiting for a change")
+        log_output.fail(error)
+    log_output.say("headrace: waiting for a change")
     with StopSignals() as signals:
         changed = watch.wait(signals.wait)
         stopped = signals.wait(0)
     if changed and not stopped:
-        _start_anew(changed, logs)
+        _start_anew(changed, log_output)
 
 
-def _start_anew(changed: list[Path], logs: Logs) -> NoReturn:
+def _start_anew(changed: list[Path], log_output: LogOutput) -> NoReturn:
     """Become a new process with the same command line: nothing of the old modules, threads and files remains.
 
     A child process would do too, but then signals must be passed on, and a killed parent leaves its child behind.
     """
     names = ", ".join(_shown(file) for file in changed)
-    logs.say(f"headrace: {names} changed, starting anew")
+    log_output.say(f"headrace: {names} changed, starting anew")
     sys.stdout.flush()
     sys.stderr.flush()
     arguments = [each for each in sys.orig_argv[1:] if each != _AGAIN]

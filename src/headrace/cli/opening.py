@@ -9,13 +9,13 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import ConfigError
 from headrace.cli.settings import looked_at, property_options, settings_of
-from headrace.cli.target import Target, load
+from headrace.cli.target import FoundTopology, load
 from headrace.log.port import Log
 from headrace.streams.config import Config, Layer
 from headrace.streams.logs import address_of, open_log
 from headrace.streams.options import APPLICATION_ID
 
-__all__ = ["Looked", "look_options", "looked_of"]
+__all__ = ["Subject", "look_options", "subject_of"]
 
 _PATIENCE_MS = 6_000
 
@@ -23,10 +23,10 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Subject:
     """What a command looks at: an application, if one is named, and a log."""
 
-    target: Target | None
+    target: FoundTopology | None
     application_id: str | None
     config: Config
 
@@ -72,7 +72,7 @@ def look_options(command: C) -> C:
     return app(property_options(command))
 
 
-def looked_of(options: dict[str, Any]) -> Looked:
+def subject_of(options: dict[str, Any]) -> Subject:
     """Take what `look_options` gave out of a command's keyword arguments.
 
     Raises:
@@ -81,4 +81,4 @@ def looked_of(options: dict[str, Any]) -> Looked:
     """
     target = load(options["app"]) if options["app"] else None
     config = settings_of(options).config(target.module if target else None)
-    return Looked(target, config.get_or_none(APPLICATION_ID.name), config)
+    return Subject(target, config.get_or_none(APPLICATION_ID.name), config)

@@ -6,35 +6,35 @@ from headrace.base.errors import ConfigError
 from headrace.cli.moments import moment_ms
 from headrace.cli.wording import shortened
 
-__all__ = ["First", "first_of"]
+__all__ = ["ReadStart", "read_start_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class First:
-    """The first record to show: an offset, or the first one with at least a timestamp (epoch ms)."""
+class ReadStart:
+    """Where reading starts: at the first record, or at an offset, a timestamp (epoch ms) or the end that was given."""
 
     at_end: bool = False
     offset: int | None = None
     timestamp: int | None = None
 
 
-def first_of(text: str) -> First:
+def read_start_of(text: str) -> ReadStart:
     """Return the place that `beginning`, `end`, an offset, or a date and time in ISO 8601 means; UTC without a zone.
 
-    >>> first_of("2013-01-01T00:00:00Z").timestamp
+    >>> read_start_of("2013-01-01T00:00:00Z").timestamp
     1356998400000
 
     Raises:
         ConfigError: it is none of these.
     """
     if text == "beginning":
-        return First()
+        return ReadStart()
     if text == "end":
-        return First(at_end=True)
+        return ReadStart(at_end=True)
     try:
         if text.isdecimal():
-            return First(offset=int(text))
-        return First(timestamp=moment_ms(text))
+            return ReadStart(offset=int(text))
+        return ReadStart(timestamp=moment_ms(text))
     except ValueError:
         raise ConfigError(
             f"--from is {shortened(text)}, but must be beginning, end, an offset, or a time such as "

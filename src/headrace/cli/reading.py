@@ -7,7 +7,7 @@ from headrace.base.columns import Chunk
 from headrace.base.ids import TopicPartition
 from headrace.cli.formats import Format
 from headrace.cli.lines import write_chunk
-from headrace.cli.read_start import First
+from headrace.cli.read_start import ReadStart
 from headrace.log.port import Log
 
 __all__ = ["read_topic"]
@@ -18,7 +18,7 @@ _POLL_MS = 200
 def read_topic(
     log: Log,
     partitions: Sequence[TopicPartition],
-    first: First,
+    first: ReadStart,
     formats: tuple[Format, Format],
     *,
     follow: bool,
@@ -44,7 +44,7 @@ def read_topic(
         reader.close()
 
 
-def _start(first: First, begin: int, end: int) -> int:
+def _start(first: ReadStart, begin: int, end: int) -> int:
     if first.at_end:
         return end
     # An offset of one partition may lie outside of another: the nearest that is there.
@@ -55,7 +55,7 @@ class _Cursor:
     """Decides which records of a chunk are shown."""
 
     def __init__(
-        self, first: First, end: Mapping[TopicPartition, int], *, follow: bool, left: int | None
+        self, first: ReadStart, end: Mapping[TopicPartition, int], *, follow: bool, left: int | None
     ) -> None:
         self._timestamp = first.timestamp
         self._end = end

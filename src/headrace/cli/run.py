@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from headrace.base.errors import ConfigError
-from headrace.cli.logs import Logs, log_options, logs_of
+from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, property_options, settings_of
 from headrace.cli.status import StatusLine
@@ -28,12 +28,12 @@ def command(target: str, quiet: bool, **options: Any) -> None:
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
     SIGTERM and Ctrl-C commit and leave; a second one abandons, and the next start does the rest again.
     """
-    logs = logs_of(options)
-    with logs.ending():
-        _run(target, settings_of(options), logs, is_quiet=quiet)
+    log_output = log_output_of(options)
+    with log_output.ending():
+        _run(target, settings_of(options), log_output, is_quiet=quiet)
 
 
-def _run(target: str, settings: Settings, logs: Logs, *, is_quiet: bool) -> None:
+def _run(target: str, settings: Settings, log_output: LogOutput, *, is_quiet: bool) -> None:
     # What was asked for is checked before anybody's code runs.
     config = settings.config(None)
     address = address_of(config)
@@ -43,9 +43,9 @@ def _run(target: str, settings: Settings, logs: Logs, *, is_quiet: bool) -> None
         )
     found = load(target)
     streams = Streams(found.topology, settings.config(found.module))
-    logs.begin()
+    log_output.begin()
     started = f"headrace: application {streams.application_id!r} on {address}"
-    serve(streams, StatusLine(is_quiet=is_quiet, logs=logs), started=started)
+    serve(streams, StatusLine(is_quiet=is_quiet, log_output=log_output), started=started)
     if not is_quiet:
         with suppress(OSError):
-            logs.say("headrace: stopped")
+            log_output.say("headrace: stopped")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from headrace.cli.logs import Logs
+from headrace.cli.log_output import LogOutput
 from headrace.engine.status import WorkerStatus
 from headrace.streams.status_text import status_text
 
@@ -23,9 +23,9 @@ class StatusLine:
     terminal that has gone) is left out: it must not end the application.
     """
 
-    def __init__(self, *, is_quiet: bool = False, logs: Logs | None = None) -> None:
+    def __init__(self, *, is_quiet: bool = False, log_output: LogOutput | None = None) -> None:
         self._is_quiet = is_quiet
-        self._logs = logs or Logs()
+        self._log_output = log_output or LogOutput()
         self._live: Any = None
         self._shown = ""
         self._shown_kind = ("", False)
@@ -37,7 +37,7 @@ class StatusLine:
         return b"\x1b[?25h\n" if self._is_in_place() else b""
 
     def _is_in_place(self) -> bool:
-        return not self._is_quiet and not self._logs.is_json and sys.stderr.isatty()
+        return not self._is_quiet and not self._log_output.is_json and sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         if self._is_in_place():
@@ -68,7 +68,7 @@ class StatusLine:
             if self._live is not None:
                 self._live.console.print(text, markup=False, highlight=False)
             else:
-                self._logs.say(text)
+                self._log_output.say(text)
 
     def show(self, state: str, status: WorkerStatus | None, trouble: str | None = None) -> None:
         """Show how the application is now, or what it waits for."""
@@ -90,4 +90,4 @@ class StatusLine:
         if text != self._shown and (kind != self._shown_kind or now >= self._next_plain):
             self._shown, self._shown_kind, self._next_plain = text, kind, now + _PLAIN_SECONDS
             with suppress(OSError):
-                self._logs.say(text)
+                self._log_output.say(text)

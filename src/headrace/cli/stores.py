@@ -13,7 +13,7 @@ from headrace.base.errors import ConfigError, HeadraceError, SerializationError
 from headrace.base.murmur2 import partition_for
 from headrace.cli.completion import store_names
 from headrace.cli.formats import Format
-from headrace.cli.opening import Looked, look_options, looked_of
+from headrace.cli.opening import Subject, look_options, subject_of
 from headrace.cli.serdes import format_options
 from headrace.cli.store_source import StoreSource, open_store
 from headrace.cli.wording import shortened
@@ -35,10 +35,10 @@ def _source_options(command: C) -> C:
 
 
 def _source(store: str, options: dict[str, Any]) -> StoreSource:
-    looked = looked_of(options)
-    application_id = _application(looked)
-    log = looked.open()
-    topology = looked.target.topology if looked.target else None
+    subject = subject_of(options)
+    application_id = _application(subject)
+    log = subject.open()
+    topology = subject.target.topology if subject.target else None
     try:
         return open_store(
             log, store, application_id, topology, options["key_format"], options["value_format"]
@@ -48,10 +48,10 @@ def _source(store: str, options: dict[str, Any]) -> StoreSource:
         raise
 
 
-def _application(looked: Looked) -> str:
-    if looked.application_id is None:
+def _application(subject: Subject) -> str:
+    if subject.application_id is None:
         raise ConfigError("no application is named: give --app MODULE:NAME or --application-id ID")
-    return looked.application_id
+    return subject.application_id
 
 
 @click.group("stores")
@@ -63,9 +63,9 @@ def command() -> None:
 @look_options
 def list_stores(**options: Any) -> None:
     """List stores with kind, partitions and the topic they are rebuilt from."""
-    looked = looked_of(options)
-    target, app_id = looked.target, _application(looked)
-    log = looked.open()
+    subject = subject_of(options)
+    target, app_id = subject.target, _application(subject)
+    log = subject.open()
     try:
         rows = [("store", "kind", "partitions", "topic")]
         topics = log.topics()

@@ -17,7 +17,7 @@ from headrace.cli.failure import UserCodeError
 from headrace.dsl.builder import StreamsBuilder
 from headrace.topology.topology import Topology
 
-__all__ = ["Target", "TargetError", "load", "make_importable", "source_file"]
+__all__ = ["FoundTopology", "TargetError", "load", "make_importable", "source_file"]
 
 _DEFAULT_NAMES = ("topology", "build")
 
@@ -30,14 +30,14 @@ class TargetError(TopologyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FoundTopology:
     """A topology that was found, and the name of its module: the application id where none is set."""
 
     topology: Topology
     module: str
 
 
-def load(target: str) -> Target:
+def load(target: str) -> FoundTopology:
     """Return the topology that `MODULE:NAME` or `path/to/file.py:NAME` means.
 
     NAME may be a Topology, a StreamsBuilder, or a function that returns either; without it `topology` and `build` are
@@ -53,7 +53,7 @@ def load(target: str) -> Target:
         raise TargetError(f"{target!r} names no module: write MODULE:NAME, such as shop:topology")
     module = _load_file(Path(module_part)) if _is_path(module_part) else _load_module(module_part)
     found, shown = _find(module, name, module_part)
-    return Target(_topology(found, shown), module.__name__.rpartition(".")[2])
+    return FoundTopology(_topology(found, shown), module.__name__.rpartition(".")[2])
 
 
 def source_file(target: str) -> Path | None:

@@ -15,8 +15,8 @@ from headrace.base.errors import ConfigError, LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.cli.completion import topic_names
 from headrace.cli.lines import LineError
-from headrace.cli.opening import look_options, looked_of
-from headrace.cli.read_start import First, first_of
+from headrace.cli.opening import look_options, subject_of
+from headrace.cli.read_start import ReadStart, read_start_of
 from headrace.cli.reading import read_topic
 from headrace.cli.serdes import format_options, topic_formats
 from headrace.cli.writing import LineWriter
@@ -48,7 +48,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def list_topics(as_json: bool, **options: Any) -> None:
     """List topics with their partitions and the number of records; on Kafka, markers of transactions count as such."""
-    log = looked_of(options).open()
+    log = subject_of(options).open()
     try:
         rows = []
         for name, topic in sorted(log.topics().items()):
@@ -96,7 +96,7 @@ def create(
                 f"--topic-config {text!r} has no '=': write --topic-config cleanup.policy=compact"
             )
         properties[key.strip()] = value.strip()
-    log = looked_of(options).open_or_make()
+    log = subject_of(options).open_or_make()
     try:
         if name in log.topics([name]):
             raise LogError(f"cannot create topic {name!r}: it exists")
@@ -122,11 +122,11 @@ def write(
     is in epoch milliseconds, or a time such as "2013-01-01T00:00:00Z". A line that is no record ends it with an error;
     all lines before it are written, none after it.
     """
-    looked = looked_of(options)
-    found, app_id = looked.target, looked.application_id
+    subject = subject_of(options)
+    found, app_id = subject.target, subject.application_id
     # What the application would make when it starts, it may be given before: its log, and the topics that it reads.
     is_source = found is not None and name in _sources(found.topology)
-    log = looked.open_or_make() if is_source else looked.open()
+    log = subject.open_or_make() if is_source else subject.open()
     try:
         topics = log.topics()
         if name not in topics and found is not None and is_source and log.makes_user_topics:
@@ -239,10 +239,10 @@ def read(
     Without --follow it ends where the topic ended when it began. Bytes that are neither text nor JSON are shown as
     {"base64": …}. Records of one partition come in order.
     """
-    first: First = first_of(start)
-    looked = looked_of(options)
-    found, app_id = looked.target, looked.application_id
-    log = looked.open()
+    first: ReadStart = read_start_of(start)
+    subject = subject_of(options)
+    found, app_id = subject.target, subject.application_id
+    log = subject.open()
     try:
         topics = log.topics()
         if name not in topics:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import headrace
 
-__all__ = ["Watch", "files_of_traceback", "user_files"]
+__all__ = ["FileWatch", "files_of_traceback", "user_files"]
 
 _POLL_SECONDS = 0.25
 
@@ -39,7 +39,7 @@ def files_of_traceback(error: BaseException | None) -> set[Path]:
     return {file for file in found if file.is_file() and package not in file.parents}
 
 
-class Watch:
+class FileWatch:
     """Remembers how files were, and tells which are different."""
 
     def __init__(self) -> None:

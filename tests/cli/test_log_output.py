@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.logs import Logs
+from headrace.cli.log_output import LogOutput
 from tests.cli.conftest import Command, Process
 
 Start = Callable[..., Process]
@@ -113,7 +113,7 @@ def test_mistake_is_an_object_as_well(start: Start, directory: Path) -> None:
 def test_setting_up_twice_leaves_one_handler(clean_logging: None, capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().handlers.clear()
     for shape in ("text", "json", "json"):
-        Logs(format=shape).begin()
+        LogOutput(format=shape).begin()
     assert len(logging.getLogger().handlers) == 1
     logging.getLogger("mine").warning("half a pair: \udcff")
     assert json.loads(capsys.readouterr().err)["message"] == "half a pair: \\udcff"

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from headrace.cli.failure import exit_code, show, told
 
-__all__ = ["Logs", "log_options", "logs_of"]
+__all__ = ["LogOutput", "log_options", "log_output_of"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -42,13 +42,13 @@ def log_options(command: C) -> C:
     return level(shape(command))
 
 
-def logs_of(options: dict[str, Any]) -> "Logs":
+def log_output_of(options: dict[str, Any]) -> "LogOutput":
     """Take what `log_options` gave out of a command's keyword arguments."""
-    return Logs(options.pop("log_level"), options.pop("log_format"))
+    return LogOutput(options.pop("log_level"), options.pop("log_format"))
 
 
 @dataclass(frozen=True, slots=True)
-class Logs:
+class LogOutput:
     """How a command speaks. What is None was not asked for: then logging that the user's code has set up stands."""
 
     level: str | None = None
