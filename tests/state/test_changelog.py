@@ -175,6 +175,20 @@ def test_restoring_a_window_store_from_other_records_is_corruption(open_stores: 
         stores.restore("store", [(b"short", b"\0" * 8, 1, ())])
 
 
+def test_restoring_a_window_store_from_long_plain_keys_is_corruption(open_stores: OpenStores) -> None:
+    """Their last bytes would be the time of a window in the far future, and expire all others."""
+    stores = open_stores(store_spec(kind="window", retention_ms=100))
+    with pytest.raises(StateCorruptionError, match="b'customer-000123' is no window's key"):
+        stores.restore("store", [(b"customer-000123", b"\0" * 8, 1, ())])
+
+
+def test_restoring_a_key_value_store_from_windows_is_corruption(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec())
+    window = b"a" + (1_700_000_000_000).to_bytes(8, "big") + b"\0\0\0\0"
+    with pytest.raises(StateCorruptionError, match=r"a key cannot be read .* another kind of store"):
+        stores.restore("store", [(window, b"\0" * 8, 1, ())])
+
+
 @pytest.mark.parametrize("caching", [True, False])
 def test_no_object_is_shared_with_the_caller(open_stores: OpenStores, caching: bool) -> None:
     from tests.state.stores import LISTS

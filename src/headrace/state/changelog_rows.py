@@ -1,9 +1,10 @@
 """Changelog records straight into rows: what a restore and a standby apply."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from headrace.base.columns import Chunk
 from headrace.base.errors import StateCorruptionError
+from headrace.serde.serde import Serde
 from headrace.state.buffer.window_key import CHANGELOG_SUFFIX_BYTES, segment_prefix, split_changelog_key
 from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
@@ -32,17 +33,29 @@ class ChangelogRows(Protocol):
 class KeyValueRows:
     """Restores a key-value store. Records without a key are skipped: nobody can have written one."""
 
-    __slots__ = ("_rows", "_timestamped", "sequence", "stream_time")
+    __slots__ = ("_key", "_rows", "_store", "_timestamped", "sequence", "stream_time")
 
-    def __init__(self, *, timestamped: bool) -> None:
+    def __init__(self, store: str, key: Serde[Any], *, timestamped: bool) -> None:
         self.stream_time = -1
         self.sequence = 0
+        self._store = store
+        self._key = key
         self._timestamped = timestamped
         self._rows: dict[bytes, bytes | None] = {}
 
     def apply(self, chunk: Chunk) -> None:
-        """Add a chunk's records."""
+        """Add a chunk's records.
+
+        Raises:
+            StateCorruptionError: the first key is none of the store's. One is enough to tell another kind of store.
+        """
         rows = self._rows
+        first = next((key for key in chunk.keys if key is not None), None)
+        if first is not None:
+            try:
+                self._key.deserialize(chunk.topic, first)
+            except Exception as error:
+                raise _foreign(self._store, chunk, f"a key cannot be read ({error})") from error
         if self._timestamped:
             pack = pack_timestamp
             for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
@@ -69,6 +82,7 @@ class WindowRows:
     """
 
     __slots__ = (
+        "_has_duplicates",
         "_interval_ms",
         "_retention_ms",
         "_rows",
@@ -78,10 +92,13 @@ class WindowRows:
         "stream_time",
     )
 
-    def __init__(self, store: str, retention_ms: int, *, timestamped: bool) -> None:
+    def __init__(
+        self, store: str, retention_ms: int, *, timestamped: bool, has_duplicates: bool = False
+    ) -> None:
         self.stream_time = -1
         self.sequence = 0
         self._store = store
+        self._has_duplicates = has_duplicates
         self._retention_ms = retention_ms
         self._interval_ms = segment_interval_ms(retention_ms)
         self._timestamped = timestamped
@@ -100,12 +117,11 @@ class WindowRows:
             if key is None:
                 continue
             if len(key) < CHANGELOG_SUFFIX_BYTES:
-                raise StateCorruptionError(
-                    f"cannot restore store {self._store!r}: a key of {len(key)} bytes in "
-                    f"{chunk.topic}-{chunk.partition} is no window's key; "
-                    "is this the changelog of another kind of store?"
-                )
+                raise _foreign(self._store, chunk, f"a key of {len(key)} bytes is no window's key")
             _, start, sequence = split_changelog_key(key)
+            if start < 0 or (sequence and not self._has_duplicates):
+                # What stands there as the window's time is part of another key: it would expire all windows for good.
+                raise _foreign(self._store, chunk, f"{key!r} is no window's key")
             if start > stream_time:
                 stream_time = start
             elif start <= stream_time - retention_ms:
@@ -129,5 +145,17 @@ class WindowRows:
 def changelog_rows(spec: StoreSpec) -> ChangelogRows:
     """Make what gathers the rows of a store's kind."""
     if spec.kind == "key_value":
-        return KeyValueRows(timestamped=spec.timestamped)
-    return WindowRows(spec.name, spec.retention_ms or 0, timestamped=spec.timestamped)
+        return KeyValueRows(spec.name, spec.key, timestamped=spec.timestamped)
+    return WindowRows(
+        spec.name,
+        spec.retention_ms or 0,
+        timestamped=spec.timestamped,
+        has_duplicates=spec.retain_duplicates,
+    )
+
+
+def _foreign(store: str, chunk: Chunk, problem: str) -> StateCorruptionError:
+    return StateCorruptionError(
+        f"cannot restore store {store!r} from {chunk.topic}-{chunk.partition}: {problem}. Is this the changelog of "
+        "another kind of store, or with keys of another type? Give the store another name, or the one that it had back"
+    )
