@@ -64,6 +64,17 @@ def test_message_that_is_no_proper_text_is_written_nevertheless() -> None:
     assert dict(headers)["__streams.errors.message"] == b"\\udcff"
 
 
+class _UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def test_error_that_cannot_be_put_into_words_is_written_nevertheless() -> None:
+    headers = dict(dead_letter_record(failure(error=_UnspeakableError())).headers)
+    assert headers["__streams.errors.message"] == b"its text cannot be told, __str__ raises ValueError"
+    assert headers["__streams.errors.exception"] == b"tests.processor.test_handlers._UnspeakableError"
+
+
 def test_reactions_are_told_apart() -> None:
     assert [Reaction.resume.kind, Reaction.fail.kind, Reaction.retry.kind] == ["resume", "fail", "retry"]
     assert Reaction.dead_letter("dlq") == Reaction("dead_letter", "dlq")

@@ -439,7 +439,10 @@ database.close()
 
 def test_a_file_in_place_of_the_directory_is_named(path: Path) -> None:
     path.write_text("not a directory")
-    with pytest.raises(StateError, match="cannot make the state directory"):
+    with pytest.raises(
+        StateError,
+        match=r"cannot make the state directory .*: File exists; a file is where a directory is wanted",
+    ):
         RocksDatabase(path, MEMORY)
 
 

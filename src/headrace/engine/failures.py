@@ -22,7 +22,7 @@ from headrace.base.ids import Location
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import Headers
 from headrace.base.topic_names import topic_name_problem
-from headrace.base.wording import wording
+from headrace.base.wording import message, wording
 from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.processor.context import TaskContext
@@ -159,7 +159,7 @@ class Failures:
             )
             raise self._final(self._stopped(answer, node, stage, failure)) from error
         if reaction.kind == "retry":
-            request = RetryRequested(f"{node}: the handler asked to try again after {error!r}")
+            request = RetryRequested(f"{node}: the handler asked to try again after {wording(error)}")
             raise self._final(request) from error
         if reaction.kind == "fail":
             raise self._final(self._stopped(error, node, stage, value)) from error
@@ -229,7 +229,7 @@ class Failures:
         ]
         hint = ""
         # By its words, too: much else raises a TypeError while the value happens to be null.
-        if value is None and isinstance(error, (AttributeError, TypeError)) and "NoneType" in str(error):
+        if value is None and isinstance(error, (AttributeError, TypeError)) and "NoneType" in message(error):
             hint = self._null_hint()
         failed = "failed" if context.topic is None else f"could not {verb} a record:"
         return ProcessingError(

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from headrace.base.last_words import log_safely
 from headrace.base.records import Headers, Record
+from headrace.base.wording import message
 
 __all__ = ["Failure", "Handler", "Reaction", "dead_letter_record", "log_and_continue", "log_and_fail"]
 
@@ -115,7 +116,7 @@ def dead_letter_record(failure: Failure) -> Record[bytes | None, bytes | None]:
     headers: Headers = (
         *failure.headers,
         ("__streams.errors.exception", name.encode()),
-        ("__streams.errors.message", _encoded(str(error))),
+        ("__streams.errors.message", _encoded(message(error))),
         ("__streams.errors.stacktrace", _encoded(stack)),
         ("__streams.errors.topic", failure.topic.encode() if failure.topic else None),
         ("__streams.errors.partition", str(failure.partition).encode()),

@@ -18,6 +18,7 @@ from headrace.base.errors import (
     StateError,
     StoreUnavailableError,
 )
+from headrace.base.file_advice import file_advice
 from headrace.state.port import Position, Rows
 from headrace.state.position_codec import decode_position, encode_position
 from headrace.state.rocksdb_errors import is_held_by_this_process, is_stall, translated
@@ -82,7 +83,10 @@ class RocksDatabase:
         try:
             os.makedirs(self._path, exist_ok=True)
         except OSError as error:
-            raise StateError(f"cannot make the state directory {self._path}: {error}") from error
+            raise StateError(
+                f"cannot make the state directory {self._path}: {error.strerror or error}; "
+                f"{file_advice(error, 'name another directory')}"
+            ) from error
         exists = holds_database(Path(self._path))
         with translated(self._path, "open the stores"):
             self._database: Any = self._opened(exists)

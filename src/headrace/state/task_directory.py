@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from headrace.base.errors import StateCorruptionError, StateError
+from headrace.base.file_advice import file_advice
 
 __all__ = ["destroy", "holds_database", "remove_destroyed"]
 
@@ -28,7 +29,10 @@ def holds_database(path: Path) -> bool:
     try:
         names = os.listdir(path)
     except OSError as error:
-        raise StateError(f"cannot read the state directory {path}: {error.strerror or error}") from error
+        raise StateError(
+            f"cannot read the state directory {path}: {error.strerror or error}; "
+            f"{file_advice(error, 'let this user read there')}"
+        ) from error
     if names and "CURRENT" not in names:
         raise StateCorruptionError(
             f"cannot open the stores at {path}: the file CURRENT is missing beside {len(names)} others",
@@ -52,7 +56,8 @@ def destroy(path: Path) -> None:
         return
     except OSError as error:
         raise StateError(
-            f"cannot delete the state directory {path}: {error.strerror or error}; let this user write there"
+            f"cannot delete the state directory {path}: {error.strerror or error}; "
+            f"{file_advice(error, 'let this user write there')}"
         ) from error
 
 

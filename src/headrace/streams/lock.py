@@ -11,24 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace.base.errors import AlreadyRunningError, StateError
+from headrace.base.file_advice import file_advice
 from headrace.state.task_directory import destroy, remove_destroyed
 
 __all__ = ["ApplicationLock", "application_lock", "delete_state"]
 
 _HELD_BY_ANOTHER = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
-_IN_THE_WAY = "a file is where a directory is wanted: move it, or name another directory"
-_ADVICE = {
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EACCES: "make it writable for this user",
-    errno.EPERM: "make it writable for this user",
-    errno.EROFS: "use a directory that can be written",
-    errno.ENOSPC: "make room on its disk",
-    errno.EDQUOT: "make room within the quota",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "close files: the whole machine has too many open",
-}
 _LOCAL_DISK = (
     "its file system keeps no locks, as some of the network do not: put state.dir and the log on a local disk"
 )
@@ -184,8 +173,7 @@ def _holder(descriptor: int) -> str:
 
 
 def _cannot(attempt: str, file: Path, error: OSError, otherwise: str) -> StateError:
-    advice = otherwise if error.errno is None else _ADVICE.get(error.errno, otherwise)
-    return StateError(f"cannot {attempt} {file}: {error.strerror or error}; {advice}")
+    return StateError(f"cannot {attempt} {file}: {error.strerror or error}; {file_advice(error, otherwise)}")
 
 
 # A fork copies every open file of the process, so this is the process's own. A child that keeps one would hold the lock

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from headrace.base.errors import LogError, StateError
+from headrace.base.file_advice import file_advice
 
 __all__ = ["RememberedLog"]
 
@@ -46,5 +47,6 @@ class RememberedLog:
             draft.replace(self._file)
         except OSError as error:
             raise StateError(
-                f"cannot write {self._file}: {error.strerror or error}; make its directory writable"
+                f"cannot write {self._file}: {error.strerror or error}; "
+                f"{file_advice(error, 'make its directory writable')}"
             ) from error

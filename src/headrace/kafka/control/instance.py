@@ -4,6 +4,7 @@ import uuid
 from pathlib import Path
 
 from headrace.base.errors import StateError
+from headrace.base.file_advice import file_advice
 
 __all__ = ["instance_id"]
 
@@ -32,7 +33,7 @@ def instance_id(state_directory: Path) -> str:
         file.write_text(f"{made} {number}\n")
     except OSError as error:
         raise StateError(
-            f"cannot keep the instance's id in {file}: {error.strerror or error}; make its directory writable, with "
-            f"some room"
+            f"cannot keep the instance's id in {file}: {error.strerror or error}; "
+            f"{file_advice(error, 'make its directory writable, with some room')}"
         ) from None
     return made

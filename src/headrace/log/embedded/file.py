@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from headrace.base.errors import LogError
+from headrace.base.file_advice import file_advice
 from headrace.log.commits import CommitSignal
 from headrace.log.embedded.errors import LogBusyError, reported
 from headrace.log.embedded.forks import ensure_not_inherited
@@ -279,6 +280,6 @@ def _make_directory(directory: Path) -> None:
                 os.close(descriptor)
     except OSError as error:
         raise LogError(
-            f"cannot create the directory {directory} for the embedded log: {error.strerror}; "
-            "choose another path, or give this user permission to create it"
+            f"cannot create the directory {directory} for the embedded log: {error.strerror or error}; "
+            f"{file_advice(error, 'choose another path')}"
         ) from error
