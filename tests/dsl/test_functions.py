@@ -335,3 +335,71 @@ def test_aggregator_without_a_return_is_told_of(caplog: pytest.LogCaptureFixture
         driver.input(NUMBERS).pipe("a", 1)
     (message,) = [record.getMessage() for record in caplog.records]
     assert "append() at test_functions.py:" in message
+
+
+# ── a return that was forgotten ──────────────────────────────────────────────────────────────────────────────────
+
+#: Where a function acts, or may leave a choice to the default.
+NO_RESULT = ("peek", "foreach", "branch then", "default branch then", "repartition", "partitioner of a sink")
+
+#: Where it is a processor, whose results are forwarded or are none.
+PROCESSORS = ("process", "process_values", "add_processor", "processor")
+
+
+def returns_nothing(*arguments):  # type: ignore[no-untyped-def]
+    str(arguments)
+
+
+def returns_sometimes(*arguments):  # type: ignore[no-untyped-def]
+    if arguments:
+        return arguments[0]
+
+
+def returns_this_or_none(*arguments):  # type: ignore[no-untyped-def]
+    return arguments or None
+
+
+def raises(*arguments):  # type: ignore[no-untyped-def]
+    raise NotImplementedError
+
+
+def means_nothing(*arguments: Any) -> None:
+    str(arguments)
+
+
+@pytest.mark.parametrize(
+    "place", [*sorted(ONE_RESULT.keys() - {*NO_RESULT, *PROCESSORS}), "flat_map", "flat_map_values"]
+)
+def test_function_that_never_returns_a_value_is_refused_where_one_is_wanted(place: str) -> None:
+    with pytest.raises(
+        hr.TopologyError,
+        match=r"returns_nothing\(\) at test_functions.py:\d+ never returns a value: a `return` is missing",
+    ):
+        {**ONE_RESULT, **MANY_RESULTS}[place](returns_nothing)
+
+
+@pytest.mark.parametrize("place", NO_RESULT)
+def test_function_that_never_returns_a_value_is_welcome_where_none_is_wanted(place: str) -> None:
+    {**ONE_RESULT, **MANY_RESULTS}[place](returns_nothing)
+
+
+@pytest.mark.parametrize(
+    "fn", [returns_sometimes, returns_this_or_none, raises, means_nothing, lambda *arguments: None, print]
+)
+def test_function_that_may_return_or_says_that_it_does_not_is_welcome(fn: Any) -> None:
+    _stream().map_values(fn)
+    _stream().select_key(fn)
+
+
+def test_text_from_a_processor_of_values_is_one_value_and_refused() -> None:
+    class Shout(hr.FixedKeyProcessor[str, str, str]):
+        def process(self, record: hr.Record[str, str]) -> Any:
+            return record.value.upper()
+
+    builder = hr.StreamsBuilder()
+    builder.stream(IN).process_values(Shout, value=str).to(OUT)
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(hr.ProcessingError, match="returned one str where any number of results is wanted"),
+    ):
+        driver.input(IN).pipe("a", "abc")

@@ -226,3 +226,13 @@ def test_a_function_that_fails_keeps_no_record_from_the_count_but_its_own(tmp_pa
     last = {record[2].decode(): int.from_bytes(record[3], "big") for record in out}
     counted = [call[1] for call in seen if call[0] == "counted"]
     assert last == {key: counted.count(key) for key in "abcdef"}
+
+
+def test_a_text_of_two_characters_is_no_pair(tmp_path: Path) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        two: Any = "ab"
+        count(stream.map(lambda key, value: two, key=str, value=str))
+
+    seen, out, _ = run(tmp_path, describe)
+    assert {call[0] for call in seen} == {"failed"}
+    assert out == []

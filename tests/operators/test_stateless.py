@@ -66,6 +66,42 @@ def test_generator_that_fails_in_its_midst_forwards_nothing() -> None:
     assert [str(failure) for failure in node.failures] == ["enough"]
 
 
+@pytest.mark.parametrize("result", ["abc", b"abc", 5, None])
+def test_one_result_in_place_of_many_is_refused_rather_than_taken_apart(result: Any) -> None:
+    many: list[Operator] = [
+        FlatMapValues(lambda v: result),
+        FlatMapValues(lambda k, v: result, with_key=True),
+        FlatMap(lambda k, v: result),
+    ]
+    for operator in many:
+        node = Node(operator)
+        node.send("a", 1)
+        assert node.sent == []
+        assert [str(failure) for failure in node.failures] == [
+            f"the function returned {'None' if result is None else f'one {type(result).__name__}'} where any number "
+            "of results is wanted: yield each, or return a list"
+        ]
+
+
+@pytest.mark.parametrize("result", ["ab", b"ab", {"a", "b"}, {"a": 1, "b": 2}, 5, None])
+def test_what_is_no_pair_is_refused_rather_than_taken_apart(result: Any) -> None:
+    operators: list[Operator] = [Map(lambda k, v: result), FlatMap(lambda k, v: [result])]
+    for operator in operators:
+        node = Node(operator)
+        node.send("a", 1)
+        assert node.sent == []
+        assert [str(failure) for failure in node.failures] == [
+            f"the function returned {'None' if result is None else f'one {type(result).__name__}'} where a pair is "
+            "wanted: return (key, value)"
+        ]
+
+
+def test_pair_may_be_a_list() -> None:
+    swapped: Any = [1, "a"]
+    assert outcome(Map(lambda k, v: swapped), "a", 1) == [(1, "a")]
+    assert outcome(FlatMap(lambda k, v: iter([swapped])), "a", 1) == [(1, "a")]
+
+
 def test_failure_goes_to_the_handler_and_the_next_record_is_processed() -> None:
     node = Node(MapValues(lambda v: 10 // v))
     node.send("a", 0)

@@ -4,15 +4,33 @@ An `async def`, or a generator function where one value is wanted, gives an obje
 function says of itself is judged where it is handed over; what only its results show, where they come.
 """
 
+import dis
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from headrace.base.ids import Location
 
-__all__ = ["called", "misfit", "named", "refuse_unstarted", "short_name", "truth", "unstarted", "watched"]
+__all__ = [
+    "TEXTS",
+    "called",
+    "gives_nothing",
+    "misfit",
+    "named",
+    "not_several",
+    "pair",
+    "refuse_unstarted",
+    "several",
+    "short_name",
+    "truth",
+    "unstarted",
+    "watched",
+]
+
+#: One value each, though they have elements.
+TEXTS = (str, bytes, bytearray, memoryview)
 
 _Cached = type(functools.lru_cache(lambda: None))
 
@@ -44,6 +62,30 @@ def misfit(fn: object, arguments: Sequence[str], *, yields: bool = False) -> str
     if _takes(fn, arguments):
         return None
     return f"{named(fn)} takes ({_parameters(fn)}), and is called with ({', '.join(arguments)})"
+
+
+def gives_nothing(fn: object) -> bool:
+    """Return whether every way through a function ends without a result: a `return` was forgotten.
+
+    One that is annotated `-> None` means it, and a lambda cannot forget. The compiled code is read, since a function
+    that was typed into an interpreter has no source.
+    """
+    inner = called(fn)
+    if not isinstance(inner, types.FunctionType) or inspect.isgeneratorfunction(inner):
+        return False
+    if inner.__name__ == "<lambda>" or "return" in inner.__annotations__:
+        return False
+    ends = []
+    before: dis.Instruction | None = None
+    for instruction in dis.get_instructions(inner):
+        if instruction.opname == "RETURN_CONST":
+            ends.append(instruction.argval is None)
+        elif instruction.opname == "RETURN_VALUE":
+            # What is jumped to returns what lies on the stack there: `a or None`.
+            is_none = before is not None and before.opname == "LOAD_CONST" and before.argval is None
+            ends.append(is_none and not instruction.is_jump_target)
+        before = instruction
+    return bool(ends) and all(ends)
 
 
 def _takes(fn: Callable[..., Any], arguments: Sequence[str]) -> bool:
@@ -148,6 +190,41 @@ def refuse_unstarted(result: object) -> None:
 def unstarted(result: object) -> TypeError | None:
     """Return the error of a coroutine or a generator where a value is wanted; None for anything else."""
     return _unstarted(result) if isinstance(result, _UNSTARTED) else None
+
+
+def several(result: Any) -> list[Any]:
+    """Return a function's results, each of which is to become a record, as a list.
+
+    Raises:
+        TypeError: it is one result: a text, whose characters would become records, or something without elements.
+    """
+    if isinstance(result, TEXTS) or not isinstance(result, Iterable):
+        raise not_several(result)
+    return list(result)
+
+
+def not_several(result: object) -> TypeError:
+    """Return the error of one result where any number of them is wanted."""
+    return unstarted(result) or TypeError(
+        f"the function returned {_one(result)} where any number of results is wanted: yield each, or return a list"
+    )
+
+
+def pair(result: Any) -> Any:
+    """Return a function's result where a pair of key and value is wanted.
+
+    Raises:
+        TypeError: it is a text, since one of two characters would make a pair, or something without order or elements.
+    """
+    if not isinstance(result, Iterable) or isinstance(result, (*TEXTS, Set, Mapping)):
+        raise unstarted(result) or TypeError(
+            f"the function returned {_one(result)} where a pair is wanted: return (key, value)"
+        )
+    return result
+
+
+def _one(result: object) -> str:
+    return "None" if result is None else f"one {type(result).__name__}"
 
 
 def watched(fn: Callable[..., Any], *, yields: bool = False) -> Callable[..., Any]:

@@ -64,7 +64,7 @@ class BranchedKStream(Generic[K, V]):
         `then` gets the branch's stream; the dictionary has what it returns, if that is a stream.
         """
         where = caller()
-        then = optional_plain(then, "function behind then=", where, "stream")
+        then = optional_plain(then, "function behind then=", where, "stream", acts=True)
         self._keep(self._branch(predicate, name, where), then)
         return self
 
@@ -73,7 +73,7 @@ class BranchedKStream(Generic[K, V]):
     ) -> dict[str, "KStream[K, V]"]:
         """Add a branch for all other records; return the streams by name."""
         where = caller()
-        then = optional_plain(then, "function behind then=", where, "stream")
+        then = optional_plain(then, "function behind then=", where, "stream", acts=True)
         self._keep(self._default(name, where), then)
         return self._streams
 

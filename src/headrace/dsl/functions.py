@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Generic
 
 from typing_extensions import ParamSpec, TypeVar
 
-from headrace.base.callables import called, misfit, named, watched
+from headrace.base.callables import called, gives_nothing, misfit, named, watched
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.operators.deletions import Deletions
@@ -50,15 +50,22 @@ def with_key(fn: Callable[Concatenate[K, P], R]) -> WithKey[K, P, R]:
 
 
 def plain(
-    fn: object, what: str, where: Location, *arguments: str, yields: bool = False, keyed: bool = False
+    fn: object,
+    what: str,
+    where: Location,
+    *arguments: str,
+    yields: bool = False,
+    keyed: bool = False,
+    acts: bool = False,
 ) -> tuple[Callable[..., Any], bool]:
     """Return the function itself, and whether it takes the key.
 
     `arguments` name what it will be called with; where it is `keyed`, `with_key` puts the key before them. `yields`
-    says that its results are iterables.
+    says that its results are iterables, `acts` that it needs to give none.
 
     Raises:
-        TopologyError: it is no function, cannot be called so, or would give a coroutine or a generator for its result.
+        TopologyError: it is no function, cannot be called so, would give a coroutine or a generator for its result, or
+            gives none.
     """
     takes_key = isinstance(fn, WithKey)
     inner: object = fn.fn if isinstance(fn, WithKey) else fn
@@ -72,20 +79,35 @@ def plain(
         if keyed and not takes_key and misfit(inner, ("key", *arguments), yields=yields) is None:
             hint = "; write hr.with_key(...) around it to be given the key first"
         raise TopologyError(f"{where}: the {what} {problem}{hint}")
+    if not acts and gives_nothing(inner):
+        raise TopologyError(
+            f"{where}: the {what} {named(inner)} never returns a value: a `return` is missing; annotate it with "
+            "`-> None` if that is meant"
+        )
     assert callable(inner), "misfit() has refused what is not"
     return watched(inner, yields=yields), takes_key
 
 
 def optional_plain(
-    fn: Callable[..., Any] | None, what: str, where: Location, *arguments: str, yields: bool = False
+    fn: Callable[..., Any] | None,
+    what: str,
+    where: Location,
+    *arguments: str,
+    yields: bool = False,
+    acts: bool = False,
 ) -> Callable[..., Any] | None:
     """As `plain`, of a function that may be left out."""
-    return None if fn is None else plain(fn, what, where, *arguments, yields=yields)[0]
+    return None if fn is None else plain(fn, what, where, *arguments, yields=yields, acts=acts)[0]
 
 
 def placing(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:
-    """As `plain`, of a partitioner that may be left out. A generator of partitions is one as good as a list."""
-    return optional_plain(fn, "partitioner", where, "topic", "key", "value", "partitions", yields=True)
+    """As `plain`, of a partitioner that may be left out. A generator of partitions is one as good as a list.
+
+    One that gives None leaves the choice to the default.
+    """
+    return optional_plain(
+        fn, "partitioner", where, "topic", "key", "value", "partitions", yields=True, acts=True
+    )
 
 
 def extracting(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:

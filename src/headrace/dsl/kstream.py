@@ -165,13 +165,13 @@ class KStream(Generic[K, V_co]):
     def peek(self, action: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
         """Call a function with each record, and pass it on."""
         where = caller()
-        fn, _ = plain(action, "action", where, "key", "value")
+        fn, _ = plain(action, "action", where, "key", "value", acts=True)
         return KStream(self._flow.then_stateless(name, "KSTREAM-PEEK-", where, Peek(fn), calls=fn))
 
     def foreach(self, action: Callable[[K, V_co], object], *, name: Name = None) -> None:
         """Call a function with each record, the last to see it."""
         where = caller()
-        fn, _ = plain(action, "action", where, "key", "value")
+        fn, _ = plain(action, "action", where, "key", "value", acts=True)
         self._flow.then_stateless(name, "KSTREAM-FOREACH-", where, Foreach(fn), calls=fn)
 
     def print(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from headrace.base.callables import refuse_unstarted, truth
+from headrace.base.callables import pair, refuse_unstarted, truth
 from headrace.base.columns import Stretch
 from headrace.processor.context import TaskContext
 from headrace.topology.wiring import MISSING, Failed, ForwardStretch, Step
@@ -29,7 +29,8 @@ _STATEMENTS = {
     Step.KEY: "key = {call}(key, value)",
     Step.VALUE: "value = {call}(value)",
     Step.VALUE_WITH_KEY: "value = {call}(key, value)",
-    Step.PAIR: "key, value = {call}(key, value)",
+    Step.PAIR: "result = {call}(key, value)\n"
+    "{indent}key, value = result if type(result) is tuple else pair(result)",
     Step.JOIN: "value = {call}(key, value)\n{indent}if value is MISSING: keep(False); continue",
 }
 _NEW_KEY = frozenset({Step.KEY, Step.PAIR})
@@ -66,7 +67,7 @@ def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch)
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     known: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
     known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into, "_left": _left}
-    known |= {"refuse_unstarted": refuse_unstarted, "truth": truth}
+    known |= {"pair": pair, "refuse_unstarted": refuse_unstarted, "truth": truth}
     exec(compile(source, name, "exec"), known)
     run: ForwardStretch = known["run"]
     return run

@@ -6,7 +6,7 @@ Cost: 0.15 us a record beside the user's function. The functions get null keys a
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from headrace.base.callables import refuse_unstarted, truth
+from headrace.base.callables import pair, refuse_unstarted, several, truth
 from headrace.base.records import Headers
 from headrace.processor.lines import LineFile, write_line
 from headrace.topology.wiring import Forward, Step, Wiring
@@ -128,7 +128,8 @@ class Map:
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
-                new_key, new_value = fn(key, value)
+                result = fn(key, value)
+                new_key, new_value = result if type(result) is tuple else pair(result)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -175,7 +176,10 @@ class FlatMap:
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
-                results = [(new_key, new_value) for new_key, new_value in fn(key, value)]
+                results = []
+                for result in several(fn(key, value)):
+                    new_key, new_value = result if type(result) is tuple else pair(result)
+                    results.append((new_key, new_value))
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
@@ -199,7 +203,7 @@ class FlatMapValues:
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
                 found = fn(key, value) if with_key else fn(value)
-                results = found if type(found) is list else list(found)
+                results = found if type(found) is list else several(found)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from headrace.base.callables import misfit, unstarted
+from headrace.base.callables import TEXTS, misfit, not_several
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Headers, Record
@@ -151,7 +151,9 @@ def _explained(error: BaseException, results: object) -> BaseException:
     """Say what to write where something else was returned than an iterable of results."""
     if isinstance(results, Record):
         return TypeError("the processor returned a Record: yield it, or return [record]")
-    return error if isinstance(results, Iterable) else unstarted(results) or error
+    if results is None or (isinstance(results, Iterable) and not isinstance(results, TEXTS)):
+        return error
+    return not_several(results)
 
 
 def _run_fixed_key(
@@ -167,6 +169,8 @@ def _run_fixed_key(
         try:
             results = process(Record(key, value, timestamp, headers))
             if results is not None:
+                if isinstance(results, TEXTS):
+                    raise not_several(results)
                 for result in results:
                     forward(key, result, timestamp, headers)
         except BaseException as error:
