@@ -33,7 +33,7 @@ def test_headers_may_be_pairs_so_that_a_name_occurs_twice() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"ann", "it is no JSON"),
+        (b"ann", r'it is no JSON: .*; write \{"key": …, "value": …\}'),
         (b"[1]", "it is no object"),
         (b'{"kee": 1}', "it has the field 'kee'"),
         (b'{"timestamp": "now"}', "its timestamp is 'now'"),

@@ -151,6 +151,11 @@ class AsyncInit(hr.Processor[str, str, str, str]):
         pass
 
 
+class InitTakesContext(hr.Processor[str, str, str, str]):
+    def init(self, context: object) -> None:  # type: ignore[override]
+        pass
+
+
 class NeedsClient(hr.Processor[str, str, str, str]):
     def __init__(self, client: str) -> None:
         self.client = client
@@ -161,6 +166,22 @@ def test_processor_with_wrong_methods_is_refused() -> None:
         _stream().process(NoRecord)
     with pytest.raises(hr.TopologyError, match=r"AsyncInit.init\(\) at .* is an async function"):
         _stream().process(lambda: AsyncInit())
+
+
+def test_processor_that_takes_a_context_as_in_java_is_told_where_it_is() -> None:
+    with pytest.raises(hr.TopologyError, match=r"is called with \(self\); the context is self.context"):
+        _stream().process(InitTakesContext)
+
+
+def test_store_that_is_not_connected_is_told_with_both_ways_to_connect_it() -> None:
+    class Unconnected(hr.Processor[str, str, str, str]):
+        def init(self) -> None:
+            self.context.store(SEEN)
+
+    builder = hr.StreamsBuilder()
+    builder.stream(IN).process(Unconnected)
+    with pytest.raises(hr.TopologyError, match=r"process\(processor, store\), or in its `stores`"):
+        testing.TopologyTestDriver(builder.build())
 
 
 def test_processor_that_needs_arguments_wants_a_function_that_gives_them() -> None:

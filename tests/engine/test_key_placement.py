@@ -61,6 +61,7 @@ def test_first_key_elsewhere_is_told_once_with_the_setting_to_change(
         "source (shop.py:3) reads topic 'clicks', where 1 of the first 1 keys lie in another"
     )
     assert "partitioner=murmur2_random" in message
+    assert "has to be written anew, or read through repartition()" in message
     assert "Topic('clicks', ..., partitioned_by='other')" in message
 
 

@@ -121,9 +121,9 @@ def test_the_handler_is_set_before_the_start(shop: Shop) -> None:
 
 def test_it_starts_once(shop: Shop) -> None:
     streams = shop.streams()
-    with streams, pytest.raises(StateError, match="make a new Streams"):
+    with streams, pytest.raises(StateError, match="it has been started, which `with` does as well"):
         streams.start()
-    with pytest.raises(StateError, match="it is not_running"):
+    with pytest.raises(StateError, match="it is not_running; make a new Streams to run it again"):
         streams.start()
 
 
@@ -264,7 +264,7 @@ def test_a_query_of_what_is_not_there_says_what_there_is(shop: Shop) -> None:
         streams.wait_running("20s")
         with pytest.raises(StoreUnavailableError, match="has no partition 7 here"):
             streams.query(COUNTS, partitions=[7]).get("a")
-    with pytest.raises(StoreUnavailableError, match="is not_running"):
+    with pytest.raises(StoreUnavailableError, match="is not_running; query it while it runs"):
         streams.query(COUNTS).get("a")
 
 

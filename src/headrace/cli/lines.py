@@ -51,7 +51,7 @@ def read_line(line: bytes, key: Format, value: Format) -> LineRecord:
         document = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "; save it as UTF-8, it looks like UTF-16" if b"\0" in line[:4] else ""
-        raise LineError(f"it is no JSON: {error}{hint}") from None
+        raise LineError(f'it is no JSON: {error}; write {{"key": …, "value": …}}{hint}') from None
     except RecursionError:
         raise LineError(
             "it is nested too deeply: objects and lists in each other, hundreds of them"

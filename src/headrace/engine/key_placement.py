@@ -53,8 +53,9 @@ class KeyPlacement:
                 "%s reads topic '%s', where %d of the first %d keys lie in another partition than Kafka's default "
                 "partitioner (murmur2) gives them: a join with topics that are written as usual does not find them, "
                 "and a key that two producers write is counted twice. Producers built on librdkafka, such as "
-                "confluent-kafka, need partitioner=murmur2_random; a topic that got more partitions has to be written "
-                "anew. If it is as it should be, say so: Topic('%s', ..., partitioned_by='other')",
+                "confluent-kafka, need partitioner=murmur2_random. What is written already, also to a topic that got "
+                "more partitions since, has to be written anew, or read through repartition(). If all topics that meet "
+                "here are placed alike, and it is meant, say so: Topic('%s', ..., partitioned_by='other')",
                 self._node, self._topic, self.misplaced, self.looked_at, self._topic,
             )  # fmt: skip
         return left > len(keys)

@@ -77,6 +77,6 @@ def _missing_topics(missing: list[TopicSpec]) -> UnknownTopicError:
     missed, them = ("are no topics", "them") if len(missing) > 1 else ("is no topic", "it")
     return UnknownTopicError(
         f"there {missed} {found} on the cluster: create {them} first, such as with "
-        f"`headrace topics create {first.name} --partitions {first.partitions}`; only internal topics are made by the "
-        f"application"
+        f"`headrace topics create {first.name} --partitions {first.partitions} --bootstrap-servers …`; only internal "
+        "topics are made by the application"
     )

@@ -110,7 +110,8 @@ class _NodeWiring:
         if name not in self._stores:
             raise TopologyError(
                 f"{self.name} ({self.where}) has no access to store '{name}'; connect it: name the store where the "
-                f"processor is added (connected now: {', '.join(self._stores) or 'none'})"
+                "processor is added, process(processor, store), or in its `stores` (connected now: "
+                f"{', '.join(self._stores) or 'none'})"
             )
         return self._stores[name]
 

@@ -39,6 +39,12 @@ __all__ = ["Streams", "UncaughtHandler"]
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: What to do before a store can be asked, by the application's state.
+_BEFORE_A_QUERY: Mapping[State, str] = {
+    "created": "start it, and wait_running()",
+    "rebalancing": "wait_running() first",
+}
+
 
 class Streams:
     """Runs a topology: `with` starts and stops it; `run()` is `with`, signals and waiting, for a program of its own.
@@ -105,9 +111,12 @@ class Streams:
         self._ensure_here("start")
         with self._starting:
             if self.state != "created":
-                raise StateError(
-                    f"cannot start {self._application_id!r}: it is {self.state}; make a new Streams"
+                hint = (
+                    "make a new Streams to run it again"
+                    if self.state in FINAL
+                    else "it has been started, which `with` does as well"
                 )
+                raise StateError(f"cannot start {self._application_id!r}: it is {self.state}; {hint}")
             raise_limit_of_open_files()
             thread = self._made_thread()
             self._thread, self._starter = thread, threading.current_thread()
@@ -378,9 +387,9 @@ class Streams:
         self._ensure_here(f"query store {name!r} of")
         worker = self._worker
         if worker is None or self.state not in ("rebalancing", "running"):
-            hint = "; start it, and wait_running()" if self.state == "created" else ""
             raise StoreUnavailableError(
-                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}{hint}"
+                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}; "
+                f"{_BEFORE_A_QUERY.get(self.state, 'query it while it runs')}"
             )
         return worker.query(name)
 

@@ -74,7 +74,10 @@ class ProcessorOperator:
                 yields=method == "process",
             )
             if problem is not None:
-                raise self._wrong(problem)
+                takes_context = (
+                    method == "init" and misfit(getattr(kind, method), ("self", "context")) is None
+                )
+                raise self._wrong(problem + ("; the context is self.context" if takes_context else ""))
 
     def _made(self) -> Any:
         made = self._supplier()
