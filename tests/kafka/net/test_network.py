@@ -82,6 +82,7 @@ def test_a_silent_server_is_given_up_in_time(new_network: NewNetwork) -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         message, seconds = _failure(new_network(address, socket_connection_setup_timeout_ms=200))
     assert "it did not answer in time" in message
+    assert "check bootstrap.servers (is this the port of a Kafka broker?)" in message
     assert seconds < 2
 
 

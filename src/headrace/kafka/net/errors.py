@@ -14,6 +14,8 @@ class Ending(Enum):
     """The other side closed it, without a word."""
     CLOSED_IN_HANDSHAKE = auto()
     """The same, while TLS was being agreed on."""
+    SILENT = auto()
+    """It stands, and nothing came in time."""
     OTHER = auto()
 
 
@@ -42,7 +44,7 @@ class NetworkError(Exception):
     @property
     def is_close(self) -> bool:
         """Whether the other side closed the connection."""
-        return self.ending is not Ending.OTHER
+        return self.ending in (Ending.CLOSED, Ending.CLOSED_IN_HANDSHAKE)
 
     def at(self, name: str, *, was_sent: bool = False) -> "NetworkError":
         """Return the same of a broker by its name. A new one: a broken connection fails many requests."""
@@ -55,7 +57,8 @@ def told(error: Exception) -> NetworkError:
         return error
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError):
         return NetworkError(
-            "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)"
+            "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)",
+            ending=Ending.SILENT,
         )
     return NetworkError(
         str(error) or type(error).__name__, is_fatal=isinstance(error, IncompatibleBrokerVersion)

@@ -171,6 +171,9 @@ class Network:
         elif any(error.is_close for error in wrong) and not self._settings.uses_sasl:
             # A listener that wants a login answers nothing else, it closes.
             advice += ", and security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)"
+        elif any(error.ending is Ending.SILENT for error in wrong):
+            # Many servers wait for the end of a line, which no request of Kafka's has.
+            advice += " (is this the port of a Kafka broker?)"
         return f"{reasons}; {advice}"
 
     def version(self, request: type[ApiMessage]) -> int | None:
