@@ -225,3 +225,33 @@ def test_merged_source_stays_in_its_copartition_group() -> None:
     builder.stream("clicks").to("copy")
     builder.stream("clicks").join(builder.table("users"), lambda a, b: a, value=bytes).to("out")
     assert builder.build().copartition_groups == (frozenset({"clicks", "users"}),)
+
+
+# ── streams that lead nowhere ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_operator_whose_stream_is_not_used_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream("in", value=str)
+    stream.filter(lambda key, value: value != "secret")
+    stream.map_values(str.upper, value=str)
+    stream.to("out")
+    builder.build()
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.split(" (test_builder.py:")[0] for message in messages] == [
+        "KSTREAM-FILTER-0000000001",
+        "KSTREAM-MAPVALUES-0000000002",
+    ]
+    assert "leads nowhere: the stream that it gives is not used" in messages[0]
+
+
+def test_streams_that_are_used_and_functions_that_act_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream("in", value=str)
+    stream.filter(lambda key, value: True).group_by_key().count()
+    stream.map_values(str.upper, value=str).merge(stream).to("out")
+    stream.peek(lambda key, value: None)
+    stream.foreach(lambda key, value: None)
+    builder.table("rows", value=str).filter(lambda key, value: True)
+    builder.build()
+    assert caplog.records == []

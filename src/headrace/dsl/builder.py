@@ -23,6 +23,7 @@ from headrace.dsl.rewrites import (
 )
 from headrace.dsl.serdes import given
 from headrace.dsl.stream_state import Building, Flow, source_table
+from headrace.dsl.unused import tell_of_unused
 from headrace.operators.table import TableSource
 from headrace.serde.primitives import raw, string
 from headrace.serde.serde import Serde, SerdeOf
@@ -251,6 +252,7 @@ class StreamsBuilder:
         if "merge.repartition.topics" in self._rewrites:
             merge_repartition_topics(graph)
         relax_null_keys(graph)
+        tell_of_unused(graph)
         topology = Topology.built(graph.write(self._engine))
         if self._explicit_names:
             graph.names.check_all_given(set(topology.stores), set(topology.repartition_topics))
