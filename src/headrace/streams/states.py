@@ -10,7 +10,7 @@ from headrace.base.errors import StateError
 from headrace.base.interrupts import is_interrupt
 from headrace.base.last_words import log_safely
 
-__all__ = ["FINAL", "NEXT", "Lifecycle", "State", "StateListener"]
+__all__ = ["FINAL", "NEXT", "Lifecycle", "State", "StateListener", "before_a_query", "not_again"]
 
 _log = logging.getLogger("headrace.streams")
 
@@ -123,3 +123,17 @@ class Lifecycle:
         """Block until the state is one of `wanted`; False when `timeout_s` passed before."""
         with self._changed:
             return self._changed.wait_for(lambda: self._state in wanted, timeout_s)
+
+
+def not_again(state: State) -> str:
+    """Say what to do for who starts an application that was started before."""
+    if state in FINAL:
+        return "make a new Streams to run it again"
+    return "it has been started, which `with` does as well"
+
+
+def before_a_query(state: State) -> str:
+    """Say what to do for who asks a store in a state in which none can be asked."""
+    if state == "created":
+        return "start it, and wait_running()"
+    return "wait_running() first" if state == "rebalancing" else "query it while it runs"

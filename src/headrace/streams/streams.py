@@ -28,7 +28,7 @@ from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.signals import StopSignals
-from headrace.streams.states import FINAL, Lifecycle, State, StateListener
+from headrace.streams.states import FINAL, Lifecycle, State, StateListener, before_a_query, not_again
 from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
 from headrace.streams.worker_factory import make_worker
@@ -38,12 +38,6 @@ __all__ = ["Streams", "UncaughtHandler"]
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-#: What to do before a store can be asked, by the application's state.
-_BEFORE_A_QUERY: Mapping[State, str] = {
-    "created": "start it, and wait_running()",
-    "rebalancing": "wait_running() first",
-}
 
 
 class Streams:
@@ -111,12 +105,9 @@ class Streams:
         self._ensure_here("start")
         with self._starting:
             if self.state != "created":
-                hint = (
-                    "make a new Streams to run it again"
-                    if self.state in FINAL
-                    else "it has been started, which `with` does as well"
+                raise StateError(
+                    f"cannot start {self._application_id!r}: it is {self.state}; {not_again(self.state)}"
                 )
-                raise StateError(f"cannot start {self._application_id!r}: it is {self.state}; {hint}")
             raise_limit_of_open_files()
             thread = self._made_thread()
             self._thread, self._starter = thread, threading.current_thread()
@@ -389,7 +380,7 @@ class Streams:
         if worker is None or self.state not in ("rebalancing", "running"):
             raise StoreUnavailableError(
                 f"cannot query store {name!r}: application {self._application_id!r} is {self.state}; "
-                f"{_BEFORE_A_QUERY.get(self.state, 'query it while it runs')}"
+                f"{before_a_query(self.state)}"
             )
         return worker.query(name)
 
