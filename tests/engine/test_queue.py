@@ -111,3 +111,31 @@ def test_cleared_queue_has_nothing_and_weighs_nothing(cursor: int) -> None:
     assert queue.batch() is None
     assert queue.queued_bytes == 0
     assert queue.next_offset is None
+
+
+# ── seconds for milliseconds ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("extractor", [None, lambda record, partition_time: record.timestamp])
+def test_time_in_seconds_is_told_of_once_a_partition(
+    extractor: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = queue_of(timestamp=extractor)
+    for offset in range(2):
+        queue.add(chunk_of([eight(1)], first=offset, timestamps=[1_700_000_000]))
+        batch = queue.batch()
+        assert batch is not None
+        batch.cursor = 1
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(
+        "source (shop.py:1) reads topic 'in', partition 0, where a record's time is 1700000000: "
+    )
+    assert "milliseconds are wanted, such as int(time.time() * 1000)" in message
+
+
+@pytest.mark.parametrize("timestamp", [0, 86_400_000, 1_700_000_000_000])
+def test_time_in_milliseconds_is_no_news(timestamp: int, caplog: pytest.LogCaptureFixture) -> None:
+    queue = queue_of()
+    queue.add(chunk_of([eight(1)], timestamps=[timestamp]))
+    assert queue.batch() is not None
+    assert caplog.records == []

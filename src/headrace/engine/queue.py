@@ -14,6 +14,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
 from headrace.engine.key_placement import KeyPlacement
+from headrace.engine.seconds import tell_of_seconds
 from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
@@ -88,6 +89,7 @@ class RecordQueue:
         self._decode_key = _column_decoder(source.key, partition.topic)
         self._decode_value = _column_decoder(source.value, partition.topic)
         self._placement = placement  # until it has seen enough
+        self._has_told_of_seconds = False
 
     def add(self, chunk: Chunk) -> None:
         """Put a chunk behind what is waiting."""
@@ -130,6 +132,8 @@ class RecordQueue:
             timestamps, unstamped = self._extract(self.source.timestamp, keys, values, timestamps, headers)
         elif min(timestamps) < 0:
             unstamped = self._refuse_negative(values, timestamps)
+        if not self._has_told_of_seconds:  # of a stretch, the first record tells
+            self._has_told_of_seconds = tell_of_seconds(timestamps[0], self.source, self.partition)
         return DecodedRecords(
             chunk, first, timestamps, keys, values, bool(bad_keys or bad_values or unstamped)
         )
