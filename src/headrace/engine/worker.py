@@ -431,7 +431,9 @@ class Worker:
     def query(self, store: str) -> Mapping[int, Any]:
         """See `Assignment.query`. From any thread."""
         if not hasattr(self, "_assignment"):
-            raise StoreUnavailableError(f"store '{store}' is in no task yet; try again")
+            raise StoreUnavailableError(
+                f"store '{store}' is in no task yet; wait_running() first, or try again"
+            )
         return self._assignment.query(store)
 
     @property
