@@ -249,6 +249,10 @@ def test_the_right_to_make_internal_topics_is_missing(
 ) -> None:
     _grant(secured, topic, _RIGHTS)
     line = said(*counting, properties=_alice(secured))
+    assert f"cannot look up topics '{topic}-" in line
+    assert "allow this principal to DESCRIBE the topic" in line
+    allow(secured, "alice", "topic", f"{topic}-", "DESCRIBE", is_prefix=True)
+    line = said(*counting, properties=_alice(secured))
     assert f"cannot create topics '{topic}-" in line
     assert "allow this principal to CREATE the topic" in line
 

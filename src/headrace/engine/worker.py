@@ -177,14 +177,7 @@ class Worker:
             reporting=self._reporting,
             stop=self._stop,
         )
-        self._upkeep = Upkeep(
-            self._log,
-            frozenset(
-                self._topology.decorate(topic, self._application_id)
-                for topic in self._topology.repartition_topics
-            ),
-            self._options.repartition_purge_interval_ms,
-        )
+        self._upkeep = self._new_upkeep()
         self._watch = TopicWatch(
             self._log,
             described,
@@ -193,13 +186,21 @@ class Worker:
             read=plan.read,
             written=self._factory.known_partition_counts,
         )
-        now = clock.seconds()
+        self._begin(clock.seconds())
+        self._assignment.assign(plan.tasks)
+
+    def _new_upkeep(self) -> Upkeep:
+        topology = self._topology
+        purged = (topology.decorate(topic, self._application_id) for topic in topology.repartition_topics)
+        return Upkeep(self._log, frozenset(purged), self._options.repartition_purge_interval_ms)
+
+    def _begin(self, now: float) -> None:
+        """Let all that is done now and then count from here."""
         self._watch.begin(now)
         self._schedule.begin(now)
         self._next_renewal = now + _RENEW_SECONDS
         self._upkeep.begin(now)
         self._reporting.begin(now)
-        self._assignment.assign(plan.tasks)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set or the topics have changed, then commit and close.

@@ -108,7 +108,7 @@ def test_a_topic_that_is_made_again_has_another_id(log: KafkaLog, unique: Unique
             {},
             "INVALID_CONFIG: Unknown topic config name: no.such.property; correct the topic's properties",
         ),
-        ("t?", {}, {}, "is no topic's name: letters, digits, '.', '_' and '-' are wanted"),
+        ("t?", {}, {}, "may only have letters, digits, '.', '_' and '-'; choose another one"),
         (
             "t",
             {},

@@ -98,7 +98,7 @@ def test_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 
 def test_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LogError, match=r"cannot create the directory .*choose another path"):
+    with pytest.raises(LogError, match=r"cannot create the directory .*name another directory"):
         EmbeddedLog.open(tmp_path / "file" / "log.db")
 
 
