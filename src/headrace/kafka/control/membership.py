@@ -152,6 +152,8 @@ class Membership:
 
     def _look(self) -> None:
         """Say at once what is waited for, and refuse what will not go away."""
+        # A cluster that cannot be reached, or a group that may not be joined: that is said here, and only once.
+        self._coordinators.find(self._begin("find the coordinator of"), self._group)
         try:
             state = ControlGroups(self._admin).state(self._group)
         except LogUnavailableError:
