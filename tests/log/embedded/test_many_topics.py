@@ -55,6 +55,31 @@ def test_what_is_asked_of_one_topic_costs_the_same_among_thousands(tmp_path: Pat
         assert steps <= 2 * among_ten[name], name
 
 
+def test_commit_loads_hundreds_of_partitions_at_a_time(tmp_path: Path) -> None:
+    log = EmbeddedLog.open(tmp_path / "log.db")
+    log.create_topics([TopicSpec(f"t-{number}", 1) for number in range(600)])
+    writer = log.writer("g")
+    for number in range(600):
+        writer.append(f"t-{number}", 0, numbered(3))
+    statements: list[str] = []
+    writer._connection.set_trace_callback(statements.append)
+    ends = writer.commit({})
+    writer._connection.set_trace_callback(None)
+    assert sum(statement.startswith("SELECT") for statement in statements) == 3
+    assert list(ends) == [TopicPartition(f"t-{number}", 0) for number in range(600)]
+    assert set(ends.values()) == {3}
+    log.close()
+
+
+def test_topic_that_the_log_was_asked_about_is_not_looked_up_again_by_its_writers(tmp_path: Path) -> None:
+    log = EmbeddedLog.open(tmp_path / "log.db")
+    log.create_topics([TopicSpec("t", 1)])
+    writer = log.writer("g")
+    log.topics(["t"])
+    assert steps_of(writer._connection, lambda: writer.append("t", 0, numbered(3))) == 0
+    log.close()
+
+
 def test_maintenance_looks_at_so_many_partitions_at_a_time(
     open_log: Callable[..., EmbeddedLog], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

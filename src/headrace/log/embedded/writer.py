@@ -11,7 +11,7 @@ from headrace.log.admission import check_columns, check_times, unknown_topic
 from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
-from headrace.log.embedded.partitions import PartitionRow, load_partition, save_partitions
+from headrace.log.embedded.partitions import PartitionRow, load_scattered, save_partitions
 from headrace.log.embedded.rows import LOOSE_BYTES, NewRow, insert_rows
 from headrace.log.embedded.topics import StoredTopic, StoredTopics, save_offsets
 from headrace.log.port import CommittedOffset
@@ -113,7 +113,7 @@ class EmbeddedWriter:
         self._file = file
         self._group = group
         self._connection = file.connect()
-        self._stored_topics = StoredTopics(self._connection)
+        self._stored_topics = StoredTopics(self._connection, file.known_topics)
         self._pending: dict[TopicPartition, _Pending] = {}
         self._pending_bytes = 0
         self._has_failed = False
@@ -173,9 +173,18 @@ class EmbeddedWriter:
         rows: list[tuple[int, int, NewRow]] = []
         partitions: list[tuple[int, int, PartitionRow]] = []
         ends: dict[TopicPartition, int] = {}
-        for topic_partition, pending in self._pending.items():
-            topic, number = pending.topic.number, topic_partition.partition
-            before = self._partition(topic_partition, topic)
+        # By the numbers known at the appends: a topic deleted and made again since is another one.
+        wanted = {
+            (pending.topic.number, topic_partition.partition): topic_partition
+            for topic_partition, pending in self._pending.items()
+        }
+        found = load_scattered(self._connection, wanted)
+        for (topic, number), topic_partition in wanted.items():
+            before = found.get((topic, number))
+            if before is None:
+                self._stored_topics.forget(topic_partition.topic)
+                raise unknown_topic("commit to", topic_partition.topic)
+            pending = self._pending[topic_partition]
             rows += [(topic, number, row) for row in _rows(pending.chunks, before.end_offset, appended_ms)]
             after = _grown(before, pending.chunks)
             partitions.append((topic, number, after))
@@ -183,14 +192,6 @@ class EmbeddedWriter:
         insert_rows(self._connection, rows)
         save_partitions(self._connection, partitions)
         return ends
-
-    def _partition(self, topic_partition: TopicPartition, topic: int) -> PartitionRow:
-        # By the number known at the append: a topic deleted and made again since is another one.
-        row = load_partition(self._connection, topic, topic_partition)
-        if row is None:
-            self._stored_topics.forget(topic_partition.topic)
-            raise unknown_topic("commit to", topic_partition.topic)
-        return row
 
     def _save_offsets(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
         rows: list[tuple[int, int, CommittedOffset]] = []
@@ -235,11 +236,20 @@ def _rows(chunks: list[EncodedChunk], offset: int, appended_ms: int) -> Iterator
 
 def _grown(row: PartitionRow, chunks: list[EncodedChunk]) -> PartitionRow:
     """Return a partition with chunks at its end."""
-    added_bytes = sum(len(chunk.body) for chunk in chunks)
-    return row._replace(
-        end_offset=row.end_offset + sum(chunk.record_count for chunk in chunks),
-        bytes=row.bytes + added_bytes,
-        newest_timestamp=max(row.newest_timestamp, *(chunk.max_timestamp for chunk in chunks)),
-        loose_chunks=row.loose_chunks + sum(len(chunk.body) < LOOSE_BYTES for chunk in chunks),
-        dirty_bytes=row.dirty_bytes + added_bytes,
+    records = added_bytes = loose_chunks = 0
+    newest_timestamp = row.newest_timestamp
+    for count, max_timestamp, body in chunks:
+        records += count
+        added_bytes += len(body)
+        loose_chunks += len(body) < LOOSE_BYTES
+        newest_timestamp = max(newest_timestamp, max_timestamp)
+    return PartitionRow(
+        row.start_offset,
+        row.end_offset + records,
+        row.bytes + added_bytes,
+        newest_timestamp,
+        row.loose_chunks + loose_chunks,
+        row.merged_to,
+        row.dirty_bytes + added_bytes,
+        row.cleaned_to,
     )
