@@ -45,9 +45,14 @@ class RecordCollector:
         topic_info: Callable[[str], TopicInfo],
         now_ms: Callable[[], int],
         limits: Callable[[str], RecordLimits] | None = None,
+        make_topics: Callable[[], None] = lambda: None,
     ) -> None:
-        """`limits` looks up those of a topic as they are at the time, where that can be done."""
+        """`limits` looks up those of a topic as they are at the time, where that can be done.
+
+        `make_topics` makes those that `topic_info` has told of and that are not there yet.
+        """
         self._limits = limits
+        self._make_topics = make_topics
         self._topic_info = topic_info
         self._now_ms = now_ms
         self._admissions: dict[str, Admission | None] = {}
@@ -151,7 +156,8 @@ class RecordCollector:
         self.columns(topic, partition).append(key, value, timestamp, headers)
 
     def drain(self, writer: Writer) -> None:
-        """Hand all records to the writer."""
+        """Hand all records to the writer, whose topics are made before."""
+        self._make_topics()
         for name, columns in self._columns.items():
             if columns.keys:
                 writer.append(name.topic, name.partition, columns)
@@ -166,8 +172,12 @@ class RecordCollector:
         self._looks += taken
         if self._looks >= len(self._columns):
             self._looks = 0
+            self._make_topics()
             for name, columns in self._columns.items():
-                if columns.keys and _is_long(columns):
+                # Looked at once a record: a call would take as long as all the rest.
+                values = columns.values
+                count = len(values)
+                if count and (count >= _DRAIN_RECORDS or count * len(values[-1] or b"") >= _DRAIN_BYTES):
                     writer.append(name.topic, name.partition, columns)
                     columns.clear()
         self._take_turns()
@@ -180,11 +190,6 @@ class RecordCollector:
         """Forget everything that was not drained (abort)."""
         for columns in self._columns.values():
             columns.clear()
-
-
-def _is_long(columns: Columns) -> bool:
-    count = len(columns.keys)
-    return count >= _DRAIN_RECORDS or count * len(columns.values[-1] or b"") >= _DRAIN_BYTES
 
 
 def check_partition(topic: str, partition: object, count: int) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from headrace.base.errors import UnknownTopicError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
@@ -12,8 +11,9 @@ from headrace.engine.failures import Failures
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
+from headrace.engine.written_topics import WrittenTopics
 from headrace.log.limits import NO_LIMITS, RecordLimits
-from headrace.log.port import Log, TopicInfo, TopicSpec
+from headrace.log.port import Log, TopicInfo
 from headrace.processor.context import TaskContext
 from headrace.state.cache import CacheBudget
 from headrace.state.port import ChangelogAdmission
@@ -55,9 +55,11 @@ class TaskFactory:
         self._clock = clock
         self._cache = cache
         self._memory = RocksMemory()
-        self._topic_infos: dict[str, TopicInfo] = {}
+        self._written = WrittenTopics(log)
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
-        self.collector = RecordCollector(self.topic_info, clock.wall_ms, self._limits)
+        self.collector = RecordCollector(
+            self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen
+        )
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; see `topic_info`."""
@@ -65,27 +67,15 @@ class TaskFactory:
 
     def known_partition_counts(self) -> Mapping[str, int]:
         """Return the partition counts of all topics that were asked about: what tasks and sinks go by."""
-        return {name: info.partitions for name, info in self._topic_infos.items()}
+        return self._written.partition_counts()
 
     def topic_info(self, topic: str) -> TopicInfo:
-        """Return what is known of a topic; one that a function chose is made, with a single partition.
+        """Return what is known of a topic; one that a function chose will be made, with a single partition.
 
         Raises:
-            UnknownTopicError: the log cannot make it.
+            UnknownTopicError: it is missing, and the log makes none.
         """
-        info = self._topic_infos.get(topic)
-        if info is None:
-            topics = self._log.topics([topic])
-            if topic not in topics and self._log.makes_user_topics:
-                self._log.create_topics([TopicSpec(topic, 1)])
-                topics = self._log.topics([topic])
-            if topic not in topics:
-                raise UnknownTopicError(
-                    f"there is no topic '{topic}' on the cluster: create it, such as with "
-                    f"`headrace topics create {topic}`"
-                )
-            info = self._topic_infos[topic] = topics[topic]
-        return info
+        return self._written.info(topic)
 
     def _limits(self, topic: str) -> RecordLimits:
         found = self._log.topics([topic]).get(topic)
