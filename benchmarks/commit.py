@@ -12,6 +12,7 @@ from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
 from headrace.kafka.batch.codec import chosen
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.port import CommittedOffset, TopicInfo
 from headrace.testing import LocalKafka
@@ -68,7 +69,7 @@ def main() -> None:
     with LocalKafka(jvm_options=settings) as kafka:
         kafka.create_topic("t", PARTITIONS)
         for guarantee, name, is_newest in guarantees:
-            writer = KafkaWriter(
+            writer = open_writer(
                 ConnectionSettings.of(kafka.client_properties),
                 KafkaOptions.of({}),
                 "group",

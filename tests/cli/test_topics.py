@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.base.murmur2 import partition_for
 from headrace.log.embedded import EmbeddedLog
 from tests.cli.conftest import Command
 
@@ -239,3 +240,25 @@ def test_the_log_is_found_by_environment_and_where_dev_keeps_it(
     assert "two" in command("topics", "list", "--application-id", "other").out
     monkeypatch.setenv("HEADRACE_EMBEDDED_PATH", ".headrace/shop.db")
     assert "one" in command("topics", "list").out
+
+
+def test_all_windows_of_a_key_are_written_to_the_partition_of_the_key(
+    command: Command, directory: Path
+) -> None:
+    (directory / "windows_app.py").write_text(
+        "import headrace as hr\n"
+        "from headrace.serde.windowed import time_windowed\n"
+        "builder = hr.StreamsBuilder()\n"
+        "topic = hr.Topic('windows', key=time_windowed(str, '5s'), value=int, partitions=8)\n"
+        "builder.stream(topic).foreach(lambda key, value: None)\n"
+    )
+    command("topics", "create", "windows", "--partitions", "8", *LOG)
+    lines = "".join(
+        f'{{"key": {{"key": "a", "start": {start}, "end": {start + 5000}}}, "value": 1}}\n'
+        for start in range(0, 100_000, 5000)
+    )
+    asked = ("--app", "windows_app:builder", *LOG)
+    assert command("topics", "write", "windows", *asked, stdin=lines).code == 0
+    rows = [json.loads(line) for line in command("topics", "read", "windows", *asked).lines]
+    assert len(rows) == 20
+    assert {row["partition"] for row in rows} == {partition_for(b"a", 8)}

@@ -7,7 +7,7 @@ import pytest
 
 import headrace as hr
 from headrace import testing
-from headrace.base.errors import InvalidTopicError, TransactionAbortedError
+from headrace.base.errors import InvalidTopicError, ProcessingError, TransactionAbortedError
 from headrace.engine.written_topics import WrittenTopics
 from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.memory import MemoryLog
@@ -69,15 +69,32 @@ def test_topic_that_somebody_else_makes_first_has_its_partitions(log: MemoryLog)
     assert topics.info("a").partitions == 3
 
 
-def test_topic_too_near_to_another_stops_the_application_with_the_reason_and_nothing_is_written_twice() -> (
-    None
-):
+def chosen_by_value() -> tuple[hr.Topology, hr.Topic[str, str]]:
     source = hr.Topic("in", key=str, value=str)
     builder = hr.StreamsBuilder()
     builder.stream(source).to(lambda key, value, metadata: value)
-    with testing.TopologyTestDriver(builder.build()) as driver:
+    return builder.build(), source
+
+
+def test_topic_too_near_to_another_stops_the_application_and_nothing_is_written_twice() -> None:
+    topology, source = chosen_by_value()
+    with testing.TopologyTestDriver(topology) as driver:
         driver.input(source).pipe("1", "a.b", 1)
-        with pytest.raises(InvalidTopicError, match=r"cannot create topic 'a_b': there is 'a\.b'"):
+        with pytest.raises(ProcessingError, match=r"offset 2, .*cannot create topic 'a_b': there is 'a\.b'"):
             driver.input(source).pipe_all([("2", "a.b", 2), ("3", "a_b", 3)])
         assert [row[3] for row in driver.log.records("a.b")] == [b"a.b", b"a.b"]
         assert set(driver.log.topics()) == {"in", "a.b"}
+
+
+def test_handler_may_drop_a_record_whose_topic_is_too_near_to_another() -> None:
+    stages = []
+
+    def resume(failure: hr.Failure) -> hr.Reaction:
+        stages.append(failure.stage)
+        return hr.Reaction.resume
+
+    topology, source = chosen_by_value()
+    with testing.TopologyTestDriver(topology, production_exception_handler=resume) as driver:
+        driver.input(source).pipe_all([("1", "a.b", 1), ("2", "a_b", 2), ("3", "c", 3)])
+        assert set(driver.log.topics()) == {"in", "a.b", "c"}
+    assert stages == ["produce"]

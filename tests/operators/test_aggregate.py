@@ -7,6 +7,7 @@ from headrace.operators.aggregate import Aggregate, Count, Reduce
 from headrace.operators.deletions import Deletions
 from headrace.serde.primitives import int64, string
 from headrace.serde.serde import Serde
+from headrace.serde.structured import json
 from headrace.state.spec import StoreSpec
 from tests.operators.nodes import Node, Sent
 
@@ -99,3 +100,29 @@ def test_cached_count_forwards_the_last_one_when_it_is_flushed() -> None:
     assert node.sent == []
     node.state.flush()
     assert node.sent == [Sent("a", (2, None, True), 2)]
+
+
+def test_one_first_aggregate_for_all_keys_that_was_changed_fails_the_record() -> None:
+    shared: list[str] = []
+
+    def add(key: str, value: str, all: list[str]) -> list[str]:
+        all.append(value)
+        return all
+
+    node = Node(Aggregate(lambda: shared, add, "s", Deletions(None)), spec(json(list[str])))
+    node.send("a", "x")
+    node.send("a", "y")
+    node.send("b", "z")
+    assert [sent.value[0] for sent in node.sent if sent.key == "b"] == []
+    assert [
+        "the initialiser returns one and the same list for all keys" in str(error) for error in node.failures
+    ] == [True]
+
+
+def test_one_first_aggregate_for_all_keys_is_fine_while_nobody_changes_it() -> None:
+    shared: list[str] = []
+    aggregate = Aggregate(lambda: shared, lambda key, value, all: [*all, value], "s", Deletions(None))
+    node = Node(aggregate, spec(json(list[str])))
+    node.send("a", "x")
+    node.send("b", "z")
+    assert [sent.value[0] for sent in node.sent] == [["x"], ["z"]]

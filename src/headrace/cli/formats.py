@@ -13,6 +13,7 @@ from headrace.base.records import Window, Windowed
 from headrace.cli.wording import shortened
 from headrace.serde.primitives import boolean, float32, float64, int32, int64, string, uuid
 from headrace.serde.serde import CodecSerde, Serde
+from headrace.serde.windowed import WindowedSerde
 
 __all__ = ["AUTO", "FORMATS", "Format", "format_of"]
 
@@ -22,11 +23,12 @@ class Format:
     """How keys, or values, of a topic stand on a line.
 
     `show` gives something that msgspec writes as JSON without a line break, for any bytes. `read` takes what JSON had,
-    and raises SerializationError.
+    and raises SerializationError. `placing` gives the part of a key that decides its partition.
     """
 
     show: Callable[[bytes], object]
     read: Callable[[Any], bytes]
+    placing: Callable[[bytes], bytes] = lambda key: key
 
 
 _encode = msgspec.json.Encoder().encode
@@ -95,9 +97,8 @@ def format_of(serde: Serde[Any], topic: str) -> Format:
 
     Bytes that are no value of the serde are shown as without one. A windowed key is an object of key, start and end.
     """
-    inner: Serde[Any] | None = getattr(serde, "inner", None)
-    if serde.type is Windowed and inner is not None:
-        return _windowed(serde, inner, topic)
+    if isinstance(serde, WindowedSerde):
+        return _windowed(serde, topic)
     if serde.type is bytes:
         return AUTO
     deserialize = serde.deserializer(topic) if not serde.uses_headers else _bound(serde.deserialize, topic)
@@ -121,7 +122,8 @@ def _bound(deserialize: Callable[[str, bytes], Any], topic: str) -> Callable[[by
     return lambda data: deserialize(topic, data)
 
 
-def _windowed(serde: Serde[Any], inner: Serde[Any], topic: str) -> Format:
+def _windowed(serde: WindowedSerde[Any], topic: str) -> Format:
+    inner = serde.inner
     key_format = format_of(inner, topic)
     deserialize, serialize_key = serde.deserializer(topic), inner.serializer(topic)
 
@@ -139,7 +141,7 @@ def _windowed(serde: Serde[Any], inner: Serde[Any], topic: str) -> Format:
         key = inner.deserialize(topic, key_format.read(document["key"]))
         return serde.serialize(topic, Windowed(key, Window(int(document["start"]), int(document["end"]))))
 
-    return Format(show, read)
+    return Format(show, read, serde.placing_bytes)
 
 
 def _value(serde: Serde[Any], topic: str, document: Any, *, is_json: bool) -> Any:

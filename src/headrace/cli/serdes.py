@@ -46,5 +46,5 @@ def _declared(topic: str, application_id: str | None, topology: Topology | None)
         else:
             continue
         if topic in names:
-            return format_of(node.key, topic), format_of(node.value, topic)
+            return format_of(node.key.for_keys(), topic), format_of(node.value, topic)
     return AUTO, AUTO

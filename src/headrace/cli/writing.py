@@ -73,7 +73,7 @@ class LineWriter:
 
     def _partition_of(self, key: bytes | None, count: int) -> int:
         if key is not None:
-            return partition_for(key, count)
+            return partition_for(self._key.placing(key), count)
         self._next_without_key = (self._next_without_key + 1) % count
         return self._next_without_key
 

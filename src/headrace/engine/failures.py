@@ -38,7 +38,7 @@ _OF_THE_RECORD: Mapping[str, tuple[type[HeadraceError], ...]] = {
     "deserialize": (SerializationError,),
     "process": (SerializationError,),
     "serialize": (SerializationError,),
-    "produce": (ProductionError, UnknownTopicError),
+    "produce": (ProductionError, InvalidTopicError, UnknownTopicError),
 }
 
 Stage = Literal["deserialize", "process", "serialize", "produce"]
@@ -86,9 +86,7 @@ class Failures:
         handler = self._options.production_exception_handler
 
         def refused(error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            stage: Stage = (
-                "produce" if isinstance(error, (ProductionError, UnknownTopicError)) else "serialize"
-            )
+            stage: Stage = "produce" if isinstance(error, _OF_THE_RECORD["produce"]) else "serialize"
             self._decide(error, stage, handler, name, where, value)
 
         return refused

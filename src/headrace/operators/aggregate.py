@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.base.records import Headers
 from headrace.operators.deletions import Deletions
+from headrace.operators.first_aggregates import first_aggregates
 from headrace.operators.updates import forward_flushed, key_serializer
 from headrace.topology.wiring import Forward, Wiring
 
@@ -34,7 +35,8 @@ class Aggregate:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
-        init, fn, send_old, deletions = self._init, self._fn, self.send_old, self._deletions
+        init = first_aggregates(self._init)
+        fn, send_old, deletions = self._fn, self.send_old, self._deletions
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)

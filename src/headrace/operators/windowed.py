@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from headrace.base.records import Headers, Window, Windowed
 from headrace.operators.deletions import Deletions
+from headrace.operators.first_aggregates import first_aggregates
 from headrace.operators.updates import forward_flushed_windows, key_serializer
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
@@ -49,7 +50,8 @@ class WindowAggregate:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
-        (size, advance, grace), init, fn, send_old = self._shape, self._init, self._fn, self.send_old
+        (size, advance, grace), init = self._shape, first_aggregates(self._init)
+        fn, send_old = self._fn, self.send_old
         deletions = self._deletions
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
         state = wiring.store(self._name)

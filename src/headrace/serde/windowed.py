@@ -87,6 +87,13 @@ class WindowedSerde(Serde[Windowed[K]], Generic[K]):
         """Return how many bytes behind the key are the window's, and the window."""
         raise NotImplementedError
 
+    def placing_bytes(self, data: bytes) -> bytes:
+        """Return the part that decides the partition: the key alone, so that all its windows share one.
+
+        Source: WindowedStreamPartitioner.
+        """
+        return data[: -self.window_of(data)[0]]
+
 
 class TimeWindowedSerde(WindowedSerde[K]):
     """Key, then start. The end is not written: whoever reads knows the window's size."""

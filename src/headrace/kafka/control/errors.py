@@ -148,7 +148,8 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
 }
 
 _ADVICE: Mapping[ErrorCode, str] = {
-    _E.INVALID_TOPIC_EXCEPTION: "use letters, digits, '.', '_' and '-' in names of topics, at most 249",
+    _E.INVALID_TOPIC_EXCEPTION: "names of topics have letters, digits, '.', '_' and '-', at most 249, and two of them "
+    "may not differ in '.' and '_' alone",
     _E.INVALID_REPLICATION_FACTOR: "set replication.factor to at most the number of brokers, or to -1",
     _E.INVALID_PARTITIONS: "ask for another number of partitions",
     _E.INVALID_CONFIG: "correct the topic's properties",
