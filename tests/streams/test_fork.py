@@ -15,6 +15,7 @@ import headrace as hr
 from headrace import stores
 from headrace.base.columns import Columns
 from headrace.base.errors import HeadraceError
+from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 
@@ -226,3 +227,37 @@ else:
         streams.wait_running("20s")
 """
     assert _run(tmp_path, main) == "0 created\n"
+
+
+@pytest.mark.parametrize("then", ["pass", "sys.exit()", "raise ValueError"])
+def test_child_that_a_function_forked_ends_where_it_comes_back_to_the_worker(
+    tmp_path: Path, then: str
+) -> None:
+    """Both sides would write the outputs of the transaction, and the one that closed first would end the other's."""
+    main = f"""
+children = []
+
+def fork(value):
+    if not children:
+        children.append(os.fork())
+        if not children[0]:
+            {then}
+    return value
+
+builder = hr.StreamsBuilder()
+builder.stream("lines", value=str).map_values(fork, value=str).to("copies")
+with hr.Streams(
+    builder.build(), application_id="shop", state_dir=f"{{FOLDER}}/state", embedded_path=f"{{FOLDER}}/shop.db",
+    commit_interval_ms=20,
+) as streams:
+    streams.wait_running("20s")
+    feed("shop")
+    until(lambda: children)
+    print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+    feed("shop")
+    until(lambda: streams.status().records == 2)
+log = EmbeddedLog.open(f"{{FOLDER}}/shop.db")
+print(log.end_offsets([TopicPartition("copies", 0)])[TopicPartition("copies", 0)])
+log.close()
+"""
+    assert _run(tmp_path, main).splitlines() == ["1", "2"]

@@ -1,6 +1,7 @@
 """A worker: one thread that reads, runs tasks, restores and commits. See `commit` for what is durable when."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
+from headrace.engine.forked import end_if_forked
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
@@ -107,6 +109,7 @@ class Worker:
         self._known = None if follows is None else follows._topics_read
         self._options = options
         self._application_id = application_id
+        self._process_id = os.getpid()
         self._clock = clock
         self._commit_each_stretch = commit_each_stretch
         self._reached = reached
@@ -276,6 +279,7 @@ class Worker:
 
         Raises what a processor's `close` raises, when all the rest is closed.
         """
+        end_if_forked(self._process_id)
         self._reporting.retire(self._tasks.values())
         self._reporting.stopped()
         with ExitStack() as closing:  # the last one first
@@ -338,6 +342,7 @@ class Worker:
         while True:
             asked = self._stretch_records
             ran = task.run_stretch(asked, until)
+            end_if_forked(self._process_id)
             taken += ran
             task.punctuate_by_stream_time()
             now = self._clock.seconds()
@@ -365,6 +370,8 @@ class Worker:
         for task in self._tasks.values():
             if task.is_running:
                 punctuated |= task.punctuate_by_wall_clock()
+        if punctuated:
+            end_if_forked(self._process_id)
         return punctuated
 
     def _wait_ms(self, timeout_ms: int) -> int:
