@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
@@ -33,7 +34,7 @@ class KeyValueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         value: Any = LISTS if self.is_mutable else NUMBERS
-        spec = store_spec(engine=self.engine, caching=self.caching, value=value)
+        spec = store_spec(key=raw, engine=self.engine, caching=self.caching, value=value)
         self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
         self.model: dict[bytes, tuple[Any, int]] = {}
         self.committed: dict[bytes, tuple[Any, int]] = {}
