@@ -50,6 +50,8 @@ class Terminal:
         if self.pid == 0:
             os.chdir(directory)
             os.environ["TERM"] = "xterm"
+            # Who runs the tests in the background of a shell has it ignored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             with contextlib.suppress(OSError):
                 os.execv(sys.executable, [sys.executable, "-m", "headrace.cli", "dev", "app:topology"])
             os._exit(1)

@@ -111,6 +111,7 @@ def test_the_second_signal_abandons(start: Start, lines: Command, directory: Pat
         "def stick(line):\n"
         '    print("stuck", file=sys.stderr, flush=True)\n'
         "    time.sleep(600)\n"
+        "    return line\n"
         "builder = hr.StreamsBuilder()\n"
         'builder.stream("lines", value=str).map_values(stick, value=str).to("out")\n'
     )

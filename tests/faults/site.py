@@ -11,6 +11,10 @@ from headrace.log.port import Log
 __all__ = ["Site", "two_sites"]
 
 
+#: A sleep of seconds outlasts it, and whoever follows a killed instance elsewhere does not wait for long.
+SHORT_SESSION = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place for one application. Without `servers` its log is a file in the folder.

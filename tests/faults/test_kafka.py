@@ -11,7 +11,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults import plain
-from tests.faults.site import Site, two_sites
+from tests.faults.site import SHORT_SESSION, Site, two_sites
 from tests.kafka.broker.proxy import Proxy
 
 #: Requests of the protocol, by their keys.
@@ -19,9 +19,6 @@ PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3
 
 #: A lost answer is noticed by the request's time-out, which is 30 s by default.
 QUICK = {"request.timeout.ms": "1500"}
-
-#: A sleep of seconds outlasts it.
-SHORT_SESSION = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults import application, plain
-from tests.faults.site import Site
+from tests.faults.site import SHORT_SESSION, Site
 
 KILLS = int(os.environ.get("FAULT_KILLS", "50"))
 #: A start on a cluster takes 2 s: `make faults` kills as often there as on a file.
@@ -81,7 +81,7 @@ def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(si
 def test_killed_twice_and_without_its_disk_an_application_of_an_older_kafka_goes_on(
     older_kafka: LocalKafka, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, older_kafka.bootstrap_servers)
+    site = Site(tmp_path, older_kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(site, seed=8)
     for stop in ("transaction:1", "state:2"):
         feed.write(4_000)

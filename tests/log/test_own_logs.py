@@ -22,6 +22,18 @@ def test_poll_has_at_once_what_was_committed(own_log: Log) -> None:
     assert chunk.values == [b"v0", b"v1"]
 
 
+def test_new_writer_and_reader_know_a_topic_that_was_made_again_with_more_partitions(own_log: Log) -> None:
+    create(own_log, "a")
+    own_log.topics(["a"])
+    write(own_log, "a", numbered(2))
+    own_log.delete_topics(["a"])
+    own_log.create_topics([TopicSpec("a", 2)])
+    write(own_log, "a", numbered(1), 1)
+    reader = own_log.reader()
+    reader.assign({A0: 0, TopicPartition("a", 1): 0})
+    assert [(chunk.partition, chunk.values) for chunk in reader.poll(0)] == [(1, [b"v0"])]
+
+
 @pytest.mark.parametrize(
     "config",
     [

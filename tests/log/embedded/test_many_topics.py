@@ -71,15 +71,6 @@ def test_commit_loads_hundreds_of_partitions_at_a_time(tmp_path: Path) -> None:
     log.close()
 
 
-def test_topic_that_the_log_was_asked_about_is_not_looked_up_again_by_its_writers(tmp_path: Path) -> None:
-    log = EmbeddedLog.open(tmp_path / "log.db")
-    log.create_topics([TopicSpec("t", 1)])
-    writer = log.writer("g")
-    log.topics(["t"])
-    assert steps_of(writer._connection, lambda: writer.append("t", 0, numbered(3))) == 0
-    log.close()
-
-
 def test_maintenance_looks_at_so_many_partitions_at_a_time(
     open_log: Callable[..., EmbeddedLog], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,6 @@ from headrace.log.embedded.identity import (
 )
 from headrace.log.embedded.schema import create_tables, has_unchecked_chunks, is_current, upgrade
 from headrace.log.embedded.small_tables import check_small_tables
-from headrace.log.embedded.topics import StoredTopic
 
 __all__ = ["EmbeddedFile"]
 
@@ -58,7 +57,6 @@ class EmbeddedFile:
         commits: announces every commit of this process that readers may wait for.
         lock_wait_ms: how long a writer waits for others before it gives up.
         identity: which file it is. Each new connection and each write looks whether it still is that one.
-        known_topics: topics as they were last looked up by name; readers and writers take them from here.
         is_checked: whether every chunk has checksums; else those of format 1 have none.
     """
 
@@ -67,7 +65,6 @@ class EmbeddedFile:
     lock_wait_ms: int
     identity: FileIdentity
     commits: CommitSignal = field(default_factory=CommitSignal)
-    known_topics: dict[str, StoredTopic] = field(default_factory=dict)
     is_checked: bool = True
     _writing: threading.Lock = field(default_factory=threading.Lock)
     _connections: list[sqlite3.Connection] = field(default_factory=list)

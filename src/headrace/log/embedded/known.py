@@ -14,9 +14,9 @@ __all__ = ["KnownPartitions"]
 class KnownPartitions:
     """Topics and rows of partitions, as of the last `refresh`."""
 
-    def __init__(self, connection: sqlite3.Connection, topics: dict[str, StoredTopic]) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._stored_topics = StoredTopics(connection, topics)
+        self._stored_topics = StoredTopics(connection)
         self._rows: dict[TopicPartition, tuple[StoredTopic, PartitionRow]] = {}
         self._version: int | None = None
 

@@ -19,7 +19,7 @@ from headrace.log.embedded.forks import left, used
 from headrace.log.embedded.maintenance import Maintenance
 from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
-from headrace.log.embedded.topics import StoredTopics, create, delete, named
+from headrace.log.embedded.topics import StoredTopics, create, delete, infos
 from headrace.log.embedded.writer import EmbeddedWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.searching import search_offsets
@@ -82,9 +82,7 @@ class EmbeddedLog:
         """See `Log.topics`."""
         # No read transaction: it would take longer than looking for one name.
         with self._exclusive(), reported("read", self._file.path):
-            found = named(self._connection, names)
-            self._file.known_topics.update(found)
-        return {name: topic.info for name, topic in found.items()}
+            return infos(self._connection, names)
 
     def partition_counts(self, names: Iterable[str] | None = None) -> Mapping[str, int]:
         """See `Log.partition_counts`."""

@@ -38,7 +38,7 @@ class EmbeddedReader:
     def __init__(self, file: EmbeddedFile) -> None:
         self._file = file
         self._connection = file.connect()
-        self._known = KnownPartitions(self._connection, file.known_topics)
+        self._known = KnownPartitions(self._connection)
         # How many commits of this process are seen in what is known.
         self._known_commits = -1
         self._positions = Positions()

@@ -21,8 +21,8 @@ __all__ = [
     "StoredTopics",
     "create",
     "delete",
+    "infos",
     "load_offset",
-    "named",
     "save_offsets",
     "stored",
 ]
@@ -42,15 +42,15 @@ class StoredTopic(NamedTuple):
 
 
 class StoredTopics:
-    """Looks topics and partitions up by one connection, and remembers topics, in `known` where that is given.
+    """Looks topics and partitions up by one connection, and remembers topics.
 
     What is remembered may be stale after another process deleted a topic. Its number then finds no row of
     `partitions`, which every reader and writer looks at anyway: they call `forget` and report an unknown topic.
     """
 
-    def __init__(self, connection: sqlite3.Connection, known: dict[str, StoredTopic] | None = None) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._topics = {} if known is None else known
+        self._topics: dict[str, StoredTopic] = {}
 
     def topic(self, attempt: str, topic_partition: TopicPartition) -> StoredTopic:
         """Return the topic of an existing partition.
@@ -125,7 +125,7 @@ def stored(connection: sqlite3.Connection, name: str) -> StoredTopic | None:
     return None if row is None else _topic(row)
 
 
-def named(connection: sqlite3.Connection, names: Iterable[str] | None) -> dict[str, StoredTopic]:
+def infos(connection: sqlite3.Connection, names: Iterable[str] | None) -> dict[str, TopicInfo]:
     """Return those of these topics that exist; all, in the order of their creation, where no names are given.
 
     Raises:
@@ -135,7 +135,7 @@ def named(connection: sqlite3.Connection, names: Iterable[str] | None) -> dict[s
         topics: Iterable[StoredTopic | None] = map(_topic, connection.execute(f"{_TOPIC} ORDER BY topic"))
     else:
         topics = (stored(connection, name) for name in dict.fromkeys(names))
-    return {topic.info.name: topic for topic in topics if topic is not None}
+    return {topic.name: topic.info for topic in topics if topic is not None}
 
 
 def create(connection: sqlite3.Connection, specs: Sequence[TopicSpec], ids: Iterable[str]) -> None:

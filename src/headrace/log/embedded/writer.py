@@ -113,7 +113,7 @@ class EmbeddedWriter:
         self._file = file
         self._group = group
         self._connection = file.connect()
-        self._stored_topics = StoredTopics(self._connection, file.known_topics)
+        self._stored_topics = StoredTopics(self._connection)
         self._pending: dict[TopicPartition, _Pending] = {}
         self._pending_bytes = 0
         self._has_failed = False
