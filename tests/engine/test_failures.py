@@ -427,3 +427,29 @@ def test_warnings_about_dropped_records_grow_rare() -> None:
         1_000,
         10_000,
     ]
+
+
+@pytest.mark.parametrize("kind", [hr.StateError, hr.UnknownTopicError, hr.LogError, hr.TopologyError])
+def test_errors_of_ours_that_a_function_raises_itself_are_its_own(kind: type[Exception]) -> None:
+    """It may call another application, or a log of its own: that says nothing of this one's."""
+
+    def ask(value: int) -> int:
+        if value % 2:
+            raise kind("the other application is away")
+        return value
+
+    def topology() -> hr.Topology:
+        builder = hr.StreamsBuilder()
+        builder.stream(NUMBERS).map_values(ask).to(HALVES)
+        return builder.build()
+
+    with (
+        testing.TopologyTestDriver(topology()) as driver,
+        pytest.raises(hr.ProcessingError, match=r"topic 'numbers', partition 0, offset 0.*is away"),
+    ):
+        driver.input(NUMBERS).pipe("a", 5, 1)
+    with testing.TopologyTestDriver(
+        topology(), processing_exception_handler=lambda failure: hr.Reaction.resume
+    ) as driver:
+        driver.input(NUMBERS).pipe_all([("a", 5, 1), ("a", 6, 2)])
+        assert driver.output(HALVES).read_pairs() == [("a", 6)]

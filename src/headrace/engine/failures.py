@@ -27,6 +27,7 @@ from headrace.engine.collector import RecordCollector
 from headrace.engine.options import EngineOptions
 from headrace.processor.context import TaskContext
 from headrace.processor.handlers import Failure, Handler, Reaction, dead_letter_record
+from headrace.topology.locations import is_raised_by_user
 from headrace.topology.wiring import Failed
 
 __all__ = ["Failures", "is_worth_a_warning"]
@@ -116,13 +117,13 @@ class Failures:
 
         Says nothing more of what is told already, and of Ctrl-C.
         """
-        if not isinstance(error, HeadraceError) and not is_interrupt(error):
+        if (not isinstance(error, HeadraceError) or is_raised_by_user(error)) and not is_interrupt(error):
             # Nothing is known of a value here, so nothing is said of one.
             raise self._final(self._stopped(error, f"{name} ({where})", "process", error)) from error
 
     def ensure_made(self, error: BaseException, name: str, where: Location, verb: str) -> None:
         """The same for what runs when a task starts or ends, and has no record."""
-        if not isinstance(error, HeadraceError) and not is_interrupt(error):
+        if (not isinstance(error, HeadraceError) or is_raised_by_user(error)) and not is_interrupt(error):
             node, task_id = f"{name} ({where})", str(self._context.task_id)
             raise ProcessingError(
                 f"{node} could not {verb} in task {task_id}: {wording(error)}", node=node, task_id=task_id
@@ -133,7 +134,11 @@ class Failures:
     ) -> None:
         if is_interrupt(error):
             raise error
-        if isinstance(error, HeadraceError) and not isinstance(error, _OF_THE_RECORD.get(stage, ())):
+        if (
+            isinstance(error, HeadraceError)
+            and not isinstance(error, _OF_THE_RECORD.get(stage, ()))
+            and not is_raised_by_user(error)
+        ):
             # Not the record's fault: decided further down already (user code that forwards lets it pass through its
             # own frames), or the disk's, the log's, the topology's. No handler may drop a record because of that.
             raise self._final(error)
