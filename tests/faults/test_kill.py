@@ -14,9 +14,9 @@ from headrace.testing import LocalKafka
 from tests.faults import application, plain
 from tests.faults.site import SHORT_SESSION, Site
 
-KILLS = int(os.environ.get("FAULT_KILLS", "50"))
+KILLS = int(os.environ.get("FAULT_KILLS", "30"))
 #: A start on a cluster takes 2 s: `make faults` kills as often there as on a file.
-KILLS_ON_KAFKA = int(os.environ.get("FAULT_KILLS", "12"))
+KILLS_ON_KAFKA = int(os.environ.get("FAULT_KILLS", "8"))
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
 
 #: Records that a kill may leave between a store and its changelog: what one commit can hold, not the history.

@@ -98,6 +98,23 @@ def test_a_silent_server_is_given_up_in_time_with_tls(new_network: NewNetwork) -
     assert seconds < 2
 
 
+def test_the_last_moments_of_the_time_given_do_not_hide_what_was_seen_before(new_network: NewNetwork) -> None:
+    closed: list[bool] = []
+
+    def serve(connection: socket.socket) -> None:
+        answer(connection, read_frame(connection), versions())
+        read_frame(connection)
+        if closed:
+            # The next try lasts until the time is over: what it sees is our own haste.
+            connection.recv(1)
+        closed.append(True)
+
+    with serving(serve) as address:
+        message, _ = _failure(new_network(address))
+    assert "security.protocol (does this port want a login, SASL_PLAINTEXT or SASL_SSL?)" in message
+    assert "did not answer in time" not in message
+
+
 def test_a_web_server_is_named_at_once(new_network: NewNetwork) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(100)

@@ -93,6 +93,7 @@ class Network:
         """
         began = time.monotonic()
         deadline = began + self._settings.default_api_timeout_ms / 1000
+        seen: list[NetworkError] = []
         while True:
             wrong = self._bootstrap(deadline)
             if wrong is None:
@@ -105,12 +106,16 @@ class Network:
                 why = f"default.api.timeout.ms: {self._settings.default_api_timeout_ms / 1000:g} s"
                 if now + wait_s < deadline:
                     why = "given up, since the application stops"
+                if seen and all(error.ending is Ending.SILENT for error in wrong):
+                    # The last try is cut short by our own deadline: it says less than the one before it.
+                    wrong = seen
                 raise LogUnavailableError(f"{self._unreachable(wrong)} ({why})") from wrong[0]
             # One that closes is either back in a moment, or hopeless in a few: no word about it before that is known.
             # Nor is there one where the error itself comes soon.
             if deadline - now > _CLOSING_S and not all(error.is_close for error in wrong):
                 self._waiting.goes_on(_CONNECTING, ANY_NODE, self._reason(wrong))
             self._pump_until(lambda: False, self._waiting.deadline(now + wait_s))
+            seen = wrong
 
     def _bootstrap(self, deadline: float) -> list[NetworkError] | None:
         """Ask the bootstrap servers for the brokers, then one of these. What went wrong, if nobody answers."""
