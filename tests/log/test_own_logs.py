@@ -66,7 +66,6 @@ def test_timestamps_may_be_any_of_64_bits(own_log: Log, config: dict[str, str]) 
         (2**63, (), "a timestamp is of more than 64 bits"),
         (-(2**63) - 1, (), "a timestamp is of more than 64 bits"),
         (1.5, (), "a timestamp is of type float"),
-        (True, (), "a timestamp is of type bool"),
         (0, (("h", "text"),), "a header is "),
         (0, ((1, b"v"),), "a header is "),
         (0, (("h", b"v", b"w"),), "a header is "),

@@ -1,9 +1,11 @@
 """What a log checks before it takes anything in: topic specifications, and columns on their way to a partition."""
 
+from array import array
 from collections.abc import Sequence
 
 from headrace.base.columns import Columns
 from headrace.base.errors import InvalidTopicError, LogError, SerializationError, UnknownTopicError
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.base.topic_names import topic_name_problem
 from headrace.log.limits import RecordLimits
 from headrace.log.policy import TopicPolicy
@@ -16,11 +18,11 @@ __all__ = [
     "check_spec",
     "check_times",
     "check_types",
+    "has_headers",
     "unknown_topic",
 ]
 
 _STORABLE = frozenset({bytes, type(None)})
-_LONG_MIN = -(2**63)
 
 
 def check_spec(spec: TopicSpec) -> TopicPolicy:
@@ -81,7 +83,7 @@ def check_columns(
     """Accept columns for a topic.
 
     A wrong type would otherwise be found by whoever reads the record, for ever. Looking for one costs about 0.05 us a
-    record: who encodes every record anyway, finds it then and calls `check_types`.
+    record: who encodes every record anyway, finds it then and calls `check_types`. Timestamps are for `check_times`.
 
     Raises:
         SerializationError: columns of unequal length, or something that `check_types` refuses.
@@ -103,7 +105,7 @@ def check_columns(
 
 
 def check_types(topic: str, columns: Columns) -> None:
-    """Accept keys and values that are bytes or None, whole timestamps, and headers of a name and such a value.
+    """Accept keys and values that are bytes or None, and headers of a name and such a value.
 
     Raises:
         SerializationError: something else is among them.
@@ -111,10 +113,7 @@ def check_types(topic: str, columns: Columns) -> None:
     types = {*map(type, columns.keys), *map(type, columns.values)}
     if not types <= _STORABLE:
         raise _wrong(topic, "a key or value", _named(types - _STORABLE), "bytes or None")
-    times = {*map(type, columns.timestamps)}
-    if not times <= {int}:
-        raise _wrong(topic, "a timestamp", _named(times - {int}), "epoch milliseconds as an int")
-    if any(columns.headers):
+    if has_headers(columns.headers):
         for headers in filter(None, columns.headers):
             if not all(map(_is_header, headers)):
                 raise _wrong(topic, "a header", repr(headers)[:100], "pairs of a text and bytes or None")
@@ -124,10 +123,20 @@ def check_times(topic: str, timestamps: Sequence[int]) -> None:
     """Accept timestamps of 64 bits. Who packs them at once finds others anyway, and asks here what to say.
 
     Raises:
-        SerializationError: one is larger.
+        SerializationError: one is larger, or no whole number.
     """
-    if timestamps and not (min(timestamps) >= _LONG_MIN and max(timestamps) < -_LONG_MIN):
-        raise _wrong(topic, "a timestamp", "of more than 64 bits", "epoch milliseconds")
+    try:
+        array("q", timestamps)
+    except TypeError:
+        found = _named({*map(type, timestamps)} - {int})
+        raise _wrong(topic, "a timestamp", found, "epoch milliseconds as an int") from None
+    except OverflowError:
+        raise _wrong(topic, "a timestamp", "of more than 64 bits", "epoch milliseconds") from None
+
+
+def has_headers(headers: Sequence[Headers]) -> bool:
+    """Whether any of these records has headers. Nearly always all are one and the same empty tuple, found fast."""
+    return headers.count(NO_HEADERS) < len(headers) and any(headers)
 
 
 def _is_header(header: object) -> bool:

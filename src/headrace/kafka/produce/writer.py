@@ -33,7 +33,7 @@ from headrace.kafka.transaction.messages import (
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.state import ProducerState
 from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
-from headrace.log.admission import check_columns, check_types
+from headrace.log.admission import check_columns, check_times, check_types
 from headrace.log.port import CommittedOffset
 
 __all__ = ["KafkaWriter"]
@@ -121,6 +121,7 @@ class KafkaWriter:
             batches = self._encode(topic_partition, columns, known.batch_bytes_max)
         except TypeError:
             check_types(topic, columns)
+            check_times(topic, columns.timestamps)
             raise
         for data, count in batches:
             self._produce.append(topic_partition, data, count)

@@ -7,7 +7,7 @@ from headrace.base.columns import Columns
 from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.log.admission import check_columns, check_times, unknown_topic
+from headrace.log.admission import check_columns, check_times, has_headers, unknown_topic
 from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
@@ -80,7 +80,7 @@ class _Pending:
         count = len(keys)
         pieces = ceil(count / CHUNK_RECORDS)
         if pieces == 1:
-            tuples = [tuple(each) for each in headers] if any(headers) else None
+            tuples = [tuple(each) for each in headers] if has_headers(headers) else None
             encoded = encode(keys, values, timestamps, tuples)
             size = len(encoded.body)
             # Large records: cut by their mean size, and again if some are much larger than others.
@@ -140,7 +140,7 @@ class EmbeddedWriter:
             check_times(topic, columns.timestamps)  # else found a moment later, by whoever packs them
         try:
             added_bytes = pending.add(columns)
-        except OverflowError:
+        except (TypeError, OverflowError):
             check_times(topic, columns.timestamps)
             raise
         self._pending[topic_partition] = pending
