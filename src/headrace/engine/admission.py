@@ -130,14 +130,20 @@ class Admission:
         """Whether it is clear at a glance that all of these records are admitted."""
         if not timestamps:
             return True
-        if self._needs_key and None in keys:
+        if self._earliest >= 0 or (self._needs_key and None in keys):
             return False
-        if self.bytes_max < sys.maxsize and (
-            max(map(len, filter(None, values)), default=0) > self.bytes_max
-            or max(map(len, filter(None, keys)), default=0) > self.bytes_max
-        ):
-            return False
-        return self._earliest <= min(timestamps) and max(timestamps) <= self._latest
+        return self._has_room(values) and self._has_room(keys) and max(timestamps) <= self._latest
+
+    def _has_room(self, parts: Sequence[bytes | None]) -> bool:
+        most = self.bytes_max
+        if most == sys.maxsize:
+            return True
+        try:
+            # Most columns are together no larger than one record may be, and nothing tells their size as fast.
+            together = len(b"".join(parts))  # type: ignore[arg-type]
+        except TypeError:  # there are some of None
+            return self._has_room([part for part in parts if part is not None])
+        return together <= most or max(map(len, filter(None, parts))) <= most
 
     def horizon(self) -> int:
         """Return the latest timestamp that is taken now, if all earlier ones are too; else -2: check each record."""
