@@ -62,9 +62,10 @@ def test_write_buffers_and_blocks_have_one_bound(tmp_path: Path) -> None:
     memory = RocksMemory(block_cache_bytes=8 << 20, write_buffer_bytes=4 << 20)
     database = RocksDatabase(tmp_path / "task", memory)
     for number in range(300):
-        database.write([("s", {b"%03d %04d" % (number, row): b"x" * 200 for row in range(300)})], {})
+        database.write([("s", {b"%03d %04d" % (number, row): b"x" * 700 for row in range(300)})], {})
         database.family("s").get(b"%03d %04d" % (number // 2, number))
-        assert memory.used_bytes < 12 << 20  # a flush is under way in the background now and then
+        # 60 MB are written. What is being flushed in the background counts until a slow disk has taken it.
+        assert memory.used_bytes < 30 << 20
     sum(1 for _ in database.family("s").scan(None, None))
     assert 4 << 20 < memory.used_bytes < 9 << 20
     database.close()

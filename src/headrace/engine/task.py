@@ -185,8 +185,9 @@ class Task:
         # `until` is inclusive, another queue's head is not.
         limit = min(limit, until + 1)
         together = self._compiled.stretches.get(picked.source.name)
-        if together is not None and self._goes_together(batch, end, limit):
-            taken = self._run_together(picked, batch, together, end)
+        latest = NEVER if together is None else self._latest_together(batch, end)
+        if together is not None and latest < limit:
+            taken = self._run_together(picked, batch, together, end, latest)
         else:
             taken = self._run(picked, batch, forward, end, limit)
         self.processed += taken
@@ -238,26 +239,25 @@ class Task:
         self.failures.ensure_none()
         return index - start
 
-    def _goes_together(self, batch: DecodedRecords, end: int, limit: int) -> bool:
-        """Whether nothing can end this stretch early, and it is more than one record."""
+    def _latest_together(self, batch: DecodedRecords, end: int) -> int:
+        """Return the latest timestamp of the records up to `end`, or NEVER if they do not go on together.
+
+        They do if there are several, and none of them can make the others wait.
+        """
         start = batch.cursor
-        return (
-            end - start > 1
-            and not batch.has_markers
-            and self._by_stream_time.next_due == NEVER
-            and max(batch.timestamps[start:end]) < limit
-        )
+        if end - start < 2 or batch.has_markers or self._by_stream_time.next_due != NEVER:
+            return NEVER
+        return max(batch.timestamps[start:end])
 
     def _run_together(
-        self, queue: RecordQueue, batch: DecodedRecords, forward: ForwardStretch, end: int
+        self, queue: RecordQueue, batch: DecodedRecords, forward: ForwardStretch, end: int, latest: int
     ) -> int:
         context, start, first = self.context, batch.cursor, batch.first
         timestamps, headers = batch.timestamps[start:end], batch.headers
         context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
         context.interrupted = False
-        highest = max(timestamps)
-        queue.partition_time = max(queue.partition_time, highest)
-        context.stream_time = max(context.stream_time, highest)
+        queue.partition_time = max(queue.partition_time, latest)
+        context.stream_time = max(context.stream_time, latest)
         batch.cursor = end
         try:
             forward(

@@ -19,6 +19,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from headrace.base.columns import Stretch
 from headrace.base.errors import HeadraceError, SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
@@ -143,6 +144,12 @@ class RecordCache(Generic[C]):
         #: Least recently entered first.
         self._entries: OrderedDict[C, CacheEntry[C]] = OrderedDict()
         self._dirty: dict[C, CacheEntry[C]] = {}
+
+    def _admits(self, stretch: Stretch) -> bool:
+        """Whether the changelog takes numbers with the timestamps of a stretch, which are those that were read."""
+        horizon = self._horizon()
+        # None of them is later than the stream time of the task, which they have moved already.
+        return self._context.stream_time <= horizon or max(stretch.timestamps, default=-1) <= horizon
 
     def _release(self, entry: CacheEntry[C]) -> None:
         """Log and forward a dirty entry, in its own context."""

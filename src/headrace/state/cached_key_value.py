@@ -117,11 +117,10 @@ class CachedKeyValue(RecordCache[bytes]):
         """Make what does for each record of a stretch, in their order, what `counter` does for one."""
         if not self._counts_freely:
             return None
-        horizon = self._horizon
         find, context = self._entries.get, self._context
 
         def count(stretch: Stretch) -> None:
-            if max(stretch.timestamps, default=-1) > horizon():
+            if not self._admits(stretch):
                 for key, value, timestamp, headers, context.offset in stretch.records():
                     otherwise(key, value, timestamp, headers)
                 return

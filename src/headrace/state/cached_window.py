@@ -188,11 +188,10 @@ class CachedWindow(RecordCache[_Key]):
         """Make what does for each record of a stretch, in their order, what `counter` does for one."""
         if not self._counts_freely:
             return None
-        horizon = self._horizon
         context, retention_ms = self._context, self._retention_ms
 
         def count(stretch: Stretch) -> None:
-            if max(stretch.timestamps, default=-1) > horizon():
+            if not self._admits(stretch):
                 for key, value, timestamp, headers, context.offset in stretch.records():
                     otherwise(key, value, timestamp, headers)
                 return
