@@ -10,7 +10,7 @@ from typing_extensions import ParamSpec, TypeVar
 from headrace.base.callables import called, gives_nothing, misfit, named, watched
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.operators.deletions import Deletions
+from headrace.operators.fold import Deletions
 
 __all__ = [
     "WithKey",

@@ -1,26 +1,69 @@
-"""What aggregations of a grouped stream share: the way there, the store, the serde of the result."""
+"""What aggregations of a grouped stream share, with windows or without: the way there, the store, the node."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
-from headrace.dsl.functions import result_annotation
+from headrace.dsl.folds import DescribedFold
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, UnknownSerde, first_known, given, of_annotation
-from headrace.dsl.stream_state import Flow, TableOperator, TableState
-from headrace.operators.getters import Getter
+from headrace.dsl.serdes import Typed, UnknownSerde
+from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
+from headrace.operators.aggregate import Aggregate
+from headrace.operators.fold import Fold
+from headrace.operators.getters import Getter, StoreGetter
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreKind
 
-__all__ = ["AGGREGATE", "REDUCE", "Aggregation", "Grouping", "aggregate_serde"]
+__all__ = ["Grouping", "Unwindowed", "Windowing", "aggregate_store", "aggregate_table"]
 
-AGGREGATE = "KSTREAM-AGGREGATE-"
-REDUCE = "KSTREAM-REDUCE-"
+
+class Windowing(Protocol):
+    """How a group is cut before it is folded: into which rows of which kind of store."""
+
+    @property
+    def kind(self) -> StoreKind:
+        """The kind of its stores."""
+
+    def settle(self, store: Materialized, where: Location) -> None:
+        """Give the store what it has to know of the windows.
+
+        Raises:
+            TopologyError: it is declared with something that does not fit them.
+        """
+
+    def operator(self, fold: Fold, store: str) -> TableOperator:
+        """Make what folds records into the store."""
+
+    def key(self, inner: Typed) -> Typed:
+        """Return the serde of the table's keys, where those of the stream have the inner one."""
+
+    def getter(self, store: str) -> Getter:
+        """Return what looks the table up."""
+
+
+class Unwindowed:
+    """One row for each key."""
+
+    kind: StoreKind = "key_value"
+
+    def settle(self, store: Materialized, where: Location) -> None:
+        """There is nothing to know."""
+
+    def operator(self, fold: Fold, store: str) -> TableOperator:
+        """Make what folds records into the store."""
+        return Aggregate(fold, store)
+
+    def key(self, inner: Typed) -> Typed:
+        """Return the same."""
+        return inner
+
+    def getter(self, store: str) -> Getter:
+        """Return what looks the table up."""
+        return StoreGetter(store)
 
 
 @dataclass(slots=True)
@@ -31,12 +74,25 @@ class Grouping:
     name: str | None
     repartition: Repartition | None = field(default=None)
 
-    def parent_of(
+    def table(
+        self, fold: DescribedFold, windowing: Windowing, store: AnyStore, name: Name, where: Location
+    ) -> TableState:
+        """Fold the stream into a table. Indices are used up in Java's order: store, node, repartition."""
+        flow, prefix = self.flow, f"KSTREAM-{fold.kind}-"
+        made = aggregate_store(flow, fold, store, kind=windowing.kind, prefix=prefix, where=where)
+        node = flow.building.graph.names.node(name, prefix, where)
+        windowing.settle(made, where)
+        parent, sources = self._parent_of(made, where, keeps_values=fold.keeps_values)
+        return aggregate_table(
+            flow.building, fold, windowing, made, node=node, parent=parent, sources=sources, where=where
+        )
+
+    def _parent_of(
         self, store: Materialized, where: Location, *, keeps_values: bool
     ) -> tuple[GraphNode, frozenset[str]]:
         """Return the node to aggregate below, and the sources above it, leading through a repartition if needed.
 
-        Source: `GroupedStreamAggregateBuilder`.
+        `keeps_values`: the store's values are of the stream's type. Source: `GroupedStreamAggregateBuilder`.
         """
         flow = self.flow
         if not flow.needs_repartition:
@@ -57,54 +113,24 @@ class Grouping:
         graph.add(self.repartition, flow.node)
         return self.repartition, frozenset({made.name})
 
-    def aggregated(
-        self,
-        name: str,
-        where: Location,
-        operator: TableOperator,
-        store: Materialized,
-        key: Typed,
-        getter: Getter,
-        *,
-        keeps_values: bool,
-        calls: Callable[..., Any] | None,
-    ) -> TableState:
-        """Add an aggregation; return its table. `keeps_values`: the store's values are of the stream's type."""
-        parent, sources = self.parent_of(store, where, keeps_values=keeps_values)
-        graph = self.flow.building.graph
-        node = GraphProcessor(name, where, operator, stores=(store,), calls=calls)
-        graph.add(node, parent)
-        flow = Flow(self.flow.building, name, node, key, store.value, sources)
-        return TableState(flow, operator, lambda: getter, store.name if store.queryable else None)
 
+def aggregate_store(
+    flow: Flow, fold: DescribedFold, store: AnyStore, *, kind: StoreKind, prefix: str, where: Location
+) -> Materialized:
+    """Make the store of a fold's results.
 
-class Aggregation:
-    """What an aggregation's call decides before its node is made, in the order in which Java uses up indices."""
-
-    def __init__(
-        self,
-        grouping: Grouping,
-        *,
-        prefix: str,
-        kind: StoreKind,
-        store: AnyStore,
-        value: Typed,
-        name: Name,
-        where: Location,
-        burns_one: bool = False,
-    ) -> None:
-        names = grouping.flow.building.graph.names
-        declared = declared_store(store, kind, where)
-        if burns_one and declared is not None and declared.name is None:
-            # Java's count(Materialized) without a name uses up one more, which can no longer be changed.
-            names.generate(prefix)
-        _check_value(declared, value, where)
-        self.store = Materialized.of(
-            declared, kind=kind, names=names, prefix=prefix, key=grouping.flow.key, value=value, where=where
-        )
-        self.name = names.node(name, prefix, where)
-        # A reduction's results are of the type that its values have, an aggregate's are not.
-        self.keeps_values = prefix == REDUCE
+    Raises:
+        TopologyError: what is given is no store of this kind, or is declared with another serde.
+    """
+    names = flow.building.graph.names
+    declared = declared_store(store, kind, where)
+    if fold.burns_one and declared is not None and declared.name is None:
+        # Java's count(Materialized) without a name uses up one more, which can no longer be changed.
+        names.generate(prefix)
+    _check_value(declared, fold.value, where)
+    return Materialized.of(
+        declared, kind=kind, names=names, prefix=prefix, key=flow.key, value=fold.value, where=where
+    )
 
 
 def _check_value(declared: Store[Any] | None, value: Typed, where: Location) -> None:
@@ -120,14 +146,21 @@ def _check_value(declared: Store[Any] | None, value: Typed, where: Location) -> 
     )
 
 
-def aggregate_serde(init: object, fn: Callable[..., Any], value: object, where: Location) -> Typed:
-    """Return the serde of an aggregate: given, or of the class that makes the first one, or of an annotation."""
-    explicit = given(value, "value", where)
-    if explicit is not None:
-        return explicit
-    by_init = init if isinstance(init, type) else result_annotation(init) if callable(init) else None
-    # A class that leaves open what it holds, such as dict, may be told by the aggregator.
-    sources = [of_annotation(result_annotation(fn), fn, "value")]
-    if callable(init):
-        sources.insert(0 if isinstance(init, type) else 1, of_annotation(by_init, init, "value"))
-    return first_known(*sources)
+def aggregate_table(
+    building: Building,
+    fold: DescribedFold,
+    windowing: Windowing,
+    store: Materialized,
+    *,
+    node: str,
+    parent: GraphNode,
+    sources: frozenset[str],
+    where: Location,
+) -> TableState:
+    """Add the node that folds into the store; return its table."""
+    operator = windowing.operator(fold.fold, store.name)
+    added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls)
+    building.graph.add(added, parent)
+    flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)
+    getter = windowing.getter(store.name)
+    return TableState(flow, operator, lambda: getter, store.name if store.queryable else None)

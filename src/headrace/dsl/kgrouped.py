@@ -8,16 +8,12 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import Name, TableStore
-from headrace.dsl.functions import deletions_of, plain
-from headrace.dsl.grouping import AGGREGATE, REDUCE, Aggregation, Grouping, aggregate_serde
+from headrace.dsl.aliases import AnyStore, Name, TableStore
+from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
+from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
-from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.time_windowed import TimeWindowedKStream
 from headrace.dsl.windows import TimeWindows
-from headrace.operators.aggregate import Aggregate, Count, Reduce
-from headrace.operators.getters import StoreGetter
-from headrace.serde.primitives import int64
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
 
@@ -45,35 +41,14 @@ class KGroupedStream(Generic[K, V]):
 
     def count(self, *, store: TableStore[K, int] = None, name: Name = None) -> "KTable[K, int]":
         """Count the records of each key. Null keys and null values are dropped."""
-        where = caller()
-        step = Aggregation(
-            self._grouping,
-            prefix=AGGREGATE,
-            kind="key_value",
-            store=store,
-            value=int64,
-            name=name,
-            where=where,
-            burns_one=True,
-        )
-        return self._table(step, Count(step.store.name), where)
+        return self._table(counted(), store, name, caller())
 
     def reduce(
         self, reducer: Callable[[V, V], V], *, store: TableStore[K, V] = None, name: Name = None
     ) -> "KTable[K, V]":
         """Fold each key's values, all of one type: `reducer(aggregate, value)`; the first value is the first result."""
         where = caller()
-        fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
-        step = Aggregation(
-            self._grouping,
-            prefix=REDUCE,
-            kind="key_value",
-            store=store,
-            value=self._grouping.flow.value,
-            name=name,
-            where=where,
-        )
-        return self._table(step, Reduce(fn, step.store.name, deletions_of(fn)), where, fn)
+        return self._table(reduced(reducer, self._grouping.flow.value, where), store, name, where)
 
     @overload
     def aggregate(
@@ -110,18 +85,7 @@ class KGroupedStream(Generic[K, V]):
         the key. Null keys and null values are dropped.
         """
         where = caller()
-        make, _ = plain(init, "initialiser", where)
-        fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
-        step = Aggregation(
-            self._grouping,
-            prefix=AGGREGATE,
-            kind="key_value",
-            store=store,
-            value=aggregate_serde(init, fn, value, where),
-            name=name,
-            where=where,
-        )
-        return self._table(step, Aggregate(make, fn, step.store.name, deletions_of(fn)), where, fn)
+        return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
     def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]":
         """Aggregate by windows of time; a result leaves with each update.
@@ -136,19 +100,5 @@ class KGroupedStream(Generic[K, V]):
             )
         return TimeWindowedKStream(self._grouping, windows)
 
-    def _table(
-        self, step: Aggregation, operator: TableOperator, where: Location, calls: Any = None
-    ) -> "KTable[Any, Any]":
-        store = step.store
-        return KTable(
-            self._grouping.aggregated(
-                step.name,
-                where,
-                operator,
-                store,
-                store.key,
-                StoreGetter(store.name),
-                keeps_values=step.keeps_values,
-                calls=calls,
-            )
-        )
+    def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
+        return KTable(self._grouping.table(fold, Unwindowed(), store, name, where))

@@ -10,17 +10,19 @@ from headrace.base.ids import Location
 from headrace.base.records import Windowed
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, WindowedStore
-from headrace.dsl.functions import deletions_of, plain
-from headrace.dsl.grouping import AGGREGATE, REDUCE, Aggregation, Grouping, aggregate_serde
+from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
+from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
+from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import TimeWindows
-from headrace.operators.getters import WindowStoreGetter
-from headrace.operators.windowed import WindowAggregate, WindowCount, WindowReduce
-from headrace.serde.primitives import int64
+from headrace.operators.fold import Fold
+from headrace.operators.getters import Getter, WindowStoreGetter
+from headrace.operators.windowed import WindowAggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.serde.windowed import TimeWindowedSerde
+from headrace.state.spec import StoreKind
 from headrace.topology.locations import caller
 
 __all__ = ["TimeWindowedKStream"]
@@ -48,20 +50,14 @@ class TimeWindowedKStream(Generic[K, V]):
 
     def count(self, *, store: WindowedStore[K, int] = None, name: Name = None) -> "KTable[Windowed[K], int]":
         """Count the records of each key and window, null values too."""
-        where = caller()
-        step = self._step(AGGREGATE, store, int64, name, where, burns_one=True)
-        return self._table(step, WindowCount(self._windows.shape, step.store.name), where)
+        return self._table(counted(), store, name, caller())
 
     def reduce(
         self, reducer: Callable[[V, V], V], *, store: WindowedStore[K, V] = None, name: Name = None
     ) -> "KTable[Windowed[K], V]":
         """Fold the values of each key and window: `reducer(aggregate, value)`; null values reach it too."""
         where = caller()
-        fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
-        step = self._step(REDUCE, store, self._grouping.flow.value, name, where)
-        return self._table(
-            step, WindowReduce(self._windows.shape, fn, step.store.name, deletions_of(fn)), where, fn
-        )
+        return self._table(reduced(reducer, self._grouping.flow.value, where), store, name, where)
 
     @overload
     def aggregate(
@@ -98,65 +94,46 @@ class TimeWindowedKStream(Generic[K, V]):
         deletes the window.
         """
         where = caller()
-        make, _ = plain(init, "initialiser", where)
-        fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
-        step = self._step(AGGREGATE, store, aggregate_serde(init, fn, value, where), name, where)
-        return self._table(
-            step, WindowAggregate(self._windows.shape, make, fn, step.store.name, deletions_of(fn)), where, fn
-        )
+        return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
-    def _step(
-        self,
-        prefix: str,
-        store: AnyStore,
-        value: Typed,
-        name: Name,
-        where: Location,
-        *,
-        burns_one: bool = False,
-    ) -> Aggregation:
-        step = Aggregation(
-            self._grouping,
-            prefix=prefix,
-            kind="window",
-            store=store,
-            value=value,
-            name=name,
-            where=where,
-            burns_one=burns_one,
-        )
-        windows, made = self._windows, step.store
-        if made.size_ms is not None and made.size_ms != windows.size_ms:
+    def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
+        return KTable(self._grouping.table(fold, _TimeWindowing(self._windows), store, name, where))
+
+
+class _TimeWindowing:
+    """One row for each key and window."""
+
+    kind: StoreKind = "window"
+
+    def __init__(self, windows: TimeWindows) -> None:
+        self._windows = windows
+
+    def settle(self, store: Materialized, where: Location) -> None:
+        """Give the store size, grace and retention of the windows."""
+        windows = self._windows
+        if store.size_ms is not None and store.size_ms != windows.size_ms:
             raise TopologyError(
-                f"{where}: the windows have a size of {windows.size_ms} ms, but store '{made.name}' is declared with "
-                f"{made.size_ms} ms"
+                f"{where}: the windows have a size of {windows.size_ms} ms, but store '{store.name}' is declared with "
+                f"{store.size_ms} ms"
             )
         needed = windows.size_ms + windows.grace_ms
-        if made.retention_ms is not None and made.retention_ms < needed:
+        if store.retention_ms is not None and store.retention_ms < needed:
             raise TopologyError(
-                f"{where}: store '{made.name}' keeps windows for {made.retention_ms} ms, less than size and grace "
+                f"{where}: store '{store.name}' keeps windows for {store.retention_ms} ms, less than size and grace "
                 f"together, {needed} ms: write retention='{needed}ms' or more"
             )
-        made.size_ms = windows.size_ms
-        made.grace_ms = windows.grace_ms
-        made.retention_ms = needed if made.retention_ms is None else made.retention_ms
-        return step
+        store.size_ms = windows.size_ms
+        store.grace_ms = windows.grace_ms
+        store.retention_ms = needed if store.retention_ms is None else store.retention_ms
 
-    def _table(
-        self, step: Aggregation, operator: TableOperator, where: Location, calls: Any = None
-    ) -> "KTable[Any, Any]":
-        store = step.store
-        key = store.key
-        windowed = key if isinstance(key, UnknownSerde) else TimeWindowedSerde(key, self._windows.size_ms)
-        return KTable(
-            self._grouping.aggregated(
-                step.name,
-                where,
-                operator,
-                store,
-                windowed,
-                WindowStoreGetter(store.name),
-                keeps_values=step.keeps_values,
-                calls=calls,
-            )
-        )
+    def operator(self, fold: Fold, store: str) -> TableOperator:
+        """Make what folds records into the store."""
+        return WindowAggregate(self._windows.shape, fold, store)
+
+    def key(self, inner: Typed) -> Typed:
+        """Return the serde of windowed keys."""
+        return inner if isinstance(inner, UnknownSerde) else TimeWindowedSerde(inner, self._windows.size_ms)
+
+    def getter(self, store: str) -> Getter:
+        """Return what looks the table up."""
+        return WindowStoreGetter(store)

@@ -4,7 +4,6 @@ A node on its own costs a call with four arguments and its way back; in the loop
 written as a program, since that is the only way to have no call: `source_of` shows it.
 """
 
-import linecache
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -12,6 +11,7 @@ from typing import Any
 
 from headrace.base.callables import pair, refuse_unstarted, truth
 from headrace.base.columns import Stretch
+from headrace.base.programs import defined_by
 from headrace.processor.context import TaskContext
 from headrace.topology.wiring import MISSING, Failed, ForwardStretch, Step
 
@@ -61,15 +61,10 @@ def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch)
         context.offset = stretch.offsets[index]
         steps[at].failed(error, key, value, stretch.timestamps[index], stretch.headers[index])
 
-    source = source_of(steps)
-    # A traceback shows the loop's lines, too.
-    name = f"<{' '.join(step.node for step in steps)}>"
-    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     known: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
     known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into, "_left": _left}
     known |= {"pair": pair, "refuse_unstarted": refuse_unstarted, "truth": truth}
-    exec(compile(source, name, "exec"), known)
-    run: ForwardStretch = known["run"]
+    run: ForwardStretch = defined_by(source_of(steps), " ".join(step.node for step in steps), known)["run"]
     return run
 
 

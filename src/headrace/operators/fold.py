@@ -1,0 +1,139 @@
+"""What an aggregation does to a value, whatever its windows: how the first aggregate is made, and what is added to it.
+
+A fold says so in expressions, and a windowing has a program with places for them. What is compiled is a loop of their
+own for each pair: counting calls no function, reducing only the reducer. Each program exists once, and so does a fold.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from textwrap import indent
+from types import MappingProxyType
+from typing import Any
+
+from headrace.base.programs import defined_by
+from headrace.operators.updates import key_serializer
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["COUNT", "Deletions", "Fold", "aggregation", "first_aggregates", "reduction"]
+
+_log = logging.getLogger("headrace.aggregations")
+
+
+class Deletions:
+    """What an aggregation's tasks know together: whether its deletions were told of.
+
+    Once of an aggregator, since nothing else tells a `return` that was forgotten. `function` names the user's function;
+    None says that its deletions are meant.
+    """
+
+    def __init__(self, function: str | None) -> None:
+        self._function = function
+
+    def seen(self, wiring: Wiring, old: Any) -> None:
+        """Take a result of None, in place of `old`."""
+        if old is None or self._function is None:
+            return
+        _log.warning(
+            "%s (%s): %s returned None in place of an aggregate, which deletes the key. If that is not meant, a "
+            "`return` is missing; if it is, annotate its result as `... | None`, and this is not said",
+            wiring.name, wiring.where, self._function,
+        )  # fmt: skip
+        self._function = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How records become one value. A result of None deletes it.
+
+    Attributes:
+        first: expression for a key's first aggregate; where there is none before the first value, None.
+        add: expression for the next aggregate, of `key`, `value` and `old`, the aggregate so far.
+        functions: the user's, by their names in the expressions; `init` makes first aggregates.
+        deletions: told of results of None.
+    """
+
+    first: str
+    add: str
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=lambda: MappingProxyType({}))
+    deletions: Deletions = field(default_factory=lambda: Deletions(None))
+
+    def compile(self, program: str, wiring: Wiring, state: Any, *, send_old: bool, **known: Any) -> Forward:
+        """Make the closure `run` that a program defines, once this fold's expressions stand in it.
+
+        The program finds the names of the wiring and of the store that are made here, and those of `known`.
+        """
+        functions = dict(self.functions)
+        if "init" in functions:
+            functions["init"] = first_aggregates(functions["init"])
+        known |= {
+            **functions,
+            "cached": state.caching,
+            "deletions": self.deletions,
+            "drop": wiring.drop,
+            "failed": wiring.failed,
+            "forward": wiring.forward,
+            "get": state.get,
+            "put": state.put,
+            "send_old": send_old,
+            "serialize": key_serializer(wiring, state),
+            "wiring": wiring,
+        }
+        body = indent(program.format(first=self.first, add=self.add), "    ")
+        # As a function's own, names are found faster than a module's.
+        source = f"def make({', '.join(sorted(known))}):\n{body}    return run\n"
+        make = defined_by(source, wiring.name, {})["make"]
+        run: Forward = make(**known)
+        return run
+
+
+#: Counts, without a call of user code.
+COUNT = Fold("0", "old + 1")
+
+
+def aggregation(
+    init: Callable[[], Any], add: Callable[[Any, Any, Any], Any], deletions: Deletions | None = None
+) -> Fold:
+    """Fold into a value of another type, which begins with what `init` makes: `add(key, value, aggregate)`."""
+    return Fold("init()", "add(key, value, old)", {"init": init, "add": add}, deletions or Deletions(None))
+
+
+def reduction(reducer: Callable[[Any, Any], Any], deletions: Deletions | None = None) -> Fold:
+    """Fold values of one type, `reducer(aggregate, value)`: the first value is the first result."""
+    add = "value if old is None else reducer(old, value)"
+    return Fold("None", add, {"reducer": reducer}, deletions or Deletions(None))
+
+
+def first_aggregates(init: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the initialiser, made to fail where it returns the object of before, which was changed meanwhile.
+
+    A key would begin with what records of other keys have left there. The same object each time is fine as long as
+    nobody changes it: an aggregator may return new ones. Only what has no hash is looked at, since all else is taken
+    for immutable. Costs nothing for keys that are there already.
+    """
+    last: Any = None
+    as_made: Any = None
+
+    def first() -> Any:
+        nonlocal last, as_made
+        made = init()
+        if type(made).__hash__ is not None:
+            return made
+        if made is not last:
+            last, as_made = made, _copied(made)
+        elif as_made is not None and made != as_made:
+            raise ValueError(
+                f"the initialiser returns one and the same {type(made).__qualname__} for all keys, and the aggregator "
+                f"has changed it; make a new one each time, as `list` or `lambda: []` do"
+            )
+        return made
+
+    return first
+
+
+def _copied(made: Any) -> Any:
+    try:
+        return copy.deepcopy(made)
+    except Exception:  # a class may forbid it: then nothing can be told
+        return None
