@@ -98,7 +98,7 @@ class _Logged(Stores):
 
     def family(self, name: str) -> Any:
         """What rocksdict calls a column family."""
-        database: Any = self.state._databases["s"]
+        database: Any = self.state._stores["s"].database
         return database._database.get_column_family(name)
 
     def commit_log(self) -> None:

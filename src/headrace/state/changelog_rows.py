@@ -1,16 +1,15 @@
 """Changelog records straight into rows: what a restore and a standby apply."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from headrace.base.columns import Chunk
 from headrace.base.errors import StateCorruptionError
-from headrace.serde.serde import Serde
 from headrace.state.buffer.window_key import CHANGELOG_SUFFIX_BYTES, segment_prefix, split_changelog_key
 from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import pack_timestamp
 
-__all__ = ["ChangelogRows", "KeyValueRows", "WindowRows", "changelog_rows"]
+__all__ = ["ChangelogRows", "KeyValueRows", "WindowRows"]
 
 
 class ChangelogRows(Protocol):
@@ -35,12 +34,12 @@ class KeyValueRows:
 
     __slots__ = ("_key", "_rows", "_store", "_timestamped", "sequence", "stream_time")
 
-    def __init__(self, store: str, key: Serde[Any], *, timestamped: bool) -> None:
+    def __init__(self, spec: StoreSpec) -> None:
         self.stream_time = -1
         self.sequence = 0
-        self._store = store
-        self._key = key
-        self._timestamped = timestamped
+        self._store = spec.name
+        self._key = spec.key
+        self._timestamped = spec.timestamped
         self._rows: dict[bytes, bytes | None] = {}
 
     def apply(self, chunk: Chunk) -> None:
@@ -92,16 +91,14 @@ class WindowRows:
         "stream_time",
     )
 
-    def __init__(
-        self, store: str, retention_ms: int, *, timestamped: bool, has_duplicates: bool = False
-    ) -> None:
+    def __init__(self, spec: StoreSpec) -> None:
         self.stream_time = -1
         self.sequence = 0
-        self._store = store
-        self._has_duplicates = has_duplicates
-        self._retention_ms = retention_ms
-        self._interval_ms = segment_interval_ms(retention_ms)
-        self._timestamped = timestamped
+        self._store = spec.name
+        self._has_duplicates = spec.retain_duplicates
+        self._retention_ms = spec.retention_ms or 0
+        self._interval_ms = segment_interval_ms(self._retention_ms)
+        self._timestamped = spec.timestamped
         self._rows: dict[bytes, bytes | None] = {}
 
     def apply(self, chunk: Chunk) -> None:
@@ -140,18 +137,6 @@ class WindowRows:
 
     def __len__(self) -> int:
         return len(self._rows)
-
-
-def changelog_rows(spec: StoreSpec) -> ChangelogRows:
-    """Make what gathers the rows of a store's kind."""
-    if spec.kind == "key_value":
-        return KeyValueRows(spec.name, spec.key, timestamped=spec.timestamped)
-    return WindowRows(
-        spec.name,
-        spec.retention_ms or 0,
-        timestamped=spec.timestamped,
-        has_duplicates=spec.retain_duplicates,
-    )
 
 
 def _foreign(store: str, chunk: Chunk, problem: str) -> StateCorruptionError:

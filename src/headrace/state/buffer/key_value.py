@@ -53,6 +53,9 @@ class KeyValueBuffer:
     )
 
     caching = False
+    #: Rows of this kind have no time of their own, and none of them is a duplicate.
+    observed_stream_time = -1
+    sequence = 0
 
     def __init__(
         self,
@@ -235,3 +238,10 @@ class KeyValueBuffer:
         self._rows.clear()
         self._order.clear()
         self.buffered_bytes = 0
+
+    def restored(self, stream_time: int, sequence: int) -> None:
+        """There is nothing to take over."""
+
+    def expired(self) -> tuple[bytes, bytes] | None:
+        """No row expires: None."""
+        return None

@@ -1,0 +1,129 @@
+"""What a task's store of each kind is made of: buffer, cache, reader, rows of a restore. Here kinds are told apart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from headrace.base.columns import Columns
+from headrace.processor.context import TaskContext
+from headrace.state.buffer.key_value import KeyValueBuffer
+from headrace.state.buffer.window import WindowBuffer
+from headrace.state.cache import CacheBudget
+from headrace.state.cached_key_value import CachedKeyValue
+from headrace.state.cached_window import CachedWindow
+from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, WindowRows
+from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, WindowReads
+from headrace.state.reading import KeyValueReader, WindowReader
+from headrace.state.spec import StoreSpec
+from headrace.state.values import ValueCodec
+
+__all__ = ["Buffer", "Cache", "Opening", "StoreParts", "parts_of"]
+
+
+class Buffer(Protocol):
+    """What a task asks of a store's buffer, whatever its kind."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Roughly what waits for the commit."""
+
+    @property
+    def observed_stream_time(self) -> int:
+        """Highest time ever put (epoch ms), -1 if none, or if the kind has none."""
+
+    @property
+    def sequence(self) -> int:
+        """Last number given to a duplicate, 0 if none."""
+
+    def changes(self) -> Rows:
+        """What a commit has to write."""
+
+    def committed(self) -> None:
+        """Drop what waited: the database has it."""
+
+    def forget(self) -> None:
+        """Drop what waits, and what was seen with it."""
+
+    def restored(self, stream_time: int, sequence: int) -> None:
+        """Take over what the database's rows have seen."""
+
+    def expired(self) -> tuple[bytes, bytes] | None:
+        """Range of rows that have expired since this was last asked, and None if there are none."""
+
+
+Cache: TypeAlias = CachedKeyValue | CachedWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a task gives a store that it opens.
+
+    Attributes:
+        changelog: where a logged store appends its records.
+        cache: the worker's budget, None where the store is not to be cached.
+        dropped: told of each put that was dropped: store and reason.
+        admission: of a changelog that does not take every record.
+    """
+
+    database: Database
+    changelog: Columns | None
+    codec: ValueCodec
+    context: TaskContext
+    cache: CacheBudget | None
+    dropped: Callable[[str, str], None]
+    admission: ChangelogAdmission | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreParts:
+    """A store, taken apart.
+
+    Attributes:
+        buffer: over the rows of the database.
+        cache: over the buffer, None where nothing is cached.
+        state: the upper one of both, as operators use it.
+        reader: makes what other threads read; with True, as the last commit left the store.
+        rows: makes what gathers the rows of a restore.
+    """
+
+    buffer: Buffer
+    cache: Cache | None
+    state: KeyValueBuffer | WindowBuffer | Cache
+    reader: Callable[[bool], KeyValueReads | WindowReads]
+    rows: Callable[[], ChangelogRows]
+
+
+def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
+    """Make the parts of a store's kind."""
+    match spec.kind:
+        case "key_value":
+            return _key_value(spec, opening)
+        case "window":
+            return _window(spec, opening)
+
+
+def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
+    codec, context, budget = opening.codec, opening.context, opening.cache
+    buffer = KeyValueBuffer(spec, opening.database, opening.changelog, codec, opening.admission)
+    cache = None if budget is None else CachedKeyValue(buffer, codec, context, budget)
+
+    def reader(committed: bool) -> KeyValueReads:
+        return KeyValueReader(buffer, cache, committed=committed)
+
+    return StoreParts(buffer, cache, cache or buffer, reader, partial(KeyValueRows, spec))
+
+
+def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
+    codec, context = opening.codec, opening.context
+    buffer = WindowBuffer(
+        spec, opening.database, opening.changelog, codec, opening.dropped, opening.admission
+    )
+    # One that retains duplicates has no last value of a window to wait for.
+    budget = None if spec.retain_duplicates else opening.cache
+    cache = None if budget is None else CachedWindow(buffer, codec, context, budget)
+
+    def reader(committed: bool) -> WindowReads:
+        return WindowReader(buffer, cache, committed=committed)
+
+    return StoreParts(buffer, cache, cache or buffer, reader, partial(WindowRows, spec))
