@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from headrace.dsl.kgrouped import (
         KGroupedStream as KGroupedStream,
     )
+    from headrace.dsl.kgrouped_table import KGroupedTable as KGroupedTable
     from headrace.dsl.kstream import KStream as KStream
     from headrace.dsl.ktable import KTable as KTable
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
@@ -165,6 +166,7 @@ _BY_MODULE = {
     "dsl.builder": ("StreamsBuilder",),
     "dsl.functions": ("WithKey", "with_key"),
     "dsl.kgrouped": ("KGroupedStream",),
+    "dsl.kgrouped_table": ("KGroupedTable",),
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
     "dsl.time_windowed": ("TimeWindowedKStream",),

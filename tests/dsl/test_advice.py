@@ -21,6 +21,7 @@ def things() -> dict[str, Any]:
         "KStream": stream,
         "KTable": table,
         "KGroupedStream": grouped,
+        "KGroupedTable": table.group_by(lambda key, value: (value, key)),
         "TimeWindowedKStream": grouped.windowed_by(hr.TimeWindows("1m", grace="0s")),
         "BranchedKStream": stream.split(),
     }
@@ -34,12 +35,12 @@ MISSING = {
         "join",
         "leftJoin",
         "outerJoin",
-        "groupBy",
         "suppress",
         "transformValues",
         "queryableStoreName",
     ],
     "KGroupedStream": ["cogroup"],
+    "KGroupedTable": ["cogroup", "windowedBy"],
     "TimeWindowedKStream": ["emitStrategy", "suppress"],
 }
 
@@ -54,7 +55,7 @@ RENAMED = {
         "filterNot",
         "processValues",
     ],
-    "KTable": ["toStream", "mapValues", "filterNot"],
+    "KTable": ["toStream", "mapValues", "filterNot", "groupBy"],
     "KGroupedStream": ["windowedBy"],
     "BranchedKStream": ["defaultBranch", "noDefaultBranch"],
     "StreamsBuilder": ["addStateStore"],

@@ -83,6 +83,11 @@ BUILDERS: dict[str, Build] = {
     "selectKey.toTable": lambda b: b.stream("in").select_key(key).to_table(),
     "st join": lambda b: b.stream("in").join(b.table("t"), lambda x, y: x),
     "st join rekeyed Joined.as": join_rekeyed,
+    "ktable groupBy.reduce": lambda b: (
+        b.table("a")
+        .group_by(lambda k, v: (v, v), key=bytes, value=bytes)
+        .reduce(lambda x, y: x, lambda x, y: x)
+    ),
     "win count": lambda b: b.stream("in").group_by_key().windowed_by(WINDOWS).count(),
     "win count Mat.with": lambda b: (
         b.stream("in").group_by_key().windowed_by(WINDOWS).count(store=stores.window())

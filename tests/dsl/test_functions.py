@@ -29,6 +29,10 @@ def _table() -> Any:
     return hr.StreamsBuilder().table(IN)
 
 
+def _grouped_table() -> Any:
+    return _table().group_by(lambda key, value: (key, value), key=str, value=str)
+
+
 def _joined(fn: Any, *, left: bool = False) -> Any:
     builder = hr.StreamsBuilder()
     stream, table = builder.stream(IN), builder.table(OUT)
@@ -63,6 +67,11 @@ ONE_RESULT: dict[str, Use] = {
         _stream().group_by_key().windowed_by(hr.TimeWindows("1m", grace="0s")).aggregate(str, fn)
     ),
     "table filter": lambda fn: _table().filter(fn),
+    "table group_by": lambda fn: _table().group_by(fn),
+    "adder of a reduce": lambda fn: _grouped_table().reduce(fn, lambda x, y: x),
+    "subtractor of a reduce": lambda fn: _grouped_table().reduce(lambda x, y: x, fn),
+    "adder": lambda fn: _grouped_table().aggregate(str, fn, lambda k, v, a: a),
+    "subtractor": lambda fn: _grouped_table().aggregate(str, lambda k, v, a: a, fn),
     "table filter_not": lambda fn: _table().filter_not(fn),
     "table map_values": lambda fn: _table().map_values(fn),
     "table to_stream": lambda fn: _table().to_stream(fn),

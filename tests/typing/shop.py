@@ -104,6 +104,16 @@ assert_type(ones.group_by_key(value=int).reduce(lambda x, y: x + y), KTable[str,
 split = lines.flat_map_values(str.split)
 assert_type(split.group_by(lambda k, w: w).count().to_stream(), KStream[str, int])
 
+# Tables grouped anew.
+assert_type(stock.group_by(lambda k, s: (s.quantity, k)).count(), KTable[int, int])
+by_quantity = stock.group_by(lambda k, s: (s.quantity, s))
+assert_type(
+    by_quantity.aggregate(int, lambda k, s, n: n + s.quantity, lambda k, s, n: n - s.quantity),
+    KTable[int, int],
+)
+per_word = words.group_by(lambda k, w: w).count().group_by(lambda w, n: (w[:1], n))
+assert_type(per_word.reduce(lambda x, y: x + y, lambda x, y: x - y, store=COUNTS), KTable[str, int])
+
 # Aggregates.
 per_user = orders.group_by(lambda k, o: o.user)
 assert_type(per_user.aggregate(Stats, lambda k, o, s: s.add(o), store="stats"), KTable[str, Stats])

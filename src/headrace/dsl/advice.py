@@ -71,10 +71,6 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "join": _NO_JOINS_OF_TABLES,
         "left_join": _NO_JOINS_OF_TABLES,
         "outer_join": _NO_JOINS_OF_TABLES,
-        "group_by": (
-            "this version has no grouping of tables: to_stream().group_by(…) groups the updates, each of which then "
-            "counts; nothing is subtracted for the row that it replaces"
-        ),
         "suppress": _NO_SUPPRESSION,
         "transform_values": "write map_values(hr.with_key(mapper)), or to_stream().process_values()",
         "queryable_store_name": "write store_name",
@@ -89,10 +85,10 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
                 "flat_map_values",
                 "select_key",
                 "process",
-                "group_by_key",
             ),
             _TO_STREAM_FIRST,
         ),
+        "group_by_key": "write group_by(lambda key, value: (key, value)); to_stream(), then this groups the updates",
         **dict.fromkeys(("process_values", "merge", "split", "repartition", "print"), _TO_STREAM_FIRST),
     },
     "KGroupedStream": {
@@ -100,6 +96,11 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "sum": "write aggregate(int, lambda key, value, total: total + value)",
         "tumbling_window": "write windowed_by(hr.TimeWindows(size, grace=…))",
         "hopping_window": "write windowed_by(hr.TimeWindows(size, advance=…, grace=…))",
+    },
+    "KGroupedTable": {
+        "cogroup": _NO_COGROUPING,
+        "windowed_by": "a table's rows have no windows: to_stream().group_by(…) groups its updates, which have",
+        "sum": "write reduce(lambda total, value: total + value, lambda total, value: total - value)",
     },
     "TimeWindowedKStream": {
         "emit_strategy": _NO_SUPPRESSION,

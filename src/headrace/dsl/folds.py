@@ -10,7 +10,14 @@ from headrace.dsl.serdes import Typed, first_known, given, of_annotation
 from headrace.operators.fold import COUNT, Fold, aggregation, reduction
 from headrace.serde.primitives import int64
 
-__all__ = ["DescribedFold", "aggregated", "counted", "reduced"]
+__all__ = [
+    "DescribedFold",
+    "aggregated",
+    "aggregated_both_ways",
+    "counted",
+    "reduced",
+    "reduced_both_ways",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,8 @@ class DescribedFold:
         return self.kind == "REDUCE"
 
     @property
-    def burns_one(self) -> bool:
-        """Whether Java uses up one more index where the store is declared without a name; it cannot change that."""
+    def counts(self) -> bool:
+        """Whether it is `count()`."""
         return self.fold is COUNT
 
 
@@ -47,7 +54,7 @@ def counted() -> DescribedFold:
 def reduced(reducer: object, value: Typed, where: Location) -> DescribedFold:
     """Fold values of one type: `reducer(aggregate, value)`."""
     fn, _ = plain(reducer, "reducer", where, "aggregate", "value")
-    return DescribedFold(reduction(fn, deletions_of(fn)), value, "REDUCE", fn)
+    return DescribedFold(reduction(fn, deletions=deletions_of(fn)), value, "REDUCE", fn)
 
 
 def aggregated(init: object, aggregator: object, value: object, where: Location) -> DescribedFold:
@@ -55,7 +62,27 @@ def aggregated(init: object, aggregator: object, value: object, where: Location)
     make, _ = plain(init, "initialiser", where)
     fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
     serde = _aggregate_serde(init, fn, value, where)
-    return DescribedFold(aggregation(make, fn, deletions_of(fn)), serde, "AGGREGATE", fn)
+    return DescribedFold(aggregation(make, fn, deletions=deletions_of(fn)), serde, "AGGREGATE", fn)
+
+
+def reduced_both_ways(adder: object, subtractor: object, value: Typed, where: Location) -> DescribedFold:
+    """Fold values of one type, which may change: both functions take the aggregate and a value."""
+    add, _ = plain(adder, "adder", where, "aggregate", "value")
+    subtract, _ = plain(subtractor, "subtractor", where, "aggregate", "value")
+    fold = reduction(add, subtract, deletions=deletions_of(add), subtractions=deletions_of(subtract))
+    return DescribedFold(fold, value, "REDUCE", add)
+
+
+def aggregated_both_ways(
+    init: object, adder: object, subtractor: object, value: object, where: Location
+) -> DescribedFold:
+    """Fold values that may change into what `init` makes: both functions take key, value and aggregate."""
+    make, _ = plain(init, "initialiser", where)
+    add, _ = plain(adder, "adder", where, "key", "value", "aggregate")
+    subtract, _ = plain(subtractor, "subtractor", where, "key", "value", "aggregate")
+    serde = _aggregate_serde(init, add, value, where)
+    fold = aggregation(make, add, subtract, deletions=deletions_of(add), subtractions=deletions_of(subtract))
+    return DescribedFold(fold, serde, "AGGREGATE", add)
 
 
 def _aggregate_serde(init: object, fn: Callable[..., Any], value: object, where: Location) -> Typed:

@@ -1,5 +1,6 @@
 """What aggregations of a grouped stream share, with windows or without: the way there, the store, the node."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +13,6 @@ from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
-from headrace.operators.aggregate import Aggregate
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, StoreGetter
 from headrace.state.declaration import Store
@@ -27,6 +27,13 @@ class Windowing(Protocol):
     @property
     def kind(self) -> StoreKind:
         """The kind of its stores."""
+
+    @property
+    def count_burns_one(self) -> bool:
+        """Whether Java's count() uses up one more index where the store is declared without a name.
+
+        That can no longer be changed.
+        """
 
     def settle(self, store: Materialized, where: Location) -> None:
         """Give the store what it has to know of the windows.
@@ -46,16 +53,22 @@ class Windowing(Protocol):
 
 
 class Unwindowed:
-    """One row for each key."""
+    """One row for each key; `aggregate` makes the operator of a fold and a store."""
 
     kind: StoreKind = "key_value"
+
+    def __init__(
+        self, aggregate: Callable[[Fold, str], TableOperator], *, count_burns_one: bool = True
+    ) -> None:
+        self._aggregate = aggregate
+        self.count_burns_one = count_burns_one
 
     def settle(self, store: Materialized, where: Location) -> None:
         """There is nothing to know."""
 
     def operator(self, fold: Fold, store: str) -> TableOperator:
         """Make what folds records into the store."""
-        return Aggregate(fold, store)
+        return self._aggregate(fold, store)
 
     def key(self, inner: Typed) -> Typed:
         """Return the same."""
@@ -79,7 +92,7 @@ class Grouping:
     ) -> TableState:
         """Fold the stream into a table. Indices are used up in Java's order: store, node, repartition."""
         flow, prefix = self.flow, f"KSTREAM-{fold.kind}-"
-        made = aggregate_store(flow, fold, store, kind=windowing.kind, prefix=prefix, where=where)
+        made = aggregate_store(flow, fold, windowing, store, prefix=prefix, where=where)
         node = flow.building.graph.names.node(name, prefix, where)
         windowing.settle(made, where)
         parent, sources = self._parent_of(made, where, keeps_values=fold.keeps_values)
@@ -115,7 +128,7 @@ class Grouping:
 
 
 def aggregate_store(
-    flow: Flow, fold: DescribedFold, store: AnyStore, *, kind: StoreKind, prefix: str, where: Location
+    flow: Flow, fold: DescribedFold, windowing: Windowing, store: AnyStore, *, prefix: str, where: Location
 ) -> Materialized:
     """Make the store of a fold's results.
 
@@ -123,9 +136,9 @@ def aggregate_store(
         TopologyError: what is given is no store of this kind, or is declared with another serde.
     """
     names = flow.building.graph.names
+    kind = windowing.kind
     declared = declared_store(store, kind, where)
-    if fold.burns_one and declared is not None and declared.name is None:
-        # Java's count(Materialized) without a name uses up one more, which can no longer be changed.
+    if windowing.count_burns_one and fold.counts and declared is not None and declared.name is None:
         names.generate(prefix)
     _check_value(declared, fold.value, where)
     return Materialized.of(

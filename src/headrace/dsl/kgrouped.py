@@ -14,6 +14,7 @@ from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
 from headrace.dsl.time_windowed import TimeWindowedKStream
 from headrace.dsl.windows import TimeWindows
+from headrace.operators.aggregate import Aggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
 
@@ -101,4 +102,4 @@ class KGroupedStream(Generic[K, V]):
         return TimeWindowedKStream(self._grouping, windows)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
-        return KTable(self._grouping.table(fold, Unwindowed(), store, name, where))
+        return KTable(self._grouping.table(fold, Unwindowed(Aggregate), store, name, where))

@@ -8,13 +8,16 @@ from typing_extensions import TypeVar
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
-from headrace.dsl.functions import WithKey, plain
+from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
 from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
 from headrace.dsl.materialized import Materialized, declared_store
-from headrace.dsl.serdes import Typed, of_result
+from headrace.dsl.serdes import Typed, given, of_annotation, of_result
 from headrace.dsl.stream_state import Flow, TableState, source_table
+from headrace.dsl.table_grouping import TableGrouping
 from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
+from headrace.operators.grouped_table import TableSelect
 from headrace.operators.table import TableFilter, TableMapValues, TableSource, ToStream
 from headrace.serde.serde import SerdeOf
 from headrace.state.spec import Engine
@@ -141,6 +144,35 @@ class KTable(Generic[K, V_co]):
         kept = StoreGetter(made.name)
         out = flow.then(node, key=key, value=value)
         return KTable(TableState(out, operator, lambda: kept, made.name, parent=self._state))
+
+    def group_by(
+        self,
+        selector: Callable[[K, V_co], tuple[K2, V2]],
+        *,
+        key: SerdeOf[K2] = None,
+        value: SerdeOf[V2] = None,
+        name: Name = None,
+    ) -> "KGroupedTable[K2, V2]":
+        """Put each row into the group that the selector gives, as `(group, value)`; None is no group.
+
+        A row that changes leaves the group it was in: aggregations subtract what they have added. `key` and `value` are
+        the serdes of the pair.
+        """
+        where = caller()
+        fn, _ = plain(selector, "selector", where, "key", "value")
+        key_annotation, value_annotation = pair_of(result_annotation(fn))
+        grouped = self._state.flow.then_stateless(
+            name,
+            "KTABLE-SELECT-",
+            where,
+            TableSelect(fn),
+            calls=fn,
+            key=given(key, "key", where) or of_annotation(key_annotation, fn, "key"),
+            value=given(value, "value", where) or of_annotation(value_annotation, fn, "value"),
+        )
+        # Without its old value, nobody would know what to subtract.
+        self._state.send_old_values(force=True)
+        return KGroupedTable(TableGrouping(grouped, name), KTable)
 
     @overload
     def to_stream(self, *, name: Name = None) -> "KStream[K, V_co]": ...

@@ -33,6 +33,10 @@ class Names:
         generated = self.generate(prefix)
         return generated if given is None else check_name(given, "node", where)
 
+    def suffixed(self, given: str | None, suffix: str, prefix: str, where: Location) -> str:
+        """Return the given name with a suffix, or a generated one; both use up an index."""
+        return self.node(None if given is None else given + suffix, prefix, where)
+
     def free_node(self, given: str | None, prefix: str, where: Location) -> str:
         """Return the given name without using an index up, or a generated one."""
         return self.generate(prefix) if given is None else check_name(given, "node", where)

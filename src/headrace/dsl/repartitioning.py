@@ -8,12 +8,20 @@ from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed
 from headrace.topology.nodes import Partitioner
 
-__all__ = ["new_repartition"]
+__all__ = ["new_repartition", "repartition_topic"]
 
 _SUFFIX = "-repartition"
 
 #: Generated names of streams; stores' names end like that too, but begin otherwise only where a user chose them.
 _GENERATED = re.compile(r"KSTREAM.*-[0-9]{10}")
+
+
+def repartition_topic(names: Names, base: str, *, is_named: bool) -> str:
+    """Return a topic's name; one that no user chose is noted."""
+    topic = base + _SUFFIX
+    if not is_named:
+        names.generated_topics.append(topic)
+    return topic
 
 
 def new_repartition(
@@ -29,9 +37,7 @@ def new_repartition(
     partitions: int | None = None,
 ) -> Repartition:
     """Make a repartition. Three indices are used up, even if the names come from `base`."""
-    topic = base if base.endswith(_SUFFIX) else base + _SUFFIX
-    if not is_named:
-        names.generated_topics.append(topic)
+    topic = repartition_topic(names, base.removesuffix(_SUFFIX), is_named=is_named)
     sink, filter, source = (
         names.generate("KSTREAM-SINK-"),
         names.generate("KSTREAM-FILTER-"),

@@ -104,6 +104,7 @@ class _TimeWindowing:
     """One row for each key and window."""
 
     kind: StoreKind = "window"
+    count_burns_one = True
 
     def __init__(self, windows: TimeWindows) -> None:
         self._windows = windows

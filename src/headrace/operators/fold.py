@@ -50,14 +50,17 @@ class Fold:
     Attributes:
         first: expression for a key's first aggregate; where there is none before the first value, None.
         add: expression for the next aggregate, of `key`, `value` and `old`, the aggregate so far.
+        subtract: the same for the aggregate without a value that was added before; for tables, whose rows change.
         functions: the user's, by their names in the expressions; `init` makes first aggregates.
-        deletions: told of results of None.
+        deletions, subtractions: told of results of None, of adding and of subtracting.
     """
 
     first: str
     add: str
+    subtract: str
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=lambda: MappingProxyType({}))
     deletions: Deletions = field(default_factory=lambda: Deletions(None))
+    subtractions: Deletions = field(default_factory=lambda: Deletions(None))
 
     def compile(self, program: str, wiring: Wiring, state: Any, *, send_old: bool, **known: Any) -> Forward:
         """Make the closure `run` that a program defines, once this fold's expressions stand in it.
@@ -78,9 +81,10 @@ class Fold:
             "put": state.put,
             "send_old": send_old,
             "serialize": key_serializer(wiring, state),
+            "subtractions": self.subtractions,
             "wiring": wiring,
         }
-        body = indent(program.format(first=self.first, add=self.add), "    ")
+        body = indent(program.format(first=self.first, add=self.add, subtract=self.subtract), "    ")
         # As a function's own, names are found faster than a module's.
         source = f"def make({', '.join(sorted(known))}):\n{body}    return run\n"
         make = defined_by(source, wiring.name, {})["make"]
@@ -89,20 +93,56 @@ class Fold:
 
 
 #: Counts, without a call of user code.
-COUNT = Fold("0", "old + 1")
+COUNT = Fold("0", "old + 1", "old - 1")
 
 
 def aggregation(
-    init: Callable[[], Any], add: Callable[[Any, Any, Any], Any], deletions: Deletions | None = None
+    init: Callable[[], Any],
+    add: Callable[[Any, Any, Any], Any],
+    subtract: Callable[[Any, Any, Any], Any] | None = None,
+    *,
+    deletions: Deletions | None = None,
+    subtractions: Deletions | None = None,
 ) -> Fold:
-    """Fold into a value of another type, which begins with what `init` makes: `add(key, value, aggregate)`."""
-    return Fold("init()", "add(key, value, old)", {"init": init, "add": add}, deletions or Deletions(None))
+    """Fold into a value of another type, which begins with what `init` makes: `add(key, value, aggregate)`.
+
+    `subtract(key, value, aggregate)` undoes it.
+    """
+    functions: dict[str, Callable[..., Any]] = {"init": init, "add": add}
+    if subtract is not None:
+        functions["subtract"] = subtract
+    return Fold(
+        "init()",
+        "add(key, value, old)",
+        "subtract(key, value, old)",
+        functions,
+        deletions or Deletions(None),
+        subtractions or Deletions(None),
+    )
 
 
-def reduction(reducer: Callable[[Any, Any], Any], deletions: Deletions | None = None) -> Fold:
-    """Fold values of one type, `reducer(aggregate, value)`: the first value is the first result."""
-    add = "value if old is None else reducer(old, value)"
-    return Fold("None", add, {"reducer": reducer}, deletions or Deletions(None))
+def reduction(
+    reducer: Callable[[Any, Any], Any],
+    subtractor: Callable[[Any, Any], Any] | None = None,
+    *,
+    deletions: Deletions | None = None,
+    subtractions: Deletions | None = None,
+) -> Fold:
+    """Fold values of one type, `reducer(aggregate, value)`: the first value is the first result.
+
+    `subtractor(aggregate, value)` undoes it.
+    """
+    functions: dict[str, Callable[..., Any]] = {"reducer": reducer}
+    if subtractor is not None:
+        functions["subtractor"] = subtractor
+    return Fold(
+        "None",
+        "value if old is None else reducer(old, value)",
+        "subtractor(old, value)",
+        functions,
+        deletions or Deletions(None),
+        subtractions or Deletions(None),
+    )
 
 
 def first_aggregates(init: Callable[[], Any]) -> Callable[[], Any]:
