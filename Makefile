@@ -60,7 +60,7 @@ format: $(VENV)/.synced  ## Format and repair what ruff can.
 check: $(VENV)/.synced  ## Run every static check.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy src tests benchmarks demo
+	$(BIN)/mypy src tests benchmarks demo examples
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --cache-dir .cache/importlinter
 
