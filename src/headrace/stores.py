@@ -15,7 +15,8 @@ from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
-from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
+from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
+from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
 
 __all__ = [
     "Engine",

@@ -1,10 +1,10 @@
-"""Which handles a store of the topology is found by."""
+"""Which handles a store of the topology is found by, and what a query is handed."""
 
 import pytest
 
 import headrace as hr
 from headrace import stores
-from headrace.query.local import store_name
+from headrace.query.local import local_view, store_name
 
 HOURLY = stores.window("hourly", key=str, value=int)
 
@@ -49,3 +49,17 @@ def test_what_is_no_store_is_refused() -> None:
         hr.TopologyError, match="a store is asked for by its declaration or its name, found 3"
     ):
         store_name(topology(), 3)  # type: ignore[arg-type]
+
+
+def test_view_is_a_read_only_store_of_its_kind() -> None:
+    view: object = local_view(topology().stores["hourly"], dict, {})
+    kinds = (stores.ReadOnlyWindowStore, stores.ReadOnlyKeyValueStore, stores.WindowStore)
+    assert [isinstance(view, kind) for kind in kinds] == [True, False, False]
+
+    builder = hr.StreamsBuilder()
+    builder.table("in", store=stores.key_value("latest", key=str, value=int))
+    view = local_view(builder.build().stores["latest"], dict, {})
+    assert [isinstance(view, kind) for kind in (stores.ReadOnlyKeyValueStore, stores.KeyValueStore)] == [
+        True,
+        False,
+    ]

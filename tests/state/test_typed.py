@@ -9,7 +9,9 @@ from headrace import stores as public
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.serde.primitives import int64, string
-from headrace.state.typed_stores import KeyValueStore, WindowStore, typed
+from headrace.state.typed_key_value import KeyValueStore
+from headrace.state.typed_stores import typed
+from headrace.state.typed_window import WindowStore
 from tests.state.stores import Stores, store_spec
 
 OpenStores = Callable[..., Stores]
@@ -139,3 +141,11 @@ def test_impossible_declarations_are_refused() -> None:
         public.key_value("s", engine="sqlite")  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(ValueError, match="is no name"):
         public.key_value("")
+
+
+def test_store_reads_where_no_more_than_reading_is_wanted(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec(), store_spec("w", "window", retention_ms=10, size_ms=1))
+    key_value: public.ReadOnlyKeyValueStore[str, float] = key_value_store(stores)
+    window: public.ReadOnlyWindowStore[str, float] = typed(stores["w"], stores.context)
+    assert isinstance(key_value, public.ReadOnlyKeyValueStore)
+    assert isinstance(window, public.ReadOnlyWindowStore)

@@ -8,7 +8,8 @@ from typing_extensions import TypeVar
 
 from headrace.base.records import Record, RecordMetadata
 from headrace.state.declaration import Store
-from headrace.state.typed_stores import KeyValueStore, WindowStore
+from headrace.state.typed_key_value import KeyValueStore
+from headrace.state.typed_window import WindowStore
 
 __all__ = ["Extractor", "Name", "Partitioner", "Reset", "TableStore", "TopicChooser", "WindowedStore"]
 

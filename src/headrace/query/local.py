@@ -10,7 +10,8 @@ from headrace.base.errors import StoreUnavailableError, TopologyError
 from headrace.base.records import Windowed
 from headrace.state.declaration import Store, check_handle
 from headrace.state.spec import StoreSpec
-from headrace.state.typed_stores import ReadOnlyKeyValueStore, ReadOnlyWindowStore
+from headrace.state.typed_key_value import ReadOnlyKeyValueStore
+from headrace.state.typed_window import ReadOnlyWindowStore
 from headrace.topology.topology import Topology
 
 __all__ = ["KeyValueView", "QueryOptions", "WindowView", "local_view", "store_name"]
@@ -51,7 +52,9 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
     return name
 
 
-def local_view(spec: StoreSpec, partitions: Partitions, how: QueryOptions) -> Any:
+def local_view(
+    spec: StoreSpec, partitions: Partitions, how: QueryOptions
+) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any]:
     """Make the view of a store's kind."""
     chosen = how.get("partitions")
     if chosen is None:
@@ -65,11 +68,15 @@ def local_view(spec: StoreSpec, partitions: Partitions, how: QueryOptions) -> An
                 raise StoreUnavailableError(f"store {spec.name!r} has no partition {missing[0]} here")
             return {number: present[number] for number in chosen}
 
-    return WindowView(wanted) if spec.kind == "window" else KeyValueView(wanted)
+    match spec.kind:
+        case "key_value":
+            return KeyValueView(wanted)
+        case "window":
+            return WindowView(wanted)
 
 
-class KeyValueView(ReadOnlyKeyValueStore[K, V], Generic[K, V]):
-    """A key-value store over its partitions.
+class KeyValueView(Generic[K, V]):
+    """A `ReadOnlyKeyValueStore` over its partitions.
 
     A key is looked for in every partition, since a partitioner of the user may have sent it anywhere. Ranges go
     through one partition after another: they are sorted within each, as in Kafka Streams.
@@ -108,8 +115,8 @@ class KeyValueView(ReadOnlyKeyValueStore[K, V], Generic[K, V]):
         return sum(store.approximate_count() for store in self._partitions().values())
 
 
-class WindowView(ReadOnlyWindowStore[K, V], Generic[K, V]):
-    """A window store over its partitions; see `KeyValueView`."""
+class WindowView(Generic[K, V]):
+    """A `ReadOnlyWindowStore` over its partitions; see `KeyValueView`."""
 
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions

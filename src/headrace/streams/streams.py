@@ -17,7 +17,8 @@ from headrace.engine.status import WorkerStatus
 from headrace.engine.worker import Worker
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
-from headrace.state.typed_stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore, WindowStore
+from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
+from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values

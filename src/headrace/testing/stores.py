@@ -19,9 +19,11 @@ def all_partitions(spec: StoreSpec, partitions: Callable[[], Mapping[int, Any]])
             "driver.store(..., partition=0)"
         )
 
-    if spec.kind == "window":
-        return _Windows(partitions, refuse)
-    return _KeyValues(partitions, refuse)
+    match spec.kind:
+        case "key_value":
+            return _KeyValues(partitions, refuse)
+        case "window":
+            return _Windows(partitions, refuse)
 
 
 class _KeyValues(KeyValueView[Any, Any]):
