@@ -12,7 +12,6 @@ FUNCTION_LINES_MAX = 60
 LONG_MODULES = {
     "engine/worker.py": "to be split: taking up and giving up tasks beside running them",
     "kafka/transaction/machine.py": "one machine, whose states and events are told in one place",
-    "state/buffer/window.py": "one buffer: its rows, what expires of them, and what reads them in order",
 }
 #: Functions that are longer.
 LONG_FUNCTIONS = {

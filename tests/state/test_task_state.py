@@ -13,7 +13,7 @@ import pytest
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.serde.serde import Serde
-from headrace.state.buffer.window_key import changelog_suffix
+from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.port import Position
 from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
@@ -288,7 +288,7 @@ def test_range_query_in_the_middle_of_a_flush_sees_windows_that_are_leaving_the_
 def test_windows_are_found_after_a_restore_of_any_length(open_stores: OpenStores, count: int) -> None:
     """Rows are written 20,000 at a time; a restore may end with the last of them."""
     stores = open_stores(store_spec("store", "window", retention_ms=1_000_000))
-    records = [(b"%d" % number + changelog_suffix(70_000, 0), b"\0" * 8, 1, ()) for number in range(count)]
+    records = [(WINDOWS.changelog_key(b"%d" % number, 70_000), b"\0" * 8, 1, ()) for number in range(count)]
     stores.restore("store", records)
     stores.state.restored("store", Position(count, "id"))
     assert stores.only.get(b"0", 70_000) is not None

@@ -8,8 +8,9 @@ from headrace.base.errors import ProductionError, SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.row import ENCODED, Row
-from headrace.state.buffer.window import Overlay, WindowBuffer
-from headrace.state.buffer.window_key import changelog_suffix
+from headrace.state.buffer.segmented import Overlay
+from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
 from headrace.state.port import (
     Counted,
@@ -112,7 +113,7 @@ class CachedWindow(RecordCache[_Key]):
         else:
             row, raw = self._row(value, row_timestamp)
             if self._admit is not None:
-                self._admit(key + changelog_suffix(start, 0), raw, timestamp)
+                self._admit(WINDOWS.changelog_key(key, start), raw, timestamp)
                 if timestamp > self._safe_ms:
                     self._safe_ms = self._horizon()
         if start > self.observed_stream_time:  # noqa: PLR1730 - a call of max() costs 0.06 µs more

@@ -4,18 +4,18 @@ from typing import Protocol
 
 from headrace.base.columns import Chunk
 from headrace.base.errors import StateCorruptionError
-from headrace.state.buffer.window_key import CHANGELOG_SUFFIX_BYTES, segment_prefix, split_changelog_key
+from headrace.state.buffer.segment_layout import SegmentLayout, segment_prefix
 from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import pack_timestamp
 
-__all__ = ["ChangelogRows", "KeyValueRows", "WindowRows"]
+__all__ = ["ChangelogRows", "KeyValueRows", "SegmentedRows"]
 
 
 class ChangelogRows(Protocol):
     """Rows gathered from changelog records, the last of each key, until they are written."""
 
-    #: Highest window start seen, and last sequence of a duplicate.
+    #: Highest time of a cell seen, and last sequence of a duplicate.
     stream_time: int
     sequence: int
 
@@ -74,15 +74,15 @@ class KeyValueRows:
         return len(self._rows)
 
 
-class WindowRows:
-    """Restores a window store. Records of expired windows are skipped.
+class SegmentedRows:
+    """Restores a segmented store. Records of expired cells are skipped.
 
     Source: `AbstractRocksDBSegmentedBytesStore.getWriteBatches`.
     """
 
     __slots__ = (
-        "_has_duplicates",
         "_interval_ms",
+        "_layout",
         "_retention_ms",
         "_rows",
         "_store",
@@ -91,11 +91,11 @@ class WindowRows:
         "stream_time",
     )
 
-    def __init__(self, spec: StoreSpec) -> None:
+    def __init__(self, spec: StoreSpec, layout: SegmentLayout) -> None:
         self.stream_time = -1
         self.sequence = 0
         self._store = spec.name
-        self._has_duplicates = spec.retain_duplicates
+        self._layout = layout
         self._retention_ms = spec.retention_ms or 0
         self._interval_ms = segment_interval_ms(self._retention_ms)
         self._timestamped = spec.timestamped
@@ -105,29 +105,32 @@ class WindowRows:
         """Add a chunk's records.
 
         Raises:
-            StateCorruptionError: a key is no window's key.
+            StateCorruptionError: a key is none of the layout's.
         """
         rows, pack, prefix = self._rows, pack_timestamp, segment_prefix
         timestamped, interval_ms, retention_ms = self._timestamped, self._interval_ms, self._retention_ms
-        stream_time = self.stream_time
+        layout, stream_time = self._layout, self.stream_time
+        is_cell, is_numbered, noun = layout.is_cell, layout.is_numbered, layout.noun
+        unpack, size = layout.suffix.unpack_from, layout.suffix.size
         for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
             if key is None:
                 continue
-            if len(key) < CHANGELOG_SUFFIX_BYTES:
-                raise _foreign(self._store, chunk, f"a key of {len(key)} bytes is no window's key")
-            _, start, sequence = split_changelog_key(key)
-            if start < 0 or (sequence and not self._has_duplicates):
-                # What stands there as the window's time is part of another key: it would expire all windows for good.
-                raise _foreign(self._store, chunk, f"{key!r} is no window's key")
-            if start > stream_time:
-                stream_time = start
-            elif start <= stream_time - retention_ms:
+            at = len(key) - size
+            if at < 0:
+                raise _foreign(self._store, chunk, f"a key of {len(key)} bytes is no {noun}'s key")
+            time, rest = unpack(key, at)
+            if not is_cell(time, rest):
+                # What stands there as the cell's time is part of another key: it would expire all cells for good.
+                raise _foreign(self._store, chunk, f"{key!r} is no {noun}'s key")
+            if time > stream_time:
+                stream_time = time
+            elif time <= stream_time - retention_ms:
                 continue
-            if sequence:
-                self.sequence = sequence
+            if rest and is_numbered:
+                self.sequence = rest
             if value is not None and timestamped:
                 value = pack(timestamp) + value
-            rows[prefix(start - start % interval_ms) + key] = value
+            rows[prefix(time - time % interval_ms) + key] = value
         self.stream_time = stream_time
 
     def take(self) -> Rows:

@@ -9,7 +9,8 @@ from typing import Any
 
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.row import Row
-from headrace.state.buffer.window import Overlay, WindowBuffer
+from headrace.state.buffer.segmented import Overlay
+from headrace.state.buffer.window import WindowBuffer
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_window import CachedWindow
 from headrace.state.merge import after, after_prefix

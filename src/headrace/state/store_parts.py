@@ -8,11 +8,12 @@ from typing import Protocol, TypeAlias
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
-from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.window import DuplicatesBuffer, WindowBuffer
+from headrace.state.buffer.window_layout import DUPLICATES, WINDOWS
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_window import CachedWindow
-from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, WindowRows
+from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
 from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, WindowReads
 from headrace.state.reading import KeyValueReader, WindowReader
 from headrace.state.spec import StoreSpec
@@ -115,15 +116,19 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
 
 
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
-    codec, context = opening.codec, opening.context
-    buffer = WindowBuffer(
-        spec, opening.database, opening.changelog, codec, opening.dropped, opening.admission
-    )
-    # One that retains duplicates has no last value of a window to wait for.
-    budget = None if spec.retain_duplicates else opening.cache
-    cache = None if budget is None else CachedWindow(buffer, codec, context, budget)
+    database, log, codec, context = opening.database, opening.changelog, opening.codec, opening.context
+    buffer: WindowBuffer
+    cache: CachedWindow | None = None
+    if spec.retain_duplicates:  # no value is the last of its window, so there is nothing to wait for
+        layout = DUPLICATES
+        buffer = DuplicatesBuffer(spec, layout, database, log, codec, opening.dropped, opening.admission)
+    else:
+        layout = WINDOWS
+        buffer = WindowBuffer(spec, layout, database, log, codec, opening.dropped, opening.admission)
+        if opening.cache is not None:
+            cache = CachedWindow(buffer, codec, context, opening.cache)
 
     def reader(committed: bool) -> WindowReads:
         return WindowReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, partial(WindowRows, spec))
+    return StoreParts(buffer, cache, cache or buffer, reader, partial(SegmentedRows, spec, layout))
