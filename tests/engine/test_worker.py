@@ -323,6 +323,28 @@ def test_paused_worker_waits_though_a_punctuation_is_due(bench: Callable[..., Be
     assert app.worker._wait_ms(100) == 100
 
 
+def test_punctuation_behind_a_cancelled_one_comes_at_its_time(bench: Callable[..., Bench]) -> None:
+    ran: list[int] = []
+
+    class Two(hr.Processor[str, int, str, int]):
+        def init(self) -> None:
+            first = self.context.schedule("1s", ran.append, on="wall")
+            self.context.schedule("3s", ran.append, on="wall")
+            first.cancel()
+
+        def process(self, record: hr.Record[str, int]) -> None:
+            pass
+
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).process(Two)
+    app = bench(builder.build())
+    app.open()
+    for _ in range(5):
+        app.clock.advance(1_000)
+        app.turn()
+    assert ran == [1_003_000]
+
+
 def test_commit_requested_by_an_init_is_made_once(bench: Callable[..., Bench]) -> None:
     class Eager(hr.Processor[str, int, str, int]):
         def init(self) -> None:

@@ -23,6 +23,7 @@ from headrace.engine.reporting import Reporting
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
+from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import Topology
@@ -54,6 +55,7 @@ class Assignment:
         committer: Committer,
         writer: Writer,
         reporting: Reporting,
+        uncommitted: Uncommitted,
         stop: threading.Event,
     ) -> None:
         self._topology = topology
@@ -65,6 +67,7 @@ class Assignment:
         self._committer = committer
         self._writer = writer
         self._reporting = reporting
+        self._uncommitted = uncommitted
         self._stop = stop
         self.tasks: dict[TaskId, Task] = {}
         self._assigned: Sequence[TaskId] = ()
@@ -139,7 +142,7 @@ class Assignment:
             changelog_name=self._factory.changelog_name,
             full_name=lambda topic: self._topology.decorate(topic, self._application_id),
         )
-        self._committer.begin(offsets)
+        self._committer.know(offsets)
         # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
         self._fetcher.add(task, offsets)
 
@@ -153,6 +156,7 @@ class Assignment:
             self._reporting.restored += restoration.restored_records
             task = self.tasks[restoration.task_id]
             task.start()
+            self._uncommitted.started(task)
             self._fetcher.start(task)
         return True
 
@@ -174,6 +178,7 @@ class Assignment:
         """
         if isinstance(reason, RecordsRefusedError):
             self._factory.collector.refuse(reason)
+        self._uncommitted.clear()
         deleted: set[str] = set()
         while not self._stop.is_set():
             try:

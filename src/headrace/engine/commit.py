@@ -13,7 +13,7 @@ What is durable when:
 # Guarded by the tests that stop the process at each of these steps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TopicPartition
 from headrace.engine.collector import RecordCollector
@@ -22,6 +22,11 @@ from headrace.log.port import CommittedOffset, Log, Reader, Writer
 from headrace.state.port import Position
 
 __all__ = ["Committer"]
+
+#: How often each place is committed, moved or not. A cluster forgets what a group has committed of a topic that none of
+#: its members subscribes to `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not:
+#: the next start would process a quiet partition from its beginning once more.
+_RENEW_SECONDS = 3600.0
 
 
 class Committer:
@@ -49,12 +54,34 @@ class Committer:
         self._topic_ids: dict[str, str] = {}
         #: Where the group is known to stand; in partitions of which nothing was committed yet, where it starts.
         self.committed: dict[TopicPartition, int] = {}
+        self._next_renewal = 0.0
 
-    def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def begin(self, now: float) -> None:
+        """Count from now until all places are committed again (seconds of the monotonic clock)."""
+        self._next_renewal = now + _RENEW_SECONDS
+
+    def know(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Know where the group stands in these partitions."""
         self.committed.update(offsets)
 
-    def has_moved(self, task: Task) -> bool:
+    def commit_due(self, tasks: Iterable[Task], now: float) -> bool:
+        """Commit those that have progress, or whose inputs' positions moved without any; now and then all.
+
+        Returns whether there was anything to commit. Raises what `commit` raises.
+        """
+        renews = now >= self._next_renewal
+        due = [
+            task
+            for task in tasks
+            if task.has_progress or (task.is_running and (renews or self._has_moved(task)))
+        ]
+        if due:
+            self.commit(due)
+            if renews:
+                self._next_renewal = now + _RENEW_SECONDS
+        return bool(due)
+
+    def _has_moved(self, task: Task) -> bool:
         """Whether an input's position is past what was committed although no record came: transaction markers do that.
 
         Committed too, or a partition that was read to its end would show a lag for ever.

@@ -1,8 +1,8 @@
 """Keeps the tasks' queues filled: reads ahead within limits, and knows what is still to be fetched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from headrace.base.ids import TopicPartition
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.punctuation import NEVER
 from headrace.engine.queue import RecordQueue
@@ -14,11 +14,11 @@ __all__ = ["Fetcher"]
 #: While tasks have records, the log is asked at most this often; an idle worker asks at once.
 _FETCH_SECONDS = 0.005
 
-#: How old the known ends of partitions may be.
+#: Time between looks at all partitions for records that the log has and the queue has not.
 _LOOK_SECONDS = 0.020
 
-#: Stands for an end that the reader does not know yet: beyond every position.
-_UNKNOWN = 1 << 63
+#: Looks take a twentieth of the time at most: one takes a millisecond for a thousand partitions.
+_LOOK_SHARE = 20
 
 #: The smallest share of the input buffer that a partition may fill.
 _PARTITION_BYTES_MIN = 256 * 1024
@@ -35,11 +35,13 @@ class Fetcher:
         self.reader = reader
         self._bytes_max = input_buffer_max_bytes
         self._queues: dict[TopicPartition, RecordQueue] = {}
+        self._tasks: dict[TopicPartition, Task] = {}
+        self._changed: dict[TaskId, Task] = {}
+        self._lacking: dict[TopicPartition, RecordQueue] = {}  # empty, where the log has records
         self._paused: set[TopicPartition] = set()
         self._idle_since: dict[Task, float] = {}
         self._next_fetch = 0.0
-        self._next_look = 0.0
-        self._ends: dict[TopicPartition, int] = {}
+        self._next_look = self._earliest_look = 0.0
 
     def add(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
         """Know a task's partitions, at these positions; nothing of them is read before `start`."""
@@ -49,6 +51,8 @@ class Fetcher:
     def start(self, task: Task) -> None:
         """Read for a task from now on."""
         self._queues.update(task.queues)
+        self._tasks.update(dict.fromkeys(task.queues, task))
+        self.changed(task)
         self.reader.resume(task.queues)
         self.expect_more()
 
@@ -61,13 +65,32 @@ class Fetcher:
         """Stop reading for a task, and forget its partitions."""
         for partition in task.queues:
             self._queues.pop(partition, None)
+            self._tasks.pop(partition, None)
+            self._lacking.pop(partition, None)
             self._paused.discard(partition)
         self._idle_since.pop(task, None)
+        self.changed(task)
         self.reader.unassign(task.queues)
 
     def expect_more(self) -> None:
         """Ask the log at the next chance: there is probably something new."""
-        self._next_fetch = self._next_look = 0.0
+        self._next_fetch = 0.0
+        self._next_look = self._earliest_look
+
+    def changed(self, task: Task) -> None:
+        """Have a task looked at again, since its queues are, or will be, others."""
+        self._changed[task.id] = task
+
+    def take_changed(self) -> Collection[Task]:
+        """Return the tasks whose queues have changed since the last call: the others are as they were."""
+        changed, self._changed = self._changed, {}
+        for task in changed.values():
+            for partition, queue in task.queues.items():
+                if partition in self._queues and queue.is_empty and self._has_more(partition):
+                    self._lacking[partition] = queue
+                else:
+                    self._lacking.pop(partition, None)
+        return changed.values()
 
     def fetch(self, timeout_ms: int, clock: Clock, *, is_idle: bool) -> bool:
         """Ask the log if it is time to; an idle worker waits up to `timeout_ms`. Says whether anything came."""
@@ -82,11 +105,12 @@ class Fetcher:
             partition = TopicPartition(chunk.topic, chunk.partition)
             queue = self._queues[partition]
             queue.add(chunk)
+            self.changed(self._tasks[partition])
             if queue.queued_bytes >= share and partition not in self._paused:
                 self._paused.add(partition)
                 self.reader.pause([partition])
         if chunks:
-            self._next_look = 0.0
+            self._next_look = self._earliest_look
         return bool(chunks)
 
     def _resume(self) -> None:
@@ -98,20 +122,17 @@ class Fetcher:
             self._paused.difference_update(ready)
             self.reader.resume(ready)
 
-    def time_of_lacking(self, tasks: Iterable[Task], clock: Clock) -> int:
+    def time_of_lacking(self, clock: Clock) -> int:
         """Record time of the tasks that have run out of records that the log still has; NEVER where none has.
 
         What is to be fetched is about as old as what came last of its partition: the others must not run far ahead.
         """
         self._look(clock)
-        position, ends = self.reader.position, self._ends
         return min(
             (
                 queue.partition_time
-                for task in tasks
-                if task.is_running
-                for partition, queue in task.queues.items()
-                if queue.is_empty and position(partition) < ends[partition]
+                for partition, queue in self._lacking.items()
+                if queue.is_empty and self._has_more(partition)
             ),
             default=NEVER,
         )
@@ -119,11 +140,19 @@ class Fetcher:
     def _look(self, clock: Clock) -> None:
         now = clock.seconds()
         if now >= self._next_look:
-            self._next_look = now + _LOOK_SECONDS
-            for partition in self._queues:
-                end = self.reader.end(partition)
-                # A reader that has not heard of an end yet has something to fetch, for all that is known.
-                self._ends[partition] = _UNKNOWN if end is None else end
+            self._lacking = {
+                partition: queue
+                for partition, queue in self._queues.items()
+                if queue.is_empty and self._has_more(partition)
+            }
+            looked = clock.seconds()
+            self._earliest_look = looked + _LOOK_SHARE * (looked - now)
+            self._next_look = max(self._earliest_look, looked + _LOOK_SECONDS)
+
+    def _has_more(self, partition: TopicPartition) -> bool:
+        end = self.reader.end(partition)
+        # A reader that has not heard of an end yet has something to fetch, for all that is known.
+        return end is None or self.reader.position(partition) < end
 
     def is_processable(self, task: Task, idle_max_ms: int, clock: Clock) -> bool:
         """Whether a task may go on although some of its inputs have nothing waiting (`max.task.idle.ms`).
@@ -137,8 +166,7 @@ class Fetcher:
         if not empty:
             self._idle_since.pop(task, None)
             return True
-        self._look(clock)
-        if any(self.reader.position(partition) < self._ends[partition] for partition in empty):
+        if any(self._has_more(partition) for partition in empty):
             self.expect_more()
             return False
         if idle_max_ms == 0:

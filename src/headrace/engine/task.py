@@ -17,6 +17,7 @@ from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
 from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable
+from headrace.engine.task_order import TaskOrder
 from headrace.engine.wiring import CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
@@ -51,6 +52,7 @@ class Task:
         open_state: Callable[[TaskContext, Callable[[], None], Failures], TaskState],
         committed: Mapping[TopicPartition, int],
         placement: Callable[[SourceNode, str], KeyPlacement | None],
+        wall_punctuations: TaskOrder,
     ) -> None:
         self.id = task_id
         self.topology = topology
@@ -72,6 +74,7 @@ class Task:
         self._order: list[RecordQueue] = list(self.queues.values())  # least recently run first
         self._by_stream_time = PunctuationQueue("stream")
         self._by_wall_clock = PunctuationQueue("wall")
+        self._wall_punctuations = wall_punctuations
         self._now_ms = now_ms
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
@@ -113,6 +116,7 @@ class Task:
         self.context.leave()
         self._by_stream_time.clear()
         self._by_wall_clock.clear()
+        self._tell_when_due()
         if compiled is not None:
             with ExitStack() as closing:  # each is closed, also when one before it fails
                 for close in reversed(compiled.on_close):
@@ -303,12 +307,13 @@ class Task:
             return self._by_stream_time.schedule(interval_ms, do, first_due=first_due)
         now = self._now_ms()
         first_due = now + interval_ms if start_ms is None else _aligned(start_ms, interval_ms, now)
-        return self._by_wall_clock.schedule(interval_ms, do, first_due=first_due)
+        scheduled = self._by_wall_clock.schedule(interval_ms, do, first_due=first_due)
+        self._tell_when_due()
+        return scheduled
 
-    @property
-    def wall_punctuation_due(self) -> int:
-        """When the wall clock's next punctuation is due (epoch ms)."""
-        return self._by_wall_clock.next_due
+    def _tell_when_due(self) -> None:
+        """Let the worker know of the wall clock's next punctuation; one that is cancelled is looked at once for it."""
+        self._wall_punctuations.put(self.id, self._by_wall_clock.next_due)
 
     def punctuate_by_stream_time(self) -> bool:
         """Run what stream time has made due."""
@@ -324,10 +329,12 @@ class Task:
         """Run what the wall clock has made due."""
         now = self._now_ms()
         if self._by_wall_clock.next_due > now:
+            self._tell_when_due()
             return False
         self.has_progress = True
         self.context.enter()
         ran = self._by_wall_clock.run_due(now)
+        self._tell_when_due()
         self.failures.ensure_none()
         return ran
 

@@ -11,6 +11,7 @@ from headrace.engine.failures import Failures
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
+from headrace.engine.task_order import TaskOrder
 from headrace.engine.written_topics import WrittenTopics
 from headrace.log.limits import NO_LIMITS, RecordLimits
 from headrace.log.port import Log, TopicInfo
@@ -34,6 +35,7 @@ class TaskFactory:
         collector: what all of them write. Shared, so that records of several tasks stand in a topic in the order in
             which they were processed: with columns of its own, each task would append a whole commit's worth at once,
             and windows behind a repartition topic would find days of records late.
+        wall_punctuations: when each task has punctuations due by the wall clock, or a little too early.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class TaskFactory:
         self._cache = cache
         self._memory = RocksMemory()
         self._written = WrittenTopics(log)
+        self.wall_punctuations = TaskOrder()
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
         self.collector = RecordCollector(
             self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen
@@ -103,6 +106,7 @@ class TaskFactory:
             open_state=open_state,
             committed=times,
             placement=self._placement,
+            wall_punctuations=self.wall_punctuations,
         )
 
     @property

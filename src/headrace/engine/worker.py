@@ -29,8 +29,8 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.forked import end_if_forked
 from headrace.engine.options import EngineOptions
-from headrace.engine.punctuation import NEVER
 from headrace.engine.reporting import Reporting
+from headrace.engine.running import Runner
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
@@ -38,6 +38,7 @@ from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
 from headrace.engine.topic_preparation import prepare
 from headrace.engine.topic_watch import TopicWatch
+from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
@@ -47,26 +48,14 @@ __all__ = ["STOP_SECONDS", "Worker"]
 
 _log = logging.getLogger("headrace.worker")
 
-#: A stretch aims at this long: short enough that punctuations and commits are on time.
-_STRETCH_SECONDS = 0.010
-
 #: A restore's share of one turn of the loop while other tasks run.
 _RESTORE_SECONDS = 0.050
-
-#: How long outputs of a busy worker may wait for more of their kind, where they need not wait for a commit: as long as
-#: Kafka Streams' producer lets them (`linger.ms`).
-_LINGER_SECONDS = 0.1
 
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
 
 #: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
 _DONE_AGAIN = (LogUnavailableError, RecordsRefusedError, RetryRequested, TransactionAbortedError)
-
-#: How often each place is committed, moved or not. A cluster forgets what a group has committed of a topic that none of
-#: its members subscribes to `offsets.retention.minutes` (a week) after the commit, whether anybody reads there or not:
-#: the next start would process a quiet partition from its beginning once more.
-_RENEW_SECONDS = 3600.0
 
 #: The default of `metadata.max.age.ms`.
 _METADATA_AGE_MS = 300_000
@@ -117,13 +106,9 @@ class Worker:
         self._changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
         self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
         self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
-        # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
-        # a thousand of them.
-        self._stretch_records = 1
+        self._uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
         self._stop = threading.Event()
         self._is_paused = False
-        self._next_send = 0.0
-        self._next_renewal = 0.0
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,6 +145,7 @@ class Worker:
         self._fetcher = Fetcher(self._log.reader(), self._options.input_buffer_max_bytes)
         alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
         self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
+        self._runner = self._new_runner()
         self._committer = Committer(
             log=self._log,
             writer=self._writer,
@@ -178,6 +164,7 @@ class Worker:
             committer=self._committer,
             writer=self._writer,
             reporting=self._reporting,
+            uncommitted=self._uncommitted,
             stop=self._stop,
         )
         self._upkeep = self._new_upkeep()
@@ -192,6 +179,19 @@ class Worker:
         self._begin(clock.seconds())
         self._assignment.assign(plan.tasks)
 
+    def _new_runner(self) -> Runner:
+        return Runner(
+            self._clock,
+            self._picker,
+            self._factory.collector,
+            self._writer,
+            self._uncommitted,
+            self._factory.wall_punctuations,
+            records_max=self._options.stretch_records_max,
+            one_stretch=self._commit_each_stretch,
+            process_id=self._process_id,
+        )
+
     def _new_upkeep(self) -> Upkeep:
         topology = self._topology
         purged = (topology.decorate(topic, self._application_id) for topic in topology.repartition_topics)
@@ -201,7 +201,7 @@ class Worker:
         """Let all that is done now and then count from here."""
         self._watch.begin(now)
         self._schedule.begin(now)
-        self._next_renewal = now + _RENEW_SECONDS
+        self._committer.begin(now)
         self._upkeep.begin(now)
         self._reporting.begin(now)
 
@@ -309,17 +309,17 @@ class Worker:
 
     def _step(self, timeout_ms: int) -> bool:
         restored = self._assignment.restore(_RESTORE_SECONDS)
-        picked = None if self._is_paused else self._picker.pick(self._tasks.values())
+        picked = None if self._is_paused else self._picker.pick(self._tasks)
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if picked is None and fetched and not self._is_paused:
-            picked = self._picker.pick(self._tasks.values())
-        ran = picked is not None and self._run(*picked)
-        punctuated = False if self._is_paused else self._punctuate()
+            picked = self._picker.pick(self._tasks)
+        ran = picked is not None and self._runner.run(*picked)
+        punctuated = not self._is_paused and self._runner.punctuate(self._tasks)
         now = self._clock.seconds()
-        if not self._writer.is_atomic and (is_idle or now >= self._next_send):
-            self._send(now)
+        if not self._writer.is_atomic:
+            self._runner.send(now, is_idle=is_idle)
         if self._is_commit_due(now, worked=ran or punctuated):
             self.commit()
         if not self._changelog_reader.under_way:
@@ -335,54 +335,15 @@ class Worker:
             )
         return ran or restored or punctuated or fetched
 
-    def _run(self, task: Task, until: int) -> bool:
-        began = self._clock.seconds()
-        deadline = began + _STRETCH_SECONDS
-        taken = 0
-        while True:
-            asked = self._stretch_records
-            ran = task.run_stretch(asked, until)
-            end_if_forked(self._process_id)
-            taken += ran
-            task.punctuate_by_stream_time()
-            now = self._clock.seconds()
-            if now - began > 2 * _STRETCH_SECONDS:
-                self._stretch_records = max(1, asked // 2)
-            elif ran == asked and asked < self._options.stretch_records_max:
-                self._stretch_records = min(self._options.stretch_records_max, asked * 2)
-            self._factory.collector.drain_long(self._writer, ran)
-            self._writer.send()
-            head = task.head_timestamp
-            if self._commit_each_stretch or head is None or head > until or now >= deadline:
-                break
-            if task.context.commit_requested or not self._picker.is_ready(task):
-                break
-        return taken > 0
-
-    def _send(self, now: float) -> None:
-        """Let go of outputs that are seen before the commit: at least once, a commit may be half a minute away."""
-        self._next_send = now + _LINGER_SECONDS
-        self._factory.collector.drain(self._writer)
-        self._writer.send()
-
-    def _punctuate(self) -> bool:
-        punctuated = False
-        for task in self._tasks.values():
-            if task.is_running:
-                punctuated |= task.punctuate_by_wall_clock()
-        if punctuated:
-            end_if_forked(self._process_id)
-        return punctuated
-
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
         if self._changelog_reader.under_way:
             return 0
-        if any(task.has_progress for task in self._tasks.values()):
+        if self._uncommitted:
             timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))
         if self._is_paused:
             return timeout_ms
-        due = min((task.wall_punctuation_due for task in self._tasks.values()), default=NEVER)
+        due = self._factory.wall_punctuations.earliest
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
     # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -392,32 +353,16 @@ class Worker:
             return worked
         if self._schedule.is_due(now, is_busy=worked):
             return True
-        if not worked:
-            return False
-        tasks = self._tasks.values()
-        if any(task.context.commit_requested for task in tasks):
-            return True
-        waiting = self._writer.pending_bytes + sum(task.state.buffered_bytes for task in tasks)
-        return waiting >= self._options.statestore_uncommitted_max_bytes
+        return worked and self._uncommitted.is_commit_due(self._writer.pending_bytes)
 
     def commit(self) -> None:
-        """Commit all tasks that have progress, or whose inputs' positions moved without any; now and then all."""
+        """Commit all tasks that have something to commit."""
         began = self._clock.seconds()
-        renews = began >= self._next_renewal
-        tasks = [
-            task
-            for task in self._tasks.values()
-            if task.has_progress or (task.is_running and (renews or self._committer.has_moved(task)))
-        ]
-        if tasks:
-            self._committer.commit(tasks)
-            if renews:
-                self._next_renewal = began + _RENEW_SECONDS
+        if self._committer.commit_due(self._tasks.values(), began):
             self._reporting.committed(self._clock.seconds() - began)
             self._assignment.committed()
             self._fetcher.expect_more()  # what went to repartition topics can be read now
-        for task in self._tasks.values():
-            task.context.commit_requested = False  # also of a task that had nothing to commit
+        self._uncommitted.clear()
         now = self._clock.seconds()
         self._schedule.committed(began, now)
         self._upkeep.purge(now, self._tasks.values(), self._committer.committed)

@@ -1,0 +1,102 @@
+"""Runs the tasks of a worker in a turn of its loop: one task's records for about ten milliseconds, and punctuations."""
+
+from collections.abc import Mapping
+
+from headrace.base.ids import TaskId
+from headrace.engine.clock import Clock
+from headrace.engine.collector import RecordCollector
+from headrace.engine.forked import end_if_forked
+from headrace.engine.task import Task
+from headrace.engine.task_order import TaskOrder
+from headrace.engine.task_picking import Picker
+from headrace.engine.uncommitted import Uncommitted
+from headrace.log.port import Writer
+
+__all__ = ["Runner"]
+
+#: What a turn aims at: short enough that punctuations and commits are on time.
+_TURN_SECONDS = 0.010
+
+#: How long outputs of a busy worker may wait for more of their kind, where they need not wait for a commit: as long as
+#: Kafka Streams' producer lets them (`linger.ms`).
+_LINGER_SECONDS = 0.1
+
+
+class Runner:
+    """Runs tasks and hands what they make to the writer. `one_stretch` ends each turn after the first stretch.
+
+    A child that a function has forked, and that comes back, ends here: the parent is `process_id`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        picker: Picker,
+        collector: RecordCollector,
+        writer: Writer,
+        uncommitted: Uncommitted,
+        wall_punctuations: TaskOrder,
+        *,
+        records_max: int,
+        one_stretch: bool,
+        process_id: int,
+    ) -> None:
+        self._clock = clock
+        self._picker = picker
+        self._collector = collector
+        self._writer = writer
+        self._uncommitted = uncommitted
+        self._wall_punctuations = wall_punctuations
+        self._records_max = records_max
+        self._one_stretch = one_stretch
+        self._process_id = process_id
+        # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
+        # a thousand of them.
+        self._records = 1
+        self._next_send = 0.0
+
+    def run(self, task: Task, until: int) -> bool:
+        """Run a task's records up to a record time; say whether there was one."""
+        began = self._clock.seconds()
+        deadline = began + _TURN_SECONDS
+        taken = 0
+        while True:
+            asked = self._records
+            ran = task.run_stretch(asked, until)
+            end_if_forked(self._process_id)
+            taken += ran
+            task.punctuate_by_stream_time()
+            now = self._clock.seconds()
+            if now - began > 2 * _TURN_SECONDS:
+                self._records = max(1, asked // 2)
+            elif ran == asked and asked < self._records_max:
+                self._records = min(self._records_max, asked * 2)
+            self._collector.drain_long(self._writer, ran)
+            self._writer.send()
+            head = task.head_timestamp
+            if self._one_stretch or head is None or head > until or now >= deadline:
+                break
+            if task.context.commit_requested or not self._picker.is_ready(task):
+                break
+        if task.has_progress:
+            self._uncommitted.add(task)
+        return taken > 0
+
+    def punctuate(self, tasks: Mapping[TaskId, Task]) -> bool:
+        """Run what the wall clock has made due; say whether there was any."""
+        punctuated = False
+        for task_id in self._wall_punctuations.until(self._clock.wall_ms()):
+            task = tasks[task_id]
+            if task.punctuate_by_wall_clock():
+                punctuated = True
+                self._uncommitted.add(task)
+        if punctuated:
+            end_if_forked(self._process_id)
+        return punctuated
+
+    def send(self, now: float, *, is_idle: bool) -> None:
+        """Let go of outputs that are seen before the commit: at least once, a commit may be half a minute away."""
+        if is_idle or now >= self._next_send:
+            self._next_send = now + _LINGER_SECONDS
+            self._collector.drain(self._writer)
+            self._writer.send()
