@@ -44,7 +44,8 @@ class StreamThread(threading.Thread):
     # Invariant: whatever the user's code raises here (listeners, handlers, logging), log and lock are released and the
     # state is final when the thread ends: others wait for that (tests/streams/test_callbacks.py).
 
-    A daemon: a program that forgets to close must still end. Nothing is lost by that, only done again.
+    A daemon: a program that forgets to close must still end. Nothing is lost by that, only done again, and `unattended`
+    tells of it.
 
     Attributes:
         worker: the present one; None before the first is made.

@@ -32,6 +32,7 @@ from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, Lifecycle, State, StateListener, before_a_query, not_again
 from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
+from headrace.streams.unattended import tell_if_unattended
 from headrace.streams.worker_factory import make_worker
 from headrace.topology.topology import Topology
 
@@ -98,6 +99,8 @@ class Streams:
     def start(self) -> None:
         """Lock the application, open its log, and start the worker's thread; does not wait until it is running.
 
+        Keeps no program alive: one that ends without `wait`, or `run`, ends its application, which a warning says.
+
         Raises:
             StateError: it was started before.
             AlreadyRunningError: another process runs this application. Nothing has started.
@@ -113,6 +116,7 @@ class Streams:
             thread = self._made_thread()
             self._thread, self._starter = thread, threading.current_thread()
             self._home.settle()
+            tell_if_unattended(self._application_id, self._life, self._home)
             self._life.change("rebalancing")
         try:  # without the lock: a listener may close
             self._life.tell("rebalancing", "created")
