@@ -56,6 +56,7 @@ class KafkaLog:
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, TopicInfo]] = {}
         self._membership: Membership | None = None
+        self._keeps_place = False
         self._is_closed = False
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
@@ -207,6 +208,10 @@ class KafkaLog:
         """See `Log.hurry`."""
         self._waiting.hurry(seconds)
 
+    def keep_place(self) -> None:
+        """See `Log.keep_place`."""
+        self._keeps_place = True
+
     @property
     def trouble(self) -> str | None:
         """See `Log.trouble`."""
@@ -219,7 +224,7 @@ class KafkaLog:
             return
         self._is_closed = True
         if self._membership is not None:
-            self._membership.leave()
+            self._membership.close() if self._keeps_place else self._membership.leave()
         self._admin.close()
 
     def _check_open(self, attempt: str) -> None:

@@ -207,6 +207,12 @@ class Log(Protocol):
         Readers and writers of the log do so too. The last call counts. Does nothing for a log that always answers.
         """
 
+    def keep_place(self) -> None:
+        """Stay what `occupy` has made of this instance beyond `close`, for as long as an instance that was killed does.
+
+        From any thread. Does nothing where an instance is known by a lock alone.
+        """
+
     @property
     def trouble(self) -> str | None:
         """What the log waits for, for people to read, while it does not answer; None where all is well."""

@@ -76,8 +76,10 @@ class StreamThread(threading.Thread):
         self.killed_by: BaseException | None = None
         self.is_paused = is_paused
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, *, leave_group: bool) -> None:
         """Let the worker end after the record at hand; from any thread."""
+        if not leave_group:
+            self.log.keep_place()
         self._stopping.set()
         self.log.hurry(STOP_SECONDS)
 

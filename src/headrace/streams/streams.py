@@ -153,7 +153,8 @@ class Streams:
         does again what came after it.
 
         Called from the worker's own thread (a listener, user code) it only asks for the stop. Twice is fine.
-        `timeout=None` waits as long as it takes. `leave_group` means something on Kafka only.
+        `timeout=None` waits as long as it takes. Without `leave_group` nobody elsewhere takes over for the session
+        (`session.timeout.ms`, on Kafka), so that this instance can come back; with its state directory it does at once.
 
         Raises:
             TimeoutError: user code held the worker for longer than `timeout`; it still stops when that returns.
@@ -165,7 +166,7 @@ class Streams:
             thread = self._thread
             old = None if self.state in FINAL else self._life.change("pending_shutdown")
             if thread is not None:
-                thread.ask_to_stop()
+                thread.ask_to_stop(leave_group=leave_group)
         if old is not None:
             self._life.tell("pending_shutdown", old)
         if thread is None:

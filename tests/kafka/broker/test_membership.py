@@ -88,6 +88,35 @@ def test_instance_in_the_same_place_takes_over_at_once_from_one_that_was_killed(
     assert time.monotonic() - began < 5
 
 
+def test_application_that_is_closed_without_leaving_keeps_its_place_for_the_session(
+    broker: LocalKafka, new_log: NewLog, new_topic: NewTopic, unique: Unique, tmp_path: Path
+) -> None:
+    name, source = unique("app"), new_topic()
+
+    def streams() -> hr.Streams:
+        builder = hr.StreamsBuilder()
+        builder.stream(hr.Topic(source, value=str)).foreach(lambda key, value: None)
+        return hr.Streams(
+            builder.build(),
+            application_id=name,
+            bootstrap_servers=broker.bootstrap_servers,
+            state_dir=str(tmp_path),
+        )
+
+    def run(*, leave_group: bool) -> None:
+        began = time.monotonic()
+        one = streams()
+        one.start()
+        one.wait_running("20s")
+        one.close(leave_group=leave_group)
+        assert time.monotonic() - began < 10
+
+    run(leave_group=False)
+    assert new_log().group_state(name).members == 1
+    run(leave_group=True)
+    assert new_log().group_state(name).members == 0
+
+
 def test_instance_elsewhere_waits_for_the_session_of_one_that_was_killed_and_says_so(
     new_log: NewLog, unique: Unique, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,7 +12,7 @@ process has locked, so that a process in its place takes its membership over.
 | the first is killed; another one starts elsewhere | its JoinGroup is answered when the session of the first is over |
 | the first is silent for longer than its session (asleep, cut off) | it is no member any more, and the coordinator takes no offsets from it. Awake again it joins anew: where nobody has taken over, it goes back to its last commit; else it is fenced |
 | the coordinator moves or restarts | members and generation are in its log; everybody has a new session |
-| the process stops | it leaves, and the next one may start at once |
+| the process stops | it leaves, and the next one may start at once; told to stay, it is as one that was killed |
 
 # Invariant: offsets are committed only as the member that the positions were read as (`member`), and a generation does
 # not change while a commit is under way: the coordinator changes it only in answer to our JoinGroup, which waits for the
@@ -65,7 +65,7 @@ _LEAVE_SECONDS = 3.0
 
 
 class Membership:
-    """One instance in its group. `join` first, then a thread keeps it in until `leave`."""
+    """One instance in its group. `join` first, then a thread keeps it in until `leave` or `close`."""
 
     def __init__(
         self,
@@ -199,13 +199,21 @@ class Membership:
 
     def leave(self) -> None:
         """Let another instance start at once, as far as the coordinator answers in a few seconds. Twice is fine."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(_LEAVE_SECONDS)
+        self._stop()
         if self._has_asked and self._failure is None:
             with suppress(LogError):
                 self._leave()
         self._admin.close()
+
+    def close(self) -> None:
+        """Say nothing more, and stay a member until the session is over, as if the process were killed."""
+        self._stop()
+        self._admin.close()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(_LEAVE_SECONDS)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -167,6 +167,9 @@ class EmbeddedLog:
     def hurry(self, seconds: float) -> None:
         """Do nothing: a file answers, or fails."""
 
+    def keep_place(self) -> None:
+        """Do nothing: a lock is all there is."""
+
     @property
     def trouble(self) -> str | None:
         """None: a file answers, or fails."""

@@ -161,6 +161,9 @@ class MemoryLog:
     def hurry(self, seconds: float) -> None:
         """Do nothing: it always answers."""
 
+    def keep_place(self) -> None:
+        """Do nothing: a lock is all there is."""
+
     @property
     def trouble(self) -> str | None:
         """None: it always answers."""
