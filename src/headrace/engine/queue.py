@@ -260,9 +260,7 @@ def _decode_singly(
             return None
         try:
             return decode_one(data, headers)
-        except (
-            BaseException
-        ) as error:  # goes to the deserialization handler, which wants the serde's own error
+        except BaseException as error:  # the serde's own, for the deserialization handler
             if is_interrupt(error):
                 raise
             failures.append((index, error))

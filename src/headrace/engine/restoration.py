@@ -164,9 +164,7 @@ class Restoration:
                     deserialize_key(key_bytes)
                     if value_bytes is not None:
                         deserialize_value(value_bytes)
-                except (
-                    Exception
-                ) as error:  # the handler decided about it when it was processed; it is no state
+                except Exception as error:  # a handler has decided about it: it is no state
                     _log.debug(
                         "%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error
                     )

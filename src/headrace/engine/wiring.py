@@ -191,9 +191,8 @@ def _alone(failures: Failures, name: str, where: Location) -> _Alone:
         try:
             return do()
         except BaseException as error:
-            if verb != "close" or not isinstance(
-                error, Exception
-            ):  # an end is told by what was raised itself
+            # An end is told by what was raised itself.
+            if verb != "close" or not isinstance(error, Exception):
                 failures.ensure_made(error, name, where, verb)
             raise
 
