@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
+from headrace.base.foreign_arguments import advising, read_arguments
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Extractor, Name, Reset, TableStore
@@ -41,6 +42,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 KD = TypeVar("KD", default=str)
 VD = TypeVar("VD", default=bytes)
+
+#: Instead of what others give to a table.
+_STORE_ARGUMENTS = {"materialized": "store=, with a name or a declared store", "store_name": "store="}
 
 _RESETS = frozenset({"earliest", "latest", "none"})
 
@@ -223,6 +227,10 @@ class StreamsBuilder:
         self._declare(handle, where)
         flow = Flow(self._building, table_name, node, handle.key, handle.value, frozenset({source}))
         return KTable(source_table(flow, operator, materialized.name))
+
+    if not TYPE_CHECKING:  # which says so itself
+        stream = advising(read_arguments())(stream)
+        table = advising(read_arguments() | _STORE_ARGUMENTS)(table)
 
     def add_state_store(self, store: Store[Any]) -> Self:
         """Add a store for processors that are connected to it by its name.

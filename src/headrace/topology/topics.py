@@ -1,11 +1,13 @@
 """The declared handle of a topic: its name and its serdes, said once."""
 
 import re
-from typing import Generic, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Generic, Literal
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
+from headrace.base.foreign_arguments import advising, read_arguments
 from headrace.base.topic_names import topic_name_problem
 from headrace.serde.primitives import raw, string
 from headrace.serde.resolve import serde_of
@@ -17,6 +19,12 @@ K_contra = TypeVar("K_contra", contravariant=True)
 V_contra = TypeVar("V_contra", contravariant=True)
 KD = TypeVar("KD", default=str)
 VD = TypeVar("VD", default=bytes)
+
+#: Instead of arguments that others give to a topic.
+_INSTEAD: Mapping[str, str] = {
+    **read_arguments("builder.stream(topic, …) with "),
+    "num_partitions": "partitions=",
+}
 
 
 class Writable(Generic[K_contra, V_contra]):
@@ -57,6 +65,9 @@ class Topic(Writable[KD, VD], Generic[KD, VD]):
         self.value: Serde[VD] = raw if value is None else serde_of(value)  # type: ignore[assignment]  # VD is bytes
         self.partitions = partitions
         self.partitioned_by = partitioned_by
+
+    if not TYPE_CHECKING:  # which says so itself
+        __init__ = advising(_INSTEAD)(__init__)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Topic):
