@@ -152,6 +152,21 @@ def test_a_topic_that_is_not_there_is_neither_written_nor_read(orders: Command) 
     assert "`headrace topics list` has those there are" in orders("topics", "read", "xyz", *LOG).err
 
 
+def test_a_topic_that_the_application_is_to_make_is_not_there_yet(command: Command, words: Path) -> None:
+    command("topics", "write", "lines", "--app", "words:build", *LOG, stdin='{"value": "a"}')
+    said = command("topics", "read", "word-counts", "--app", "words:build", *LOG).err
+    assert said == "headrace: there is no topic 'word-counts' yet: the application makes it when it starts\n"
+
+
+def test_the_log_of_dev_can_be_written_before_its_first_start(
+    command: Command, words: Path, directory: Path
+) -> None:
+    ran = command("topics", "write", "lines", "--app", "words:build", stdin='{"value": "a"}')
+    assert (ran.code, ran.err) == (0, "wrote 1 record to lines\n")
+    assert (directory / ".headrace" / "words.db").exists()
+    assert len(command("topics", "read", "lines", "--app", "words:build").lines) == 1
+
+
 def test_a_topic_near_one_that_the_application_reads_is_asked_for(command: Command, words: Path) -> None:
     command("topics", "create", "orders", *LOG)
     ran = command("topics", "write", "linse", "--app", "words:build", *LOG)

@@ -11,7 +11,7 @@ import click
 from headrace.base.errors import AlreadyRunningError, ConfigError
 from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
-from headrace.cli.settings import Settings, dev_log, property_options, settings_of
+from headrace.cli.settings import Settings, dev_log, make_dev_directory, property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import FoundTopology, TargetError, load, source_file
 from headrace.cli.watch import FileWatch, files_of_traceback, user_files
@@ -83,17 +83,11 @@ def _streams(found: FoundTopology, settings: Settings) -> tuple[Streams, str]:
     path = config.get(EMBEDDED_PATH)
     if path is not None:
         return Streams(found.topology, config), path
-    path = str(dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID)))
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make {Path(path).parent} for the log of `headrace dev`: {error.strerror or error}; run it in "
-            "a directory that can be written, or give --embedded PATH and --set state.dir=PATH"
-        ) from None
+    log = dev_log(config.get(STATE_DIR), config.get(APPLICATION_ID))
+    make_dev_directory(log)
     # Its stores follow its own log: in the place of those of `headrace run` each would rebuild what the other left.
     state_dir = str(Path(config.get(STATE_DIR), "dev"))
-    return Streams(found.topology, config, embedded_path=path, state_dir=state_dir), path
+    return Streams(found.topology, config, embedded_path=str(log), state_dir=state_dir), str(log)
 
 
 def _has_changed(watch: FileWatch) -> bool:

@@ -8,12 +8,12 @@ import click
 from typing_extensions import TypeVar
 
 from headrace.base.errors import ConfigError
-from headrace.cli.settings import looked_at, property_options, settings_of
+from headrace.cli.settings import looked_at, make_dev_directory, property_options, settings_of
 from headrace.cli.target import FoundTopology, load
 from headrace.log.port import Log
 from headrace.streams.config import Config, Layer
 from headrace.streams.logs import address_of, open_log
-from headrace.streams.options import APPLICATION_ID
+from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH
 
 __all__ = ["Subject", "look_options", "subject_of"]
 
@@ -46,14 +46,16 @@ class Subject:
         return open_log(config)
 
     def open_or_make(self) -> Log:
-        """Open a log; a file is made if it is not there.
+        """Open a log; a file is made if it is not there, and so is the directory where `headrace dev` keeps its log.
 
         Raises:
-            ConfigError: no log is meant, several could be, or the file's directory is not there.
+            ConfigError: no log is meant, several could be, or the directory that was named is not there.
             LogError: the brokers cannot be reached.
         """
         config = self._looked_at()
         path = address_of(config).path
+        if path is not None and config.layer(EMBEDDED_PATH.name) is Layer.DEFAULT:
+            make_dev_directory(path)
         if path is not None and not path.absolute().parent.is_dir():
             raise ConfigError(
                 f"there is no directory {str(path.parent)!r} for the embedded log: make it, or name another path"

@@ -13,7 +13,14 @@ from headrace.cli.target import make_importable
 from headrace.streams.config import Config, Layer
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 
-__all__ = ["Settings", "dev_log", "looked_at", "property_options", "settings_of"]
+__all__ = [
+    "Settings",
+    "dev_log",
+    "looked_at",
+    "make_dev_directory",
+    "property_options",
+    "settings_of",
+]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -115,3 +122,18 @@ def looked_at(config: Config) -> Config:
 def dev_log(state_dir: str, application_id: str) -> Path:
     """Return where `headrace dev` keeps the log of an application: beside its state, which may be deleted alone."""
     return Path(state_dir, f"{application_id}.db")
+
+
+def make_dev_directory(log: Path) -> None:
+    """Make the directory of the log that `headrace dev` keeps, if it is not there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make {log.parent} for the log of `headrace dev`: {error.strerror or error}; run it in "
+            "a directory that can be written, or give --embedded PATH and --set state.dir=PATH"
+        ) from None

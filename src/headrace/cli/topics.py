@@ -38,6 +38,12 @@ def _sources(topology: Topology) -> frozenset[str]:
     return frozenset(read - set(topology.repartition_topics))
 
 
+def _written(topology: Topology) -> frozenset[str]:
+    """Names of the user topics that a topology writes, other than those that a function chooses."""
+    sinks = {sink.topic for subtopology in topology.subtopologies for sink in subtopology.sinks}
+    return frozenset({topic for topic in sinks if isinstance(topic, str)} - set(topology.repartition_topics))
+
+
 @click.group("topics")
 def command() -> None:
     """List, create, write and read topics."""
@@ -247,6 +253,8 @@ def read(
         topics = log.topics()
         if name not in topics:
             near = _near(name, topics) or "; `headrace topics list` has those there are"
+            if found is not None and log.makes_user_topics and name in _written(found.topology):
+                near = " yet: the application makes it when it starts"
             raise UnknownTopicError(f"there is no topic {name!r}{near}")
         count = topics[name].partitions
         wanted = sorted(set(partitions)) or list(range(count))
