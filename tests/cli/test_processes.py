@@ -166,6 +166,41 @@ def test_dev_starts_anew_when_a_file_changes_and_waits_while_it_is_broken(
     assert process.end().code == 0
 
 
+def test_handler_may_be_named_in_the_file_that_is_run(
+    start: Start, command: Command, directory: Path
+) -> None:
+    file = directory / "jobs" / "strict.py"
+    file.parent.mkdir()
+    text = (
+        "import headrace as hr\n"
+        "class Refused(Exception):\n"
+        "    pass\n"
+        "def check(line):\n"
+        "    if line == 'bad':\n"
+        "        raise Refused\n"
+        "    return line\n"
+        "def handler(failure):\n"
+        "    return hr.Reaction.resume if isinstance(failure.error, Refused) else hr.Reaction.fail\n"
+        "builder = hr.StreamsBuilder()\n"
+        'builder.stream("lines", value=str).map_values(check, value=str).to("checked")\n'
+        "topology = builder.build()\n"
+    )
+    file.write_text(text)
+    process = start("dev", "jobs/strict.py", "--set", "processing.exception.handler=strict:handler")
+    process.wait_for("running: ")
+    app = ("--app", "jobs/strict.py")
+    command("topics", "write", "lines", *app, stdin='{"value": "bad"}\n{"value": "good"}\n')
+    reader = start("topics", "read", "checked", *app, "--follow", "--limit", "1").end()
+    assert json.loads(reader.out)["value"] == "good"
+    file.write_text("this is no Python\n")
+    process.wait_for("SyntaxError")
+    process.wait_for("waiting for a change")
+    file.write_text(text)
+    process.wait_for("running: ")
+    process.signal(signal.SIGTERM)
+    assert process.end().code == 0
+
+
 def test_dev_watches_modules_that_the_module_imports(start: Start, words: Path, directory: Path) -> None:
     other = directory / "other.py"
     other.write_text("x = 1\n")

@@ -13,7 +13,7 @@ from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, dev_log, make_dev_directory, property_options, settings_of
 from headrace.cli.status import StatusLine
-from headrace.cli.target import FoundTopology, TargetError, load, source_file
+from headrace.cli.target import FoundTopology, TargetError, load, make_file_importable, source_file
 from headrace.cli.watch import FileWatch, files_of_traceback, user_files
 from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH, STATE_DIR
 from headrace.streams.signals import StopSignals
@@ -43,14 +43,15 @@ def command(target: str, again: bool, **options: Any) -> None:
 
 
 def _run(target: str, settings: Settings, log_output: LogOutput, *, is_again: bool) -> None:
-    settings.config(None)
     # Python takes a compiled file for fresh if source time (in seconds) and size agree: a quick edit would be missed.
     sys.dont_write_bytecode = True
     watch = FileWatch()
     file = source_file(target)
     if file is not None:
         watch.add([file])
+    make_file_importable(target)
     try:
+        settings.config(None)  # may import a handler's module, which is as broken as any
         found = load(target)
         log_output.begin()
         watch.add(user_files())

@@ -10,7 +10,7 @@ from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, property_options, settings_of
 from headrace.cli.status import StatusLine
-from headrace.cli.target import load
+from headrace.cli.target import load, make_file_importable
 from headrace.streams.logs import address_of
 from headrace.streams.streams import Streams
 
@@ -35,6 +35,7 @@ def command(target: str, quiet: bool, **options: Any) -> None:
 
 def _run(target: str, settings: Settings, log_output: LogOutput, *, is_quiet: bool) -> None:
     # What was asked for is checked before anybody's code runs.
+    make_file_importable(target)
     config = settings.config(None)
     address = address_of(config)
     if address.path is not None and not address.path.absolute().parent.is_dir():

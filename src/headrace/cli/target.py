@@ -17,7 +17,7 @@ from headrace.cli.failure import UserCodeError
 from headrace.dsl.builder import StreamsBuilder
 from headrace.topology.topology import Topology
 
-__all__ = ["FoundTopology", "TargetError", "load", "make_importable", "source_file"]
+__all__ = ["FoundTopology", "TargetError", "load", "make_file_importable", "make_importable", "source_file"]
 
 _DEFAULT_NAMES = ("topology", "build")
 
@@ -82,7 +82,12 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {str(path)!r}")
     make_importable(path.resolve().parent)
-    name = path.stem if path.stem not in sys.modules else f"headrace_target_{path.stem}"
+    # A handler may be named in it, and then it is there already: another copy of it would have other classes.
+    present = sys.modules.get(path.stem)
+    file: str | None = getattr(present, "__file__", None)
+    if present is not None and file is not None and Path(file).resolve() == path.resolve():
+        return present
+    name = path.stem if present is None else f"headrace_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is no Python file: its name must end with .py")
@@ -119,6 +124,12 @@ def _load_module(name: str) -> ModuleType:
         raise
     except BaseException as error:
         raise _failed(error, f"cannot load module {name!r}") from error
+
+
+def make_file_importable(target: str) -> None:
+    """Let the module of a target that is a file be imported by its name, as one of the working directory can be."""
+    if _is_path(target):
+        make_importable(Path(_split(target)[0]).resolve().parent)
 
 
 def make_importable(directory: Path) -> None:
