@@ -7,7 +7,7 @@ In: `products`, a price, with the product as key; and `orders`, an `Order` as JS
 Out: `to-ship`, orders with their total; `to-approve`, those of 1,000 and more; `rejected-orders`, what cannot be
 delivered, and why, each with the customer as key; and `unreadable-orders`, what is no `Order`, as it came.
 
-In one terminal, run the application until Ctrl-C:
+In one terminal, run the application until Ctrl-C; it says nothing while all is well:
 
     $ python examples/order_processing.py
 

@@ -6,7 +6,7 @@ In: `baskets`, lines of text such as "ada: 2 apple, 1 pear".
 Out: `purchases`, one record for each item, with the item as key; and `unreadable-baskets`, the lines that `parse`
 refuses, as they came, with the error in their headers.
 
-In one terminal, run the application until Ctrl-C:
+In one terminal, run the application until Ctrl-C; it says nothing while all is well:
 
     $ python examples/stateless.py
 

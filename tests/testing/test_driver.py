@@ -50,6 +50,13 @@ def test_record_without_a_timestamp_gets_the_drivers_wall_clock() -> None:
         assert driver.output(COUNTS).read().timestamp == 3_000
 
 
+def test_name_alone_is_no_topic() -> None:
+    with testing.TopologyTestDriver(counting()) as driver:
+        for ask in (driver.input, driver.output):
+            with pytest.raises(hr.TopologyError, match=r"a topic is asked for as a Topic, .*, found 'words'"):
+                ask("words")  # type: ignore[arg-type]  # which is the mistake
+
+
 @pytest.mark.parametrize("lose_state", [False, True])
 def test_restart_brings_the_stores_back(lose_state: bool) -> None:
     with testing.TopologyTestDriver(counting()) as driver:

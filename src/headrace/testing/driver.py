@@ -128,6 +128,7 @@ class TopologyTestDriver:
         Raises:
             TopologyError: the topology does not read this topic.
         """
+        _check_topic(topic)
         known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
         if topic.name not in known:
             raise TopologyError(
@@ -150,6 +151,7 @@ class TopologyTestDriver:
         Raises:
             TopologyError: the topology has no such topic, and no function of yours that names topics for its records.
         """
+        _check_topic(topic)
         found = self._outputs.get(topic.name)
         if found is None:
             known = self.log.topics()
@@ -228,6 +230,15 @@ class TopologyTestDriver:
     def dropped(self) -> int:
         """How many records were dropped (null keys, late records, failures that a handler resumed)."""
         return sum(task.dropped for task in self._running().tasks)
+
+
+def _check_topic(topic: object) -> None:
+    """Refuse a name alone, with which stores may be asked for."""
+    if not isinstance(topic, Topic):
+        raise TopologyError(
+            f"a topic is asked for as a Topic, which has its serdes too, found {topic!r}: write "
+            "hr.Topic(name, key=…, value=…)"
+        )
 
 
 def run(
