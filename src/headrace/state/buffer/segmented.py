@@ -36,7 +36,6 @@ class SegmentedBuffer:
 
     __slots__ = (
         "_admit",
-        "_changelog_key",
         "_codec",
         "_committed",
         "_dropped",
@@ -56,6 +55,7 @@ class SegmentedBuffer:
         "_retention_ms",
         "_rows",
         "_rows_codec",
+        "_suffix",
         "_timestamped",
         "admission",
         "buffered_bytes",
@@ -89,7 +89,7 @@ class SegmentedBuffer:
         self._retention_ms = spec.retention_ms
         self._layout = layout
         self._rest_bits, self._rest_max = layout.rest_bits, layout.rest_max
-        self._changelog_key = layout.changelog_key
+        self._suffix = layout.suffix.pack
         self._interval_ms = segment_interval_ms(spec.retention_ms)
         self._dropped = dropped
         self._codec = codec
@@ -138,15 +138,15 @@ class SegmentedBuffer:
 
         An expired cell is logged too, as in Kafka Streams, but not kept.
         """
+        time = slot >> self._rest_bits
         if self._log:
-            change_key = self._changelog_key(key, slot)
+            change_key = key + self._suffix(time, slot & self._rest_max)  # the layout's, without a call of it
             if self._admit is not None:
                 self._admit(change_key, raw, timestamp)
             self._log_key(change_key)
             self._log_value(raw)
             self._log_timestamp(timestamp)
             self._log_headers(NO_HEADERS)
-        time = slot >> self._rest_bits
         if time > self.observed_stream_time:
             self.observed_stream_time = time
         elif time <= self.observed_stream_time - self._retention_ms:
