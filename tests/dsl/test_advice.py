@@ -32,9 +32,6 @@ MISSING = {
     "StreamsBuilder": ["globalTable", "addGlobalStore"],
     "KStream": ["outerJoin", "transform", "transformValues", "through", "branch", "suppress", "cogroup"],
     "KTable": [
-        "join",
-        "leftJoin",
-        "outerJoin",
         "suppress",
         "transformValues",
         "queryableStoreName",
@@ -55,7 +52,7 @@ RENAMED = {
         "filterNot",
         "processValues",
     ],
-    "KTable": ["toStream", "mapValues", "filterNot", "groupBy"],
+    "KTable": ["toStream", "mapValues", "filterNot", "groupBy", "leftJoin", "outerJoin"],
     "KGroupedStream": ["windowedBy"],
     "BranchedKStream": ["defaultBranch", "noDefaultBranch"],
     "StreamsBuilder": ["addStateStore"],

@@ -10,10 +10,6 @@ _NO_JOINS_OF_STREAMS = (
     "this version joins streams with tables only: merge() both streams, and keep in the store of a process() what has "
     "to wait for its match"
 )
-_NO_JOINS_OF_TABLES = (
-    "this version has no joins of tables: join a stream with a table, stream.join(table, joiner); to_stream() makes a "
-    "stream of this table"
-)
 _NO_SUPPRESSION = (
     "this version has no suppression: a cached store lets one update of a key go with each commit "
     "(commit.interval.ms); for final results alone, use process() with a store and a punctuation"
@@ -68,9 +64,6 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "join_asof": "write join(table, joiner)",
     },
     "KTable": {
-        "join": _NO_JOINS_OF_TABLES,
-        "left_join": _NO_JOINS_OF_TABLES,
-        "outer_join": _NO_JOINS_OF_TABLES,
         "suppress": _NO_SUPPRESSION,
         "transform_values": "write map_values(hr.with_key(mapper)), or to_stream().process_values()",
         "queryable_store_name": "write store_name",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
+from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
@@ -16,6 +17,7 @@ from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.serdes import Typed, given, of_annotation, of_result
 from headrace.dsl.stream_state import Flow, TableState, source_table
 from headrace.dsl.table_grouping import TableGrouping
+from headrace.dsl.table_table_joins import joined_tables
 from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
 from headrace.operators.grouped_table import TableSelect
 from headrace.operators.table import TableFilter, TableMapValues, TableSource, ToStream
@@ -34,6 +36,8 @@ K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 K2 = TypeVar("K2")
 V2 = TypeVar("V2")
+VO = TypeVar("VO")
+R = TypeVar("R")
 
 
 class KTable(Generic[K, V_co]):
@@ -173,6 +177,88 @@ class KTable(Generic[K, V_co]):
         # Without its old value, nobody would know what to subtract.
         self._state.send_old_values(force=True)
         return KGroupedTable(TableGrouping(grouped, name), KTable)
+
+    def join(
+        self,
+        other: "KTable[K, VO]",
+        joiner: Callable[[V_co, VO], R],
+        *,
+        value: SerdeOf[R] = None,
+        store: TableStore[K, R] = None,
+        name: Name = None,
+    ) -> "KTable[K, R]":
+        """Join with the other table's row of the same key: a row for each key that both tables have.
+
+        An update of either side updates the result, with the higher time of both rows; a row that goes deletes it. The
+        result is kept only with `store=`; where something below needs it, it is joined again. A joiner's None deletes.
+        The topics on both sides need equal partition counts, which the start checks.
+
+        Raises:
+            TopologyError: what is joined is no table, its keys are of another type, or the joiner does not take
+                `(value, other)`.
+        """
+        return self._join(other, joiner, value, store, name, caller(), keeps_this=False, keeps_other=False)
+
+    def left_join(
+        self,
+        other: "KTable[K, VO]",
+        joiner: Callable[[V_co, VO | None], R],
+        *,
+        value: SerdeOf[R] = None,
+        store: TableStore[K, R] = None,
+        name: Name = None,
+    ) -> "KTable[K, R]":
+        """Join with the other table's row of the same key, or with None: a row for each key that this table has.
+
+        Else as `join`.
+        """
+        return self._join(other, joiner, value, store, name, caller(), keeps_this=True, keeps_other=False)
+
+    def outer_join(
+        self,
+        other: "KTable[K, VO]",
+        joiner: Callable[[V_co | None, VO | None], R],
+        *,
+        value: SerdeOf[R] = None,
+        store: TableStore[K, R] = None,
+        name: Name = None,
+    ) -> "KTable[K, R]":
+        """Join rows of the same key, with None for the one that is missing: a row for each key that either table has.
+
+        Else as `join`.
+        """
+        return self._join(other, joiner, value, store, name, caller(), keeps_this=True, keeps_other=True)
+
+    def _join(
+        self,
+        other: object,
+        joiner: object,
+        value: object,
+        store: AnyStore,
+        name: Name,
+        where: Location,
+        *,
+        keeps_this: bool,
+        keeps_other: bool,
+    ) -> "KTable[Any, Any]":
+        if not isinstance(other, KTable):
+            hint = "builder.table(...) makes one"
+            if isinstance(other, self._state.flow.building.stream):
+                hint = "to_table() makes one of a stream"
+            raise TopologyError(f"{where}: a table is joined with a table, found {other!r}; {hint}")
+        return KTable(
+            joined_tables(
+                self._state,
+                other._state,
+                joiner,
+                value,
+                store,
+                name=name,
+                where=where,
+                keeps_this=keeps_this,
+                keeps_other=keeps_other,
+            )
+        )
 
     @overload
     def to_stream(self, *, name: Name = None) -> "KStream[K, V_co]": ...

@@ -113,6 +113,7 @@ class TableState:
         getter: makes what a join looks it up with; a source table keeps its content from then on.
         store_name: of its store if the user named it.
         parent: the table that a filter or a mapping is made of.
+        joined: the two tables that a join is made of.
         source_store: name of the store that a source table gets if something needs its content.
     """
 
@@ -121,17 +122,22 @@ class TableState:
     getter: Callable[[], Getter]
     store_name: str | None
     parent: "TableState | None" = None
+    joined: "tuple[TableState, ...]" = ()
     source_store: str = ""
 
     def send_old_values(self, *, force: bool) -> bool:
         """Ask for old values in the table's updates; return whether they will be there.
 
-        Only `force` makes a source table keep its content for it. Source: `KTableImpl.enableSendingOldValues`.
+        Only `force` makes a source table keep its content for it, or a join, which has looked it up anyway. Source:
+        `KTableImpl.enableSendingOldValues`, `KTableKTableJoinMerger.enableSendingOldValues`.
         """
         operator = self.operator
         if operator.send_old:
             return True
-        if operator.store is None:
+        for side in self.joined:
+            # Even if it keeps its results: their old values are made of those of both sides.
+            side.send_old_values(force=True)
+        if operator.store is None and not self.joined:
             if not isinstance(operator, TableSource):
                 operator.send_old = self.parent is not None and self.parent.send_old_values(force=force)
                 return operator.send_old
