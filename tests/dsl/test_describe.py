@@ -83,6 +83,10 @@ BUILDERS: dict[str, Build] = {
     "selectKey.toTable": lambda b: b.stream("in").select_key(key).to_table(),
     "st join": lambda b: b.stream("in").join(b.table("t"), lambda x, y: x),
     "st join rekeyed Joined.as": join_rekeyed,
+    "tt join": lambda b: b.table("a").join(b.table("b"), lambda x, y: x),
+    "tt leftjoin mat.with": lambda b: b.table("a").left_join(
+        b.table("b"), lambda x, y: x, value=bytes, store=stores.key_value()
+    ),
     "ktable groupBy.reduce": lambda b: (
         b.table("a")
         .group_by(lambda k, v: (v, v), key=bytes, value=bytes)

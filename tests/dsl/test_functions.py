@@ -39,6 +39,11 @@ def _joined(fn: Any, *, left: bool = False) -> Any:
     return stream.left_join(table, fn) if left else stream.join(table, fn)
 
 
+def _joined_tables(fn: Any, method: str) -> Any:
+    builder = hr.StreamsBuilder()
+    return getattr(builder.table(IN), method)(builder.table(OUT), fn)
+
+
 ONE_RESULT: dict[str, Use] = {
     "filter": lambda fn: _stream().filter(fn),
     "filter_not": lambda fn: _stream().filter_not(fn),
@@ -57,6 +62,9 @@ ONE_RESULT: dict[str, Use] = {
     "topic chooser": lambda fn: _stream().to(fn),
     "join": _joined,
     "left join": lambda fn: _joined(fn, left=True),
+    "join of tables": lambda fn: _joined_tables(fn, "join"),
+    "left join of tables": lambda fn: _joined_tables(fn, "left_join"),
+    "outer join of tables": lambda fn: _joined_tables(fn, "outer_join"),
     "reduce": lambda fn: _stream().group_by_key().reduce(fn),
     "initialiser": lambda fn: _stream().group_by_key().aggregate(fn, lambda k, v, a: a, value=str),
     "aggregate": lambda fn: _stream().group_by_key().aggregate(str, fn),

@@ -425,6 +425,9 @@ CLASHES: dict[str, Callable[[], Any]] = {
     "one class as another": lambda: _read(Order).to(hr.Topic("out", value=Customer)),
     "a store of other keys": lambda: _read().group_by_key().count(store=stores.key_value("s", key=int)),
     "a table of other keys": lambda: _joined(hr.Topic("users", key=int, value=str)),
+    "two tables of other keys": lambda: _joined_tables(int),
+    "two tables of keys of other bytes": lambda: _joined_tables(hr.int32, key=int),
+    "a store of a join of other values": lambda: _joined_tables(str, store=stores.key_value("s", value=int)),
     "a table of keys of other bytes": lambda: _joined(hr.Topic("users", key=hr.int32, value=str), key=int),
 }
 
@@ -457,6 +460,12 @@ class Silent(hr.Serde[int]):
 def _joined(users: hr.Topic[Any, str], *, key: Any = str) -> Any:
     builder = hr.StreamsBuilder()
     return builder.stream("in", key=key, value=str).join(builder.table(users), lambda one, two: one)
+
+
+def _joined_tables(other: Any, *, key: Any = str, store: Any = None) -> Any:
+    builder = hr.StreamsBuilder()
+    this, other = builder.table("in", key=key, value=str), builder.table("other", key=other, value=str)
+    return this.join(other, lambda one, two: one, value=str, store=store)
 
 
 @pytest.mark.parametrize("case", CLASHES)

@@ -21,6 +21,10 @@ orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (my
 b.stream(ORDERS).group_by_key().reduce(lambda x, y: x.amount)  # 16 a reducer that changes the type
 
 orders.outer_join(stock, lambda o, s: o)  # 18 an operator that is not there
+stock.left_join(b.table("t", value=int), lambda s, n: s.quantity - n)  # 21 None forgotten on the other side
+stock.outer_join(b.table("t", value=Order), lambda s, o: s.quantity)  # 22 None forgotten on this side
+stock.join(b.table("t", key=int, value=Order), lambda s, o: o)  # 23 tables with keys of different types
+stock.join(orders, lambda s, o: o)  # 24 a stream joined as if it were a table
 hr.SessionWindows  # 19 a name that is not there
 hr.stores.session("s")  # 20 a store that is not there
 

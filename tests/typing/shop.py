@@ -143,6 +143,20 @@ assert_type(
 assert_type(
     orders.join(stock, hr.with_key(lambda k, o, s: (k, o.id, s.quantity))), KStream[str, tuple[str, str, int]]
 )
+
+# Joins of tables.
+per_id = orders.group_by_key().count()
+assert_type(stock.join(per_id, lambda s, n: s.quantity - n), KTable[str, int])
+assert_type(
+    stock.left_join(per_id, lambda s, n: (s, n or 0), store="left").to_stream(),
+    KStream[str, tuple[Stock, int]],
+)
+assert_type(
+    stock.outer_join(b.table("t", value=Order), lambda s, o: (s, o)),
+    KTable[str, tuple[Stock | None, Order | None]],
+)
+assert_type(stock.join(per_id, lambda s, n: n).join(stock, lambda n, s: n, store=COUNTS), KTable[str, int])
+
 assert_type(stock.filter(lambda k, s: s.quantity > 0).map_values(lambda s: s.quantity), KTable[str, int])
 assert_type(orders.to_table(), KTable[str, Order])
 assert_type(stock.to_stream(), KStream[str, Stock])

@@ -8,7 +8,7 @@ from headrace.dsl.aliases import AnyStore, Name
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphNode
 from headrace.dsl.materialized import Materialized, declared_store
-from headrace.dsl.serdes import first_known, of_result, refuse_clash
+from headrace.dsl.serdes import of_result, refuse_clash
 from headrace.dsl.stream_state import Flow, TableState
 from headrace.operators.getters import Getter, StoreGetter
 from headrace.operators.table_table_join import JoinGetter, Joining, TableJoinResult, TableJoinSide
@@ -86,7 +86,7 @@ def joined_tables(
     one, two = this.flow, other.flow
     graph = one.building.graph
     refuse_clash(one.key, two.key, "key", "the table that it is joined with", where, to_meet=True)
-    key, typed = first_known(one.key, two.key), of_result(fn, value, "value", where)
+    key, typed = one.key, of_result(fn, value, "value", where)
     declared = declared_store(store, "key_value", where)
     made = None
     if declared is not None:
