@@ -62,7 +62,8 @@ def test_every_line_is_an_object_that_has_the_end_too(
     assert (warning["level"], warning["message"]) == ("WARNING", "warning of good")
     assert warning["thread"] == "app-StreamThread-1"
     assert "ZeroDivisionError: division by zero" in warning["exception"]
-    assert rows[0]["message"] == "application 'app' on app.db"
+    # A worker that is quick may be heard before it.
+    assert "application 'app' on app.db" in [row["message"] for row in rows]
     last = rows[-1]
     assert (last["level"], last["logger"], last["thread"]) == ("ERROR", "headrace.cli", "MainThread")
     assert "topic 'lines', partition 0, offset 1" in last["message"]
