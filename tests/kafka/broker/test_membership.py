@@ -9,6 +9,7 @@ import pytest
 
 import headrace as hr
 from headrace.base.errors import AlreadyRunningError, FencedError, LogError
+from headrace.kafka.control.membership import Membership
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.streams.config import Config
@@ -86,6 +87,21 @@ def test_instance_in_the_same_place_takes_over_at_once_from_one_that_was_killed(
     began = time.monotonic()
     new_log().occupy(group, tmp_path)
     assert time.monotonic() - began < 5
+
+
+def test_instance_whose_place_was_left_behind_asks_anew_whether_the_owner_lives(
+    new_log: NewLog, unique: Unique, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = unique("group")
+    owner = new_log(session_timeout_ms=6_000)
+    owner.occupy(group, tmp_path / "owner")
+    with monkeypatch.context() as patched:
+        patched.setattr(Membership, "_leave", lambda self: None)  # it dies before it can
+        with pytest.raises(AlreadyRunningError):
+            new_log(session_timeout_ms=60_000).occupy(group, tmp_path / "other")
+    owner.keep_place()
+    owner.close()
+    new_log().occupy(group, tmp_path / "other")
 
 
 def test_application_that_is_closed_without_leaving_keeps_its_place_for_the_session(

@@ -171,6 +171,10 @@ class Membership:
             f"over, {self._session_timeout_ms / 1000:g} s at most (session.timeout.ms)"
         )
         _log.warning("%s", self._waits_for)
+        if self._instance_id in state.instances:
+            # Left behind by a process that died while it was told of the owner. Who takes such a place over is answered
+            # with what the owner said then, dead or alive; who comes anew makes the owner answer, or lose its session.
+            self._leave()
 
     def _stay(self) -> None:
         while not self._stopping.wait(self._heartbeat_s):
