@@ -65,12 +65,12 @@ if TYPE_CHECKING:
     from headrace.dsl.builder import StreamsBuilder as StreamsBuilder
     from headrace.dsl.functions import WithKey as WithKey
     from headrace.dsl.functions import with_key as with_key
-    from headrace.dsl.kgrouped import (
-        KGroupedStream as KGroupedStream,
-    )
+    from headrace.dsl.kgrouped import CogroupedKStream as CogroupedKStream
+    from headrace.dsl.kgrouped import KGroupedStream as KGroupedStream
     from headrace.dsl.kgrouped_table import KGroupedTable as KGroupedTable
     from headrace.dsl.kstream import KStream as KStream
     from headrace.dsl.ktable import KTable as KTable
+    from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream as TimeWindowedCogroupedKStream
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.processor.api import (
@@ -165,11 +165,11 @@ _BY_MODULE = {
     "dsl.branching": ("BranchedKStream",),
     "dsl.builder": ("StreamsBuilder",),
     "dsl.functions": ("WithKey", "with_key"),
-    "dsl.kgrouped": ("KGroupedStream",),
+    "dsl.kgrouped": ("CogroupedKStream", "KGroupedStream"),
     "dsl.kgrouped_table": ("KGroupedTable",),
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
-    "dsl.time_windowed": ("TimeWindowedKStream",),
+    "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
     "dsl.windows": ("TimeWindows",),
     "processor.api": (
         "processor",

@@ -23,6 +23,7 @@ def things() -> dict[str, Any]:
         "KGroupedStream": grouped,
         "KGroupedTable": table.group_by(lambda key, value: (value, key)),
         "TimeWindowedKStream": grouped.windowed_by(hr.TimeWindows("1m", grace="0s")),
+        "CogroupedKStream": grouped.cogroup(lambda key, value, total: total),
         "BranchedKStream": stream.split(),
     }
 
@@ -36,7 +37,6 @@ MISSING = {
         "transformValues",
         "queryableStoreName",
     ],
-    "KGroupedStream": ["cogroup"],
     "KGroupedTable": ["cogroup", "windowedBy"],
     "TimeWindowedKStream": ["emitStrategy", "suppress"],
 }

@@ -136,6 +136,22 @@ assert_type(
     KStream[Windowed[str], Stats],
 )
 
+# Streams cogrouped.
+visits = b.stream("visits", value=int).group_by_key()
+co = per_user.cogroup(lambda k, o, s: s.add(o), value=Stats).cogroup(
+    visits, lambda k, n, s: Stats(s.n + n, s.total)
+)
+assert_type(co.aggregate(Stats), KTable[str, Stats])
+in_windows = co.windowed_by(hr.TimeWindows("5m", grace="1m"))
+assert_type(in_windows.aggregate(Stats), KTable[Windowed[str], Stats])
+
+
+def add_order(key: str, order: Order, stats: Stats) -> Stats:
+    return stats.add(order)
+
+
+assert_type(per_user.cogroup(add_order).aggregate(Stats), KTable[str, Stats])
+
 # Joins with tables, and what is made of tables.
 assert_type(
     orders.left_join(stock, lambda o, s: (o.id, s.quantity if s else 0)), KStream[str, tuple[str, int]]

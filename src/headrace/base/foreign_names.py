@@ -32,7 +32,6 @@ INSTEAD: Mapping[str, str] = {
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
     "SessionWindowedKStream": _NO_SESSIONS,
     "GlobalKTable": "this version has no global tables: join with builder.table(topic), after select_key()",
-    "CogroupedKStream": "this version has no cogrouping: merge() the streams, then group_by_key().aggregate()",
     "Suppressed": "this version has no suppression: use process() with a store and a punctuation",
     "until_window_closes": "this version has no suppression: use process() with a store and a punctuation",
     "EmitStrategy": "a window's result leaves with each update, or once a commit where its store is cached",

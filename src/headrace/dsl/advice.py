@@ -14,10 +14,7 @@ _NO_SUPPRESSION = (
     "this version has no suppression: a cached store lets one update of a key go with each commit "
     "(commit.interval.ms); for final results alone, use process() with a store and a punctuation"
 )
-_NO_COGROUPING = (
-    "this version has no cogrouping: give the streams one type with map_values(), merge() them, then "
-    "group_by_key().aggregate()"
-)
+_GROUP_TO_COGROUP = "group first: group_by_key().cogroup(aggregator), then cogroup(other, aggregator)"
 _GROUP_FIRST = "group first: group_by_key() or group_by(selector), then this"
 _WINDOW_FIRST = (
     "group first: group_by_key().windowed_by(hr.TimeWindows(size, grace=…)), then count() or aggregate()"
@@ -39,7 +36,7 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "through": "write to(topic) and read it with builder.stream(topic), or repartition() for an internal topic",
         "branch": "write split().branch(predicate).default_branch(), or split_by(predicate) for two",
         "suppress": _NO_SUPPRESSION,
-        "cogroup": _NO_COGROUPING,
+        "cogroup": _GROUP_TO_COGROUP,
         "windowed_by": _WINDOW_FIRST,
         "count": _GROUP_FIRST,
         "reduce": _GROUP_FIRST,
@@ -85,21 +82,27 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("process_values", "merge", "split", "repartition", "print"), _TO_STREAM_FIRST),
     },
     "KGroupedStream": {
-        "cogroup": _NO_COGROUPING,
         "sum": "write aggregate(int, lambda key, value, total: total + value)",
         "tumbling_window": "write windowed_by(hr.TimeWindows(size, grace=…))",
         "hopping_window": "write windowed_by(hr.TimeWindows(size, advance=…, grace=…))",
     },
+    "CogroupedKStream": {
+        "count": "its aggregators say what is done: aggregate(int), with aggregators that add one",
+        "reduce": "its aggregators say what is done: aggregate(init)",
+    },
     "KGroupedTable": {
-        "cogroup": _NO_COGROUPING,
+        "cogroup": "join() the tables; or cogroup their updates: to_stream().group_by_key().cogroup(…)",
         "windowed_by": "a table's rows have no windows: to_stream().group_by(…) groups its updates, which have",
         "sum": "write reduce(lambda total, value: total + value, lambda total, value: total - value)",
     },
     "TimeWindowedKStream": {
         "emit_strategy": _NO_SUPPRESSION,
         "suppress": _NO_SUPPRESSION,
-        "cogroup": _NO_COGROUPING,
+        "cogroup": "cogroup first: group_by_key().cogroup(…).windowed_by(…)",
         "windowed_by": "it is windowed already: count(), reduce() or aggregate() make a table of it",
+    },
+    "TimeWindowedCogroupedKStream": {
+        "emit_strategy": _NO_SUPPRESSION,
     },
     "BranchedKStream": {
         "default": "write default_branch()",

@@ -111,20 +111,24 @@ class Grouping:
         if not flow.needs_repartition:
             flow.building.graph.keyed |= flow.sources
             return flow.node, flow.sources
-        graph = flow.building.graph
-        made = new_repartition(
-            graph.names,
+        made = self.new_repartition(store, where)
+        if self.repartition is None or self.name is None:
+            self.repartition = made
+        self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
+        flow.building.graph.add(self.repartition, flow.node)
+        return self.repartition, frozenset({made.name})
+
+    def new_repartition(self, store: Materialized, where: Location) -> Repartition:
+        """Make the way to the store through a topic, named after the group or else after the store."""
+        flow = self.flow
+        return new_repartition(
+            flow.building.graph.names,
             self.name if self.name is not None else store.name,
             key=flow.key,
             value=flow.value,
             where=where,
             is_named=self.name is not None or store.queryable,
         )
-        if self.repartition is None or self.name is None:
-            self.repartition = made
-        self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
-        graph.add(self.repartition, flow.node)
-        return self.repartition, frozenset({made.name})
 
 
 def aggregate_store(

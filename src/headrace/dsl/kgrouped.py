@@ -9,16 +9,17 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
+from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
-from headrace.dsl.time_windowed import TimeWindowedKStream
+from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
 from headrace.dsl.windows import TimeWindows
 from headrace.operators.aggregate import Aggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
 
-__all__ = ["KGroupedStream"]
+__all__ = ["CogroupedKStream", "KGroupedStream"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -94,12 +95,80 @@ class KGroupedStream(Generic[K, V]):
         Raises:
             TopologyError: `windows` are none.
         """
-        where = caller()
-        if not isinstance(windows, TimeWindows):
-            raise TopologyError(
-                f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m'), found {windows!r}"
-            )
-        return TimeWindowedKStream(self._grouping, windows)
+        return TimeWindowedKStream(self._grouping, _checked(windows, caller()))
+
+    def cogroup(
+        self, aggregator: Callable[[K, V, A], A | None], *, value: SerdeOf[A] = None
+    ) -> "CogroupedKStream[K, A]":
+        """Let this group and others, each with an aggregator of its own, fill one table.
+
+        `aggregator(key, value, aggregate)` as in `aggregate`. `value` is the type of the aggregate, which type checkers
+        cannot tell from a lambda.
+        """
+        return CogroupedKStream(Cogrouping(value).plus(self._grouping, aggregator, caller()))
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
         return KTable(self._grouping.table(fold, Unwindowed(Aggregate), store, name, where))
+
+
+class CogroupedKStream(Generic[K, A]):
+    """Grouped streams that fill one table together. Made by `KGroupedStream.cogroup`.
+
+    Their topics need equal partition counts. Stores are cached unless they say otherwise.
+    """
+
+    def __init__(self, cogrouping: Cogrouping) -> None:
+        self._cogrouping = cogrouping
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
+
+    def cogroup(
+        self, grouped: KGroupedStream[K, V], aggregator: Callable[[K, V, A], A | None]
+    ) -> "CogroupedKStream[K, A]":
+        """Add another group, with its own aggregator: `aggregator(key, value, aggregate)`.
+
+        Raises:
+            TopologyError: `grouped` is no grouped stream, is cogrouped already, or has keys of another type.
+        """
+        where = caller()
+        if not isinstance(grouped, KGroupedStream):
+            raise TopologyError(
+                f"{where}: cogroup() takes a grouped stream, as group_by_key() and group_by(selector) make, and its "
+                f"aggregator; found {grouped!r}"
+            )
+        return CogroupedKStream(self._cogrouping.plus(grouped._grouping, aggregator, where))
+
+    def aggregate(
+        self,
+        init: type[A] | Callable[[], A],
+        *,
+        value: SerdeOf[A] = None,
+        store: TableStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[K, A]":
+        """Fold the records of all groups into one value for each key.
+
+        `init` makes a key's first aggregate, whichever group it comes from; a class is initialiser, type and serde at
+        once. A result of None deletes the key. Null keys and null values are dropped.
+        """
+        windowing = Unwindowed(Aggregate)
+        return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
+
+    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedCogroupedKStream[K, A]":
+        """Aggregate by windows of time; a result leaves with each update.
+
+        Raises:
+            TopologyError: `windows` are none.
+        """
+        return TimeWindowedCogroupedKStream(self._cogrouping, _checked(windows, caller()))
+
+
+def _checked(windows: object, where: Location) -> TimeWindows:
+    if not isinstance(windows, TimeWindows):
+        raise TopologyError(
+            f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m'), found {windows!r}"
+        )
+    return windows

@@ -1,7 +1,7 @@
 """A table's store in the making: what the user said of it (Java's `Materialized`), and what the operator knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.base.errors import TopologyError
@@ -58,6 +58,7 @@ class Materialized:
     size_ms: int | None = None
     grace_ms: int | None = None
     source_topic: str | None = None
+    _spec: StoreSpec | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def of(
@@ -92,11 +93,16 @@ class Materialized:
         )
 
     def spec(self, node: str, engine: Engine) -> StoreSpec:
-        """Return the specification, for the node that owns the store.
+        """Return the specification, for the nodes that own the store: one and the same for all of them.
 
         Raises:
             TopologyError: a serde is unknown.
         """
+        if self._spec is None:
+            self._spec = self._resolved(node, engine)
+        return self._spec
+
+    def _resolved(self, node: str, engine: Engine) -> StoreSpec:
         declared = self.declared
         return StoreSpec(
             name=self.name,

@@ -10,6 +10,7 @@ from headrace.base.ids import Location
 from headrace.base.records import Windowed
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, WindowedStore
+from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
@@ -25,7 +26,7 @@ from headrace.serde.windowed import TimeWindowedSerde
 from headrace.state.spec import StoreKind
 from headrace.topology.locations import caller
 
-__all__ = ["TimeWindowedKStream"]
+__all__ = ["TimeWindowedCogroupedKStream", "TimeWindowedKStream"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -98,6 +99,38 @@ class TimeWindowedKStream(Generic[K, V]):
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
         return KTable(self._grouping.table(fold, _TimeWindowing(self._windows), store, name, where))
+
+
+class TimeWindowedCogroupedKStream(Generic[K, A]):
+    """Grouped streams that fill one table of windows together. Made by `CogroupedKStream.windowed_by`.
+
+    Null keys are dropped. What is late is judged for each of the streams by the records of that stream.
+    """
+
+    def __init__(self, cogrouping: Cogrouping, windows: TimeWindows) -> None:
+        self._cogrouping = cogrouping
+        self._windows = windows
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_operator(self, name)
+
+    def aggregate(
+        self,
+        init: type[A] | Callable[[], A],
+        *,
+        value: SerdeOf[A] = None,
+        store: WindowedStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[Windowed[K], A]":
+        """Fold the records of all groups into one value for each key and window; null values reach the aggregators.
+
+        `init` makes a window's first aggregate, whichever group it comes from; a class is initialiser, type and serde
+        at once. A result of None deletes the window.
+        """
+        windowing = _TimeWindowing(self._windows)
+        return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
 
 
 class _TimeWindowing:
