@@ -68,9 +68,8 @@ class Picker:
             head = task.head_timestamp if task.is_running else None
             self._heads.put(task.id, NEVER if head is None else head)
             if head is not None:
-                self.is_ready(
-                    task
-                )  # an input's time without records begins now, not when the task gets to the front
+                # An input's time without records begins now, not when the task gets to the front.
+                self.is_ready(task)
 
     def _oldest(self, tasks: Mapping[TaskId, Task], behind: int) -> tuple[Task, int] | None:
         """`behind` stands for the heads that are still to be fetched."""
