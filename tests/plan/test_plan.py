@@ -122,7 +122,7 @@ def test_joined_topics_of_unequal_counts_are_refused() -> None:
     assert str(caught.value) == (
         "cannot join 'clicks' (6 partitions, read by KSTREAM-SOURCE-0000000000 at test_plan.py:21) with 'users' (4, "
         "read by KSTREAM-SOURCE-0000000002 at test_plan.py:24): co-partitioned topics need equal counts; call "
-        "repartition() on one of them"
+        "repartition() on one of them, a table by to_stream().repartition(...).to_table()"
     )
 
 

@@ -1,7 +1,8 @@
 """Stores as processors and queries see them, and how they are declared."""
 
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_window_store_reads_what_was_written(open_stores: OpenStores) -> None:
     ]
     store.put("a", None, 0)
     assert [window.key for window, _ in store.range()] == ["a", "b"]
+
+
+def test_times_that_are_none_are_told_before_a_window_is_looked_for(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec(kind="window", retention_ms=1_000, size_ms=10))
+    store: WindowStore[str, int] = typed(stores.only, stores.context)
+    wrong: Any
+    for wrong in ("10", 10.0, datetime(2026, 1, 1, tzinfo=UTC)):
+        with pytest.raises(TypeError, match=r"windows of store 'store' are read with start=.*as an int"):
+            store.get("a", wrong)
+        with pytest.raises(TypeError, match=r"windows of store 'store' are read with start=.*as an int"):
+            store.range("a", start=wrong)
+    with pytest.raises(TypeError, match="end='10'"):
+        store.range("a", end=cast("Any", "10"))
 
 
 def test_window_end_does_not_overflow(open_stores: OpenStores) -> None:

@@ -174,7 +174,7 @@ def _check_equal(topology: Topology, one: str, other: str, counts: Mapping[str, 
     advice = (
         "change the partitions= of repartition() there"
         if other in topology.repartition_topics
-        else "call repartition() on one of them"
+        else "call repartition() on one of them, a table by to_stream().repartition(...).to_table()"
     )
     raise TopologyError(
         f"cannot join '{one}' ({counts[one]} partitions, {_reader(topology, one)}) with '{other}' ({counts[other]}, "

@@ -51,6 +51,8 @@ class WindowReadings(Generic[K, V]):
 
     def get(self, key: K, start: int) -> V | None:
         """Return the value of the window that starts at `start` (epoch ms), None if there is none."""
+        if type(start) is not int:
+            self._check_time(start, "start")
         found = self._state.get(self._keys.to_bytes(key), start)
         return None if found is None else cast("V", found[0])
 
@@ -58,6 +60,9 @@ class WindowReadings(Generic[K, V]):
         self, key: K | None = None, *, start: int | None = None, end: int | None = None, reverse: bool = False
     ) -> Iterator[tuple[Windowed[K], V]]:
         """Iterate over the windows of one key, or of all, that start within [start, end] (epoch ms). None is open."""
+        for name, time in (("start", start), ("end", end)):
+            if time is not None and type(time) is not int:
+                self._check_time(time, name)
         data = None if key is None else self._keys.to_bytes(key)
         to_key, size_ms = self._keys.to_key, self._size_ms
         rows = self._state.range(data, start, end, reverse)
@@ -65,6 +70,13 @@ class WindowReadings(Generic[K, V]):
             (Windowed(to_key(found), Window(begin, min(begin + size_ms, _TIME_MS_MAX))), value)
             for found, begin, value, _ in rows
         )
+
+    def _check_time(self, time: object, name: str) -> None:
+        if isinstance(time, bool | float) or not hasattr(time, "__index__"):
+            raise TypeError(
+                f"windows of store {self._keys.store!r} are read with {name}={time!r}, of type {type(time).__name__}: "
+                f"epoch milliseconds are wanted, as an int; int(moment.timestamp() * 1000) of a datetime"
+            )
 
 
 class WindowStore(WindowReadings[K, V]):
