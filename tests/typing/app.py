@@ -64,12 +64,17 @@ assert_type(orders.process_values(Previous), KStream[str, str])
 topology = hr.StreamsBuilder().build()
 
 
+def minutes_of(per_minute: ReadOnlyWindowStore[str, int]) -> int:
+    return len(list(per_minute.range("u")))
+
+
 def try_the_shop() -> None:
     with testing.TopologyTestDriver(topology, processing_guarantee="exactly_once_v2") as driver:
         driver.input(ORDERS).pipe("a", Order("1", "u", 1, 5.0), timestamp=0)
         out = driver.output(PROCESSED)
         assert out.read().value.status == "ok"
         assert driver.store(COUNTS).get("u") == 1
+        assert minutes_of(driver.store(PER_MIN)) == 0
         driver.advance("1m")
 
 

@@ -12,11 +12,11 @@ from headrace.state.spec import Engine, StoreKind, StoreSpec
 
 __all__ = ["Store", "check_handle"]
 
-S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Store(Generic[S]):
+class Store(Generic[S_co]):
     """A declared store. Make one with `stores.key_value` or `stores.window`.
 
     What is None is decided by whoever uses it: the DSL knows names, serdes and window sizes, and caches unless told not
