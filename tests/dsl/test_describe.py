@@ -29,6 +29,10 @@ def yes(k: str, v: bytes) -> bool:
     return True
 
 
+def third(k: str, v: bytes, x: bytes) -> bytes:
+    return x
+
+
 class Nothing(hr.FixedKeyProcessor[str, bytes, bytes]):
     pass
 
@@ -58,6 +62,11 @@ def several_repartitions(b: hr.StreamsBuilder) -> None:
 
 def join_rekeyed(b: hr.StreamsBuilder) -> None:
     b.stream("in").select_key(key).join(b.table("t", key=bytes), lambda x, y: x, name="JN")
+
+
+def cogroup(b: hr.StreamsBuilder) -> None:
+    one, other = b.stream("a").group_by_key(), b.stream("b").group_by_key()
+    one.cogroup(third, value=bytes).cogroup(other, third).aggregate(bytes)
 
 
 def duplicate_source(b: hr.StreamsBuilder) -> None:
@@ -99,6 +108,7 @@ BUILDERS: dict[str, Build] = {
     "split": split,
     "repartition": lambda b: b.stream("in").repartition().to("o"),
     "repartition named R": lambda b: b.stream("in").repartition(name="R").to("o"),
+    "cogroup": cogroup,
     "topics order": lambda b: b.stream(["zeta", "alpha", "beta", "topic-1", "topic-2"]).to(
         lambda k, v, where: "x"
     ),
