@@ -52,12 +52,24 @@ def environment() -> dict[str, str]:
     return inherited | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
+def _listen_to_ctrl_c() -> None:
+    # Whoever runs the tests in the background has it ignored, and all processes below inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running(command: str, directory: Path, environment: dict[str, str]) -> Iterator[Path]:
     """Run the application until Ctrl-C; give the file with what it prints, and with what it says in the end."""
     printed, said = directory / "printed", directory / "said"
     with printed.open("wb") as out, said.open("wb") as err:
-        process = subprocess.Popen(command.split(), cwd=directory, env=environment, stdout=out, stderr=err)
+        process = subprocess.Popen(
+            command.split(),
+            cwd=directory,
+            env=environment,
+            stdout=out,
+            stderr=err,
+            preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 - only one thread starts processes here
+        )
     try:
         while not list(directory.glob("*.db")) + list(directory.glob(".headrace/*.db")):
             assert process.poll() is None, said.read_text()
