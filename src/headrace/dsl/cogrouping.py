@@ -12,9 +12,8 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
 from headrace.dsl.folds import aggregated
 from headrace.dsl.functions import plain
-from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
+from headrace.dsl.graph import GraphNode, GraphProcessor
 from headrace.dsl.grouping import Grouping, Windowing, aggregate_store
-from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import UnknownSerde, refuse_clash
 from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.operators.cogroup import Cogrouped
@@ -90,7 +89,7 @@ class Cogrouping:
         made = aggregate_store(flow, known, windowing, store, prefix=_AGGREGATE, where=where)
         windowing.settle(made, where)
         graph, names = flow.building.graph, flow.building.graph.names
-        parents = [_parent_of(group.grouping, made, where) for group in self.groups]
+        parents = [group.grouping.parent_of(made, where, keeps_values=False) for group in self.groups]
         operators: list[TableOperator] = []
         nodes: list[GraphNode] = []
         for number, (fold, (parent, _)) in enumerate(zip(folds, parents)):
@@ -120,16 +119,3 @@ class Cogrouping:
                 f"{where}: {len(unnamed)} of the cogrouped streams go through repartition topics, which would all have "
                 f"the name of the store; give each group a name: group_by(selector, name='...')"
             )
-
-
-def _parent_of(grouping: Grouping, store: Materialized, where: Location) -> tuple[GraphNode, frozenset[str]]:
-    """Return the node to aggregate below, and the sources above it, leading through a repartition if needed."""
-    flow = grouping.flow
-    graph = flow.building.graph
-    if not flow.needs_repartition:
-        graph.keyed |= flow.sources
-        return flow.node, flow.sources
-    made: Repartition = grouping.new_repartition(store, where)
-    made.learn(key=store.key, value=flow.value)
-    graph.add(made, flow.node)
-    return made, frozenset({made.name})

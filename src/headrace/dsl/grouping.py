@@ -95,12 +95,12 @@ class Grouping:
         made = aggregate_store(flow, fold, windowing, store, prefix=prefix, where=where)
         node = flow.building.graph.names.node(name, prefix, where)
         windowing.settle(made, where)
-        parent, sources = self._parent_of(made, where, keeps_values=fold.keeps_values)
+        parent, sources = self.parent_of(made, where, keeps_values=fold.keeps_values)
         return aggregate_table(
             flow.building, fold, windowing, made, node=node, parent=parent, sources=sources, where=where
         )
 
-    def _parent_of(
+    def parent_of(
         self, store: Materialized, where: Location, *, keeps_values: bool
     ) -> tuple[GraphNode, frozenset[str]]:
         """Return the node to aggregate below, and the sources above it, leading through a repartition if needed.
@@ -111,24 +111,20 @@ class Grouping:
         if not flow.needs_repartition:
             flow.building.graph.keyed |= flow.sources
             return flow.node, flow.sources
-        made = self.new_repartition(store, where)
-        if self.repartition is None or self.name is None:
-            self.repartition = made
-        self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
-        flow.building.graph.add(self.repartition, flow.node)
-        return self.repartition, frozenset({made.name})
-
-    def new_repartition(self, store: Materialized, where: Location) -> Repartition:
-        """Make the way to the store through a topic, named after the group or else after the store."""
-        flow = self.flow
-        return new_repartition(
-            flow.building.graph.names,
+        graph = flow.building.graph
+        made = new_repartition(
+            graph.names,
             self.name if self.name is not None else store.name,
             key=flow.key,
             value=flow.value,
             where=where,
             is_named=self.name is not None or store.queryable,
         )
+        if self.repartition is None or self.name is None:
+            self.repartition = made
+        self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
+        graph.add(self.repartition, flow.node)
+        return self.repartition, frozenset({made.name})
 
 
 def aggregate_store(
