@@ -8,6 +8,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.records import RawRecord
 from headrace.kafka.batch.codec import encode_batch
 from headrace.kafka.transaction.messages import ProducerIdentity
+from headrace.log.admission import has_headers
 
 __all__ = ["BatchLimits", "Stamp", "encode_columns"]
 
@@ -42,7 +43,7 @@ def encode_columns(
     if limits.learnt_bytes_max is not None:
         # A single record may be larger: only the broker knows.
         bytes_max = min(bytes_max, limits.learnt_bytes_max)
-    headers = columns.headers if any(columns.headers) else None
+    headers = columns.headers if has_headers(columns.headers) else None
     batches = []
     start, count = 0, len(columns)
     while start < count:

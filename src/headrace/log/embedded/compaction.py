@@ -18,6 +18,7 @@ from itertools import compress
 from operator import le
 from typing import NamedTuple
 
+from headrace.log.admission import has_headers
 from headrace.log.embedded.partitions import PartitionRow
 from headrace.log.embedded.rewrite import (
     GROUP_ROWS_MAX,
@@ -193,7 +194,7 @@ def _survivors(target: Target, group: list[ChunkRow], loaded: JoinedChunks, late
         list(compress(loaded.timestamps, keep)),
         list(compress(loaded.keys, keep)),
         list(compress(loaded.values, keep)),
-        headers if headers and any(headers) else None,
+        headers if headers and has_headers(headers) else None,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
-from headrace.log.admission import unknown_topic
+from headrace.log.admission import has_headers, unknown_topic
 from headrace.log.commits import CommitSignal
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo
@@ -30,7 +30,7 @@ class Partition:
 
     def add(self, topic_partition: TopicPartition, columns: Columns) -> None:
         keys, values = list(columns.keys), list(columns.values)
-        headers = [tuple(each) for each in columns.headers] if any(columns.headers) else None
+        headers = [tuple(each) for each in columns.headers] if has_headers(columns.headers) else None
         payload_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         offsets = range(self.end, self.end + len(keys))
         self.end = offsets.stop
