@@ -7,36 +7,21 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
-from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
 from headrace.dsl.branching import BranchedKStream, GrowingBranch
 from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
-from headrace.dsl.functions import (
-    WithKey,
-    optional_plain,
-    plain,
-)
-from headrace.dsl.graph import GraphProcessor
+from headrace.dsl.functions import WithKey, optional_plain, plain
 from headrace.dsl.grouping import Grouping
+from headrace.dsl.joins import joined
 from headrace.dsl.kgrouped import KGroupedStream
 from headrace.dsl.ktable import KTable
 from headrace.dsl.mappings import flat_mapped, flat_mapped_values, mapped, mapped_values, with_new_key
+from headrace.dsl.merging import check_merged, merged_with
 from headrace.dsl.processing import processed, processed_values
-from headrace.dsl.serdes import (
-    either,
-    merged,
-)
+from headrace.dsl.serdes import either
 from headrace.dsl.stream_state import Flow
-from headrace.dsl.table_joins import joined_with_table
-from headrace.operators.stateless import (
-    Filter,
-    Foreach,
-    Only,
-    PassThrough,
-    Peek,
-    Print,
-)
+from headrace.operators.stateless import Filter, Foreach, Only, Peek, Print
 from headrace.processor.api import FixedKeyProcessorSupplier, ProcessorSupplier
 from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
@@ -196,23 +181,8 @@ class KStream(Generic[K, V_co]):
     def merge(self, other: "KStream[K2, V2]", *, name: Name = None) -> "KStream[K | K2, V_co | V2]":
         """Let two streams be one; records keep their order only within each. A serde stays if both have the same."""
         where = caller()
-        _check_merged(other, where)
-        one, two = self._flow, other._flow
-        graph = one.building.graph
-        node = GraphProcessor(graph.names.node(name, "KSTREAM-MERGE-", where), where, PassThrough())
-        node.is_merge = True
-        graph.add(node, one.node, two.node)
-        return KStream(
-            Flow(
-                one.building,
-                node.name,
-                node,
-                merged(one.key, two.key, "key", where),
-                merged(one.value, two.value, "value", where),
-                one.sources | two.sources,
-                one.needs_repartition or two.needs_repartition,
-            )
-        )
+        check_merged(self._flow, other, where)
+        return KStream(merged_with(self._flow, other._flow, name=name, where=where))
 
     def split(self, *, name: Name = None) -> "BranchedKStream[K, V_co]":
         """Send each record to the first branch whose predicate is true."""
@@ -316,7 +286,7 @@ class KStream(Generic[K, V_co]):
 
         Null keys and null values are dropped. The topics on both sides need equal partition counts.
         """
-        return self._join(other, joiner, value, name, caller(), left=False)
+        return KStream(joined(self._flow, other, joiner, value, name=name, where=caller(), left=False))
 
     def left_join(
         self,
@@ -327,12 +297,7 @@ class KStream(Generic[K, V_co]):
         name: Name = None,
     ) -> "KStream[K, R]":
         """Join each record with the table's present value of its key, or with None. Null values are dropped."""
-        return self._join(other, joiner, value, name, caller(), left=True)
-
-    def _join(
-        self, other: object, joiner: object, value: object, name: Name, where: Location, *, left: bool
-    ) -> "KStream[Any, Any]":
-        return KStream(joined_with_table(self._flow, other, joiner, value, name=name, where=where, left=left))
+        return KStream(joined(self._flow, other, joiner, value, name=name, where=caller(), left=True))
 
     # ── processors ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -374,9 +339,3 @@ class KStream(Generic[K, V_co]):
 
 
 _TYPE = type
-
-
-def _check_merged(other: object, where: Location) -> None:
-    if not isinstance(other, KStream):
-        hint = "; to_stream() makes one of a table" if isinstance(other, KTable) else ""
-        raise TopologyError(f"{where}: a stream is merged with a stream, found {other!r}{hint}")

@@ -1,12 +1,10 @@
 """Joins a stream with a table. Source: `KStreamImpl.doStreamTableJoin`."""
 
-from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphProcessor
-from headrace.dsl.ktable import KTable
 from headrace.dsl.serdes import of_result, refuse_clash
-from headrace.dsl.stream_state import Flow
+from headrace.dsl.stream_state import Flow, TableState
 from headrace.operators.stream_table_join import StreamTableJoin
 from headrace.topology.names import check_name
 
@@ -14,18 +12,19 @@ __all__ = ["joined_with_table"]
 
 
 def joined_with_table(
-    flow: Flow, other: object, joiner: object, value: object, *, name: str | None, where: Location, left: bool
+    flow: Flow,
+    table: TableState,
+    joiner: object,
+    value: object,
+    *,
+    name: str | None,
+    where: Location,
+    left: bool,
 ) -> Flow:
     """Add a join; return the flow out of it, led through a repartition topic if the keys may have changed."""
-    if not isinstance(other, KTable):
-        hint = "builder.table(...) makes one"
-        if isinstance(other, flow.building.stream):
-            hint = "this version has no joins of streams; to_table() makes a table of one"
-        raise TopologyError(f"{where}: a stream is joined with a table, found {other!r}; {hint}")
     fn, with_key = plain(joiner, "joiner", where, "value", "other", keyed=True)
     if name is not None:
         check_name(name, "node", where)
-    table = other._state
     refuse_clash(flow.key, table.flow.key, "key", "the table that it is joined with", where, to_meet=True)
     flow = flow.repartitioned_for_join(name, table.flow.key, where)
     graph = flow.building.graph
