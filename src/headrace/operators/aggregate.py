@@ -19,19 +19,9 @@ def run(key, value, timestamp, headers):
         return
     try:
         key_bytes = serialize(key)
-        row = get(key_bytes)
-        latest = timestamp
-        if row is None:
-            old = {first}
-        else:
-            old, stored = row
-            latest = max(latest, stored)
+        <look up>
         new = {add}
-        if new is None:
-            deletions.seen(wiring, old)
-            put(key_bytes, None, timestamp, headers)
-        else:
-            put(key_bytes, new, latest, headers)
+        <put>
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return

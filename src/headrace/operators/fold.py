@@ -1,11 +1,13 @@
 """What an aggregation does to a value, whatever its windows: how the first aggregate is made, and what is added to it.
 
 A fold says so in expressions, and a windowing has a program with places for them. What is compiled is a loop of their
-own for each pair: counting calls no function, reducing only the reducer. Each program exists once, and so does a fold.
+own for each pair: counting calls no function, reducing only the reducer. Each program exists once, and so does a fold;
+what several programs do alike is a piece, which they name in a line of its own.
 """
 
 import copy
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from textwrap import indent
@@ -19,6 +21,31 @@ from headrace.topology.wiring import Forward, Wiring
 __all__ = ["COUNT", "Deletions", "Fold", "aggregation", "first_aggregates", "reduction"]
 
 _log = logging.getLogger("headrace.aggregations")
+
+
+#: What programs name as `<piece>`. `cell` is where a row stands, as the store's `get` and `put` are told.
+_PIECES = {
+    # The aggregate so far, or the first one, and the highest time that went into it.
+    "look up": """\
+row = get({cell})
+latest = timestamp
+if row is None:
+    old = {first}
+else:
+    old, stored = row
+    latest = max(latest, stored)
+""",
+    # The changelog stamps a deletion with the record's own time.
+    "put": """\
+if new is None:
+    deletions.seen(wiring, old)
+    put({cell}, None, timestamp, headers)
+else:
+    put({cell}, new, latest, headers)
+""",
+}
+
+_PIECE = re.compile(r"^( *)<(.+)>\n", re.MULTILINE)
 
 
 class Deletions:
@@ -62,8 +89,17 @@ class Fold:
     deletions: Deletions = field(default_factory=lambda: Deletions(None))
     subtractions: Deletions = field(default_factory=lambda: Deletions(None))
 
-    def compile(self, program: str, wiring: Wiring, state: Any, *, send_old: bool, **known: Any) -> Forward:
-        """Make the closure `run` that a program defines, once this fold's expressions stand in it.
+    def compile(
+        self,
+        program: str,
+        wiring: Wiring,
+        state: Any,
+        *,
+        send_old: bool,
+        cell: str = "key_bytes",
+        **known: Any,
+    ) -> Forward:
+        """Make the closure `run` that a program defines, once this fold's expressions and the pieces stand in it.
 
         The program finds the names of the wiring and of the store that are made here, and those of `known`.
         """
@@ -84,9 +120,10 @@ class Fold:
             "subtractions": self.subtractions,
             "wiring": wiring,
         }
-        body = indent(program.format(first=self.first, add=self.add, subtract=self.subtract), "    ")
+        program = _PIECE.sub(lambda place: indent(_PIECES[place[2]], place[1]), program)
+        body = program.format(cell=cell, first=self.first, add=self.add, subtract=self.subtract)
         # As a function's own, names are found faster than a module's.
-        source = f"def make({', '.join(sorted(known))}):\n{body}    return run\n"
+        source = f"def make({', '.join(sorted(known))}):\n{indent(body, '    ')}    return run\n"
         make = defined_by(source, wiring.name, {})["make"]
         run: Forward = make(**known)
         return run

@@ -79,23 +79,18 @@ def run(key, change, timestamp, headers):
                 old = {subtract}
                 if old is None:
                     subtractions.seen(wiring, before)
+        new = old
         value = change[0]
         if value is not None:
             if old is None:
                 old = {first}
             new = {add}
-            if new is None:
-                deletions.seen(wiring, old)
-            old = new
-        if old is None:
-            put(key_bytes, None, timestamp, headers)
-        else:
-            put(key_bytes, old, latest, headers)
+        <put>
     except BaseException as error:
         failed(error, key, change[0], timestamp, headers)
         return
     if not cached:
-        forward(key, (old, before if send_old else None, True), latest, headers)
+        forward(key, (new, before if send_old else None, True), latest, headers)
 """
 
 

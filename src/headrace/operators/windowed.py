@@ -33,19 +33,9 @@ def run(key, value, timestamp, headers):
         return
     try:
         key_bytes = serialize(key)
-        row = get(key_bytes, start)
-        latest = timestamp
-        if row is None:
-            old = {first}
-        else:
-            old, stored = row
-            latest = max(latest, stored)
+        <look up>
         new = {add}
-        if new is None:
-            deletions.seen(wiring, old)
-            put(key_bytes, start, None, timestamp, headers)
-        else:
-            put(key_bytes, start, new, latest, headers)
+        <put>
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
@@ -73,13 +63,7 @@ def run(key, value, timestamp, headers):
                 drop("expired window")
                 start += advance
                 continue
-            row = get(key_bytes, start)
-            latest = timestamp
-            if row is None:
-                old = {first}
-            else:
-                old, stored = row
-                latest = max(latest, stored)
+            <look up>
             updates.append((start, {add}, old, latest))
             start += advance
     except BaseException as error:
@@ -87,11 +71,7 @@ def run(key, value, timestamp, headers):
         return
     for start, new, old, latest in updates:
         try:
-            if new is None:
-                deletions.seen(wiring, old)
-                put(key_bytes, start, None, timestamp, headers)
-            else:
-                put(key_bytes, start, new, latest, headers)
+            <put>
         except BaseException as error:
             failed(error, key, value, timestamp, headers)
             return
@@ -136,6 +116,7 @@ class WindowAggregate:
             wiring,
             state,
             send_old=self.send_old,
+            cell="key_bytes, start",
             size=size,
             advance=advance,
             grace=grace,
