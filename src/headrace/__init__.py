@@ -70,8 +70,13 @@ if TYPE_CHECKING:
     from headrace.dsl.kgrouped_table import KGroupedTable as KGroupedTable
     from headrace.dsl.kstream import KStream as KStream
     from headrace.dsl.ktable import KTable as KTable
+    from headrace.dsl.session_windowed import (
+        SessionWindowedCogroupedKStream as SessionWindowedCogroupedKStream,
+    )
+    from headrace.dsl.session_windowed import SessionWindowedKStream as SessionWindowedKStream
     from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream as TimeWindowedCogroupedKStream
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
+    from headrace.dsl.windows import SessionWindows as SessionWindows
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.processor.api import (
         FixedKeyContext as FixedKeyContext,
@@ -169,8 +174,9 @@ _BY_MODULE = {
     "dsl.kgrouped_table": ("KGroupedTable",),
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
+    "dsl.session_windowed": ("SessionWindowedCogroupedKStream", "SessionWindowedKStream"),
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
-    "dsl.windows": ("TimeWindows",),
+    "dsl.windows": ("SessionWindows", "TimeWindows"),
     "processor.api": (
         "processor",
         "FixedKeyContext",

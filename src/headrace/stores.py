@@ -1,4 +1,4 @@
-"""Stores, declared: `from headrace import stores`, then `stores.key_value(...)` and `stores.window(...)`.
+"""Stores, declared: `from headrace import stores`, then `stores.key_value(...)`, `stores.window(...)` and others.
 
 A declaration does no IO. It is given to the DSL (`store=`), connected to processors, and asked for by queries.
 """
@@ -16,6 +16,7 @@ from headrace.serde.serde import SerdeLike
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
 from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
+from headrace.state.typed_session import ReadOnlySessionStore, SessionStore
 from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "KeyValueStore",
     "Logging",
     "ReadOnlyKeyValueStore",
+    "ReadOnlySessionStore",
     "ReadOnlyWindowStore",
+    "SessionStore",
     "Store",
     "WindowStore",
     "key_value",
+    "session",
     "window",
 ]
 
@@ -93,6 +97,39 @@ def window(
         logging,
         retention_ms=retention_ms,
         size_ms=size_ms,
+    )
+
+
+def session(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+) -> Store[SessionStore[KA, VA]]:
+    """Declare a store of a value for each key and session.
+
+    Sessions whose end is `retention` behind the highest end ever put are dropped. The DSL knows the retention from the
+    session windows; a processor's store needs it.
+
+    Raises:
+        TypeError: `key` or `value` is no serde, nor a class that stands for one; the retention is a bare number.
+        ValueError: another argument is impossible; the message says which and what is wanted.
+    """
+    _check(name, engine, logging)
+    retention_ms = None if retention is None else milliseconds(retention, name="retention")
+    return Store(
+        name,
+        "session",
+        serde_of(key),
+        serde_of(value),
+        engine,
+        caching,
+        logging,
+        retention_ms=retention_ms,
     )
 
 

@@ -92,14 +92,14 @@ def test_nothing_is_said_instead_of_what_is_there() -> None:
 
 def test_names_that_are_not_there_are_still_not_there() -> None:
     assert not hasattr(things()["KStream"], "outer_join")
-    assert not hasattr(hr, "SessionWindows")
+    assert not hasattr(hr, "Materialized")
     copy.copy(things()["KStream"])
 
 
 @pytest.mark.parametrize(
     ("module", "name", "said"),
     [
-        (hr, "SessionWindows", "this version has no session windows"),
+        (hr, "TumblingWindow", "write hr.TimeWindows(size, grace=…)"),
         (hr, "SlidingWindows", "hr.TimeWindows(size, advance=…, grace=…)"),
         (hr, "GlobalKTable", "builder.table(topic)"),
         (hr, "JoinWindows", "no joins of streams"),
@@ -108,7 +108,7 @@ def test_names_that_are_not_there_are_still_not_there() -> None:
         (hr, "KafkaStreams", "hr.Streams(topology"),
         (hr, "TopologyTestDriver", "from headrace.testing import TopologyTestDriver"),
         (hr, "Kstream", "did you mean KStream?"),
-        (stores, "session", "this version has no session windows"),
+        (stores, "persistentSessionStore", "stores.session(name, retention=…, …)"),
         (stores, "persistentKeyValueStore", "stores.key_value(name, …)"),
         (stores, "keyvalue", "did you mean key_value?"),
     ],
@@ -121,8 +121,8 @@ def test_name_of_java_says_what_to_write_instead(module: Any, name: str, said: s
 
 
 def test_import_of_a_name_that_is_not_there_is_told_as_well() -> None:
-    with pytest.raises(ImportError, match="this version has no session windows"):
-        exec("from headrace import SessionWindows")
+    with pytest.raises(ImportError, match=r"write hr\.TimeWindows"):
+        exec("from headrace import TumblingWindow")
     with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
         exec("from headrace import Nothing")
     exec("from headrace import StreamsBuilder, engine, testing")

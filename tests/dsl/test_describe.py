@@ -105,6 +105,12 @@ BUILDERS: dict[str, Build] = {
     "win count Mat.with": lambda b: (
         b.stream("in").group_by_key().windowed_by(WINDOWS).count(store=stores.window())
     ),
+    "session agg named": lambda b: (
+        b.stream("in")
+        .group_by_key()
+        .windowed_by(hr.SessionWindows("5ms", grace="0ms"))
+        .reduce(lambda x, y: x, name="SR")
+    ),
     "split": split,
     "repartition": lambda b: b.stream("in").repartition().to("o"),
     "repartition named R": lambda b: b.stream("in").repartition(name="R").to("o"),

@@ -46,12 +46,13 @@ class Node:
         self.failures: list[BaseException] = []
         self.starts: list[Callable[[], object]] = []
         self.closes: list[Callable[[], object]] = []
+        self.cache = CacheBudget(cache_bytes)
         self.state = TaskState(
             stores,
             MemoryDatabase(),
             {},
             self.context,
-            CacheBudget(cache_bytes),
+            self.cache,
             dropped=lambda store, reason: None,
             application_id="app",
             now_ms=lambda: 0,

@@ -11,15 +11,15 @@ from headrace.log.memory import MemoryLog
 from headrace.log.port import CommittedOffset, TopicSpec
 from headrace.query.changelog import (
     KeyValueRow,
-    WindowRow,
+    SpanRow,
     changelog_of,
     key_value_rows,
     partitions_of,
     read_rows,
-    window_rows,
+    span_rows,
 )
 from headrace.serde.primitives import int64, string
-from headrace.state.spec import StoreSpec
+from headrace.state.spec import StoreKind, StoreSpec
 
 PLACE = TopicPartition("changelog", 0)
 
@@ -36,10 +36,18 @@ def _log(*records: tuple[bytes | None, bytes | None, int]) -> MemoryLog:
     return log
 
 
-def _spec(*, logging: bool = True, source_topic: str | None = None) -> StoreSpec:
+def _spec(
+    kind: StoreKind = "key_value",
+    *,
+    logging: bool = True,
+    source_topic: str | None = None,
+    retention_ms: int | None = None,
+    size_ms: int | None = None,
+    retain_duplicates: bool = False,
+) -> StoreSpec:
     return StoreSpec(
         name="counts",
-        kind="key_value",
+        kind=kind,
         timestamped=True,
         key=string,
         value=int64,
@@ -48,6 +56,9 @@ def _spec(*, logging: bool = True, source_topic: str | None = None) -> StoreSpec
         logging=logging,
         where=Location("shop.py", 1),
         source_topic=source_topic,
+        retention_ms=retention_ms,
+        size_ms=size_ms,
+        retain_duplicates=retain_duplicates,
     )
 
 
@@ -84,16 +95,28 @@ def test_windows_come_by_key_and_start_without_expired_ones() -> None:
         (_window_key(b"b", 5_001), b"4", 5_002),
         (_window_key(b"b", 5_000), b"gone", 5_001),
     )
-    assert list(window_rows(read_rows(log, PLACE), retention_ms=5_000)) == [
-        WindowRow(b"a", 10_000, b"3", 10_001),
-        WindowRow(b"b", 5_001, b"4", 5_002),
-        WindowRow(b"b", 9_000, b"2", 9_500),
+    spec = _spec("window", retention_ms=5_000, size_ms=1_000)
+    assert list(span_rows(read_rows(log, PLACE), spec)) == [
+        SpanRow(b"a", 10_000, 11_000, b"3", 10_001),
+        SpanRow(b"b", 5_001, 6_001, b"4", 5_002),
+        SpanRow(b"b", 9_000, 10_000, b"2", 9_500),
+    ]
+
+
+def test_sessions_come_by_key_and_end_without_expired_ones() -> None:
+    ends_and_starts = ((10, 0), (20, 15), (15, 12), (5, 1))
+    rows = {b"a" + struct.pack(">qq", *pair): (b"%d" % pair[0], 7) for pair in ends_and_starts}
+    assert list(span_rows(rows, _spec("session", retention_ms=15))) == [
+        SpanRow(b"a", 0, 10, b"10", 7),
+        SpanRow(b"a", 12, 15, b"15", 7),
+        SpanRow(b"a", 15, 20, b"20", 7),
     ]
 
 
 def test_duplicates_of_a_window_stay_in_their_order() -> None:
     rows = {_window_key(b"a", 0, 2): (b"second", 5), _window_key(b"a", 0, 1): (b"first", 5)}
-    assert [row.value for row in window_rows(rows, None)] == [b"first", b"second"]
+    spec = _spec("window", retention_ms=1_000, retain_duplicates=True)
+    assert [row.value for row in span_rows(rows, spec)] == [b"first", b"second"]
 
 
 def test_where_a_store_is_read_from() -> None:

@@ -11,6 +11,7 @@ from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.serde.primitives import int64, string
 from headrace.state.typed_key_value import KeyValueStore
+from headrace.state.typed_session import SessionStore
 from headrace.state.typed_stores import typed
 from headrace.state.typed_window import WindowStore
 from tests.state.stores import Stores, store_spec
@@ -163,3 +164,38 @@ def test_store_reads_where_no_more_than_reading_is_wanted(open_stores: OpenStore
     window: public.ReadOnlyWindowStore[str, float] = typed(stores["w"], stores.context)
     assert isinstance(key_value, public.ReadOnlyKeyValueStore)
     assert isinstance(window, public.ReadOnlyWindowStore)
+
+
+def test_session_store_reads_the_sessions_that_overlap_a_time(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec(kind="session", retention_ms=1_000_000))
+    store: SessionStore[str, int] = typed(stores.only, stores.context)
+    early, late, other = (
+        Windowed("a", Window(0, 10)),
+        Windowed("a", Window(20, 30)),
+        Windowed("b", Window(5, 25)),
+    )
+    for session, value in ((late, 2), (early, 1), (other, 3)):
+        store.put(session, value)
+    assert store.get(early) == 1
+    assert store.get(Windowed("a", Window(0, 11))) is None
+    assert list(store.sessions("a")) == [(early, 1), (late, 2)]
+    assert list(store.sessions("a", start=10, end=19)) == [(early, 1)]
+    assert list(store.sessions("a", start=11, end=19)) == []
+    assert list(store.sessions(start=10, end=20, reverse=True)) == [(other, 3), (late, 2), (early, 1)]
+    store.put(early, None)
+    assert [session for session, _ in store.sessions()] == [late, other]
+
+
+def test_what_is_no_session_is_told(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec(kind="session", retention_ms=1_000))
+    store: SessionStore[str, int] = typed(stores.only, stores.context)
+    wrong: Any = "a"
+    with pytest.raises(TypeError, match=r"told by key and window, found 'a': write Windowed\(key, Window"):
+        store.put(wrong, 1)
+    with pytest.raises(TypeError, match=r"a session of store 'store' has start=0.5"):
+        store.get(Windowed("a", Window(cast("Any", 0.5), 1)))
+    for window in (Window(2, 1), Window(-1, 1), Window(0, 2**63)):
+        with pytest.raises(ValueError, match="cannot start at"):
+            store.put(Windowed("a", window), 1)
+    with pytest.raises(TypeError, match="sessions of store 'store' are read with end='1'"):
+        store.sessions("a", end=cast("Any", "1"))

@@ -6,8 +6,8 @@ from typing import assert_type
 
 import headrace as hr
 from headrace import KStream, Record, Windowed, testing
-from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore
-from tests.typing.shop import COUNTS, ORDERS, PER_MIN, PROCESSED, SEEN, Order, orders
+from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyWindowStore
+from tests.typing.shop import COUNTS, ORDERS, PER_MIN, PROCESSED, SEEN, VISITS, Order, orders
 
 
 class Dedupe(hr.Processor[str, Order, str, Order]):
@@ -82,6 +82,7 @@ streams = hr.Streams(topology, application_id="shop", bootstrap_servers="localho
 assert_type(streams.query(COUNTS), ReadOnlyKeyValueStore[str, int])
 assert_type(streams.query(COUNTS).get("u"), int | None)
 assert_type(streams.query(PER_MIN), ReadOnlyWindowStore[str, int])
+assert_type(streams.query(VISITS), ReadOnlySessionStore[str, int])
 assert_type(list(streams.query(PER_MIN).range("u", start=0)), list[tuple[Windowed[str], int]])
 
 

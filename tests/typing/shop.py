@@ -136,6 +136,21 @@ assert_type(
     KStream[Windowed[str], Stats],
 )
 
+# Sessions.
+visit = per_user.windowed_by(hr.SessionWindows("30m", grace="5m"))
+VISITS = stores.session("visits", key=str, value=int)
+assert_type(visit, hr.SessionWindowedKStream[str, Order])
+assert_type(visit.count(store=VISITS), KTable[Windowed[str], int])
+assert_type(visit.reduce(lambda x, y: y), KTable[Windowed[str], Order])
+assert_type(
+    visit.aggregate(Stats, lambda k, o, s: s.add(o), lambda k, x, y: Stats(x.n + y.n, x.total + y.total)),
+    KTable[Windowed[str], Stats],
+)
+assert_type(
+    visit.aggregate(lambda: 0, lambda k, o, n: n + 1, lambda k, x, y: x + y, value=hr.int64),
+    KTable[Windowed[str], int],
+)
+
 # Streams cogrouped.
 visits = b.stream("visits", value=int).group_by_key()
 co = per_user.cogroup(lambda k, o, s: s.add(o), value=Stats).cogroup(
@@ -144,6 +159,8 @@ co = per_user.cogroup(lambda k, o, s: s.add(o), value=Stats).cogroup(
 assert_type(co.aggregate(Stats), KTable[str, Stats])
 in_windows = co.windowed_by(hr.TimeWindows("5m", grace="1m"))
 assert_type(in_windows.aggregate(Stats), KTable[Windowed[str], Stats])
+in_sessions = co.windowed_by(hr.SessionWindows("30m", grace="5m"))
+assert_type(in_sessions.aggregate(Stats, lambda k, x, y: x), KTable[Windowed[str], Stats])
 
 
 def add_order(key: str, order: Order, stats: Stats) -> Stats:

@@ -11,17 +11,12 @@ _NO_JOINS_OF_STREAMS = "this version has no joins of streams with streams"
 _NO_VERSIONS = (
     "this version has no versioned stores: stores.key_value(name, …) keeps the last value of each key"
 )
-_NO_SESSIONS = (
-    "this version has no session windows: keep them in the store of a process(), or use "
-    "hr.TimeWindows(size, grace=…)"
-)
 _STORES = "write `from headrace import stores`, then stores.key_value(name, …) or stores.window(name, …)"
 _READ_STORE = "write `from headrace.stores import {}`"
 _LAMBDA = "write a function"
 
 #: Of the package `headrace`.
 INSTEAD: Mapping[str, str] = {
-    "SessionWindows": _NO_SESSIONS,
     "SlidingWindows": (
         "this version has no sliding windows: hr.TimeWindows(size, advance=…, grace=…) moves on in small steps"
     ),
@@ -30,7 +25,6 @@ INSTEAD: Mapping[str, str] = {
     "Windows": "write hr.TimeWindows(size, grace=…)",
     "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
-    "SessionWindowedKStream": _NO_SESSIONS,
     "GlobalKTable": "this version has no global tables: join with builder.table(topic), after select_key()",
     "Suppressed": "this version has no suppression: use process() with a store and a punctuation",
     "until_window_closes": "this version has no suppression: use process() with a store and a punctuation",
@@ -77,9 +71,10 @@ INSTEAD: Mapping[str, str] = {
     "LogAndFailExceptionHandler": "write hr.log_and_fail",
     "KeyValueStore": _READ_STORE.format("KeyValueStore"),
     "WindowStore": _READ_STORE.format("WindowStore"),
-    "SessionStore": _NO_SESSIONS,
+    "SessionStore": _READ_STORE.format("SessionStore"),
     "VersionedKeyValueStore": _NO_VERSIONS,
     "ReadOnlyKeyValueStore": _READ_STORE.format("ReadOnlyKeyValueStore"),
+    "ReadOnlySessionStore": _READ_STORE.format("ReadOnlySessionStore"),
     "ReadOnlyWindowStore": _READ_STORE.format("ReadOnlyWindowStore"),
     **dict.fromkeys(
         (
@@ -103,7 +98,6 @@ INSTEAD: Mapping[str, str] = {
 
 #: Of the module `headrace.stores`.
 STORES_INSTEAD: Mapping[str, str] = {
-    "session": _NO_SESSIONS,
     "versioned": _NO_VERSIONS,
     "versioned_key_value": _NO_VERSIONS,
     "persistent_key_value_store": "write stores.key_value(name, …)",
@@ -114,12 +108,11 @@ STORES_INSTEAD: Mapping[str, str] = {
     "persistent_window_store": "write stores.window(name, size=…, retention=…, …)",
     "persistent_timestamped_window_store": "write stores.window(name, size=…, retention=…, …)",
     "in_memory_window_store": 'write stores.window(name, size=…, retention=…, engine="memory", …)',
-    "persistent_session_store": _NO_SESSIONS,
-    "in_memory_session_store": _NO_SESSIONS,
+    "persistent_session_store": "write stores.session(name, retention=…, …)",
+    "in_memory_session_store": 'write stores.session(name, retention=…, engine="memory", …)',
     "key_value_store_builder": "write stores.key_value(name, …)",
     "window_store_builder": "write stores.window(name, size=…, retention=…, …)",
     "timestamped_key_value_store_builder": "write stores.key_value(name, …)",
     "timestamped_window_store_builder": "write stores.window(name, size=…, retention=…, …)",
-    "SessionStore": _NO_SESSIONS,
     "VersionedKeyValueStore": _NO_VERSIONS,
 }

@@ -8,7 +8,7 @@ from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.cli.formats import AUTO, FORMATS, Format, format_of
 from headrace.log.port import Log
-from headrace.query.changelog import changelog_of, key_value_rows, partitions_of, read_rows, window_rows
+from headrace.query.changelog import changelog_of, key_value_rows, partitions_of, read_rows, span_rows
 from headrace.query.local import store_name
 from headrace.state.spec import StoreSpec
 from headrace.topology.topology import Topology
@@ -36,18 +36,20 @@ class StoreSource:
         last: bytes | None = None,
         start: int | None = None,
     ) -> Iterator[dict[str, object]]:
-        """Yield the rows of a partition from key `first` to `last` (bytes, both included); of windows, `start` only."""
+        """Yield the rows of a partition from key `first` to `last` (bytes, both included).
+
+        Of windows and sessions, those that start at `start` (epoch ms).
+        """
         rows = read_rows(self.log, partition, group=self.group)
         show_key, show_value = self.key.show, self.value.show
-        if self.spec is not None and self.spec.kind == "window":
-            size_ms = self.spec.size_ms
-            for window in window_rows(rows, self.spec.retention_ms):
-                if _within(window.key, first, last) and start in (None, window.start):
+        if self.spec is not None and self.spec.retention_ms is not None:
+            for span in span_rows(rows, self.spec):
+                if _within(span.key, first, last) and start in (None, span.start):
                     yield {
-                        "key": show_key(window.key),
-                        "start": window.start,
-                        "end": None if size_ms is None else window.start + size_ms,
-                        "value": show_value(window.value),
+                        "key": show_key(span.key),
+                        "start": span.start,
+                        "end": span.end,
+                        "value": show_value(span.value),
                     }
             return
         for row in key_value_rows(rows):

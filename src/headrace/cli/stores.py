@@ -94,10 +94,10 @@ def list_stores(**options: Any) -> None:
 @command.command("get")
 @click.argument("store", shell_complete=store_names)
 @click.argument("key")
-@click.option("--start", type=int, metavar="MS", help="Of a window store: only the window that starts then.")
+@click.option("--start", type=int, metavar="MS", help="Only the window or session that starts then.")
 @_source_options
 def get(store: str, key: str, start: int | None, **options: Any) -> None:
-    """Print the row of KEY, or its windows, as JSON lines; KEY is text, or JSON where keys are not text.
+    """Print the row of KEY, or its windows or sessions, as JSON lines; KEY is text, or JSON where keys are not text.
 
     Exit code 1 when there is none.
     """
@@ -141,7 +141,7 @@ def scan(store: str, first: str | None, last: str | None, limit: int, **options:
 @click.argument("store", shell_complete=store_names)
 @_source_options
 def dump(store: str, **options: Any) -> None:
-    """Print all rows as JSON lines: key, value and timestamp; of a window store key, start, end and value."""
+    """Print all rows as JSON lines: key, value and timestamp; of windows and sessions key, start, end and value."""
     source = _source(store, options)
     try:
         _print(line for each in source.partitions for line in source.lines(each))

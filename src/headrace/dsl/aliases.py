@@ -9,9 +9,19 @@ from typing_extensions import TypeVar
 from headrace.base.records import Record, RecordMetadata
 from headrace.state.declaration import Store
 from headrace.state.typed_key_value import KeyValueStore
+from headrace.state.typed_session import SessionStore
 from headrace.state.typed_window import WindowStore
 
-__all__ = ["Extractor", "Name", "Partitioner", "Reset", "TableStore", "TopicChooser", "WindowedStore"]
+__all__ = [
+    "Extractor",
+    "Name",
+    "Partitioner",
+    "Reset",
+    "SessionsStore",
+    "TableStore",
+    "TopicChooser",
+    "WindowedStore",
+]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -36,6 +46,9 @@ TableStore: TypeAlias = str | Store[KeyValueStore[K, V]] | None
 
 #: The store of a windowed table.
 WindowedStore: TypeAlias = str | Store[WindowStore[K, V]] | None
+
+#: The store of a table of sessions.
+SessionsStore: TypeAlias = str | Store[SessionStore[K, V]] | None
 
 #: Any of them, where types no longer matter.
 AnyStore: TypeAlias = str | Store[Any] | None

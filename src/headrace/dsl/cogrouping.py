@@ -74,11 +74,16 @@ class Cogrouping:
         store: AnyStore,
         name: Name,
         where: Location,
+        *,
+        merge: object = None,
     ) -> TableState:
-        """Fold all groups into one table. Indices are used up in Java's order: store, repartitions, nodes, merge."""
+        """Fold all groups into one table. Indices are used up in Java's order: store, repartitions, nodes, merge.
+
+        `merge` makes one aggregate of two, for sessions.
+        """
         self._check_repartitions(where)
         folds = [
-            aggregated(init, group.aggregator, self.value if value is None else value, where)
+            aggregated(init, group.aggregator, self.value if value is None else value, where, merge=merge)
             for group in self.groups
         ]
         flow = next(

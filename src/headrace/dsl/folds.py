@@ -57,12 +57,19 @@ def reduced(reducer: object, value: Typed, where: Location) -> DescribedFold:
     return DescribedFold(reduction(fn, deletions=deletions_of(fn)), value, "REDUCE", fn)
 
 
-def aggregated(init: object, aggregator: object, value: object, where: Location) -> DescribedFold:
-    """Fold into what `init` makes: `aggregator(key, value, aggregate)`. `value` is the serde, if it is given."""
+def aggregated(
+    init: object, aggregator: object, value: object, where: Location, *, merge: object = None
+) -> DescribedFold:
+    """Fold into what `init` makes: `aggregator(key, value, aggregate)`. `value` is the serde, if it is given.
+
+    `merge(key, aggregate, other)` makes one of two; sessions need it.
+    """
     make, _ = plain(init, "initialiser", where)
     fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
+    merger = None if merge is None else plain(merge, "merger", where, "key", "aggregate", "other")[0]
     serde = _aggregate_serde(init, fn, value, where)
-    return DescribedFold(aggregation(make, fn, deletions=deletions_of(fn)), serde, "AGGREGATE", fn)
+    fold = aggregation(make, fn, merge=merger, deletions=deletions_of(fn))
+    return DescribedFold(fold, serde, "AGGREGATE", fn)
 
 
 def reduced_both_ways(adder: object, subtractor: object, value: Typed, where: Location) -> DescribedFold:

@@ -13,8 +13,9 @@ from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
+from headrace.dsl.session_windowed import SessionWindowedCogroupedKStream, SessionWindowedKStream
 from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
-from headrace.dsl.windows import TimeWindows
+from headrace.dsl.windows import SessionWindows, TimeWindows
 from headrace.operators.aggregate import Aggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
@@ -89,12 +90,18 @@ class KGroupedStream(Generic[K, V]):
         where = caller()
         return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
-    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]":
-        """Aggregate by windows of time; a result leaves with each update.
+    @overload
+    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]": ...
+    @overload
+    def windowed_by(self, windows: SessionWindows) -> "SessionWindowedKStream[K, V]": ...
+    def windowed_by(self, windows: TimeWindows | SessionWindows) -> Any:
+        """Aggregate by windows of time, or by sessions; a result leaves with each update.
 
         Raises:
             TopologyError: `windows` are none.
         """
+        if isinstance(windows, SessionWindows):
+            return SessionWindowedKStream(self._grouping, windows)
         return TimeWindowedKStream(self._grouping, _checked(windows, caller()))
 
     def cogroup(
@@ -157,18 +164,25 @@ class CogroupedKStream(Generic[K, A]):
         windowing = Unwindowed(Aggregate)
         return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
 
-    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedCogroupedKStream[K, A]":
-        """Aggregate by windows of time; a result leaves with each update.
+    @overload
+    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedCogroupedKStream[K, A]": ...
+    @overload
+    def windowed_by(self, windows: SessionWindows) -> "SessionWindowedCogroupedKStream[K, A]": ...
+    def windowed_by(self, windows: TimeWindows | SessionWindows) -> Any:
+        """Aggregate by windows of time, or by sessions; a result leaves with each update.
 
         Raises:
             TopologyError: `windows` are none.
         """
+        if isinstance(windows, SessionWindows):
+            return SessionWindowedCogroupedKStream(self._cogrouping, windows)
         return TimeWindowedCogroupedKStream(self._cogrouping, _checked(windows, caller()))
 
 
 def _checked(windows: object, where: Location) -> TimeWindows:
     if not isinstance(windows, TimeWindows):
         raise TopologyError(
-            f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m'), found {windows!r}"
+            f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m') or "
+            f"SessionWindows('30m', grace='5m'), found {windows!r}"
         )
     return windows

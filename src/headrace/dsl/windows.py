@@ -1,9 +1,10 @@
 """Windows over time, as users write them."""
 
 from headrace.base.durations import Duration, milliseconds
+from headrace.operators.session import SessionShape
 from headrace.operators.windowed import WindowShape
 
-__all__ = ["TimeWindows"]
+__all__ = ["SessionWindows", "TimeWindows"]
 
 
 class TimeWindows:
@@ -42,3 +43,34 @@ class TimeWindows:
     def __repr__(self) -> str:
         advance = "" if self.advance_ms == self.size_ms else f", advance='{self.advance_ms}ms'"
         return f"TimeWindows('{self.size_ms}ms', grace='{self.grace_ms}ms'{advance})"
+
+
+class SessionWindows:
+    """Sessions: the records of a key between which no silence is longer than `gap`.
+
+    A session is [start, end], both included: the times of its first record and of its last one. `grace` is how long (in
+    stream time) a session still takes records after the gap has passed. The store keeps sessions for gap and grace
+    together, unless it is declared with a longer `retention`.
+    """
+
+    __slots__ = ("gap_ms", "grace_ms")
+
+    def __init__(self, gap: Duration, *, grace: Duration) -> None:
+        self.gap_ms = milliseconds(gap, name="gap")
+        self.grace_ms = milliseconds(grace, name="grace")
+        if self.gap_ms == 0:
+            raise ValueError(f"gap={gap!r} is no gap: a duration of more than 0 is wanted")
+
+    @property
+    def shape(self) -> SessionShape:
+        """What the operators need."""
+        return SessionShape(self.gap_ms, self.grace_ms)
+
+    def __eq__(self, other: object) -> bool:
+        return self.shape == other.shape if isinstance(other, SessionWindows) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+    def __repr__(self) -> str:
+        return f"SessionWindows('{self.gap_ms}ms', grace='{self.grace_ms}ms')"

@@ -78,6 +78,7 @@ class Fold:
         first: expression for a key's first aggregate; where there is none before the first value, None.
         add: expression for the next aggregate, of `key`, `value` and `old`, the aggregate so far.
         subtract: the same for the aggregate without a value that was added before; for tables, whose rows change.
+        merge: expression for one aggregate of two, `old` and `other`, of `key`; for sessions, which meet.
         functions: the user's, by their names in the expressions; `init` makes first aggregates.
         deletions, subtractions: told of results of None, of adding and of subtracting.
     """
@@ -85,6 +86,7 @@ class Fold:
     first: str
     add: str
     subtract: str
+    merge: str
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=lambda: MappingProxyType({}))
     deletions: Deletions = field(default_factory=lambda: Deletions(None))
     subtractions: Deletions = field(default_factory=lambda: Deletions(None))
@@ -121,7 +123,9 @@ class Fold:
             "wiring": wiring,
         }
         program = _PIECE.sub(lambda place: indent(_PIECES[place[2]], place[1]), program)
-        body = program.format(cell=cell, first=self.first, add=self.add, subtract=self.subtract)
+        body = program.format(
+            cell=cell, first=self.first, add=self.add, subtract=self.subtract, merge=self.merge
+        )
         # As a function's own, names are found faster than a module's.
         source = f"def make({', '.join(sorted(known))}):\n{indent(body, '    ')}    return run\n"
         make = defined_by(source, wiring.name, {})["make"]
@@ -130,28 +134,32 @@ class Fold:
 
 
 #: Counts, without a call of user code.
-COUNT = Fold("0", "old + 1", "old - 1")
+COUNT = Fold("0", "old + 1", "old - 1", "old + other")
 
 
 def aggregation(
     init: Callable[[], Any],
     add: Callable[[Any, Any, Any], Any],
     subtract: Callable[[Any, Any, Any], Any] | None = None,
+    merge: Callable[[Any, Any, Any], Any] | None = None,
     *,
     deletions: Deletions | None = None,
     subtractions: Deletions | None = None,
 ) -> Fold:
     """Fold into a value of another type, which begins with what `init` makes: `add(key, value, aggregate)`.
 
-    `subtract(key, value, aggregate)` undoes it.
+    `subtract(key, value, aggregate)` undoes it, `merge(key, aggregate, other)` makes one of two.
     """
     functions: dict[str, Callable[..., Any]] = {"init": init, "add": add}
     if subtract is not None:
         functions["subtract"] = subtract
+    if merge is not None:
+        functions["merge"] = merge
     return Fold(
         "init()",
         "add(key, value, old)",
         "subtract(key, value, old)",
+        "merge(key, old, other)",
         functions,
         deletions or Deletions(None),
         subtractions or Deletions(None),
@@ -176,6 +184,7 @@ def reduction(
         "None",
         "value if old is None else reducer(old, value)",
         "subtractor(old, value)",
+        "other if old is None else reducer(old, other)",
         functions,
         deletions or Deletions(None),
         subtractions or Deletions(None),

@@ -8,9 +8,18 @@ from typing import Any, Protocol, TypeAlias
 
 from headrace.base.callables import truth
 from headrace.operators.updates import key_serializer
+from headrace.state.buffer.session_layout import session_slot
 from headrace.topology.wiring import Wiring
 
-__all__ = ["FilterGetter", "Get", "Getter", "MapGetter", "StoreGetter", "WindowStoreGetter"]
+__all__ = [
+    "FilterGetter",
+    "Get",
+    "Getter",
+    "MapGetter",
+    "SessionStoreGetter",
+    "StoreGetter",
+    "WindowStoreGetter",
+]
 
 #: Value and timestamp of a key, or None.
 Get: TypeAlias = Callable[[Any], tuple[Any, int] | None]
@@ -59,6 +68,25 @@ class WindowStoreGetter:
         def look_up(key: Any) -> tuple[Any, int] | None:
             row: tuple[Any, int] | None = get(serialize(key.key), key.window.start)
             return row
+
+        return look_up
+
+
+class SessionStoreGetter:
+    """Reads a session store by windowed keys; a session's time is its end."""
+
+    def __init__(self, store: str) -> None:
+        self.stores = (store,)
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        state = wiring.store(self.stores[0])
+        get, serialize = state.get, key_serializer(wiring, state)
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            start, end = key.window
+            row = get(serialize(key.key), session_slot(start, end))
+            return None if row is None else (row[0], end)
 
         return look_up
 

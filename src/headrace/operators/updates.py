@@ -4,9 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from headrace.base.records import Headers, Window, Windowed
+from headrace.state.buffer.session_layout import session_of
 from headrace.topology.wiring import Wiring
 
-__all__ = ["changelog_topic", "forward_flushed", "forward_flushed_windows", "key_serializer"]
+__all__ = [
+    "changelog_topic",
+    "forward_flushed",
+    "forward_flushed_sessions",
+    "forward_flushed_windows",
+    "key_serializer",
+]
 
 
 def changelog_topic(wiring: Wiring, state: Any) -> str:
@@ -41,6 +48,17 @@ def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_ol
         if window.start != start:
             window = Window(start, start + size_ms)
         forward(Windowed(key, window), (new, old if send_old else None, True), timestamp, headers)
+
+    _listen(wiring, state, flushed, send_old=send_old)
+
+
+def forward_flushed_sessions(wiring: Wiring, state: Any, *, send_old: bool) -> None:
+    """Forward the last value of each session when a cached session store lets go of it, at the session's end."""
+    forward = wiring.forward
+
+    def flushed(key: Any, slot: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
+        start, end = session_of(slot)
+        forward(Windowed(key, Window(start, end)), (new, old if send_old else None, True), end, headers)
 
     _listen(wiring, state, flushed, send_old=send_old)
 

@@ -31,13 +31,14 @@ def changelog_config(
 ) -> Mapping[str, str]:
     """Return the properties of a store's changelog; what the user gave wins.
 
-    Windows are kept for longer than the store keeps them, since brokers go by their clock, and records by theirs.
+    Windows and sessions are kept for longer than the store keeps them, since brokers go by their clock, and records by
+    theirs.
     """
     config = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
-    if spec.kind == "window":
+    if spec.retention_ms is not None:
         # A store that retains duplicates has no latest value of a key, so compaction would lose records.
         config["cleanup.policy"] = "delete" if spec.retain_duplicates else "compact,delete"
-        config["retention.ms"] = str((spec.retention_ms or 0) + window_additional_retention_ms)
+        config["retention.ms"] = str(spec.retention_ms + window_additional_retention_ms)
     return {**config, **spec.changelog_config}
 
 

@@ -4,7 +4,6 @@ A changelog has the state of the last commit, needs no lock, and is the same who
 the local stores belong to one process.
 """
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,23 +11,21 @@ from typing import TypeAlias
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log
+from headrace.state.buffer.layouts import layout_of
 from headrace.state.spec import StoreSpec
 
 __all__ = [
     "KeyValueRow",
-    "WindowRow",
+    "SpanRow",
     "changelog_of",
     "key_value_rows",
     "partitions_of",
     "read_rows",
-    "window_rows",
+    "span_rows",
 ]
 
 #: Row key to (value, timestamp of its last change in epoch ms).
 Rows: TypeAlias = dict[bytes, tuple[bytes, int]]
-
-# A window store's changelog key ends with the window's start and a sequence number.
-_WINDOW = struct.Struct(">qI")
 
 _POLL_MS = 1_000
 
@@ -43,11 +40,15 @@ class KeyValueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowRow:
-    """One window of a window store, as bytes; times in epoch ms."""
+class SpanRow:
+    """One window of a window store, or one session of a session store, as bytes; times in epoch ms.
+
+    `end` is None where nobody has said how long windows are.
+    """
 
     key: bytes
     start: int
+    end: int | None
     value: bytes
     timestamp: int
 
@@ -105,17 +106,18 @@ def key_value_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[KeyValue
         yield KeyValueRow(key, value, timestamp)
 
 
-def window_rows(rows: Mapping[bytes, tuple[bytes, int]], retention_ms: int | None) -> Iterator[WindowRow]:
-    """Yield the windows of a window store by key and start, without those that the store hides as expired."""
-    split = [
-        (*_WINDOW.unpack_from(row, len(row) - _WINDOW.size), row) for row in rows if len(row) >= _WINDOW.size
-    ]
-    newest = max((start for start, _, _ in split), default=0)
-    oldest = -1 if retention_ms is None else newest - retention_ms
-    found = [(row[: -_WINDOW.size], start, sequence, row) for start, sequence, row in split if start > oldest]
-    for key, start, _, row in sorted(found):
+def span_rows(rows: Mapping[bytes, tuple[bytes, int]], spec: StoreSpec) -> Iterator[SpanRow]:
+    """Yield the windows or sessions of a segmented store by key and time, without those that it hides as expired."""
+    layout, retention_ms = layout_of(spec), spec.retention_ms or 0
+    size, unpack = layout.suffix.size, layout.suffix.unpack_from
+    split = [(row[:-size], *unpack(row, len(row) - size), row) for row in rows if len(row) >= size]
+    newest = max((time for _, time, _, _ in split), default=0)
+    for key, time, rest, row in sorted(each for each in split if each[1] > newest - retention_ms):
         value, timestamp = rows[row]
-        yield WindowRow(key, start, value, timestamp)
+        if spec.kind == "session":
+            yield SpanRow(key, rest, time, value, timestamp)
+        else:
+            yield SpanRow(key, time, None if spec.size_ms is None else time + spec.size_ms, value, timestamp)
 
 
 def partitions_of(log: Log, topic: str, wanted: Sequence[int] | None = None) -> list[TopicPartition]:

@@ -11,10 +11,11 @@ from headrace.base.records import Windowed
 from headrace.state.declaration import Store, check_handle
 from headrace.state.spec import StoreSpec
 from headrace.state.typed_key_value import ReadOnlyKeyValueStore
+from headrace.state.typed_session import ReadOnlySessionStore
 from headrace.state.typed_window import ReadOnlyWindowStore
 from headrace.topology.topology import Topology
 
-__all__ = ["KeyValueView", "QueryOptions", "WindowView", "local_view", "store_name"]
+__all__ = ["KeyValueView", "QueryOptions", "SessionView", "WindowView", "local_view", "store_name"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -54,7 +55,7 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
 
 def local_view(
     spec: StoreSpec, partitions: Partitions, how: QueryOptions
-) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any]:
+) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any] | ReadOnlySessionStore[Any, Any]:
     """Make the view of a store's kind."""
     chosen = how.get("partitions")
     if chosen is None:
@@ -73,6 +74,8 @@ def local_view(
             return KeyValueView(wanted)
         case "window":
             return WindowView(wanted)
+        case "session":
+            return SessionView(wanted)
 
 
 class KeyValueView(Generic[K, V]):
@@ -135,3 +138,25 @@ class WindowView(Generic[K, V]):
         """Yield the windows that start from `start` to `end` (epoch ms, both included), of one key or of all."""
         for store in self._partitions().values():
             yield from store.range(key, start=start, end=end, reverse=reverse)
+
+
+class SessionView(Generic[K, V]):
+    """A `ReadOnlySessionStore` over its partitions; see `KeyValueView`."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def get(self, session: Windowed[K]) -> V | None:
+        """Return the value of exactly this session, or None."""
+        for store in self._partitions().values():
+            value: V | None = store.get(session)
+            if value is not None:
+                return value
+        return None
+
+    def sessions(
+        self, key: K | None = None, *, start: int | None = None, end: int | None = None, reverse: bool = False
+    ) -> Iterator[tuple[Windowed[K], V]]:
+        """Yield the sessions of one key, or of all, that overlap [start, end] (epoch ms, both included)."""
+        for store in self._partitions().values():
+            yield from store.sessions(key, start=start, end=end, reverse=reverse)

@@ -67,6 +67,7 @@ class CacheEntry(Generic[C]):
     __slots__ = (
         "headers",
         "is_dirty",
+        "is_unheard",
         "is_used",
         "key",
         "offset",
@@ -82,6 +83,8 @@ class CacheEntry(Generic[C]):
         self.row = row
         self.size_bytes = size_bytes
         self.is_dirty = False
+        #: Whether it is known that the store below has no such row.
+        self.is_unheard = False
         self.is_used = False
         self.order = 0
         self.topic: str | None = None
@@ -310,7 +313,7 @@ class RecordCache(Generic[C]):
 
     def _let_go(self, entry: CacheEntry[C]) -> None:
         """Log and forward a dirty entry in its own context. The caller goes back to where the task was."""
-        entry.is_dirty = False
+        entry.is_dirty = entry.is_unheard = False
         context = self._context
         context.kept = entry
         context.topic, context.offset = entry.topic, entry.offset

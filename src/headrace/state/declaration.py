@@ -17,14 +17,15 @@ S_co = TypeVar("S_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Store(Generic[S_co]):
-    """A declared store. Make one with `stores.key_value` or `stores.window`.
+    """A declared store. Make one with `stores.key_value`, `stores.window` or `stores.session`.
 
     What is None is decided by whoever uses it: the DSL knows names, serdes and window sizes, and caches unless told not
     to; processors' stores are not cached unless told so.
 
     Attributes:
         logging: whether there is a changelog; a mapping holds topic properties for it.
-        retention_ms, size_ms: of a window store.
+        retention_ms: of a window store or a session store.
+        size_ms: of a window store.
     """
 
     name: str | None

@@ -1,6 +1,6 @@
 """The room's two ports: stores as operators see them, and the databases below (RocksDB, memory)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -22,9 +22,10 @@ __all__ = [
     "OpenKey",
     "Position",
     "Rows",
+    "SegmentedFlushListener",
+    "SegmentedReads",
+    "SegmentedState",
     "StreamTime",
-    "WindowFlushListener",
-    "WindowReads",
     "WindowState",
 ]
 
@@ -108,8 +109,8 @@ OpenKey: TypeAlias = Callable[[bytes], Any]
 #: timestamp, headers.
 FlushListener: TypeAlias = Callable[[Any, Any, Any, int, Headers], None]
 
-#: The same for windows: key, window start, new value, value before it, timestamp, headers.
-WindowFlushListener: TypeAlias = Callable[[Any, int, Any, Any, int, Headers], None]
+#: The same for segmented stores: key, slot, new value, value before it, timestamp, headers.
+SegmentedFlushListener: TypeAlias = Callable[[Any, int, Any, Any, int, Headers], None]
 
 #: Counts a record: key, value, timestamp, headers.
 Counted: TypeAlias = Callable[[Any, Any, int, Headers], None]
@@ -207,8 +208,11 @@ class KeyValueState(KeyValueReads, Protocol):
         """
 
 
-class WindowReads(Protocol):
-    """What can be read of a window store. Expired rows cannot."""
+class SegmentedReads(Protocol):
+    """What can be read of a store whose cells expire. A slot tells the cells of a key apart, as its layout says.
+
+    Expired cells cannot be read.
+    """
 
     @property
     def spec(self) -> StoreSpec:
@@ -216,26 +220,51 @@ class WindowReads(Protocol):
 
     @property
     def observed_stream_time(self) -> int:
-        """Highest window start ever put (epoch ms), -1 if none."""
+        """Highest time of a cell ever put (epoch ms), -1 if none."""
 
-    def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
-        """Value and timestamp of one window."""
+    def get(self, key: bytes, slot: int) -> tuple[Any, int] | None:
+        """Value and timestamp of one cell."""
 
     def range(
         self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:
-        """Windows of a key, or of all keys, with from <= start <= to: by time, or by segment, key and time."""
+        """Cells of a key, or of all keys, with from <= time <= to: key, slot, value, timestamp.
+
+        By slot, or by segment, key and slot.
+        """
 
 
-class WindowState(WindowReads, Protocol):
-    """A window store as operators see it. Logs to the changelog and caches by itself; drops puts of expired windows."""
+class SegmentedState(SegmentedReads, Protocol):
+    """A segmented store as operators see it. Logs and caches by itself; drops puts of expired cells."""
 
     @property
     def caching(self) -> bool:
         """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
 
-    def put(self, key: bytes, start: int, value: Any, timestamp: int, headers: Headers) -> None:
-        """Set the value of a window, or delete it with None."""
+    def put(self, key: bytes, slot: int, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set the value of a cell, or delete it with None."""
+
+    def replace(
+        self, key: bytes, replaced: Sequence[int], slot: int, value: Any, timestamp: int, headers: Headers
+    ) -> None:
+        """Delete cells of a key and set another one, or delete it too with None. All of it, or nothing if it raises."""
+
+    def slots(self, key: bytes, from_ms: int) -> list[int]:
+        """Slots of a key's cells with from <= time, ascending. Asked for again and again it costs no scan."""
+
+    def on_flush(
+        self,
+        listener: SegmentedFlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
+    ) -> None:
+        """The same as in `KeyValueState`."""
+
+
+class WindowState(SegmentedState, Protocol):
+    """A window store as operators see it: a slot is a window's start."""
 
     def counter(
         self,
@@ -259,13 +288,3 @@ class WindowState(WindowReads, Protocol):
         otherwise: Counted,
     ) -> CountedColumns | None:
         """Make what does for a stretch what `counter` does for each of its records: see `KeyValueState`."""
-
-    def on_flush(
-        self,
-        listener: WindowFlushListener,
-        *,
-        send_old: bool,
-        refused: FlushRefused | None = None,
-        open_key: OpenKey = bytes,
-    ) -> None:
-        """The same as in `KeyValueState`."""

@@ -9,14 +9,13 @@ from typing import Any
 
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.row import Row
-from headrace.state.buffer.segmented import Overlay
-from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
 from headrace.state.cached_key_value import CachedKeyValue
-from headrace.state.cached_window import CachedWindow
+from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.merge import after, after_prefix
 from headrace.state.spec import StoreSpec
 
-__all__ = ["KeyValueReader", "WindowReader"]
+__all__ = ["KeyValueReader", "SegmentedReader"]
 
 
 class KeyValueReader:
@@ -65,12 +64,12 @@ class KeyValueReader:
         return self._buffer.merged(start, end, [(key, waiting[key]) for key in keys], reverse=reverse)
 
 
-class WindowReader:
-    """Reads a window store from any thread; with `committed`, as the last commit left it."""
+class SegmentedReader:
+    """Reads a segmented store from any thread; with `committed`, as the last commit left it."""
 
     __slots__ = ("_buffer", "_cache", "_committed", "spec")
 
-    def __init__(self, buffer: WindowBuffer, cache: CachedWindow | None, *, committed: bool) -> None:
+    def __init__(self, buffer: SegmentedBuffer, cache: CachedSegmented | None, *, committed: bool) -> None:
         self.spec: StoreSpec = buffer.spec
         self._buffer = buffer
         self._cache = cache
@@ -78,19 +77,19 @@ class WindowReader:
 
     @property
     def observed_stream_time(self) -> int:
-        """Highest window start ever put (epoch ms), -1 if none."""
+        """Highest time of a cell ever put (epoch ms), -1 if none."""
         return (self._cache or self._buffer).observed_stream_time
 
-    def get(self, key: bytes, start: int) -> tuple[Any, int] | None:
-        """Value and timestamp of one window."""
+    def get(self, key: bytes, slot: int) -> tuple[Any, int] | None:
+        """Value and timestamp of one cell."""
         if self._committed:
-            return self._buffer.committed_row(key, start)
-        return self._buffer.get(key, start) if self._cache is None else self._cache.peek(key, start)
+            return self._buffer.committed_row(key, slot)
+        return self._buffer.get(key, slot) if self._cache is None else self._cache.peek(key, slot)
 
     def range(
         self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:
-        """Windows with from <= start <= to that have not expired."""
+        """Cells with from <= time <= to that have not expired: key, slot, value, timestamp."""
         over: Overlay = {}
         rows: Overlay = {}
         if not self._committed:

@@ -10,7 +10,7 @@ from headrace.serde.serde import Serde
 
 __all__ = ["Engine", "StoreKind", "StoreSpec", "segment_interval_ms"]
 
-StoreKind: TypeAlias = Literal["key_value", "window"]
+StoreKind: TypeAlias = Literal["key_value", "window", "session"]
 Engine: TypeAlias = Literal["rocksdb", "memory"]
 
 #: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
@@ -21,7 +21,7 @@ _FORMAT_VERSION = 1
 
 
 def segment_interval_ms(retention_ms: int) -> int:
-    """Length of a window store's segments, the unit of expiry: Kafka Streams' own rule."""
+    """Length of a segmented store's segments, the unit of expiry: Kafka Streams' own rule."""
     return max(retention_ms // 2, _SEGMENT_INTERVAL_MS_MIN)
 
 
@@ -33,8 +33,9 @@ class StoreSpec:
         timestamped: rows carry a timestamp (stores of the DSL do, stores of processors do not).
         caching: asked for; whether there is a cache depends on `statestore.cache.max.bytes` too.
         changelog_config: the user's own topic properties for the changelog.
-        retention_ms, size_ms: of a window store.
-        grace_ms: how late a record may be for the windows that fill a window store; None if an application fills it.
+        retention_ms: of a store whose rows expire: a window store, a session store.
+        size_ms: of a window store's windows.
+        grace_ms: how late a record may be for the windows or sessions that fill it; None if an application fills it.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         where: place of the declaration.

@@ -8,14 +8,18 @@ from typing import Protocol, TypeAlias
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
+from headrace.state.buffer.layouts import layout_of
+from headrace.state.buffer.segmented import SegmentedBuffer
+from headrace.state.buffer.session_layout import SESSIONS
 from headrace.state.buffer.window import DuplicatesBuffer, WindowBuffer
 from headrace.state.buffer.window_layout import DUPLICATES, WINDOWS
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
+from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
-from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, WindowReads
-from headrace.state.reading import KeyValueReader, WindowReader
+from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, SegmentedReads
+from headrace.state.reading import KeyValueReader, SegmentedReader
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec
 
@@ -53,7 +57,7 @@ class Buffer(Protocol):
         """Range of rows that have expired since this was last asked, and None if there are none."""
 
 
-Cache: TypeAlias = CachedKeyValue | CachedWindow
+Cache: TypeAlias = CachedKeyValue | CachedSegmented
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class StoreParts:
 
     buffer: Buffer
     cache: Cache | None
-    state: KeyValueBuffer | WindowBuffer | Cache
-    reader: Callable[[bool], KeyValueReads | WindowReads]
+    state: KeyValueBuffer | SegmentedBuffer | Cache
+    reader: Callable[[bool], KeyValueReads | SegmentedReads]
     rows: Callable[[], ChangelogRows]
 
 
@@ -102,6 +106,8 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
             return _key_value(spec, opening)
         case "window":
             return _window(spec, opening)
+        case "session":
+            return _session(spec, opening)
 
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -120,15 +126,25 @@ def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
     buffer: WindowBuffer
     cache: CachedWindow | None = None
     if spec.retain_duplicates:  # no value is the last of its window, so there is nothing to wait for
-        layout = DUPLICATES
-        buffer = DuplicatesBuffer(spec, layout, database, log, codec, opening.dropped, opening.admission)
+        buffer = DuplicatesBuffer(spec, DUPLICATES, database, log, codec, opening.dropped, opening.admission)
     else:
-        layout = WINDOWS
-        buffer = WindowBuffer(spec, layout, database, log, codec, opening.dropped, opening.admission)
+        buffer = WindowBuffer(spec, WINDOWS, database, log, codec, opening.dropped, opening.admission)
         if opening.cache is not None:
             cache = CachedWindow(buffer, codec, context, opening.cache)
+    return _segmented(spec, buffer, cache)
 
-    def reader(committed: bool) -> WindowReads:
-        return WindowReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, partial(SegmentedRows, spec, layout))
+def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
+    database, log, codec = opening.database, opening.changelog, opening.codec
+    buffer = SegmentedBuffer(spec, SESSIONS, database, log, codec, opening.dropped, opening.admission)
+    cache: CachedSegmented | None = None
+    if opening.cache is not None:
+        cache = CachedSegmented(buffer, SESSIONS, codec, opening.context, opening.cache)
+    return _segmented(spec, buffer, cache)
+
+
+def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented | None) -> StoreParts:
+    def reader(committed: bool) -> SegmentedReads:
+        return SegmentedReader(buffer, cache, committed=committed)
+
+    return StoreParts(buffer, cache, cache or buffer, reader, partial(SegmentedRows, spec, layout_of(spec)))

@@ -6,15 +6,15 @@ from typing import TypeAlias
 
 from headrace.base.columns import Chunk
 from headrace.state.buffer.key_value import KeyValueBuffer
-from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.changelog_rows import ChangelogRows
-from headrace.state.port import KeyValueReads, Position, WindowReads
+from headrace.state.port import KeyValueReads, Position, SegmentedReads
 from headrace.state.spec import StoreSpec
 from headrace.state.store_parts import Cache, Opening, parts_of
 
 __all__ = ["StoreState", "TaskStore"]
 
-StoreState: TypeAlias = KeyValueBuffer | WindowBuffer | Cache
+StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | Cache
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
@@ -62,7 +62,7 @@ class TaskStore:
             self.buffer.restored(position.stream_time, position.sequence)
             self.discard()
 
-    def reader(self, *, committed: bool) -> KeyValueReads | WindowReads:
+    def reader(self, *, committed: bool) -> KeyValueReads | SegmentedReads:
         """Make what other threads read; with `committed`, as the last commit left it."""
         return self._reader(committed)
 

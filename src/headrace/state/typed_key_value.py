@@ -8,6 +8,7 @@ from typing_extensions import TypeVar
 
 from headrace.processor.context import TaskContext
 from headrace.state.port import KeyValueReads, KeyValueState
+from headrace.state.queried import Queried
 from headrace.state.typed_keys import TypedKeys
 
 __all__ = ["KeyValueReadings", "KeyValueStore", "ReadOnlyKeyValueStore"]
@@ -81,7 +82,7 @@ class KeyValueReadings(Generic[K, V]):
         return ((to_key(key), value) for key, value, _ in rows)
 
 
-class KeyValueStore(KeyValueReadings[K, V]):
+class KeyValueStore(KeyValueReadings[K, V], Queried[ReadOnlyKeyValueStore[K, V]]):
     """Read and write a key-value store. Writes have the timestamp of the record being processed.
 
     Writing raises StateError once the processor is closed, and in a thread that is not its task's.

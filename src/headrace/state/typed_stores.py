@@ -3,16 +3,19 @@
 from typing import Any, cast
 
 from headrace.processor.context import TaskContext
-from headrace.state.port import KeyValueReads, KeyValueState, WindowReads, WindowState
+from headrace.state.port import KeyValueReads, KeyValueState, SegmentedReads, SegmentedState
 from headrace.state.typed_key_value import KeyValueReadings, KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_keys import TypedKeys
+from headrace.state.typed_session import ReadOnlySessionStore, SessionReadings, SessionStore
 from headrace.state.typed_window import ReadOnlyWindowStore, WindowReadings, WindowStore
 
 __all__ = ["read_only", "typed"]
 
 
-def typed(state: KeyValueState | WindowState, context: TaskContext, application_id: str | None = None) -> Any:
-    """Make the user's view of a state: a `KeyValueStore` or a `WindowStore` by its kind.
+def typed(
+    state: KeyValueState | SegmentedState, context: TaskContext, application_id: str | None = None
+) -> Any:
+    """Make the user's view of a state: a `KeyValueStore`, a `WindowStore`, a `SessionStore` by its kind.
 
     Keys are serialised for the changelog topic of `application_id`, the task's own if it is left out.
     """
@@ -21,16 +24,20 @@ def typed(state: KeyValueState | WindowState, context: TaskContext, application_
         case "key_value":
             return KeyValueStore[Any, Any](cast("KeyValueState", state), keys, context)  # by its kind
         case "window":
-            return WindowStore[Any, Any](cast("WindowState", state), keys, context)  # by its kind
+            return WindowStore[Any, Any](cast("SegmentedState", state), keys, context)  # by its kind
+        case "session":
+            return SessionStore[Any, Any](cast("SegmentedState", state), keys, context)  # by its kind
 
 
 def read_only(
-    state: KeyValueReads | WindowReads, context: TaskContext
-) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any]:
+    state: KeyValueReads | SegmentedReads, context: TaskContext
+) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any] | ReadOnlySessionStore[Any, Any]:
     """Make the user's view of a state that is only read: a query's, or a processor's of another task's store."""
     keys = TypedKeys[Any](state.spec, context.application_id)
     match state.spec.kind:
         case "key_value":
             return KeyValueReadings[Any, Any](cast("KeyValueReads", state), keys)  # by its kind
         case "window":
-            return WindowReadings[Any, Any](cast("WindowReads", state), keys)  # by its kind
+            return WindowReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
+        case "session":
+            return SessionReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind

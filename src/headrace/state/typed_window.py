@@ -9,10 +9,11 @@ from typing_extensions import TypeVar
 from headrace.base.records import Window, Windowed
 from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
-from headrace.state.port import WindowReads, WindowState
+from headrace.state.port import SegmentedReads, SegmentedState
+from headrace.state.queried import Queried
 from headrace.state.typed_keys import TypedKeys
 
-__all__ = ["ReadOnlyWindowStore", "WindowReadings", "WindowStore"]
+__all__ = ["ReadOnlyWindowStore", "WindowReadings", "WindowStore", "check_time"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -43,7 +44,7 @@ class WindowReadings(Generic[K, V]):
 
     __slots__ = ("_keys", "_size_ms", "_state")
 
-    def __init__(self, state: WindowReads, keys: TypedKeys[K]) -> None:
+    def __init__(self, state: SegmentedReads, keys: TypedKeys[K]) -> None:
         self._state = state
         self._keys = keys
         size_ms = state.spec.size_ms
@@ -52,7 +53,7 @@ class WindowReadings(Generic[K, V]):
     def get(self, key: K, start: int) -> V | None:
         """Return the value of the window that starts at `start` (epoch ms), None if there is none."""
         if type(start) is not int:
-            self._check_time(start, "start")
+            check_time(start, "start", f"windows of store {self._keys.store!r} are read with")
         found = self._state.get(self._keys.to_bytes(key), start)
         return None if found is None else cast("V", found[0])
 
@@ -62,7 +63,7 @@ class WindowReadings(Generic[K, V]):
         """Iterate over the windows of one key, or of all, that start within [start, end] (epoch ms). None is open."""
         for name, time in (("start", start), ("end", end)):
             if time is not None and type(time) is not int:
-                self._check_time(time, name)
+                check_time(time, name, f"windows of store {self._keys.store!r} are read with")
         data = None if key is None else self._keys.to_bytes(key)
         to_key, size_ms = self._keys.to_key, self._size_ms
         rows = self._state.range(data, start, end, reverse)
@@ -71,15 +72,8 @@ class WindowReadings(Generic[K, V]):
             for found, begin, value, _ in rows
         )
 
-    def _check_time(self, time: object, name: str) -> None:
-        if isinstance(time, bool | float) or not hasattr(time, "__index__"):
-            raise TypeError(
-                f"windows of store {self._keys.store!r} are read with {name}={time!r}, of type {type(time).__name__}: "
-                f"epoch milliseconds are wanted, as an int; int(moment.timestamp() * 1000) of a datetime"
-            )
 
-
-class WindowStore(WindowReadings[K, V]):
+class WindowStore(WindowReadings[K, V], Queried[ReadOnlyWindowStore[K, V]]):
     """Read and write a window store. Writes have the timestamp of the record being processed.
 
     Writing raises StateError once the processor is closed, and in a thread that is not its task's.
@@ -87,7 +81,7 @@ class WindowStore(WindowReadings[K, V]):
 
     __slots__ = ("_context", "_put")
 
-    def __init__(self, state: WindowState, keys: TypedKeys[K], context: TaskContext) -> None:
+    def __init__(self, state: SegmentedState, keys: TypedKeys[K], context: TaskContext) -> None:
         super().__init__(state, keys)
         self._put = state.put
         self._context = context
@@ -100,3 +94,16 @@ class WindowStore(WindowReadings[K, V]):
         if type(start) is not int or not 0 <= start <= TIMESTAMP_MAX:
             start = checked_timestamp(start, f"a window of store {self._state.spec.name!r}")
         self._put(self._keys.to_bytes(key), start, value, context.timestamp, context.headers)
+
+
+def check_time(time: object, name: str, sentence: str) -> None:
+    """Refuse what is no time; integers of other libraries are.
+
+    Raises:
+        TypeError: in words that begin with `sentence`.
+    """
+    if isinstance(time, bool | float) or not hasattr(time, "__index__"):
+        raise TypeError(
+            f"{sentence} {name}={time!r}, of type {type(time).__name__}: epoch milliseconds are wanted, as an int; "
+            f"int(moment.timestamp() * 1000) of a datetime"
+        )

@@ -17,8 +17,7 @@ from headrace.engine.status import WorkerStatus
 from headrace.engine.worker import Worker
 from headrace.query.local import QueryOptions, local_view, store_name
 from headrace.state.declaration import Store
-from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
-from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
+from headrace.state.queried import Queried
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values
@@ -38,8 +37,7 @@ from headrace.topology.topology import Topology
 
 __all__ = ["Streams", "UncaughtHandler"]
 
-K = TypeVar("K")
-V = TypeVar("V")
+R = TypeVar("R")
 
 
 class Streams:
@@ -352,20 +350,15 @@ class Streams:
     def lags(self) -> Mapping[str, Mapping[int, int]]:
         """Return how many changelog records are still to be restored for each store's partition; 0 once it runs.
 
-        All stores of a task are restored together, so each has the figure of its task."""
+        All stores of a task are restored together, so each has the figure of its task.
+        """
         status = self.status()
         return {} if status is None else lags_of(status, self._topology)
 
     # ── queries ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @overload
-    def query(
-        self, store: Store[KeyValueStore[K, V]], **how: Unpack[QueryOptions]
-    ) -> ReadOnlyKeyValueStore[K, V]: ...
-    @overload
-    def query(
-        self, store: Store[WindowStore[K, V]], **how: Unpack[QueryOptions]
-    ) -> ReadOnlyWindowStore[K, V]: ...
+    def query(self, store: Store[Queried[R]], **how: Unpack[QueryOptions]) -> R: ...
     @overload
     def query(self, store: str, **how: Unpack[QueryOptions]) -> Any: ...
     def query(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Any:

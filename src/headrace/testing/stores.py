@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from headrace.base.errors import TopologyError
-from headrace.query.local import KeyValueView, WindowView
+from headrace.query.local import KeyValueView, SessionView, WindowView
 from headrace.state.spec import StoreSpec
 
 __all__ = ["all_partitions"]
@@ -24,6 +24,8 @@ def all_partitions(spec: StoreSpec, partitions: Callable[[], Mapping[int, Any]])
             return _KeyValues(partitions, refuse)
         case "window":
             return _Windows(partitions, refuse)
+        case "session":
+            return _Sessions(partitions, refuse)
 
 
 class _KeyValues(KeyValueView[Any, Any]):
@@ -33,6 +35,12 @@ class _KeyValues(KeyValueView[Any, Any]):
 
 
 class _Windows(WindowView[Any, Any]):
+    def __init__(self, partitions: Callable[[], Mapping[int, Any]], refuse: Callable[..., NoReturn]) -> None:
+        super().__init__(partitions)
+        self.put = refuse
+
+
+class _Sessions(SessionView[Any, Any]):
     def __init__(self, partitions: Callable[[], Mapping[int, Any]], refuse: Callable[..., NoReturn]) -> None:
         super().__init__(partitions)
         self.put = refuse

@@ -6,16 +6,23 @@ from typing import Any
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.state.declaration import Store
-from headrace.state.spec import Engine, StoreSpec
+from headrace.state.spec import Engine, StoreKind, StoreSpec
 
 __all__ = ["plain_store"]
+
+#: What the DSL knows from windows, and a processor's store has to say.
+_DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
+    "key_value": (),
+    "window": ("size", "retention"),
+    "session": ("retention",),
+}
 
 
 def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec:
     """Return the specification of a processor's store: without timestamps, not cached unless asked for.
 
     Raises:
-        TopologyError: a name, a serde, or a window store's size or retention is missing.
+        TopologyError: a name, a serde, or its size or retention is missing.
     """
     if not isinstance(store, Store):
         raise TopologyError(
@@ -33,12 +40,11 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
             )
     assert store.key is not None
     assert store.value is not None
-    if store.kind == "window":
-        for part, duration in (("size", store.size_ms), ("retention", store.retention_ms)):
-            if duration is None:
-                raise TopologyError(
-                    f"{where}: window store '{store.name}' of a processor needs {part}=, as in {part}='5m'"
-                )
+    for part, duration in (("size", store.size_ms), ("retention", store.retention_ms)):
+        if duration is None and part in _DURATIONS[store.kind]:
+            raise TopologyError(
+                f"{where}: {store.kind} store '{store.name}' of a processor needs {part}=, as in {part}='5m'"
+            )
     return StoreSpec(
         name=store.name,
         kind=store.kind,

@@ -57,6 +57,12 @@ class SegmentLayout:
         time, rest = self.suffix.unpack_from(row_key, at)
         return row_key[SEGMENT_BYTES:at], time, rest
 
+    def slot(self, row_key: bytes) -> int:
+        """Slot of a row."""
+        time, rest = self.suffix.unpack_from(row_key, len(row_key) - self.suffix.size)
+        slot: int = time << self.rest_bits | rest
+        return slot
+
     def time(self, row_key: bytes) -> int:
         """Time of a row."""
         time: int = self.suffix.unpack_from(row_key, len(row_key) - self.suffix.size)[0]

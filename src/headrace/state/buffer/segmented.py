@@ -3,18 +3,26 @@
 Cells of a segmented store expire by their time, a segment of rows after the other. What a cell is, its layout says.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from headrace.base.columns import Columns
 from headrace.base.errors import StateError
-from headrace.base.records import NO_HEADERS
-from headrace.processor.parts import TIMESTAMP_MAX
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
-from headrace.state.buffer.segment_layout import SEGMENT_BYTES, SegmentLayout, segment_prefix
+from headrace.state.buffer.segment_layout import SegmentLayout, segment_prefix
+from headrace.state.buffer.segment_scans import SegmentScans
+from headrace.state.buffer.slot_index import SlotIndex
 from headrace.state.merge import merge
-from headrace.state.port import ChangelogAdmission, Database, Rows
+from headrace.state.port import (
+    ChangelogAdmission,
+    Database,
+    FlushRefused,
+    OpenKey,
+    Rows,
+    SegmentedFlushListener,
+)
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
 
@@ -28,7 +36,7 @@ _KEY_BYTES = 200
 
 
 class SegmentedBuffer:
-    """The uncommitted cells of a store over its rows in the database. A declared extension point.
+    """The uncommitted cells of a store over its rows in the database: a `SegmentedState`. A declared extension point.
 
     Kept by key and then by slot, since a record asks for the cells of its own key. Cells of all keys come in the order
     of rows: by segment, key and slot.
@@ -42,6 +50,7 @@ class SegmentedBuffer:
         "_encode",
         "_expired_end",
         "_family",
+        "_index",
         "_interval_ms",
         "_kept_type",
         "_layout",
@@ -55,6 +64,7 @@ class SegmentedBuffer:
         "_retention_ms",
         "_rows",
         "_rows_codec",
+        "_scans",
         "_suffix",
         "_timestamped",
         "admission",
@@ -63,6 +73,8 @@ class SegmentedBuffer:
         "sequence",
         "spec",
     )
+
+    caching = False
 
     def __init__(
         self,
@@ -98,7 +110,9 @@ class SegmentedBuffer:
         self._timestamped = spec.timestamped
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._family = database.family(spec.name)
+        self._scans = SegmentScans(self._family, layout, self._interval_ms)
         self._rows: Overlay = {}
+        self._index = SlotIndex(self._slots_of)
         self._log = log is not None
         columns = Columns() if log is None else log
         self._log_key = columns.keys.append
@@ -133,6 +147,27 @@ class SegmentedBuffer:
             row = self._family.get(self._layout.row_key(key, slot, self._interval_ms))
         return None if row is None else self._rows_codec.for_cache(row)
 
+    def put(self, key: bytes, slot: int, value: Any, timestamp: int, headers: Headers) -> None:
+        """Set or delete a cell, and log it."""
+        self.replace(key, (), slot, value, timestamp, headers)
+
+    def replace(
+        self, key: bytes, replaced: Sequence[int], slot: int, value: Any, timestamp: int, headers: Headers
+    ) -> None:
+        """Delete cells and set another one, which may be one of them; if that is refused, nothing is changed."""
+        raw = kept = None
+        if value is not None:
+            try:
+                raw = self._encode(value)
+            except Exception:
+                raw = self._codec.to_bytes(value)  # raises with words
+            kept = value if type(value) is self._kept_type else ENCODED
+        if replaced and self._admit is not None:
+            self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
+        for each in replaced:
+            self.put_encoded(key, each, None, None, timestamp)
+        self.put_encoded(key, slot, kept, raw, timestamp)
+
     def put_encoded(self, key: bytes, slot: int, value: Any, raw: bytes | None, timestamp: int) -> None:
         """Put a value whose bytes are known already. None as bytes deletes. See `KeyValueBuffer.put_encoded`.
 
@@ -152,6 +187,8 @@ class SegmentedBuffer:
         elif time <= self.observed_stream_time - self._retention_ms:
             self._drop_expired(time)
             return
+        if self._index:
+            self._index.put(key, slot, is_there=raw is not None)
         cells = self._rows.get(key)
         if cells is None:
             cells = self._rows[key] = {}
@@ -167,7 +204,26 @@ class SegmentedBuffer:
             self.buffered_bytes += len(raw)
             cells[slot] = (value, timestamp if self._timestamped else -1, raw)
 
-    def cells(
+    def slots(self, key: bytes, from_ms: int) -> list[int]:
+        """Slots of a key's cells with from <= time that have not expired, ascending.
+
+        Costs a scan when the key is asked for the first time.
+        """
+        bits = self._rest_bits
+        live_ms = max(self.observed_stream_time - self._retention_ms + 1, 0)
+        return self._index.since(key, max(from_ms, 0) << bits, live_ms << bits)
+
+    def _slots_of(self, key: bytes) -> list[int]:
+        slot_of = self._layout.slot
+        return [slot_of(row_key) for row_key, _ in self.cells(key, None, None, {}, self.observed_stream_time)]
+
+    def range(
+        self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Cells with from <= time <= to that have not expired, as they are now: key, slot, value, timestamp."""
+        return self.view(key, from_ms, to_ms, {}, self.observed_stream_time, reverse=reverse)
+
+    def view(
         self,
         key: bytes | None,
         from_ms: int | None,
@@ -176,6 +232,27 @@ class SegmentedBuffer:
         stream_time: int,
         *,
         reverse: bool,
+        rows: Overlay | None = None,
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Cells as `range`, with what lies over them; see `cells`."""
+        return self._opened(self.cells(key, from_ms, to_ms, over, stream_time, reverse=reverse, rows=rows))
+
+    def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, int, Any, int]]:
+        split, opened, bits = self._layout.split, self._rows_codec.opened, self._rest_bits
+        for row_key, row in rows:
+            key, time, rest = split(row_key)
+            value, timestamp = opened(row)
+            yield key, time << bits | rest, value, timestamp
+
+    def cells(
+        self,
+        key: bytes | None,
+        from_ms: int | None,
+        to_ms: int | None,
+        over: Overlay,
+        stream_time: int,
+        *,
+        reverse: bool = False,
         rows: Overlay | None = None,
     ) -> Iterator[tuple[bytes, Row | bytes]]:
         """Row keys and rows of a key, or of all keys, with from <= time <= to that have not expired.
@@ -195,7 +272,8 @@ class SegmentedBuffer:
         if reverse:
             overlay.reverse()
         # Opened here and not at the first `next`: both sides must be of the same moment.
-        scan = self._scan_all(first, last, reverse) if key is None else self._scan(key, first, last, reverse)
+        scans = self._scans
+        scan = scans.of_all(first, last, reverse) if key is None else scans.of_key(key, first, last, reverse)
         return merge(overlay, scan, reverse=reverse)
 
     def _over(
@@ -224,30 +302,6 @@ class SegmentedBuffer:
         ]
         overlay.sort(key=lambda pair: pair[0])
         return overlay
-
-    def _scan(self, key: bytes, first: int, last: int, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """Rows of one key. No more than four segments live at a time, so no more scans are opened."""
-        interval = self._interval_ms
-        segments = range(first - first % interval, last + 1, interval)
-        suffix, rest_max = self._layout.suffix, self._rest_max
-        scans = []
-        for segment in reversed(segments) if reverse else segments:
-            prefix = segment_prefix(segment) + key
-            low, high = max(first, segment), min(last, segment + interval - 1)
-            lowest, highest = suffix.pack(low, 0), suffix.pack(high, rest_max)
-            scans.append(self._family.scan(prefix + lowest, prefix + highest + b"\x00", reverse=reverse))
-        # A longer key that begins with this one may have rows between its rows.
-        length = SEGMENT_BYTES + len(key) + suffix.size
-        return (pair for pair in chain.from_iterable(scans) if len(pair[0]) == length)
-
-    def _scan_all(self, first: int, last: int, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        interval = self._interval_ms
-        low, high = segment_prefix(first - first % interval), last - last % interval + interval
-        scan = self._family.scan(
-            low, segment_prefix(high) if high <= TIMESTAMP_MAX else None, reverse=reverse
-        )
-        time = self._layout.time
-        return (pair for pair in scan if first <= time(pair[0]) <= last)
 
     def committed_row(self, key: bytes, slot: int) -> tuple[Any, int] | None:
         """Value and timestamp as the last commit left them; None if the cell has expired. From any thread."""
@@ -297,6 +351,7 @@ class SegmentedBuffer:
     def forget(self) -> None:
         """Drop what waits, and what was seen with it."""
         self.observed_stream_time, self.sequence = self._committed
+        self._index.clear()
         self._rows.clear()
         self.buffered_bytes = 0
 
@@ -307,6 +362,22 @@ class SegmentedBuffer:
     def restored(self, stream_time: int, sequence: int) -> None:
         """Take over what the database's rows have seen."""
         self.observed_stream_time, self.sequence = self._committed = (stream_time, sequence)
+        self._index.clear()
+
+    def on_flush(
+        self,
+        listener: SegmentedFlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
+    ) -> None:
+        """There is no cache to listen to.
+
+        Raises:
+            StateError: always. Ask `caching` first.
+        """
+        raise StateError(f"store {self.spec.name!r} has no cache: forward each update yourself")
 
     def _drop_expired(self, time: int) -> None:
         # RocksDB stores of Kafka Streams drop by segment, those in memory by window. What a segment's grace lets in

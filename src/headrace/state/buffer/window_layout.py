@@ -1,6 +1,6 @@
 """Layouts of window stores. A cell's time is its window's start, its rest the number of a duplicate, 0 without these.
 
-Source: `WindowKeySchema`. What a session store would have here is the session's end as time, and its start as rest.
+Source: `WindowKeySchema`.
 """
 
 from struct import Struct

@@ -1,4 +1,4 @@
-"""Window stores against a dictionary of (key, start), with expiry: in any order, with crashes between."""
+"""Stores of windows and of sessions against a dictionary of (key, slot), with expiry: in any order, with crashes."""
 
 import shutil
 import tempfile
@@ -10,29 +10,31 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from headrace.state.spec import Engine
+from headrace.state.buffer.segment_layout import SegmentLayout
+from headrace.state.buffer.session_layout import SESSIONS, session_slot
+from headrace.state.buffer.window_layout import WINDOWS
+from headrace.state.spec import Engine, StoreKind
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
 
-#: Segments are 60 s long, and a window lives for 130 s of stream time.
+#: Segments are 65 s long, and a cell lives for 130 s of stream time.
 SEGMENT_MS = 65_000
 RETENTION_MS = 130_000
 
 # Keys that contain one another, and one that looks like a key and a start.
 KEYS = st.sampled_from([b"", b"a", b"a\x00", b"ab", b"a" + bytes(8), b"a" + bytes(12), b"\xff"])
-STARTS = st.integers(0, 40).map(lambda count: count * 10_000)
+TIMES = st.integers(0, 40).map(lambda count: count * 10_000)
+#: A cell's time, and how long a session is.
+CELLS = st.tuples(TIMES, st.sampled_from([0, 10_000, 50_000]))
 NUMBER = st.integers(-5, 5)
 
 Row = tuple[bytes, int, Any, int]
 
 
-def order_of_rows(row: Row) -> bytes:
-    key, start, _, _ = row
-    return (start - start % SEGMENT_MS).to_bytes(8, "big") + key + start.to_bytes(8, "big") + bytes(4)
-
-
-class WindowMachine(RuleBasedStateMachine):
+class SegmentedMachine(RuleBasedStateMachine):
+    kind: StoreKind = "window"
+    layout: SegmentLayout = WINDOWS
     engine: Engine = "memory"
     caching = False
     cache_bytes = 1 << 20
@@ -43,7 +45,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         value: Any = LISTS if self.is_mutable else NUMBERS
         spec = store_spec(
-            kind="window", engine=self.engine, caching=self.caching, value=value, retention_ms=RETENTION_MS
+            kind=self.kind, engine=self.engine, caching=self.caching, value=value, retention_ms=RETENTION_MS
         )
         self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
         self.model: dict[tuple[bytes, int], tuple[Any, int]] = {}
@@ -56,34 +58,63 @@ class WindowMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def expected(self, model: dict[tuple[bytes, int], tuple[Any, int]]) -> list[Row]:
-        rows = [(key, start, *found) for (key, start), found in model.items()]
-        return sorted((row for row in rows if row[1] > self.stream_time - RETENTION_MS), key=order_of_rows)
+        rows = [(key, slot, *found) for (key, slot), found in model.items()]
+        live = (row for row in rows if self.time(row[1]) > self.stream_time - RETENTION_MS)
+        return sorted(live, key=lambda row: self.layout.row_key(row[0], row[1], SEGMENT_MS))
+
+    def slot(self, cell: tuple[int, int]) -> int:
+        time, length = cell
+        return time if self.kind == "window" else session_slot(max(0, time - length), time)
+
+    def time(self, slot: int) -> int:
+        return slot >> self.layout.rest_bits
 
     def value(self, number: int) -> Any:
         return [number] if self.is_mutable else number
 
-    @rule(key=KEYS, start=STARTS, number=NUMBER)
-    def put(self, key: bytes, start: int, number: int) -> None:
-        self.stores.only.put(key, start, self.value(number), number + 100, ())
-        self.stream_time = max(self.stream_time, start)
-        self.model[key, start] = (self.value(number), number + 100)
+    @rule(key=KEYS, cell=CELLS, number=NUMBER)
+    def put(self, key: bytes, cell: tuple[int, int], number: int) -> None:
+        slot = self.slot(cell)
+        self.stores.only.put(key, slot, self.value(number), number + 100, ())
+        self.note(key, slot, self.value(number), number + 100)
 
-    @rule(key=KEYS, start=STARTS)
-    def delete(self, key: bytes, start: int) -> None:
-        self.stores.only.put(key, start, None, 1, ())
-        self.stream_time = max(self.stream_time, start)
-        self.model.pop((key, start), None)
+    @rule(key=KEYS, cell=CELLS)
+    def delete(self, key: bytes, cell: tuple[int, int]) -> None:
+        slot = self.slot(cell)
+        self.stores.only.put(key, slot, None, 1, ())
+        self.note(key, slot, None, 1)
 
-    @rule(key=KEYS, start=STARTS)
-    def get(self, key: bytes, start: int) -> None:
-        is_live = start > self.stream_time - RETENTION_MS
-        assert self.stores.only.get(key, start) == (self.model.get((key, start)) if is_live else None)
+    @rule(key=KEYS, count=st.integers(0, 2), cell=CELLS, number=st.none() | NUMBER)
+    def replace(self, key: bytes, count: int, cell: tuple[int, int], number: int | None) -> None:
+        slots = self.stores.only.slots(key, 0)[-count:] if count else []
+        value = None if number is None else self.value(number)
+        self.stores.only.replace(key, slots, self.slot(cell), value, 7, ())
+        for slot in slots:
+            self.note(key, slot, None, 7)
+        self.note(key, self.slot(cell), value, 7)
 
-    @rule(key=KEYS, start=st.none() | STARTS, end=st.none() | STARTS, reverse=st.booleans())
+    def note(self, key: bytes, slot: int, value: Any, timestamp: int) -> None:
+        self.stream_time = max(self.stream_time, self.time(slot))
+        self.model.pop((key, slot), None)
+        if value is not None:
+            self.model[key, slot] = (value, timestamp)
+
+    @rule(key=KEYS, cell=CELLS)
+    def get(self, key: bytes, cell: tuple[int, int]) -> None:
+        slot = self.slot(cell)
+        is_live = self.time(slot) > self.stream_time - RETENTION_MS
+        assert self.stores.only.get(key, slot) == (self.model.get((key, slot)) if is_live else None)
+
+    @rule(key=KEYS, start=TIMES)
+    def ask_for_slots(self, key: bytes, start: int) -> None:
+        slots = [row[1] for row in self.expected(self.model) if row[0] == key]
+        assert self.stores.only.slots(key, start) == [slot for slot in slots if self.time(slot) >= start]
+
+    @rule(key=KEYS, start=st.none() | TIMES, end=st.none() | TIMES, reverse=st.booleans())
     def ask_for_key(self, key: bytes, start: int | None, end: int | None, reverse: bool) -> None:
         self.ask(key, start, end, reverse)
 
-    @rule(start=st.none() | STARTS, end=st.none() | STARTS, reverse=st.booleans())
+    @rule(start=st.none() | TIMES, end=st.none() | TIMES, reverse=st.booleans())
     def ask_for_all(self, start: int | None, end: int | None, reverse: bool) -> None:
         self.ask(None, start, end, reverse)
 
@@ -92,21 +123,23 @@ class WindowMachine(RuleBasedStateMachine):
             row
             for row in self.expected(self.model)
             if (key is None or row[0] == key)
-            and (start is None or start <= row[1])
-            and (end is None or row[1] <= end)
+            and (start is None or start <= self.time(row[1]))
+            and (end is None or self.time(row[1]) <= end)
         ]
         if reverse:
             expected.reverse()
         assert list(self.stores.only.range(key, start, end, reverse)) == expected
 
-    @rule(key=KEYS, start=STARTS, number=NUMBER)
-    def change_while_iterating(self, key: bytes, start: int, number: int) -> None:
+    @rule(key=KEYS, cell=CELLS, number=NUMBER)
+    def change_while_iterating(self, key: bytes, cell: tuple[int, int], number: int) -> None:
         before = self.expected(self.model)
         rows = self.stores.only.range(None, None, None)
         seen = [next(rows, None)]
-        self.put(key, start, number)
+        self.put(key, cell, number)
         if before:
-            self.delete(before[-1][0], before[-1][1])
+            last_key, last_slot = before[-1][:2]
+            self.stores.only.put(last_key, last_slot, None, 1, ())
+            self.note(last_key, last_slot, None, 1)
         seen += list(rows)
         assert [row for row in seen if row is not None] == before
 
@@ -149,9 +182,13 @@ class WindowMachine(RuleBasedStateMachine):
         self.take_time_from_the_log()
 
     def take_time_from_the_log(self) -> None:
-        """A window that was put and deleted within a cache is not in the log, and the time that it showed is lost."""
+        """A cell that was put and deleted within a cache is not in the log, and the time that it showed is lost."""
         if self.caching:
-            logged = [int.from_bytes(key[-12:-4], "big") for key, *_ in self.stores.log["store"]]
+            size = self.layout.suffix.size
+            logged = [
+                self.layout.suffix.unpack_from(key, len(key) - size)[0]
+                for key, *_ in self.stores.log["store"]
+            ]
             found = self.stores.only.observed_stream_time
             assert max(logged, default=-1) <= found <= self.stream_time
             self.stream_time = found
@@ -175,19 +212,24 @@ class WindowMachine(RuleBasedStateMachine):
         assert rows == self.expected(self.committed[0])
 
 
+@pytest.mark.parametrize(
+    ("kind", "layout"), [("window", WINDOWS), ("session", SESSIONS)], ids=["window", "session"]
+)
 @pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
 @pytest.mark.parametrize("cache_bytes", [0, 1_500, 1 << 20], ids=["uncached", "evicting", "cached"])
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
 def test_store_behaves_like_a_dictionary_that_forgets(
-    engine: str, cache_bytes: int, is_mutable: bool
+    engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
 ) -> None:
     attributes = {
+        "kind": kind,
+        "layout": layout,
         "engine": engine,
         "caching": cache_bytes > 0,
         "cache_bytes": cache_bytes,
         "is_mutable": is_mutable,
     }
-    machine = type("Machine", (WindowMachine,), attributes)
+    machine = type("Machine", (SegmentedMachine,), attributes)
     examples = 5 if engine == "rocksdb" else 20
     run_state_machine_as_test(
         machine,

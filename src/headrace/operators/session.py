@@ -1,0 +1,109 @@
+"""Aggregations over sessions: the records of a key of which no two neighbours are further apart than a gap.
+
+A null key is dropped; a null value goes to the aggregator. A record takes in all sessions within the gap around it:
+their aggregates are merged, in the order of their ends, and then the record is added. What was taken in is deleted,
+downstream too, before the new session goes on. A session's updates have its end as timestamp.
+
+Stream time is this node's own: the highest timestamp that reached it in this task. A record is late if the session that
+it would be in ends before stream time minus grace and gap.
+
+Source: `KStreamSessionWindowAggregate`, `SessionWindows`.
+"""
+
+from typing import NamedTuple
+
+from headrace.base.records import NO_HEADERS, Window, Windowed
+from headrace.operators.fold import Fold
+from headrace.operators.updates import forward_flushed_sessions
+from headrace.state.buffer.session_layout import session_of, session_slot
+from headrace.state.port import StreamTime
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["SessionAggregate", "SessionShape"]
+
+#: As in Kafka Streams, updates that no cache has held back carry no headers; those of a cache carry their record's.
+_PROGRAM = """\
+def run(key, value, timestamp, headers):
+    if key is None:
+        drop("null key")
+        return
+    if timestamp > stream_time.ms:
+        stream_time.ms = timestamp
+    start = end = timestamp
+    try:
+        key_bytes = serialize(key)
+        near = []
+        for slot in slots(key_bytes, timestamp - gap):
+            found_start, found_end = session_of(slot)
+            if found_start > timestamp + gap:
+                continue
+            near.append(slot)
+            if found_start < start:
+                start = found_start
+            if found_end > end:
+                end = found_end
+        if end < stream_time.ms - grace - gap:
+            drop("expired session")
+            return
+        old = {first}
+        merged = []
+        for slot in near:
+            other = get(key_bytes, slot)[0]
+            merged.append(other)
+            old = {merge}
+        new = {add}
+        if new is None:
+            deletions.seen(wiring, old)
+        if start == end:
+            near = ()  # the very session that is put
+        replace(key_bytes, near, session_slot(start, end), new, timestamp, headers)
+    except BaseException as error:
+        failed(error, key, value, timestamp, headers)
+        return
+    if cached:
+        return
+    for slot, other in zip(near, merged):
+        window = Window(*session_of(slot))
+        forward(Windowed(key, window), (None, other if send_old else None, True), window.end, NO_HEADERS)
+    forward(Windowed(key, Window(start, end)), (new, None, True), end, NO_HEADERS)
+"""
+
+
+class SessionShape(NamedTuple):
+    """Sessions that a silence longer than `gap_ms` ends, and that stay open for `grace_ms` longer."""
+
+    gap_ms: int
+    grace_ms: int
+
+
+class SessionAggregate:
+    """Folds records into one value for each key and session. A result of None deletes it."""
+
+    def __init__(self, shape: SessionShape, fold: Fold, store: str) -> None:
+        self._shape = shape
+        self._fold = fold
+        self._name = store
+        self.store: str | None = store
+        self.send_old = False
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make the closure."""
+        state = wiring.store(self._name)
+        if state.caching:
+            forward_flushed_sessions(wiring, state, send_old=self.send_old)
+        return self._fold.compile(
+            _PROGRAM,
+            wiring,
+            state,
+            send_old=self.send_old,
+            gap=self._shape.gap_ms,
+            grace=self._shape.grace_ms,
+            replace=state.replace,
+            session_of=session_of,
+            session_slot=session_slot,
+            slots=state.slots,
+            stream_time=StreamTime(),
+            NO_HEADERS=NO_HEADERS,
+            Window=Window,
+            Windowed=Windowed,
+        )
