@@ -64,7 +64,10 @@ if TYPE_CHECKING:
     from headrace.dsl.branching import BranchedKStream as BranchedKStream
     from headrace.dsl.builder import StreamsBuilder as StreamsBuilder
     from headrace.dsl.functions import WithKey as WithKey
+    from headrace.dsl.functions import WithKeys as WithKeys
     from headrace.dsl.functions import with_key as with_key
+    from headrace.dsl.functions import with_keys as with_keys
+    from headrace.dsl.global_tables import GlobalKTable as GlobalKTable
     from headrace.dsl.kgrouped import CogroupedKStream as CogroupedKStream
     from headrace.dsl.kgrouped import KGroupedStream as KGroupedStream
     from headrace.dsl.kgrouped_table import KGroupedTable as KGroupedTable
@@ -169,7 +172,8 @@ _BY_MODULE = {
     "base.records": ("Headers", "Record", "RecordMetadata", "Window", "Windowed"),
     "dsl.branching": ("BranchedKStream",),
     "dsl.builder": ("StreamsBuilder",),
-    "dsl.functions": ("WithKey", "with_key"),
+    "dsl.functions": ("WithKey", "WithKeys", "with_key", "with_keys"),
+    "dsl.global_tables": ("GlobalKTable",),
     "dsl.kgrouped": ("CogroupedKStream", "KGroupedStream"),
     "dsl.kgrouped_table": ("KGroupedTable",),
     "dsl.kstream": ("KStream",),

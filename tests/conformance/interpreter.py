@@ -11,7 +11,7 @@ import headrace as hr
 from headrace import stores
 from tests.conformance import functions
 from tests.conformance.features import MissingFeatureError, call
-from tests.conformance.processors import fixed_key_processor, processor
+from tests.conformance.processors import filling, fixed_key_processor, looking_up, processor
 from tests.conformance.serdes import serde
 
 __all__ = ["Built", "build"]
@@ -340,8 +340,10 @@ class _Interpreter:
         node, other = self._input(operator), self._input(operator, "other")
         options: dict[str, Any] = {"value": hr.string, "name": operator.get("name")}
         function = operator.get("fn")
+        joiner: Any = functions.join
         if other.kind == "global_table":
             options["on"] = lambda key, value: functions.mapped(function or "", key, value)
+            joiner = _global_joiner(operator.get("joiner"))
         elif node.kind == "stream" and other.kind == "stream":
             options |= {"within": _join_windows(operator["window"]), "store": operator.get("store")}
         elif node.kind == "stream":
@@ -352,7 +354,7 @@ class _Interpreter:
             options["store"] = self._materialized(operator)
         else:
             options["store"] = self._store_if_named(operator)
-        made = call(node.stream, method, other.stream, functions.join, **options)
+        made = call(node.stream, method, other.stream, joiner, **options)
         return node._replace(stream=made, value="string")
 
     def _left_join(self, operator: Operator) -> Node:
@@ -367,6 +369,25 @@ class _Interpreter:
         with_types = {"key": "string", "value": "string", **operator}
         call(self.builder, "add_state_store", self._materialized(with_types))
 
+    def _global_store(self, operator: Operator) -> None:
+        key, value = operator.get("key", "string"), operator.get("value", "string")
+        store = self._declare("key_value", operator["store"], key=serde(key), value=serde(value))
+        source = hr.Topic(operator["topic"], key=serde(key), value=serde(value))
+        call(
+            self.builder,
+            "add_global_store",
+            store,
+            source,
+            filling(operator["fn"], store),
+            name=operator.get("name"),
+        )
+
+    def _look_up(self, operator: Operator) -> Node:
+        node = self._input(operator)
+        options = {"key": serde(node.key), "value": hr.string, "name": operator.get("name")}
+        made = call(node.stream, "process", looking_up(operator["store"]), **options)
+        return node._replace(stream=made, value="string")
+
     def _process(self, operator: Operator) -> Node:
         node, store = self._input(operator), operator["store"]
         supplier = processor(operator["fn"], self.stores[store])
@@ -379,6 +400,21 @@ class _Interpreter:
         supplier = fixed_key_processor(self.stores[store])
         made = call(node.stream, "process_values", supplier, store, **options)
         return node._replace(stream=made, value="string")
+
+
+def _global_joiner(keys: str | None) -> Any:
+    """Return what joins with a global table: with the record's key before it, with both, or with none."""
+    if keys == "with_key":
+        return hr.with_key(lambda key, one, two: f"{functions.text(key)}:{functions.join(one, two)}")
+    if keys == "with_keys":
+        return call(
+            hr,
+            "with_keys",
+            lambda key, selected, one, two: (
+                f"{functions.text(key)}/{functions.text(selected)}:{functions.join(one, two)}"
+            ),
+        )
+    return functions.join
 
 
 def _aggregator(function: str) -> Callable[[Any, Any, Any], Any]:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import headrace as hr
-from headrace.stores import KeyValueStore, Store
-from tests.conformance.functions import argument, name, text
+from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, Store
+from tests.conformance.functions import argument, mapped, name, text
 
-__all__ = ["fixed_key_processor", "processor"]
+__all__ = ["filling", "fixed_key_processor", "looking_up", "processor"]
 
 TextStore = Store[KeyValueStore[str, Any]]
 
@@ -20,6 +20,16 @@ def processor(function: str, store: TextStore) -> Callable[[], hr.Processor[str,
 def fixed_key_processor(store: TextStore) -> Callable[[], hr.FixedKeyProcessor[Any, Any, str]]:
     """Return the supplier of the processor that puts the key's previous value before each value."""
     return lambda: _Previous(store)
+
+
+def filling(function: str, store: TextStore) -> Callable[[], hr.Processor[str, Any, Any, Any]]:
+    """Return the supplier of what fills a global store with mapped values."""
+    return lambda: _Filling(function, store)
+
+
+def looking_up(store: str) -> Callable[[], hr.Processor[Any, Any, Any, str]]:
+    """Return the supplier of what puts behind each value what a global store has of it."""
+    return lambda: _LookingUp(store)
 
 
 class _Processor(hr.Processor[str, Any, str, Any]):
@@ -81,3 +91,28 @@ class _Previous(hr.FixedKeyProcessor[Any, Any, str]):
         old = self._store.get(record.key)
         self._store.put(record.key, text(record.value))
         return [f"{text(old)}>{text(record.value)}"]
+
+
+class _Filling(hr.Processor[str, Any, Any, Any]):
+    def __init__(self, function: str, store: TextStore) -> None:
+        self._function = function
+        self._declared = store
+
+    def init(self) -> None:
+        self._store = self.context.store(self._declared)
+
+    def process(self, record: hr.Record[str, Any]) -> None:
+        if record.key is not None:
+            self._store.put(record.key, mapped(self._function, record.key, record.value))
+
+
+class _LookingUp(hr.Processor[Any, Any, Any, str]):
+    def __init__(self, store: str) -> None:
+        self._name = store
+
+    def init(self) -> None:
+        self._store: ReadOnlyKeyValueStore[Any, Any] = self.context.store(self._name)
+
+    def process(self, record: hr.Record[Any, Any]) -> list[hr.Record[Any, str]]:
+        found = None if record.value is None else self._store.get(record.value)
+        return [record.with_value(f"{text(record.value)}={text(found)}")]

@@ -20,7 +20,6 @@ _MISSING = frozenset(
         "KGroupedStream.windowed_by(emit=)",
         "KTable.join(on=)",
         "KTable.left_join(on=)",
-        "StreamsBuilder.global_table",
         "headrace.JoinWindows",
         "headrace.SlidingWindows",
         "headrace.stores.versioned",

@@ -78,6 +78,36 @@ def table_chain(b: hr.StreamsBuilder) -> None:
     b.table("a").filter(yes).map_values(value).to_stream(key).to("o")
 
 
+def global_table(b: hr.StreamsBuilder) -> None:
+    b.global_table("g")
+    b.stream("in").to("out")
+
+
+def named_global_table(b: hr.StreamsBuilder) -> None:
+    b.global_table("g", store="G", name="gt")
+    b.stream("in").to("out")
+
+
+def global_store(b: hr.StreamsBuilder, name: str | None = None) -> None:
+    b.add_global_store(stores.key_value("S", key=str, value=bytes), "g", Pass, name=name)
+    b.stream("in").to("out")
+
+
+def global_join(b: hr.StreamsBuilder) -> None:
+    b.stream("in").join(b.global_table("g"), lambda x, y: x, on=lambda k, v: k)
+
+
+def named_global_join(b: hr.StreamsBuilder) -> None:
+    stream = b.stream("in")
+    stream.left_join(b.global_table("g"), lambda x, y: x, on=lambda k, v: k, value=bytes, name="J").to("o")
+
+
+def rekeyed_global_join(b: hr.StreamsBuilder) -> None:
+    stream = b.stream("in").select_key(key)
+    joined = stream.join(b.global_table("g"), lambda x, y: x, on=lambda k, v: "", value=bytes)
+    joined.group_by_key().count()
+
+
 WINDOWS = hr.TimeWindows("5ms", grace="0ms")
 
 BUILDERS: dict[str, Build] = {
@@ -129,6 +159,13 @@ BUILDERS: dict[str, Build] = {
     "stream opts reuse ktable source": lambda b: b.table("in", store="S"),
     "pattern": lambda b: b.stream(hr.Pattern("a.*")).to("o"),
     "duplicate source merged": duplicate_source,
+    "globalTable": global_table,
+    "globalTable Consumed.as Mat.as": named_global_table,
+    "global join inner": global_join,
+    "global join left named": named_global_join,
+    "global join after selectKey": rekeyed_global_join,
+    "addGlobalStore": global_store,
+    "addGlobalStore Consumed.as": lambda b: global_store(b, "gs"),
 }
 
 OPTIMIZED = {"repartition-merge all", "stream opts reuse ktable source"}

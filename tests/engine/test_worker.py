@@ -2,15 +2,13 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import headrace as hr
 from headrace import stores, testing
-from headrace.base.columns import Columns
 from headrace.base.errors import (
     LogError,
     LogUnavailableError,
@@ -20,85 +18,15 @@ from headrace.base.errors import (
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
-from headrace.engine.options import EngineOptions
 from headrace.engine.starting_offsets import StartingOffsets
-from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.topology.nodes import SourceNode
+from tests.engine.bench import Bench, eight
 
 NUMBERS = hr.Topic("numbers", key=str, value=int)
 OUT = hr.Topic("out", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int)
-
-
-class Bench:
-    """A worker on a memory log, turned by hand; it can be left without a commit and made again."""
-
-    def __init__(self, topology: hr.Topology, folder: Path, **config: Any) -> None:
-        self.topology = topology
-        self.folder = folder
-        self.options = EngineOptions.of({name.replace("_", "."): value for name, value in config.items()})
-        self.clock = ManualClock(1_000_000)
-        self.log = MemoryLog()
-        self.worker = self.made()
-
-    def made(self) -> Worker:
-        return Worker(
-            self.topology,
-            self.log,
-            self.options,
-            application_id="app",
-            state_dir=self.folder,
-            clock=self.clock,
-        )
-
-    def open(self) -> None:
-        self.worker.open()
-        self.turn()
-
-    def turn(self) -> None:
-        while self.worker.step(0):
-            pass
-
-    def crash(self) -> None:
-        self.worker.close()
-        self.worker = self.made()
-
-    def write(self, topic: str, *records: tuple[bytes | None, bytes | None, int]) -> None:
-        columns = Columns()
-        for key, value, timestamp in records:
-            columns.append(key, value, timestamp, ())
-        writer = self.log.writer("feed")
-        writer.append(topic, 0, columns)
-        writer.commit({})
-        writer.close()
-
-    def read(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
-        place = TopicPartition(topic, 0)
-        reader = self.log.reader()
-        reader.assign({place: 0})
-        found = [row for chunk in reader.poll(0) for row in zip(chunk.keys, chunk.values)]
-        reader.close()
-        return found
-
-
-def eight(number: int) -> bytes:
-    return number.to_bytes(8, "big")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    made: list[Bench] = []
-
-    def make(topology: hr.Topology, **config: Any) -> Bench:
-        one = Bench(topology, tmp_path / "state", **config)
-        made.append(one)
-        return one
-
-    yield make
-    for each in made:
-        each.worker.close()
 
 
 def summing() -> hr.Topology:

@@ -98,6 +98,10 @@ class Node:
         """See `Wiring`."""
         return self.state.state(name)
 
+    def is_global(self, name: str) -> bool:
+        """See `Wiring`. A node has all of its stores to itself here."""
+        return False
+
     def drop(self, reason: str) -> None:
         """See `Wiring`."""
         self.drops.append(reason)

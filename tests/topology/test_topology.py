@@ -164,6 +164,7 @@ def test_dictionary_holds_what_json_can_hold() -> None:
         "subtopologies": [
             {
                 "id": 0,
+                "is_global": False,
                 "nodes": [
                     {
                         "name": "src",

@@ -28,6 +28,10 @@ stock.join(orders, lambda s, o: o)  # 24 a stream joined as if it were a table
 hr.Materialized  # 19 a name that is not there
 hr.stores.persistent("s")  # 20 a store that is not there
 per_user.windowed_by(hr.SessionWindows("1m", grace="0s")).aggregate(int, lambda k, o, n: n)  # 25 no merge
+prices = b.global_table("prices", key=int, value=float)
+orders.join(prices, lambda o, p: o)  # 26 the key selector is missing
+orders.join(prices, lambda o, p: o, on=lambda k, o: o.id)  # 27 a selector of another key
+orders.left_join(prices, lambda o, p: o.amount * p, on=lambda k, o: o.sku)  # 28 None forgotten
 
 
 @hr.processor(SEEN)  # 17 store of another type

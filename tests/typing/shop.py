@@ -177,6 +177,37 @@ assert_type(
     orders.join(stock, hr.with_key(lambda k, o, s: (k, o.id, s.quantity))), KStream[str, tuple[str, str, int]]
 )
 
+# Joins with global tables, by a key that each order selects.
+prices = b.global_table("prices", key=int, value=float)
+assert_type(prices, hr.GlobalKTable[int, float])
+assert_type(prices.store_name, str)
+assert_type(orders.join(prices, lambda o, p: o.amount * p, on=lambda k, o: o.sku), KStream[str, float])
+assert_type(
+    orders.left_join(prices, lambda o, p: (o.id, p or 0.0), on=lambda k, o: o.sku if o.ok else None),
+    KStream[str, tuple[str, float]],
+)
+assert_type(
+    orders.join(prices, hr.with_key(lambda k, o, p: (k, p)), on=lambda k, o: o.sku),
+    KStream[str, tuple[str, float]],
+)
+assert_type(
+    orders.join(prices, hr.with_keys(lambda k, sku, o, p: (k, sku, p)), on=lambda k, o: o.sku),
+    KStream[str, tuple[str, int, float]],
+)
+assert_type(
+    orders.left_join(prices, hr.with_keys(lambda k, sku, o, p: (sku, p)), on=lambda k, o: o.sku),
+    KStream[str, tuple[int | None, float | None]],
+)
+
+
+@hr.processor(SEEN)
+def seeing(record: hr.Record[str, int], seen: hr.stores.KeyValueStore[str, int]) -> list[hr.Record[str, int]]:
+    seen.put(record.key, record.value)
+    return []
+
+
+assert_type(b.add_global_store(SEEN, hr.Topic("seen", value=int), seeing), hr.StreamsBuilder)
+
 # Joins of tables.
 per_id = orders.group_by_key().count()
 assert_type(stock.join(per_id, lambda s, n: s.quantity - n), KTable[str, int])

@@ -5,7 +5,7 @@ from functools import wraps
 from types import FunctionType
 from typing import ParamSpec, TypeVar
 
-__all__ = ["advising", "read_arguments"]
+__all__ = ["GLOBAL_ARGUMENTS", "advising", "read_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +23,21 @@ _SERDES: Mapping[str, str] = {
     "value_serializer": "value=",
     "key_deserializer": "key=",
     "value_deserializer": "value=",
+}
+
+
+_FROM_THE_BEGINNING = "nothing: a global table is read from its topic's beginning"
+_OWN_TIMES = "nothing: a global table goes by the records' own timestamps"
+
+#: Of what reads a topic into a global table, which leaves no choice of these.
+GLOBAL_ARGUMENTS: Mapping[str, str] = {
+    **_SERDES,
+    "consumed": "key=, value= and name= for themselves",
+    "offset_reset": _FROM_THE_BEGINNING,
+    "auto_offset_reset": _FROM_THE_BEGINNING,
+    "reset_policy": _FROM_THE_BEGINNING,
+    "timestamp": _OWN_TIMES,
+    "timestamp_extractor": _OWN_TIMES,
 }
 
 

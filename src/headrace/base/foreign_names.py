@@ -25,7 +25,6 @@ INSTEAD: Mapping[str, str] = {
     "Windows": "write hr.TimeWindows(size, grace=…)",
     "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
-    "GlobalKTable": "this version has no global tables: join with builder.table(topic), after select_key()",
     "Suppressed": "this version has no suppression: use process() with a store and a punctuation",
     "until_window_closes": "this version has no suppression: use process() with a store and a punctuation",
     "EmitStrategy": "a window's result leaves with each update, or once a commit where its store is cached",

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["Location", "TaskId", "TopicPartition"]
+__all__ = ["GLOBAL_TASK", "Location", "TaskId", "TopicPartition"]
 
 
 class TopicPartition(NamedTuple):
@@ -27,6 +27,10 @@ class TaskId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.subtopology}_{self.partition}"
+
+
+#: What keeps all global stores; the number is Kafka Streams' own. Each instance has one, beside its tasks.
+GLOBAL_TASK = TaskId(-1, -1)
 
 
 class Location(NamedTuple):

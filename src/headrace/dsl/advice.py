@@ -81,6 +81,15 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "group_by_key": "write group_by(lambda key, value: (key, value)); to_stream(), then this groups the updates",
         **dict.fromkeys(("process_values", "merge", "split", "repartition", "print"), _TO_STREAM_FIRST),
     },
+    "GlobalKTable": {
+        "queryable_store_name": "write store_name",
+        "join": "join a stream with it: stream.join(global_table, joiner, on=…)",
+        "left_join": "join a stream with it: stream.left_join(global_table, joiner, on=…)",
+        **dict.fromkeys(
+            ("to_stream", "filter", "map_values", "group_by", "to", "foreach", "peek"),
+            "a global table is only looked up, by joins and queries: builder.table(topic) makes one with operators",
+        ),
+    },
     "KGroupedStream": {
         "sum": "write aggregate(int, lambda key, value, total: total + value)",
         "tumbling_window": "write windowed_by(hr.TimeWindows(size, grace=…))",
@@ -108,11 +117,6 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "default": "write default_branch()",
     },
     "StreamsBuilder": {
-        "global_table": (
-            "this version has no global tables: give the stream the table's key with select_key(), and join it with "
-            "builder.table(topic)"
-        ),
-        "add_global_store": "this version has no global stores: builder.table(topic, store=…) keeps a topic's rows",
         "add_source": "write stream(topic); or build by hand, beginning with hr.Topology()",
         "add_processor": "write stream(topic).process(processor); or build by hand, beginning with hr.Topology()",
         "add_sink": "write stream(topic).to(topic); or build by hand, beginning with hr.Topology()",

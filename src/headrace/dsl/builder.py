@@ -1,21 +1,20 @@
 """Where a topology begins: sources, tables, stores, and `build()`."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
-from headrace.base.foreign_arguments import advising, read_arguments
+from headrace.base.foreign_arguments import GLOBAL_ARGUMENTS, advising, read_arguments
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Extractor, Name, Reset, TableStore
 from headrace.dsl.functions import extracting
+from headrace.dsl.global_tables import GlobalKTable, filled_by_processor, read_globally
 from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
 from headrace.dsl.kstream import KStream
 from headrace.dsl.ktable import KTable
-from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.rewrites import (
     merge_repartition_topics,
     merge_sources,
@@ -23,16 +22,18 @@ from headrace.dsl.rewrites import (
     reuse_source_topics,
 )
 from headrace.dsl.serdes import given
+from headrace.dsl.sources import check_reset, handles_of, kept, table_nodes
 from headrace.dsl.stream_state import Building, Flow, source_table
 from headrace.dsl.unused import tell_of_unused
 from headrace.operators.table import TableSource
+from headrace.processor.api import ProcessorSupplier
 from headrace.serde.primitives import raw, string
-from headrace.serde.serde import Serde, SerdeOf
+from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
 from headrace.topology.locations import caller
 from headrace.topology.names import check_name
-from headrace.topology.plain_stores import plain_store
+from headrace.topology.plain_stores import global_store, plain_store
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology
 
@@ -45,8 +46,6 @@ VD = TypeVar("VD", default=bytes)
 
 #: Instead of what others give to a table.
 _STORE_ARGUMENTS = {"materialized": "store=, with a name or a declared store", "store_name": "store="}
-
-_RESETS = frozenset({"earliest", "latest", "none"})
 
 _REWRITES = frozenset({"reuse.ktable.source.topics", "merge.repartition.topics", "single.store.self.join"})
 
@@ -123,9 +122,9 @@ class StreamsBuilder:
         where = caller()
         graph = self._open(where)
         pattern = topic.regex if isinstance(topic, Pattern) else None
-        handles = [] if pattern is not None else _handles(topic, key, value, where)
+        handles = [] if pattern is not None else handles_of(topic, key, value, where)
         timestamp = extracting(timestamp, where)
-        _check_reset(offset_reset, where)
+        check_reset(offset_reset, where)
         node_name = graph.names.node(name, "KSTREAM-SOURCE-", where)
         key_serde = handles[0].key if handles else given(key, "key", where) or string
         value_serde = handles[0].value if handles else given(value, "value", where) or raw
@@ -186,30 +185,10 @@ class StreamsBuilder:
         """
         where = caller()
         graph = self._open(where)
-        declared = declared_store(store, "key_value", where)
-        if not isinstance(topic, str | Topic):
-            raise TopologyError(f"{where}: a table is read from one topic, found {topic!r}")
-        if isinstance(topic, str) and declared is not None:
-            key, value = key or declared.key, value or declared.value
-        (handle,) = _handles(topic, key, value, where)
         timestamp = extracting(timestamp, where)
-        _check_reset(offset_reset, where)
-        materialized = Materialized.of(
-            declared,
-            names=graph.names,
-            prefix=f"{handle.name}-",
-            key=handle.key,
-            value=handle.value,
-            where=where,
-        )
-        if declared is not None and (materialized.key, materialized.value) != (handle.key, handle.value):
-            raise TopologyError(
-                f"{where}: topic '{handle.name}' has {handle.key!r} and {handle.value!r}, store '{materialized.name}' "
-                f"has {materialized.key!r} and {materialized.value!r}: a table is kept as it is read"
-            )
-        names = graph.names
-        source = names.node(None if name is None else f"{name}-source", "KSTREAM-SOURCE-", where)
-        table_name = names.node(name, "KTABLE-SOURCE-", where)
+        check_reset(offset_reset, where)
+        handle, materialized = kept(topic, key, value, store, graph.names, where)
+        source, table_name = table_nodes(graph.names, name, where)
         operator = TableSource(materialized.name if materialized.queryable else None)
         node = TableSourceNode(
             table_name,
@@ -228,9 +207,42 @@ class StreamsBuilder:
         flow = Flow(self._building, table_name, node, handle.key, handle.value, frozenset({source}))
         return KTable(source_table(flow, operator, materialized.name))
 
+    @overload
+    def global_table(
+        self, topic: Topic[K, V], *, store: TableStore[K, V] = None, name: Name = None
+    ) -> GlobalKTable[K, V]: ...
+    @overload
+    def global_table(
+        self,
+        topic: str,
+        *,
+        key: SerdeOf[KD] = None,
+        value: SerdeOf[VD] = None,
+        store: TableStore[KD, VD] = None,
+        name: Name = None,
+    ) -> GlobalKTable[KD, VD]: ...
+    def global_table(
+        self, topic: Any, *, key: Any = None, value: Any = None, store: AnyStore = None, name: Name = None
+    ) -> GlobalKTable[Any, Any]:
+        """Keep all rows of a topic, every partition of it, in each instance: from its beginning, before tasks start.
+
+        A stream joins it by any key that its records select, without a repartition. Null values delete, null keys are
+        dropped.
+
+        Raises:
+            TopologyError: `key=`/`value=` beside a `Topic`, or a store of another kind.
+        """
+        where = caller()
+        graph = self._open(where)
+        handle, materialized = kept(topic, key, value, store, graph.names, where)
+        made = read_globally(graph, handle, materialized, self._engine, name=name, where=where)
+        self._declare(handle, where)
+        return made
+
     if not TYPE_CHECKING:  # which says so itself
         stream = advising(read_arguments())(stream)
         table = advising(read_arguments() | _STORE_ARGUMENTS)(table)
+        global_table = advising(_STORE_ARGUMENTS | GLOBAL_ARGUMENTS)(global_table)
 
     def add_state_store(self, store: Store[Any]) -> Self:
         """Add a store for processors that are connected to it by its name.
@@ -242,6 +254,53 @@ class StreamsBuilder:
         spec = plain_store(store, where, self._engine)
         check_name(spec.name, "store", where)
         self._open(where).add(GraphStore(spec.name, where, spec))
+        return self
+
+    @overload
+    def add_global_store(
+        self,
+        store: Store[Any],
+        topic: Topic[K, V],
+        processor: ProcessorSupplier[K, V, Any, Any],
+        *,
+        name: Name = None,
+    ) -> Self: ...
+    @overload
+    def add_global_store(
+        self,
+        store: Store[Any],
+        topic: str,
+        processor: ProcessorSupplier[KD, VD, Any, Any],
+        *,
+        key: SerdeOf[KD] = None,
+        value: SerdeOf[VD] = None,
+        name: Name = None,
+    ) -> Self: ...
+    def add_global_store(
+        self,
+        store: Store[Any],
+        topic: Any,
+        processor: Any,
+        *,
+        key: Any = None,
+        value: Any = None,
+        name: Name = None,
+    ) -> Self:
+        """Add a store that `processor` fills from all of a topic, in each instance, before tasks start.
+
+        All processors may read it, without being connected. It has no changelog: where its rows are lost, the processor
+        gets the topic's records again.
+
+        Raises:
+            TopologyError: its name or a serde is missing, or the processor is wrong.
+        """
+        where = caller()
+        graph = self._open(where)
+        (handle,) = handles_of(topic, key, value, where)
+        spec = global_store(plain_store(store, where, self._engine), handle.name)
+        check_name(spec.name, "store", where)
+        filled_by_processor(graph, handle, spec, processor, name=name, where=where)
+        self._declare(handle, where)
         return self
 
     def build(self) -> Topology:
@@ -279,18 +338,6 @@ class StreamsBuilder:
             self._building.graph.declared_partitions.append((handle.name, handle.partitions, where))
 
 
-def _check_reset(reset: object, where: Location) -> None:
-    """Refuse what is no reset policy: the start would fail, or begin somewhere else than was meant."""
-    if reset is None or (isinstance(reset, str) and reset in _RESETS):
-        return
-    if isinstance(reset, timedelta) and reset >= timedelta(0):
-        return
-    raise TopologyError(
-        f"{where}: offset_reset={reset!r} does not exist: write 'earliest', 'latest', 'none', or how far back to "
-        "begin, as a timedelta of 0 or more"
-    )
-
-
 def _rewrites(optimize: object) -> frozenset[str]:
     if optimize == "none":
         return frozenset()
@@ -301,31 +348,3 @@ def _rewrites(optimize: object) -> frozenset[str]:
     raise TopologyError(
         f"optimize={optimize!r}: 'all', 'none' or a set of {', '.join(sorted(_REWRITES))} is wanted"
     )
-
-
-def _handles(topic: object, key: object, value: object, where: Location) -> list[Topic[Any, Any]]:
-    """Return handles for what a source names."""
-    topics = (
-        [topic] if isinstance(topic, str | Topic) else list(topic) if isinstance(topic, Sequence) else None
-    )
-    if not topics:
-        raise TopologyError(f"{where}: expected a topic, several, or a Pattern, found {topic!r}")
-    key_serde: Serde[Any] = given(key, "key", where) or string
-    value_serde: Serde[Any] = given(value, "value", where) or raw
-    handles = []
-    for each in topics:
-        if isinstance(each, Topic):
-            if key is not None or value is not None:
-                raise TopologyError(f"{where}: {each!r} has serdes already: leave key= and value= out")
-            handles.append(each)
-        elif isinstance(each, str):
-            handles.append(Topic(each, key=key_serde, value=value_serde))
-        else:
-            raise TopologyError(f"{where}: expected the name of a topic, or a Topic, found {each!r}")
-    first = handles[0]
-    for other in handles[1:]:
-        if (other.key, other.value) != (first.key, first.value):
-            raise TopologyError(
-                f"{where}: {first!r} and {other!r} have different serdes; read each on its own and merge() the streams"
-            )
-    return handles

@@ -14,6 +14,7 @@ from headrace.operators.fold import Deletions
 
 __all__ = [
     "WithKey",
+    "WithKeys",
     "deletions_of",
     "described",
     "extracting",
@@ -22,9 +23,11 @@ __all__ = [
     "plain",
     "result_annotation",
     "with_key",
+    "with_keys",
 ]
 
 K = TypeVar("K")
+KG = TypeVar("KG")
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -49,6 +52,25 @@ def with_key(fn: Callable[Concatenate[K, P], R]) -> WithKey[K, P, R]:
     return WithKey(fn)
 
 
+class WithKeys(Generic[K, KG, P, R_co]):
+    """A joiner that takes the stream's key and the table's before their values. Made by `with_keys`."""
+
+    __slots__ = ("fn",)
+
+    def __init__(self, fn: Callable[Concatenate[K, KG, P], R_co]) -> None:
+        self.fn = fn
+
+
+def with_keys(fn: Callable[Concatenate[K, KG, P], R]) -> WithKeys[K, KG, P, R]:
+    """Mark a joiner of a global table that takes both keys first: the record's, and the one that it selects.
+
+    >>> joiner = with_keys(lambda key, country, amount, rate: f"{key}: {amount * rate} in {country}")
+    >>> joiner.fn("ann", "SE", 2, 3)
+    'ann: 6 in SE'
+    """
+    return WithKeys(fn)
+
+
 def plain(
     fn: object,
     what: str,
@@ -67,6 +89,10 @@ def plain(
         TopologyError: it is no function, cannot be called so, would give a coroutine or a generator for its result, or
             gives none.
     """
+    if isinstance(fn, WithKeys):
+        raise TopologyError(
+            f"{where}: the {what} is not called with two keys, as a joiner of a global table is: leave with_keys() out"
+        )
     takes_key = isinstance(fn, WithKey)
     inner: object = fn.fn if isinstance(fn, WithKey) else fn
     if takes_key and keyed:

@@ -293,6 +293,7 @@ class Graph:
         keyed: source nodes whose keys an aggregation takes as they lie.
         declared_partitions: of topics that are read, with the place of the call.
         partitioned_otherwise: topics that are read, and whose keys others place in a way of their own.
+        global_stores: by name; processors read them without being connected.
     """
 
     def __init__(self) -> None:
@@ -303,6 +304,7 @@ class Graph:
         self.keyed: set[str] = set()
         self.declared_partitions: list[tuple[str, int, Location]] = []
         self.partitioned_otherwise: set[str] = set()
+        self.global_stores: dict[str, StoreSpec] = {}
         self._priority = 0
 
     def add(self, node: GraphNode, *parents: GraphNode) -> None:

@@ -11,7 +11,8 @@ from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
 from headrace.dsl.branching import BranchedKStream, GrowingBranch
 from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
-from headrace.dsl.functions import WithKey, optional_plain, plain
+from headrace.dsl.functions import WithKey, WithKeys, optional_plain, plain
+from headrace.dsl.global_tables import GlobalKTable
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.joins import joined
 from headrace.dsl.kgrouped import KGroupedStream
@@ -37,6 +38,8 @@ V_co = TypeVar("V_co", covariant=True)
 K2 = TypeVar("K2")
 V2 = TypeVar("V2")
 VO = TypeVar("VO")
+KG = TypeVar("KG")
+VG = TypeVar("VG")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -274,6 +277,7 @@ class KStream(Generic[K, V_co]):
 
     # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @overload
     def join(
         self,
         other: KTable[K, VO],
@@ -281,13 +285,29 @@ class KStream(Generic[K, V_co]):
         *,
         value: SerdeOf[R] = None,
         name: Name = None,
-    ) -> "KStream[K, R]":
-        """Join each record with the table's present value of its key; without one there is no result.
+    ) -> "KStream[K, R]": ...
+    @overload
+    def join(
+        self,
+        other: GlobalKTable[KG, VG],
+        joiner: Callable[[V_co, VG], R] | WithKey[K, [V_co, VG], R] | WithKeys[K, KG, [V_co, VG], R],
+        *,
+        on: Callable[[K, V_co], KG | None],
+        value: SerdeOf[R] = None,
+        name: Name = None,
+    ) -> "KStream[K, R]": ...
+    def join(
+        self, other: Any, joiner: Any, *, on: Any = None, value: Any = None, name: Name = None
+    ) -> "KStream[K, Any]":
+        """Join each record with what a table has now; without a match there is no result.
 
-        Null keys and null values are dropped. The topics on both sides need equal partition counts.
+        A table is looked up by the record's key: null keys and null values are dropped, and the topics on both sides
+        need equal partition counts. A global table is looked up by the key that `on` selects of key and value, None for
+        none; the joiner may take both keys (`with_keys`).
         """
-        return KStream(joined(self._flow, other, joiner, value, name=name, where=caller(), left=False))
+        return KStream(joined(self._flow, other, joiner, on, value, name=name, where=caller(), left=False))
 
+    @overload
     def left_join(
         self,
         other: KTable[K, VO],
@@ -295,9 +315,24 @@ class KStream(Generic[K, V_co]):
         *,
         value: SerdeOf[R] = None,
         name: Name = None,
-    ) -> "KStream[K, R]":
-        """Join each record with the table's present value of its key, or with None. Null values are dropped."""
-        return KStream(joined(self._flow, other, joiner, value, name=name, where=caller(), left=True))
+    ) -> "KStream[K, R]": ...
+    @overload
+    def left_join(
+        self,
+        other: GlobalKTable[KG, VG],
+        joiner: Callable[[V_co, VG | None], R]
+        | WithKey[K, [V_co, VG | None], R]
+        | WithKeys[K, KG | None, [V_co, VG | None], R],
+        *,
+        on: Callable[[K, V_co], KG | None],
+        value: SerdeOf[R] = None,
+        name: Name = None,
+    ) -> "KStream[K, R]": ...
+    def left_join(
+        self, other: Any, joiner: Any, *, on: Any = None, value: Any = None, name: Name = None
+    ) -> "KStream[K, Any]":
+        """Join each record with what a table has now, or with None: as `join`. Null values are dropped."""
+        return KStream(joined(self._flow, other, joiner, on, value, name=name, where=caller(), left=True))
 
     # ── processors ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
 from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
+from headrace.dsl.global_tables import GlobalKTable
 from headrace.dsl.graph import GraphNode, GraphProcessor
 from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
@@ -245,6 +246,8 @@ class KTable(Generic[K, V_co]):
             hint = "builder.table(...) makes one"
             if isinstance(other, self._state.flow.building.stream):
                 hint = "to_table() makes one of a stream"
+            elif isinstance(other, GlobalKTable):
+                hint = "a global table is joined by streams: to_stream().join(global_table, joiner, on=…)"
             raise TopologyError(f"{where}: a table is joined with a table, found {other!r}; {hint}")
         return KTable(
             joined_tables(

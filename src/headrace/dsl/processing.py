@@ -9,11 +9,11 @@ from headrace.base.ids import Location
 from headrace.dsl.functions import element_of, result_annotation
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.serdes import Typed, given, of_annotation
-from headrace.dsl.stream_state import Flow
+from headrace.dsl.stream_state import Building, Flow
 from headrace.processor.api import ProcessorFunction
 from headrace.state.declaration import Store
-from headrace.state.spec import Engine, StoreSpec
-from headrace.topology.plain_stores import plain_store
+from headrace.state.spec import StoreSpec
+from headrace.topology.plain_stores import names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 
 __all__ = ["processed", "processed_values"]
@@ -31,7 +31,7 @@ def processed(
 ) -> Flow:
     """Add a processor that may change keys."""
     node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSOR-", where)
-    node, fn = _processor_node(node_name, where, supplier, stores, flow.building.engine, fixed_key=False)
+    node, fn = _processor_node(node_name, where, supplier, stores, flow.building, fixed_key=False)
     return flow.then(
         node,
         key=_record_part(fn, 0, key, "key", where),
@@ -51,7 +51,7 @@ def processed_values(
 ) -> Flow:
     """Add a processor that keeps the key."""
     node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSVALUES-", where)
-    node, fn = _processor_node(node_name, where, supplier, stores, flow.building.engine, fixed_key=True)
+    node, fn = _processor_node(node_name, where, supplier, stores, flow.building, fixed_key=True)
     serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
     return flow.then(node, value=serde)
 
@@ -61,7 +61,7 @@ def _processor_node(
     where: Location,
     supplier: Callable[[], Any],
     stores: Sequence[str | Store[Any]],
-    engine: Engine,
+    building: Building,
     *,
     fixed_key: bool,
 ) -> tuple[GraphProcessor, Callable[..., Any]]:
@@ -75,12 +75,14 @@ def _processor_node(
     specs: list[StoreSpec] = []
     uses: list[str] = []
     for store in (*operator.declared_stores, *stores):
+        if not isinstance(store, str | Store):
+            raise TopologyError(f"{name} ({where}): expected a declared store or its name, found {store!r}")
+        if names_global(store, building.graph.global_stores):
+            continue
         if isinstance(store, str):
             uses.append(store)
-        elif isinstance(store, Store):
-            specs.append(plain_store(store, where, engine))
         else:
-            raise TopologyError(f"{name} ({where}): expected a declared store or its name, found {store!r}")
+            specs.append(plain_store(store, where, building.engine))
     tells: Callable[..., Any] = supplier
     if isinstance(supplier, ProcessorFunction):
         tells = supplier.function

@@ -19,14 +19,13 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_reader import ChangelogReader
 from headrace.engine.commit import Committer
 from headrace.engine.fetch import Fetcher
+from headrace.engine.global_stores import GlobalStores
 from headrace.engine.reporting import Reporting
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
-from headrace.topology.nodes import SourceNode
-from headrace.topology.topology import Topology
 
 __all__ = ["Assignment"]
 
@@ -46,9 +45,8 @@ class Assignment:
     def __init__(
         self,
         *,
-        topology: Topology,
-        application_id: str,
         factory: TaskFactory,
+        global_stores: GlobalStores,
         starting: StartingOffsets,
         changelog_reader: ChangelogReader,
         fetcher: Fetcher,
@@ -58,9 +56,8 @@ class Assignment:
         uncommitted: Uncommitted,
         stop: threading.Event,
     ) -> None:
-        self._topology = topology
-        self._application_id = application_id
         self._factory = factory
+        self._global_stores = global_stores
         self._starting = starting
         self._changelog_reader = changelog_reader
         self._fetcher = fetcher
@@ -73,13 +70,20 @@ class Assignment:
         self._assigned: Sequence[TaskId] = ()
         self._retry_seconds = _RETRY_SECONDS[0]
 
+    @property
+    def all_tasks(self) -> Sequence[Task]:
+        """The tasks, and what fills the global stores, which is there beside them."""
+        filling = self._global_stores.task
+        return [*self.tasks.values(), *([] if filling is None else [filling])]
+
     def committed(self) -> None:
         """Wait shortly again before the next retry: there was a commit."""
         self._retry_seconds = _RETRY_SECONDS[0]
 
     def close(self) -> None:
-        """Close all tasks, and what restores them, each also when one before it fails."""
+        """Close all tasks, what restores them, and the global stores; each also when one before it fails."""
         with ExitStack() as closing:  # the last one first
+            closing.callback(self._global_stores.close)
             for task in reversed(self.tasks.values()):
                 closing.callback(task.close)
             closing.callback(self._changelog_reader.close)
@@ -122,25 +126,16 @@ class Assignment:
                 raise
 
     def _take_up(self, task_id: TaskId) -> None:
-        offsets, times = self._starting.find(self._sources(task_id))
-        task = self.tasks[task_id] = self._factory.make(task_id, times)
+        offsets, times = self._starting.find(self._factory.inputs(task_id))
+        task = self.tasks[task_id] = self._factory.make(task_id, times, self._global_stores.states)
         self._begin(task, offsets)
-
-    def _sources(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
-        found = {}
-        for source in self._topology.subtopologies[task_id.subtopology].sources:
-            for topic in source.topics:
-                name = self._topology.decorate(topic, self._application_id)
-                if task_id.partition < self._factory.partition_count(name):
-                    found[TopicPartition(name, task_id.partition)] = source
-        return found
 
     def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
         self._changelog_reader.begin(
             task,
             offsets,
             changelog_name=self._factory.changelog_name,
-            full_name=lambda topic: self._topology.decorate(topic, self._application_id),
+            full_name=self._factory.full_name,
         )
         self._committer.know(offsets)
         # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
@@ -149,8 +144,11 @@ class Assignment:
     # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def restore(self, seconds: float) -> bool:
-        """Restore for about so long, and start the tasks that are done; say whether there was anything to do."""
-        if not self._changelog_reader.under_way:
+        """Restore for about so long, and start the tasks that are done; say whether there was anything to do.
+
+        Not before the global stores are there, which tasks may read from their `init` on.
+        """
+        if not self._changelog_reader.under_way or not self._global_stores.is_caught_up:
             return False
         for restoration in self._changelog_reader.step(seconds):
             self._reporting.restored += restoration.restored_records
@@ -211,7 +209,7 @@ class Assignment:
                 self._take_up(task_id)
                 continue
             self._changelog_reader.forget(task_id)
-            offsets, times = self._starting.find(self._sources(task_id))
+            offsets, times = self._starting.find(self._factory.inputs(task_id))
             task.stop()
             task.discard(times)
             self._fetcher.stop(task)
@@ -230,7 +228,9 @@ class Assignment:
         """
         if not error.path:
             raise error
-        _log.error("%s; they are deleted, and restored from their changelogs", error)
+        is_global = self._factory.is_of_global_stores(error.path)
+        source = "topics" if is_global else "changelogs"
+        _log.error("%s; they are deleted, and restored from their %s", error, source)
         self._writer.abort()
         self._factory.collector.discard()
         self._changelog_reader.close()
@@ -240,7 +240,10 @@ class Assignment:
                 self._fetcher.stop(task)
                 closing.callback(task.close)
             self.tasks.clear()
-        self._factory.destroy_state(error.path)
+        if is_global:
+            self._global_stores.delete(error.path)
+        else:
+            self._factory.destroy_state(error.path)
 
     def query(self, store: str) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
@@ -248,6 +251,8 @@ class Assignment:
         Raises:
             StoreUnavailableError: a task that has the store is still restoring, or being made.
         """
+        if store in self._global_stores.states:
+            return self._global_stores.query(store)
         found = {}
         for task in list(self.tasks.values()):
             if any(spec.name == store for spec in task.subtopology.stores):

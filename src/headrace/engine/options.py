@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.options import Option, OptionKind, duration_ms, function, integer, long, text
+from headrace.base.options import Option, OptionKind, boolean, duration_ms, function, integer, long, text
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 
@@ -80,6 +80,12 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Decides about a record, or punctuation, on which a node failed: a function Failure -> Reaction.",
     ),
     Option(
+        "processing.exception.handler.global.enabled",
+        boolean,
+        False,
+        "Whether that handler decides about records of global stores too; without it, each failure stops.",
+    ),
+    Option(
         "production.exception.handler",
         function("failure"),
         log_and_fail,
@@ -118,6 +124,7 @@ class EngineOptions:
     windowstore_changelog_additional_retention_ms: int
     deserialization_exception_handler: Handler
     processing_exception_handler: Handler
+    processing_exception_handler_global_enabled: bool
     production_exception_handler: Handler
     errors_dead_letter_queue_topic_name: str | None
     partitioning_check_records: int

@@ -66,6 +66,7 @@ class Reporting:
         tasks: Mapping[TaskId, Task],
         restorations: Mapping[TaskId, Restoration],
         *,
+        global_stores: TaskStatus | None,
         lag: int,
         misplaced_keys: int,
     ) -> None:
@@ -77,8 +78,9 @@ class Reporting:
         if now - since >= _RATE_SECONDS or not rate:
             rate = (processed - before) / max(now - since, 1e-3)
             self._counted = (now, processed)
+        is_catching_up = global_stores is not None and global_stores.state == "restoring"
         self.latest = WorkerStatus(
-            state="restoring" if restorations else "running",
+            state="restoring" if restorations or is_catching_up else "running",
             records=processed,
             records_per_second=rate,
             lag_records=lag,
@@ -88,6 +90,7 @@ class Reporting:
             commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
             commit_ms_max=self._commit_seconds_max * 1000,
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
+            global_stores=global_stores,
             tasks=tuple(_task_status(task_id, restorations.get(task_id)) for task_id in tasks),
         )
         self._on_status(self.latest)

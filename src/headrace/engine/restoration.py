@@ -14,14 +14,11 @@ from headrace.engine.task import Task
 from headrace.log.port import Log, Reader, TopicInfo
 from headrace.serde.serde import Serde
 from headrace.state.port import Position
-from headrace.state.rebuilding import must_rebuild
+from headrace.state.rebuilding import must_rebuild, tombstones_live_ms
 
 __all__ = ["Restoration", "RestoreProgress"]
 
 _log = logging.getLogger("headrace.restore")
-
-#: Kafka's default of a topic's `delete.retention.ms`: how long a tombstone can be counted on.
-_TOMBSTONES_LIVE_MS = 24 * 60 * 60 * 1000
 
 #: A restore that gets no further says so after this long, and again: longer than transactions of instances that died.
 _STUCK_SECONDS = 30.0
@@ -136,7 +133,7 @@ class Restoration:
             begin=begin,
             end=end,
             now_ms=self._now_ms(),
-            delete_retention_ms=int(topic.config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS)),
+            delete_retention_ms=tombstones_live_ms(topic.config),
         )
         if position is not None and reason is None:
             return max(begin, position.offset), False

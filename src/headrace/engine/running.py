@@ -1,21 +1,19 @@
 """Runs the tasks of a worker in a turn of its loop: one task's records for about ten milliseconds, and punctuations."""
 
+import os
 from collections.abc import Mapping
 
 from headrace.base.ids import TaskId
 from headrace.engine.clock import Clock
-from headrace.engine.collector import RecordCollector
 from headrace.engine.forked import end_if_forked
+from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
-from headrace.engine.task_order import TaskOrder
+from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
 
 __all__ = ["Runner"]
-
-#: What a turn aims at: short enough that punctuations and commits are on time.
-_TURN_SECONDS = 0.010
 
 #: How long outputs of a busy worker may wait for more of their kind, where they need not wait for a commit: as long as
 #: Kafka Streams' producer lets them (`linger.ms`).
@@ -25,52 +23,43 @@ _LINGER_SECONDS = 0.1
 class Runner:
     """Runs tasks and hands what they make to the writer. `one_stretch` ends each turn after the first stretch.
 
-    A child that a function has forked, and that comes back, ends here: the parent is `process_id`.
+    A child that a function has forked, and that comes back, ends here.
     """
 
     def __init__(
         self,
         clock: Clock,
         picker: Picker,
-        collector: RecordCollector,
+        factory: TaskFactory,
         writer: Writer,
         uncommitted: Uncommitted,
-        wall_punctuations: TaskOrder,
         *,
         records_max: int,
         one_stretch: bool,
-        process_id: int,
     ) -> None:
         self._clock = clock
         self._picker = picker
-        self._collector = collector
+        self._collector = factory.collector
         self._writer = writer
         self._uncommitted = uncommitted
-        self._wall_punctuations = wall_punctuations
-        self._records_max = records_max
+        self._wall_punctuations = factory.wall_punctuations
+        self._length = StretchLength(records_max)
         self._one_stretch = one_stretch
-        self._process_id = process_id
-        # Grows while stretches are quick: a function that takes a second a record must not keep a stop waiting for
-        # a thousand of them.
-        self._records = 1
+        self._process_id = os.getpid()
         self._next_send = 0.0
 
     def run(self, task: Task, until: int) -> bool:
         """Run a task's records up to a record time; say whether there was one."""
         began = self._clock.seconds()
-        deadline = began + _TURN_SECONDS
+        deadline = began + TURN_SECONDS
         taken = 0
         while True:
-            asked = self._records
-            ran = task.run_stretch(asked, until)
+            ran = task.run_stretch(self._length.records, until)
             end_if_forked(self._process_id)
             taken += ran
             task.punctuate_by_stream_time()
             now = self._clock.seconds()
-            if now - began > 2 * _TURN_SECONDS:
-                self._records = max(1, asked // 2)
-            elif ran == asked and asked < self._records_max:
-                self._records = min(self._records_max, asked * 2)
+            self._length.learn(ran, now - began)
             self._collector.drain_long(self._writer, ran)
             self._writer.send()
             head = task.head_timestamp

@@ -38,6 +38,7 @@ class WorkerStatus:
         commits: transactions committed since it started.
         commit_ms_average, commit_ms_max: how long these took.
         restored: changelog records applied since it started.
+        global_stores: how far what fills them is, whose `remaining` is their lag; None where there are none.
     """
 
     state: Literal["starting", "restoring", "running", "stopped"]
@@ -50,4 +51,5 @@ class WorkerStatus:
     commit_ms_average: float = 0.0
     commit_ms_max: float = 0.0
     restored: int = 0
+    global_stores: TaskStatus | None = None
     tasks: tuple[TaskStatus, ...] = ()

@@ -22,6 +22,7 @@ from headrace.engine.wiring import CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
+from headrace.state.task_store import StoreState
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import ForwardStretch
@@ -30,7 +31,9 @@ __all__ = ["Task"]
 
 
 class Task:
-    """Runs one sub-topology over one partition of its topics.
+    """Runs one sub-topology over its inputs: one partition of each of its topics, or all that fill global stores.
+
+    `global_states` are the states of global stores by name, as they are when it starts.
 
     Attributes:
         queues: one for each input partition.
@@ -50,9 +53,11 @@ class Task:
         now_ms: Callable[[], int],
         collector: RecordCollector,
         open_state: Callable[[TaskContext, Callable[[], None], Failures], TaskState],
+        inputs: Mapping[TopicPartition, SourceNode],
         committed: Mapping[TopicPartition, int],
-        placement: Callable[[SourceNode, str], KeyPlacement | None],
+        placement: Callable[[SourceNode, TopicPartition], KeyPlacement | None],
         wall_punctuations: TaskOrder,
+        global_states: Mapping[str, StoreState],
     ) -> None:
         self.id = task_id
         self.topology = topology
@@ -63,18 +68,17 @@ class Task:
         self.context = TaskContext(application_id, task_id, now_ms)
         self.collector = collector
         self.failures = Failures(self.context, self.collector, options, self._count_dropped)
-        self.queues: dict[TopicPartition, RecordQueue] = {}
-        for source in subtopology.sources:
-            for topic in source.topics:
-                partition = TopicPartition(topology.decorate(topic, application_id), task_id.partition)
-                if partition.partition < collector.partition_count(partition.topic):
-                    self.queues[partition] = RecordQueue(
-                        partition, source, committed.get(partition, -1), placement(source, topic)
-                    )
+        self.queues: dict[TopicPartition, RecordQueue] = {
+            partition: RecordQueue(
+                partition, source, committed.get(partition, -1), placement(source, partition)
+            )
+            for partition, source in inputs.items()
+        }
         self._order: list[RecordQueue] = list(self.queues.values())  # least recently run first
         self._by_stream_time = PunctuationQueue("stream")
         self._by_wall_clock = PunctuationQueue("wall")
         self._wall_punctuations = wall_punctuations
+        self._global_states = global_states
         self._now_ms = now_ms
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
@@ -99,6 +103,7 @@ class Task:
             collector=self.collector,
             failures=self.failures,
             state=self.state.state,
+            global_states=self._global_states,
             dropped=self._count_dropped,
         )
         for initialise in self._compiled.on_start:
@@ -201,7 +206,8 @@ class Task:
         self, queue: RecordQueue, batch: DecodedRecords, forward: Callable[..., None], end: int, limit: int
     ) -> int:
         context = self.context
-        context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
+        context.topic, context.partition = queue.partition
+        context.chunk, context.kept = batch.chunk, None
         context.interrupted = False
         start = batch.cursor
         timestamps, headers, has_markers = batch.timestamps, batch.headers, batch.has_markers
@@ -258,7 +264,8 @@ class Task:
     ) -> int:
         context, start, first = self.context, batch.cursor, batch.first
         timestamps, headers = batch.timestamps[start:end], batch.headers
-        context.topic, context.chunk, context.kept = batch.chunk.topic, batch.chunk, None
+        context.topic, context.partition = queue.partition
+        context.chunk, context.kept = batch.chunk, None
         context.interrupted = False
         queue.partition_time = max(queue.partition_time, latest)
         context.stream_time = max(context.stream_time, latest)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.failures import Failures
+from headrace.engine.global_failures import of_global_stores
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.task import Task
@@ -22,6 +23,7 @@ from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.task_directory import remove_destroyed
 from headrace.state.task_state import TaskState
+from headrace.state.task_store import StoreState
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 
@@ -88,10 +90,46 @@ class TaskFactory:
         """Full name of a store's changelog topic."""
         return f"{self._application_id}-{store}-changelog"
 
-    def make(self, task_id: TaskId, times: Mapping[TopicPartition, int]) -> Task:
+    def full_name(self, topic: str) -> str:
+        """Full name of a topic that the topology reads."""
+        return self._topology.decorate(topic, self._application_id)
+
+    def inputs(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
+        """Return what a task reads, with the source that reads it."""
+        found = {}
+        for source in self._topology.subtopologies[task_id.subtopology].sources:
+            for topic in source.topics:
+                name = self.full_name(topic)
+                if task_id.partition < self.partition_count(name):
+                    found[TopicPartition(name, task_id.partition)] = source
+        return found
+
+    def make(
+        self, task_id: TaskId, times: Mapping[TopicPartition, int], global_states: Mapping[str, StoreState]
+    ) -> Task:
         """Make a task; `times` are its inputs' committed partition times."""
         subtopology = self._topology.subtopologies[task_id.subtopology]
+        return self._make(task_id, subtopology, self._options, self.inputs(task_id), times, global_states)
 
+    def make_global(self, part: SubTopology, global_states: Mapping[str, StoreState]) -> Task:
+        """Make what fills all global stores: a task whose inputs are all partitions of their topics."""
+        inputs = {
+            TopicPartition(topic, partition): source
+            for source in part.sources
+            for topic in source.topics
+            for partition in range(self.partition_count(topic))
+        }
+        return self._make(GLOBAL_TASK, part, of_global_stores(self._options), inputs, {}, global_states)
+
+    def _make(
+        self,
+        task_id: TaskId,
+        subtopology: SubTopology,
+        options: EngineOptions,
+        inputs: Mapping[TopicPartition, SourceNode],
+        times: Mapping[TopicPartition, int],
+        global_states: Mapping[str, StoreState],
+    ) -> Task:
         def open_state(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> TaskState:
             return self._open_state(subtopology, context, dropped, failures)
 
@@ -100,13 +138,15 @@ class TaskFactory:
             topology=self._topology,
             subtopology=subtopology,
             application_id=self._application_id,
-            options=self._options,
+            options=options,
             now_ms=self._clock.wall_ms,
             collector=self.collector,
             open_state=open_state,
+            inputs=inputs,
             committed=times,
             placement=self._placement,
             wall_punctuations=self.wall_punctuations,
+            global_states=global_states,
         )
 
     @property
@@ -114,8 +154,8 @@ class TaskFactory:
         """How many keys were found in another partition than they should be, of those that were looked at."""
         return sum(each.misplaced for each in self._placements.values())
 
-    def _placement(self, source: SourceNode, topic: str) -> KeyPlacement | None:
-        records_max = self._options.partitioning_check_records
+    def _placement(self, source: SourceNode, partition: TopicPartition) -> KeyPlacement | None:
+        topic, records_max = partition.topic, self._options.partitioning_check_records
         # No repartition topic is among these, whose full name is another.
         if not records_max or topic not in self._topology.keyed_topics:
             return None
@@ -134,7 +174,7 @@ class TaskFactory:
         dropped: Callable[[], None],
         failures: Failures,
     ) -> TaskState:
-        path = self._state_dir / str(context.task_id)
+        path = self._path(context.task_id)
         changelogs = {
             spec.name: self.collector.columns(self.changelog_name(spec.name), context.partition)
             for spec in subtopology.stores
@@ -158,6 +198,14 @@ class TaskFactory:
             admissions=admissions,
             refused=lambda spec: failures.of_processing(f"store {spec.name}", spec.where),
         )
+
+    def _path(self, task_id: TaskId) -> Path:
+        # Kafka Streams' own name of that directory.
+        return self._state_dir / ("global" if task_id == GLOBAL_TASK else str(task_id))
+
+    def is_of_global_stores(self, path: str) -> bool:
+        """Whether a directory is that of the global stores."""
+        return Path(path) == self._path(GLOBAL_TASK)
 
     def destroy_state(self, path: str) -> None:
         """Delete a task's damaged stores, which nobody has open."""

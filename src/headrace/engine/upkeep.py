@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from headrace.base.ids import TopicPartition
 from headrace.engine.task import Task
 from headrace.log.port import Log
+from headrace.topology.topology import Topology
 
 __all__ = ["Upkeep"]
 
@@ -14,12 +15,14 @@ _MAINTAIN_BUDGET_MS = 20
 
 
 class Upkeep:
-    """Does both when they are due. `repartition_topics` are full names."""
+    """Does both when they are due."""
 
-    def __init__(self, log: Log, repartition_topics: frozenset[str], purge_interval_ms: int) -> None:
+    def __init__(self, log: Log, topology: Topology, application_id: str, purge_interval_ms: int) -> None:
         self._log = log
         self._purged: dict[TopicPartition, int] = {}
-        self._repartition_topics = repartition_topics
+        self._repartition_topics = frozenset(
+            topology.decorate(topic, application_id) for topic in topology.repartition_topics
+        )
         self._purge_seconds = purge_interval_ms / 1000
         self._next_purge = self._next_maintain = 0.0
 

@@ -1,7 +1,7 @@
 """Compiles a sub-topology into closures, children first: the bridge from plain nodes to running code."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -61,6 +61,7 @@ class _NodeWiring:
         where: Location,
         children: dict[str, Forward],
         stores: dict[str, Any],
+        global_states: Mapping[str, Any],
         compiled: CompiledTopology,
         failed: Failed,
         context: TaskContext,
@@ -79,6 +80,7 @@ class _NodeWiring:
         self._below = below
         self._children = children
         self._stores = stores
+        self._global_states = global_states
         self.drop = _dropper(name, where, context, dropped)
 
     def on_start(self, do: Callable[[], object]) -> None:
@@ -107,6 +109,8 @@ class _NodeWiring:
         return self._children[name]
 
     def store(self, name: str) -> Any:
+        if self.is_global(name):
+            return self._global_states[name]
         if name not in self._stores:
             raise TopologyError(
                 f"{self.name} ({self.where}) has no access to store '{name}'; connect it: name the store where the "
@@ -114,6 +118,9 @@ class _NodeWiring:
                 f"{', '.join(self._stores) or 'none'})"
             )
         return self._stores[name]
+
+    def is_global(self, name: str) -> bool:
+        return name not in self._stores and name in self._global_states
 
     def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
         context, failed = self.context, self.failed
@@ -208,11 +215,13 @@ def compile_topology(
     collector: RecordCollector,
     failures: Failures,
     state: Callable[[str], Any],
+    global_states: Mapping[str, Any],
     dropped: Callable[[], None],
 ) -> CompiledTopology:
     """Compile a sub-topology for one task.
 
-    `state` gives the store behind a name. Nodes are compiled from the sinks up; `on_start` runs from the sources down.
+    `state` gives the store behind a name; `global_states` are for all nodes to read. Nodes are compiled from the sinks
+    up; `on_start` runs from the sources down.
     """
     compiled = CompiledTopology()
     forwards: dict[str, Forward] = {}
@@ -242,7 +251,17 @@ def compile_topology(
             failed = failures.of_processing(node.name, node.where)
             alone = _alone(failures, node.name, node.where)
             wiring = _NodeWiring(
-                node.name, node.where, children, stores, compiled, failed, context, dropped, below, alone
+                node.name,
+                node.where,
+                children,
+                stores,
+                global_states,
+                compiled,
+                failed,
+                context,
+                dropped,
+                below,
+                alone,
             )
             forwards[name] = alone(partial(node.operator.compile, wiring), "be made")
             if wiring.chain is not None:

@@ -28,6 +28,7 @@ from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.forked import end_if_forked
+from headrace.engine.global_stores import GlobalStores
 from headrace.engine.options import EngineOptions
 from headrace.engine.reporting import Reporting
 from headrace.engine.running import Runner
@@ -123,11 +124,7 @@ class Worker:
         self._log.occupy(self._application_id, self._state_dir)
         described = self._topology
         self._topology, plan = prepare(
-            described,
-            self._log,
-            self._application_id,
-            self._options,
-            partitions=self._partitions,
+            described, self._log, self._application_id, self._options, partitions=self._partitions
         )
         clock = self._clock
         # First of all: it ends what an older self has left open, before anybody asks for offsets.
@@ -142,10 +139,9 @@ class Worker:
             cache=CacheBudget(self._options.statestore_cache_max_bytes),
         )
         self._factory.remove_destroyed()
-        self._fetcher = Fetcher(self._log.reader(), self._options.input_buffer_max_bytes)
-        alignment = alignment_ms(self._options.task_alignment_ms, self._topology.stores.values())
-        self._picker = Picker(self._fetcher, clock, self._options.max_task_idle_ms, alignment)
-        self._runner = self._new_runner()
+        part, records_max = self._topology.global_part, self._options.stretch_records_max
+        self._global_stores = GlobalStores(part, self._log, self._factory, clock, records_max)
+        self._prepare_to_run()
         self._committer = Committer(
             log=self._log,
             writer=self._writer,
@@ -155,9 +151,8 @@ class Worker:
             reached=self._reached,
         )
         self._assignment = Assignment(
-            topology=self._topology,
-            application_id=self._application_id,
             factory=self._factory,
+            global_stores=self._global_stores,
             starting=StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known),
             changelog_reader=self._changelog_reader,
             fetcher=self._fetcher,
@@ -167,7 +162,9 @@ class Worker:
             uncommitted=self._uncommitted,
             stop=self._stop,
         )
-        self._upkeep = self._new_upkeep()
+        self._upkeep = Upkeep(
+            self._log, self._topology, self._application_id, self._options.repartition_purge_interval_ms
+        )
         self._watch = TopicWatch(
             self._log,
             described,
@@ -176,34 +173,25 @@ class Worker:
             read=plan.read,
             written=self._factory.known_partition_counts,
         )
-        self._begin(clock.seconds())
+        for each in (self._watch, self._schedule, self._committer, self._upkeep, self._reporting):
+            each.begin(clock.seconds())  # what is done now and then counts from here
+        self._global_stores.open()
         self._assignment.assign(plan.tasks)
 
-    def _new_runner(self) -> Runner:
-        return Runner(
-            self._clock,
+    def _prepare_to_run(self) -> None:
+        clock, options = self._clock, self._options
+        self._fetcher = Fetcher(self._log.reader(), options.input_buffer_max_bytes)
+        alignment = alignment_ms(options.task_alignment_ms, self._topology.stores.values())
+        self._picker = Picker(self._fetcher, clock, options.max_task_idle_ms, alignment)
+        self._runner = Runner(
+            clock,
             self._picker,
-            self._factory.collector,
+            self._factory,
             self._writer,
             self._uncommitted,
-            self._factory.wall_punctuations,
-            records_max=self._options.stretch_records_max,
+            records_max=options.stretch_records_max,
             one_stretch=self._commit_each_stretch,
-            process_id=self._process_id,
         )
-
-    def _new_upkeep(self) -> Upkeep:
-        topology = self._topology
-        purged = (topology.decorate(topic, self._application_id) for topic in topology.repartition_topics)
-        return Upkeep(self._log, frozenset(purged), self._options.repartition_purge_interval_ms)
-
-    def _begin(self, now: float) -> None:
-        """Let all that is done now and then count from here."""
-        self._watch.begin(now)
-        self._schedule.begin(now)
-        self._committer.begin(now)
-        self._upkeep.begin(now)
-        self._reporting.begin(now)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set or the topics have changed, then commit and close.
@@ -308,32 +296,43 @@ class Worker:
             return True
 
     def _step(self, timeout_ms: int) -> bool:
+        followed = self._global_stores.follow()
         restored = self._assignment.restore(_RESTORE_SECONDS)
-        picked = None if self._is_paused else self._picker.pick(self._tasks)
+        picked = self._picked()
         is_idle = picked is None
-        wait_ms = self._wait_ms(timeout_ms) if is_idle and not restored else 0
+        wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed) else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
-        if picked is None and fetched and not self._is_paused:
-            picked = self._picker.pick(self._tasks)
+        if is_idle and fetched:
+            # What a global topic has got before these records must be there when they look it up.
+            followed = self._global_stores.follow() or followed
+            picked = self._picked()
         ran = picked is not None and self._runner.run(*picked)
-        punctuated = not self._is_paused and self._runner.punctuate(self._tasks)
+        punctuated = self._can_run and self._runner.punctuate(self._tasks)
         now = self._clock.seconds()
         if not self._writer.is_atomic:
             self._runner.send(now, is_idle=is_idle)
-        if self._is_commit_due(now, worked=ran or punctuated):
+        if self._is_commit_due(now, worked=ran or punctuated or followed):
             self.commit()
-        if not self._changelog_reader.under_way:
+        if not self._changelog_reader.under_way and self._global_stores.is_caught_up:
             self._upkeep.maintain(now)
         if self._reporting.is_due(now):
-            lag = self._fetcher.lag(self._tasks.values())
             self._reporting.report(
                 now,
                 self._tasks,
                 self._changelog_reader.under_way,
-                lag=lag,
+                global_stores=self._global_stores.status(),
+                lag=self._fetcher.lag(self._tasks.values()),
                 misplaced_keys=self._factory.misplaced_keys,
             )
-        return ran or restored or punctuated or fetched
+        return ran or restored or punctuated or fetched or followed
+
+    @property
+    def _can_run(self) -> bool:
+        """Whether tasks may process and punctuate now."""
+        return self._global_stores.is_caught_up and not self._is_paused
+
+    def _picked(self) -> tuple[Task, int] | None:
+        return self._picker.pick(self._tasks) if self._can_run else None
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
@@ -353,15 +352,17 @@ class Worker:
             return worked
         if self._schedule.is_due(now, is_busy=worked):
             return True
-        return worked and self._uncommitted.is_commit_due(self._writer.pending_bytes)
+        pending_bytes = self._writer.pending_bytes + self._global_stores.buffered_bytes
+        return worked and self._uncommitted.is_commit_due(pending_bytes)
 
     def commit(self) -> None:
-        """Commit all tasks that have something to commit."""
+        """Commit all tasks that have something to commit, and then the global stores."""
         began = self._clock.seconds()
         if self._committer.commit_due(self._tasks.values(), began):
             self._reporting.committed(self._clock.seconds() - began)
             self._assignment.committed()
             self._fetcher.expect_more()  # what went to repartition topics can be read now
+        self._global_stores.commit()
         self._uncommitted.clear()
         now = self._clock.seconds()
         self._schedule.committed(began, now)
@@ -391,8 +392,8 @@ class Worker:
 
     @property
     def tasks(self) -> Iterable[Task]:
-        """The tasks, for the test driver."""
-        return self._tasks.values()
+        """The tasks, for the test driver; what fills global stores comes last."""
+        return self._assignment.all_tasks if hasattr(self, "_assignment") else ()
 
     @property
     def _tasks(self) -> Mapping[TaskId, Task]:

@@ -19,7 +19,7 @@ class Plan:
     """What an application needs before it can run.
 
     Attributes:
-        tasks: all of them, in order.
+        tasks: all of them, in order. What fills global stores is none.
         internal_topics: repartition topics, then changelogs, by their full names.
         partitions: of every topic that is read, and of the internal ones, by full name.
         read: partition counts of the user topics that are read.
@@ -59,6 +59,8 @@ def make_plan(
     tasks: list[TaskId] = []
     changelogs: list[TopicSpec] = []
     for subtopology in topology.subtopologies:
+        if subtopology.is_global:
+            continue
         partitions = max(counts[topic] for topic in subtopology.source_topics)
         tasks.extend(TaskId(subtopology.id, partition) for partition in range(partitions))
         changelogs.extend(

@@ -35,11 +35,11 @@ class Position:
     """How far a store on disk has followed its changelog, and what it must match to be trusted.
 
     Attributes:
-        offset: next changelog offset to apply.
+        offset: next changelog offset to apply; 0 for a global store, which follows all partitions of its topic.
         topic_id: identity of the changelog topic; another one means another history.
         written_ms: wall clock of the write; a position older than the topic's tombstones' life is worthless.
         stream_time: highest timestamp that the store had seen (epoch ms), -1 if none.
-        inputs: next input offset by topic-partition (bounds for queries).
+        inputs: next input offset by topic-partition (bounds for queries); what a global store has followed.
         mark: format of the rows: kind, version, segment interval, retention.
         sequence: last number given to a duplicate in a store that retains them.
 

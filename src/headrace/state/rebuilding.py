@@ -1,8 +1,21 @@
 """How a restore begins: whether a store on disk can be caught up from its changelog, or has to be built anew."""
 
+import sys
+from collections.abc import Mapping
+
 from headrace.state.port import Position
 
-__all__ = ["must_rebuild"]
+__all__ = ["must_rebuild", "tombstones_live_ms"]
+
+#: Kafka's default of a topic's `delete.retention.ms`.
+_TOMBSTONES_LIVE_MS = 24 * 60 * 60 * 1000
+
+
+def tombstones_live_ms(config: Mapping[str, str]) -> int:
+    """Return how long tombstones stay in a topic of this configuration: for ever, where none is compacted."""
+    if "compact" not in config.get("cleanup.policy", "delete"):
+        return sys.maxsize
+    return int(config.get("delete.retention.ms", _TOMBSTONES_LIVE_MS))
 
 
 def must_rebuild(
@@ -17,8 +30,8 @@ def must_rebuild(
 ) -> str | None:
     """Say why a store cannot be caught up from its position; None if it can.
 
-    `begin` and `end` are the changelog's first offset and the position behind its last; `delete_retention_ms` is the
-    topic's `delete.retention.ms`.
+    `begin` and `end` are the changelog's first offset and the position behind its last; `delete_retention_ms` is how
+    long its tombstones live.
 
     An old position is worthless because tombstones may have been compacted away that the store has not applied: keys
     they deleted would live on. That needs records behind the position. At `position.offset == end` nothing was ever

@@ -164,7 +164,6 @@ _KAFKA_ONLY = frozenset(
         "metrics.recording.level",
         "metrics.sample.window.ms",
         "probing.rebalance.interval.ms",
-        "processing.exception.handler.global.enabled",
         "processor.wrapper.class",
         "rack.aware.assignment.non_overlap_cost",
         "rack.aware.assignment.strategy",

@@ -1,6 +1,8 @@
 """How an application is, in one line: for the terminal, and for whoever waited in vain."""
 
-from headrace.engine.status import WorkerStatus
+from collections.abc import Sequence
+
+from headrace.engine.status import TaskStatus, WorkerStatus
 
 __all__ = ["status_text", "waiting_text"]
 
@@ -19,26 +21,32 @@ def status_text(
         return f"{state}: waits: {trouble}"
     if status is None or status.state == "starting":
         return state
+    filling = status.global_stores
+    if filling is not None and filling.state == "restoring":
+        return f"{state}: reading global stores, {_progress([filling])}"
     count = len(status.tasks)
     tasks = f"{count} task" + ("" if count == 1 else "s")
     restoring = [task for task in status.tasks if task.state == "restoring"]
     if restoring:
-        done, remaining = sum(task.restored for task in restoring), sum(task.remaining for task in restoring)
-        share = 100 * done // max(1, done + remaining)
-        speed = sum(task.records_per_second for task in restoring)
-        return (
-            f"{state}: restoring {len(restoring)} of {tasks}, {share} % ({done:,} of {done + remaining:,} records, "
-            f"{speed:,.0f} records/s), lag {status.lag_records:,}"
-        )
+        return f"{state}: restoring {len(restoring)} of {tasks}, {_progress(restoring)}, lag {status.lag_records:,}"
     parts = [
         f"{status.records_per_second:,.0f} records/s",
         f"lag {status.lag_records:,}",
         tasks,
         f"{status.records:,} record{'' if status.records == 1 else 's'} processed",
     ]
+    if filling is not None and filling.remaining:
+        parts.append(f"global stores {filling.remaining:,} behind")
     if status.dropped:
         parts.append(f"{status.dropped:,} dropped")
     return f"{'paused' if paused else state}: {', '.join(parts)}"
+
+
+def _progress(restoring: Sequence[TaskStatus]) -> str:
+    done, remaining = sum(task.restored for task in restoring), sum(task.remaining for task in restoring)
+    share = 100 * done // max(1, done + remaining)
+    speed = sum(task.records_per_second for task in restoring)
+    return f"{share} % ({done:,} of {done + remaining:,} records, {speed:,.0f} records/s)"
 
 
 def waiting_text(state: str, status: WorkerStatus | None, trouble: str | None) -> str:

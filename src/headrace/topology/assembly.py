@@ -24,6 +24,7 @@ class Assembly:
         keyed: source nodes whose keys decide what meets: below them is an aggregation without a repartition between.
         declared_partitions: by topic.
         partitioned_otherwise: topics whose producers mean to place keys in a way of their own.
+        global_nodes: sources and processors of global stores, below which nothing may be.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Assembly:
         self.keyed: set[str] = set()
         self.declared_partitions: dict[str, int] = {}
         self.partitioned_otherwise: set[str] = set()
+        self.global_nodes: set[str] = set()
         self._readers: dict[str, str] = {}  # topic or pattern to its source node
 
     def add_source(self, node: SourceNode) -> None:
@@ -93,13 +95,25 @@ class Assembly:
         if known is not None:
             raise TopologyError(
                 f"there are two stores named '{spec.name}': {known.where} and {spec.where}; give one another name"
+                f"{_hint_at_global(known, spec)}"
             )
         check_name(spec.name, "store", spec.where)
         self.stores[spec.name] = spec
         self.users[spec.name] = ()
 
+    def add_global_store(self, spec: StoreSpec, source: SourceNode, processor: ProcessorNode) -> None:
+        """Add a store, the source that it follows, and the processor that fills it from there.
+
+        Raises:
+            TopologyError: a name is taken or illegal, or another source reads the topic.
+        """
+        self.add_source(source)
+        self.add_store(spec)
+        self.add_processor(replace(processor, stores=(spec.name,)), (source.name,))
+        self.global_nodes |= {source.name, processor.name}
+
     def connect(self, processor: str, store: str, where: Location) -> None:
-        """Let a processor use a store. Twice is fine.
+        """Let a processor use a store. Twice is fine, and so is a global one, which every processor reads anyway.
 
         Raises:
             TopologyError: there is no such store or processor.
@@ -113,7 +127,8 @@ class Assembly:
                 "instead of its name, or add it before with add_state_store() (added so far: "
                 f"{', '.join(self.stores) or 'none'})"
             )
-        if store not in node.stores:
+        is_read_by_all = self.stores[store].global_topic is not None and self.users[store]
+        if store not in node.stores and not is_read_by_all:
             self.nodes[processor] = replace(node, stores=(*node.stores, store))
             self.users[store] = (*self.users[store], processor)
 
@@ -184,10 +199,24 @@ class Assembly:
                     f"{node.name} ({node.where}) names '{parent}' as a parent, which was not added before it "
                     f"(added so far: {', '.join(self.nodes) or 'none'})"
                 )
+            if parent in self.global_nodes:
+                raise TopologyError(
+                    f"{node.name} ({node.where}) is below '{parent}', which fills a global store: nothing follows it; "
+                    "processors read the store, which needs no connection"
+                )
             if isinstance(self.nodes[parent], SinkNode):
                 raise TopologyError(
                     f"{node.name} ({node.where}) is below '{parent}', a sink; sinks have no children"
                 )
+
+
+def _hint_at_global(one: StoreSpec, other: StoreSpec) -> str:
+    if one.global_topic is None and other.global_topic is None:
+        return ""
+    return (
+        ". Processors that read a global store need not name it; those that do so are added after it, and name the "
+        "store that it was declared with"
+    )
 
 
 def _is_shared(one: StoreSpec, other: StoreSpec) -> bool:

@@ -23,7 +23,8 @@ def as_text(
     text = ["Topologies:\n "]
     for subtopology in subtopologies:
         sizes, above, below = _neighbours(subtopology, parents, children)
-        text.append(f"  Sub-topology: {subtopology.id}\n")
+        suffix = " for global store (will not generate tasks)" if subtopology.is_global else ""
+        text.append(f"  Sub-topology: {subtopology.id}{suffix}\n")
         for name in sorted(subtopology.nodes, key=lambda name: (-sizes[name], name)):
             node = nodes[name]
             after = f"      --> {', '.join(below[name]) or 'none'}\n"
@@ -40,7 +41,8 @@ def as_text(
                 text.append(
                     f"    Processor: {name} (stores: [{', '.join(java_hash_order(node.stores))}])\n{after}{before}"
                 )
-        text.append("\n")
+        if not subtopology.is_global:
+            text.append("\n")
     return "".join(text)
 
 
@@ -103,7 +105,8 @@ def as_mermaid(
     lines = ["flowchart TD"]
     edges: list[str] = []
     for subtopology in subtopologies:
-        lines.append(f'  subgraph sub{subtopology.id}["Sub-topology {subtopology.id}"]')
+        what = "Global store" if subtopology.is_global else "Sub-topology"
+        lines.append(f'  subgraph sub{subtopology.id}["{what} {subtopology.id}"]')
         for name in subtopology.nodes:
             node = nodes[name]
             here = identity("n", name)
@@ -165,6 +168,7 @@ def _plain_subtopology(
         plain_nodes.append(plain | {"parents": list(parents[name]), "children": list(children[name])})
     return {
         "id": subtopology.id,
+        "is_global": subtopology.is_global,
         "nodes": plain_nodes,
         "stores": [
             {
@@ -173,7 +177,9 @@ def _plain_subtopology(
                 "engine": spec.engine,
                 "logging": spec.logging,
                 "caching": spec.caching,
-                "changelog": spec.source_topic or (spec.changelog_topic if spec.logging else None),
+                "changelog": spec.global_topic
+                or spec.source_topic
+                or (spec.changelog_topic if spec.logging else None),
                 "retention_ms": spec.retention_ms,
                 "size_ms": spec.size_ms,
             }

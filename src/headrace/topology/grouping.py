@@ -1,17 +1,19 @@
 """Cuts a topology into sub-topologies: what is linked, or shares a store, runs in one task."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from headrace.base.ids import GLOBAL_TASK
 from headrace.state.spec import StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.nodes import SinkNode, SourceNode
 
-__all__ = ["SubTopology", "copartition_groups", "keyed_topics", "subtopologies"]
+__all__ = ["SubTopology", "copartition_groups", "global_part", "keyed_topics", "subtopologies"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubTopology:
-    """Nodes that run together, one task for each partition.
+    """Nodes that run together: one task for each partition, or for a global store one in each instance.
 
     Attributes:
         id: its number; tasks are named after it.
@@ -27,6 +29,26 @@ class SubTopology:
     sinks: tuple[SinkNode, ...]
     stores: tuple[StoreSpec, ...]
     source_topics: tuple[str, ...]
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it fills a global store; tasks have no part of it."""
+        return any(spec.global_topic is not None for spec in self.stores)
+
+
+def global_part(parts: Iterable[SubTopology]) -> SubTopology | None:
+    """Return all sub-topologies of global stores as one, since each instance runs them together; None without any."""
+    found = [part for part in parts if part.is_global]
+    if not found:
+        return None
+    return SubTopology(
+        id=GLOBAL_TASK.subtopology,
+        nodes=tuple(name for part in found for name in part.nodes),
+        sources=tuple(source for part in found for source in part.sources),
+        sinks=(),
+        stores=tuple(spec for part in found for spec in part.stores),
+        source_topics=tuple(topic for part in found for topic in part.source_topics),
+    )
 
 
 def subtopologies(assembly: Assembly) -> tuple[SubTopology, ...]:

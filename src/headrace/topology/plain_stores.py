@@ -1,14 +1,15 @@
 """Stores of processors: what their declaration leaves open is decided here."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.state.declaration import Store
+from headrace.state.declaration import Store, check_handle
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 
-__all__ = ["plain_store"]
+__all__ = ["global_store", "names_global", "plain_store"]
 
 #: What the DSL knows from windows, and a processor's store has to say.
 _DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
@@ -59,3 +60,25 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
         retention_ms=store.retention_ms,
         size_ms=store.size_ms,
     )
+
+
+def global_store(spec: StoreSpec, topic: str) -> StoreSpec:
+    """Return the specification of a store that is filled from all of a topic, in every instance.
+
+    The topic is its changelog, and nothing is forwarded from it that a cache could hold back.
+    """
+    return replace(spec, global_topic=topic, logging=False, changelog_config={}, caching=False)
+
+
+def names_global(store: Store[Any] | str, known: Mapping[str, StoreSpec]) -> bool:
+    """Say whether a processor names one of these global stores, which it reads without being connected to it.
+
+    Raises:
+        TopologyError: one has the name, and is of another kind or type.
+    """
+    name = store if isinstance(store, str) else store.name
+    if name is None or name not in known:
+        return False
+    if isinstance(store, Store):
+        check_handle(store, known[name])
+    return True

@@ -11,7 +11,8 @@ from headrace.base.records import Headers, Record
 from headrace.processor.api import FixedKeyContext, FixedKeyProcessor, Processor, ProcessorContext
 from headrace.processor.context import TaskContext
 from headrace.state.declaration import Store, check_handle
-from headrace.state.typed_stores import typed
+from headrace.state.spec import StoreSpec
+from headrace.state.typed_stores import read_only, typed
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["ProcessorOperator"]
@@ -89,6 +90,20 @@ class ProcessorOperator:
     def _wrong(self, problem: str) -> TopologyError:
         return TopologyError(f"{self._name} ({self._where}): {problem}")
 
+    def check_fills(self, spec: StoreSpec) -> None:
+        """Refuse a processor of a global store that has another store too.
+
+        Raises:
+            TopologyError: it names one; a store that only one instance has would be filled by all.
+        """
+        for store in self.declared_stores:
+            if store.name != spec.name:
+                raise self._wrong(
+                    f"it fills global store {spec.name!r}, and names store {store.name!r} too; the processor of a "
+                    "global store has that one alone"
+                )
+            check_handle(store, spec)
+
     def compile(self, wiring: Wiring) -> Forward:
         """Make this task's processor and the closure that feeds it."""
         processor = self._made()
@@ -117,9 +132,11 @@ class _Services:
 
     def store(self, name: str, handle: Store[Any] | None) -> Any:
         if name not in self._stores:
+            state = self._wiring.store(name)
             if handle is not None:
-                check_handle(handle, self._wiring.store(name).spec)
-            self._stores[name] = typed(self._wiring.store(name), self.task, self.task.application_id)
+                check_handle(handle, state.spec)
+            is_global = self._wiring.is_global(name)
+            self._stores[name] = read_only(state, self.task) if is_global else typed(state, self.task)
         return self._stores[name]
 
 

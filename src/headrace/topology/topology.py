@@ -14,10 +14,16 @@ from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.description import as_mermaid, as_text, to_plain
-from headrace.topology.grouping import SubTopology, copartition_groups, keyed_topics, subtopologies
+from headrace.topology.grouping import (
+    SubTopology,
+    copartition_groups,
+    global_part,
+    keyed_topics,
+    subtopologies,
+)
 from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
-from headrace.topology.plain_stores import plain_store
+from headrace.topology.plain_stores import global_store, names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.topics import Topic
 
@@ -26,7 +32,6 @@ __all__ = ["SubTopology", "Topology"]
 #: What to write instead of methods that it lacks: Java's, and the builder's.
 _INSTEAD = {
     "connect_processor_and_state_stores": "write add_state_store(STORE, *processors)",
-    "add_global_store": "this version has no global stores",
     "add_read_only_state_store": "this version has none: StreamsBuilder.table(topic, store=…) keeps rows",
     "stream": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
     "table": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
@@ -99,6 +104,8 @@ class Topology:
         operator = ProcessorOperator(processor, name=name, where=where)
         stores = []
         for store in operator.declared_stores:
+            if names_global(store, self._global_stores):
+                continue
             spec = plain_store(store, where, self._engine)
             assembly.add_store(spec)
             stores.append(spec.name)
@@ -131,6 +138,36 @@ class Topology:
         for processor in processors:
             assembly.connect(processor, spec.name, where)
         return self
+
+    def add_global_store(
+        self, name: str, store: Store[Any], topic: str | Topic[Any, Any], processor: Callable[[], Any]
+    ) -> Self:
+        """Add a store that every instance fills from all of a topic: `processor` puts into it, and gives nothing on.
+
+        All processors may read it, without being connected. The processor gets `name`, its source `<name>-source`. A
+        topic given by name has text keys and raw values.
+
+        Raises:
+            TopologyError: a name is taken, the topic is read already, a serde is missing, or the supplier is wrong.
+        """
+        where = caller()
+        handle = _handle(topic)
+        operator = ProcessorOperator(processor, name=name, where=where)
+        spec = global_store(plain_store(store, where, self._engine), handle.name)
+        operator.check_fills(spec)
+        assembly = self._changing()
+        assembly.add_global_store(
+            spec,
+            SourceNode(f"{name}-source", (handle.name,), handle.key, handle.value, where),
+            ProcessorNode(name, operator, where, calls=short_name(processor)),
+        )
+        if handle.partitions is not None:
+            assembly.declare_partitions(handle.name, handle.partitions, where)
+        return self
+
+    @property
+    def _global_stores(self) -> Mapping[str, StoreSpec]:
+        return {name: spec for name, spec in self._assembly.stores.items() if spec.global_topic is not None}
 
     def _changing(self) -> Assembly:
         if self._is_built:
@@ -184,10 +221,15 @@ class Topology:
 
     @property
     def subtopologies(self) -> tuple[SubTopology, ...]:
-        """Its parts that run as tasks; the id of each is its index."""
+        """Its parts, which run as tasks, but for those that fill global stores; the id of each is its index."""
         if self._subtopologies is None:
             self._subtopologies = subtopologies(self._assembly)
         return self._subtopologies
+
+    @property
+    def global_part(self) -> SubTopology | None:
+        """What fills its global stores, all of it together; None where it has none."""
+        return global_part(self.subtopologies)
 
     def decorate(self, topic: str, application_id: str) -> str:
         """Return a topic's full name: internal ones have the application id in front."""

@@ -84,7 +84,13 @@ class Wiring(Protocol):
         """Forward to one child only. Raises TopologyError for a name that is not a child."""
 
     def store(self, name: str) -> Any:
-        """The state behind a store connected to this node: a `KeyValueState` or `WindowState` by its kind."""
+        """The state behind a store connected to this node: a `KeyValueState` or `WindowState` by its kind.
+
+        Global stores are there for all nodes.
+        """
+
+    def is_global(self, name: str) -> bool:
+        """Whether a store is a global one that others fill: this node may only read it."""
 
     def drop(self, reason: str) -> None:
         """Count a record as dropped, and warn (rate limited) with node, topic, partition, offset and reason."""

@@ -1,0 +1,305 @@
+"""Global stores: each instance has all of a topic in them, read to its end before any task starts, and then kept up.
+
+The worker's thread fills them, between stretches of its tasks. A thread of their own would gain nothing under the GIL,
+and a stretch of joins would find rows of two moments. What is durable when:
+
+1. Records go through the processor into the stores' buffers, as a task's do.
+2. With each commit of the worker, after its transaction and whatever became of it, the buffers go to the database, and
+   then the positions: the next offset of every partition.
+
+A crash leaves the stores as of some commit, and the next start reads the gap.
+
+# Invariant: while something is missing that was there before (not `is_caught_up`), no task starts, and none runs.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, NoReturn
+
+from headrace.base.errors import (
+    OffsetOutOfRangeError,
+    RetryRequested,
+    StateCorruptionError,
+    StateError,
+    StoreUnavailableError,
+)
+from headrace.base.ids import GLOBAL_TASK, TopicPartition
+from headrace.engine.clock import Clock
+from headrace.engine.forked import end_if_forked
+from headrace.engine.global_starts import starting_offsets
+from headrace.engine.status import TaskStatus
+from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
+from headrace.engine.task import Task
+from headrace.engine.task_factory import TaskFactory
+from headrace.log.port import Log, Reader
+from headrace.state.port import Position
+from headrace.state.task_store import StoreState
+from headrace.topology.topology import SubTopology
+
+__all__ = ["GlobalStores"]
+
+_log = logging.getLogger("headrace.restore")
+
+#: A turn while all tasks wait for these stores, and how long one look at the log may then wait.
+_CATCH_UP_SECONDS = 0.050
+_WAIT_MS = 5
+
+
+class GlobalStores:
+    """Fills the stores of a topology's global part; does nothing where there is none.
+
+    Belongs to the worker's thread, but for `query`.
+
+    Attributes:
+        states: by name, for tasks to read. They are others after `delete`, where tasks are to be made anew.
+        task: what fills them; None where there are none.
+    """
+
+    def __init__(
+        self,
+        part: SubTopology | None,
+        log: Log,
+        factory: TaskFactory,
+        clock: Clock,
+        records_max: int,
+    ) -> None:
+        self._part = part
+        self._log = log
+        self._factory = factory
+        self._clock = clock
+        self._length = StretchLength(records_max)
+        self._process_id = os.getpid()
+        self.states: dict[str, StoreState] = {}
+        self.task: Task | None = None
+        self._reader: Reader | None = None
+        self._topic_ids: dict[str, str] = {}
+        self._has_waiting = False
+        self._missing: dict[
+            TopicPartition, int
+        ] = {}  # how far a partition has to be read until tasks may run
+        self._committed: dict[TopicPartition, int] = {}  # next offsets, as of the last commit
+        self._began = (0.0, 0)  # catching up: when, and with how many records processed
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Open the stores, and begin to read what they lack. Damaged ones are deleted first."""
+        if self._part is None:
+            return
+        self._reader = self._log.reader()
+        try:
+            self._begin(self._part, self._reader)
+        except StateCorruptionError as error:
+            if not error.path:
+                raise
+            _log.error("%s; they are deleted, and restored from their topics", error)
+            self.delete(error.path)
+
+    def _begin(self, part: SubTopology, reader: Reader) -> None:
+        task = self.task = self._factory.make_global(part, self.states)
+        self.states.update({spec.name: task.state.state(spec.name) for spec in part.stores})
+        task.context.scheduler = _refuse_to_schedule
+        self._has_waiting = False
+        topics = self._log.topics(part.source_topics)
+        self._topic_ids = {name: topic.id for name, topic in topics.items()}
+        self._committed = starting_offsets(task, self._log, topics, self._clock.wall_ms())
+        reader.assign(self._committed)
+        self._expect(self._log.end_offsets(task.queues))
+        task.start()
+
+    def delete(self, path: str) -> None:
+        """Delete the stores, all of them in one directory, and read their topics anew into new ones."""
+        assert self._part is not None
+        assert self._reader is not None
+        if self.task is not None:
+            self._reader.unassign(self.task.queues)
+            self.task.close()
+        self._factory.destroy_state(path)
+        self._begin(self._part, self._reader)
+
+    def close(self) -> None:
+        """Release everything. What was not committed is read again by the next start. Twice is fine."""
+        with ExitStack() as closing:
+            if self._reader is not None:
+                closing.callback(self._reader.close)
+            if self.task is not None:
+                closing.callback(self.task.close)
+
+    # ── following the topics ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether tasks may start and run: the stores have all that there was when they were opened."""
+        return not self._missing
+
+    def follow(self) -> bool:
+        """Process for about ten milliseconds what the topics have; longer while tasks wait. Says whether there was any.
+
+        Raises:
+            RetryRequested: a handler wants a record again: it is the next one. The caller waits a little.
+            StateCorruptionError: stores are damaged: `delete` them.
+            LogError: the topics cannot be read.
+        """
+        task, reader = self.task, self._reader
+        if task is None or reader is None:
+            return False
+        try:
+            fetched = not self._has_waiting and self._fetch(task, reader)
+            ran = (fetched or self._has_waiting) and self._run(task)
+        except RetryRequested:
+            self._go_back(task, reader)
+            raise
+        except OffsetOutOfRangeError as error:
+            self._read_anew(task, reader, error)
+            return True
+        if self._missing:
+            self._look()
+        return fetched or ran
+
+    def _fetch(self, task: Task, reader: Reader) -> bool:
+        chunks = reader.poll(_WAIT_MS if self._missing else 0)
+        for chunk in chunks:
+            task.queues[TopicPartition(chunk.topic, chunk.partition)].add(chunk)
+        return bool(chunks)
+
+    def _run(self, task: Task) -> bool:
+        began = self._clock.seconds()
+        deadline = began + (_CATCH_UP_SECONDS if self._missing else TURN_SECONDS)
+        self._has_waiting = True  # also when a record fails
+        ran = False
+        while taken := task.run_stretch(self._length.records):
+            end_if_forked(self._process_id)
+            ran = True
+            now = self._clock.seconds()
+            self._length.learn(taken, now - began)
+            if now >= deadline:
+                return True
+            began = now
+        self._has_waiting = False
+        return ran
+
+    def _offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Next offsets to process."""
+        assert self.task is not None
+        assert self._reader is not None
+        queues, position = self.task.queues, self._reader.position
+        waiting = {partition: queues[partition].next_offset for partition in partitions}
+        return {
+            partition: position(partition) if offset is None else offset
+            for partition, offset in waiting.items()
+        }
+
+    def _expect(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Let tasks wait until the stores are as far."""
+        assert self.task is not None
+        self._missing.update(ends)
+        self._began = self._clock.seconds(), self.task.processed
+        self._look()
+
+    def _look(self) -> None:
+        offsets = self._offsets(self._missing)
+        self._missing = {each: end for each, end in self._missing.items() if offsets[each] < end}
+        if self._missing:
+            return
+        assert self.task is not None
+        began, before = self._began
+        if self.task.processed > before:
+            _log.info(
+                "the global stores have read %d records in %.1f s and are up to date",
+                self.task.processed - before,
+                self._clock.seconds() - began,
+            )
+
+    def _go_back(self, task: Task, reader: Reader) -> None:
+        """Forget what was not committed, and read it again; tasks wait until what they have seen is there."""
+        seen = self._offsets(task.queues)
+        task.stop()
+        task.discard({})
+        self._has_waiting = False
+        reader.assign(self._committed)
+        task.start()
+        self._expect(seen)
+
+    def _read_anew(self, task: Task, reader: Reader, error: OffsetOutOfRangeError) -> None:
+        """Rebuild the stores of a topic that has lost what was to be read next, and perhaps deletions with it."""
+        _log.warning("%s; the global stores of that topic are read anew from its beginning", error)
+        partitions = [partition for partition in task.queues if partition.topic == error.topic]
+        for spec in task.state.specs:
+            if spec.global_topic == error.topic:
+                task.state.clear(spec.name)
+        begins = self._log.beginning_offsets(partitions)
+        self._committed.update(begins)
+        reader.assign(begins)
+        self._expect(self._log.end_offsets(partitions))
+
+    # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Roughly what waits for a commit."""
+        return 0 if self.task is None else self.task.state.buffered_bytes
+
+    def commit(self) -> None:
+        """Write what has changed, then how far each store is."""
+        task = self.task
+        if task is None:
+            return
+        offsets = self._offsets(task.queues)
+        # Without progress there is still the time beside each position, which the state renews now and then.
+        positions = {}
+        if task.has_progress or offsets != self._committed:
+            positions = {
+                spec.name: self._position(spec.global_topic or "", offsets) for spec in task.state.specs
+            }
+        task.state.commit(positions)
+        task.has_progress = False
+        task.context.commit_requested = False
+        self._committed = offsets
+
+    def _position(self, topic: str, offsets: Mapping[TopicPartition, int]) -> Position:
+        # A store that follows several partitions has no one offset.
+        inputs = {partition: offset for partition, offset in offsets.items() if partition.topic == topic}
+        return Position(offset=0, topic_id=self._topic_ids[topic], inputs=inputs)
+
+    # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def query(self, store: str) -> Mapping[int, Any]:
+        """Return the read-only store of this name, under the partition -1: it is of all. From any thread.
+
+        Raises:
+            StoreUnavailableError: the stores are not up to date yet.
+        """
+        task = self.task
+        if task is None or self._missing:
+            raise StoreUnavailableError(
+                f"global store '{store}' is still being read from its topic; try again"
+            )
+        return {GLOBAL_TASK.partition: task.state.read_only(store)}
+
+    def status(self) -> TaskStatus | None:
+        """Return how far they are; None where there are none."""
+        task, reader = self.task, self._reader
+        if task is None or reader is None:
+            return None
+        offsets = self._offsets(task.queues)
+        ends = {each: max(reader.end(each) or 0, self._missing.get(each, 0)) for each in offsets}
+        began, before = self._began
+        processed = task.processed - before
+        return TaskStatus(
+            GLOBAL_TASK,
+            "restoring" if self._missing else "running",
+            restored=processed if self._missing else 0,
+            remaining=sum(max(0, ends[each] - offset) for each, offset in offsets.items()),
+            records_per_second=processed / max(self._clock.seconds() - began, 1e-9) if self._missing else 0.0,
+        )
+
+
+def _refuse_to_schedule(
+    interval_ms: int, do: Callable[[int], object], on: str, start_ms: int | None
+) -> NoReturn:
+    raise StateError(
+        "the processor of a global store has no punctuations: schedule them in a processor of a stream, which may read "
+        "the store"
+    )

@@ -1,0 +1,72 @@
+"""A worker on a memory log, turned by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import headrace as hr
+from headrace.base.columns import Columns
+from headrace.base.ids import TopicPartition
+from headrace.engine.clock import ManualClock
+from headrace.engine.options import EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.memory import MemoryLog
+
+__all__ = ["Bench", "eight"]
+
+
+class Bench:
+    """It can be left without a commit, and made again."""
+
+    def __init__(self, topology: hr.Topology, folder: Path, **config: Any) -> None:
+        self.topology = topology
+        self.folder = folder
+        self.options = EngineOptions.of({name.replace("_", "."): value for name, value in config.items()})
+        self.clock = ManualClock(1_000_000)
+        self.log = MemoryLog()
+        self.worker = self.made()
+
+    def made(self) -> Worker:
+        return Worker(
+            self.topology,
+            self.log,
+            self.options,
+            application_id="app",
+            state_dir=self.folder,
+            clock=self.clock,
+        )
+
+    def open(self) -> None:
+        self.worker.open()
+        self.turn()
+
+    def turn(self) -> None:
+        while self.worker.step(0):
+            pass
+
+    def crash(self) -> None:
+        self.worker.close()
+        self.worker = self.made()
+
+    def write(self, topic: str, *records: tuple[bytes | None, bytes | None, int]) -> None:
+        self.write_to(TopicPartition(topic, 0), *records)
+
+    def write_to(self, partition: TopicPartition, *records: tuple[bytes | None, bytes | None, int]) -> None:
+        columns = Columns()
+        for key, value, timestamp in records:
+            columns.append(key, value, timestamp, ())
+        writer = self.log.writer("feed")
+        writer.append(*partition, columns)
+        writer.commit({})
+        writer.close()
+
+    def read(self, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+        place = TopicPartition(topic, 0)
+        reader = self.log.reader()
+        reader.assign({place: 0})
+        found = [row for chunk in reader.poll(0) for row in zip(chunk.keys, chunk.values)]
+        reader.close()
+        return found
+
+
+def eight(number: int) -> bytes:
+    return number.to_bytes(8, "big")
