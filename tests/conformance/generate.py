@@ -301,6 +301,35 @@ def windowed(c: Case) -> None:
     )
 
 
+def sessions(c: Case) -> None:
+    """Sessions that meet out of order and are late, in a cache or not; also below their table."""
+    r = c.rng
+    graces = [0, 500, 5000, 50000]
+    if c.maybe(0.5):
+        # One that holds all, and sessions that do not expire: Kafka Streams' cache goes on finding those that it has.
+        c.doc["config"]["statestore.cache.max.bytes"] = "1000000"
+        graces = [500_000]
+    g, value = grouped(c)
+    w = {"type": "session", "gap_ms": r.choice([300, 1000, 3000]), "grace_ms": r.choice(graces)}
+    node = c.add("windowed_by", **{"in": g}, window=w)
+    t, value = fold(c, node, value, "session")
+    if store := c.doc["topology"][-1].get("store"):
+        c.doc["stores"] = [store]
+    if c.maybe(0.3):
+        t = c.add("filter", **{"in": t}, fn="value_gt:1" if value == "long" else "value_len_gt:2")
+    s = c.add("to_stream", **{"in": t})
+    if c.maybe(0.5):
+        c.to(s, key="session:string", value=value)
+    else:
+        c.to(c.add("unwindow", **{"in": s}), value=value)
+    c.feed(
+        r.choice([25, 60]),
+        jitter=r.choice([0, 2000, 8000]),
+        step=r.choice([200, 800, 2500]),
+        null_value=0.0 if value == "long" else 0.05,
+    )
+
+
 def table(c: Case) -> None:
     r = c.rng
     value = r.choice(["string", "long"])
@@ -590,6 +619,7 @@ FAMILIES = {
         stateless,
         aggregate,
         windowed,
+        sessions,
         table,
         stream_join,
         enrich,

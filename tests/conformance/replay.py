@@ -131,6 +131,16 @@ def _hex(content: bytes | None) -> str | None:
 
 def _rows(driver: testing.TopologyTestDriver, built: Built, name: str) -> list[dict[str, Any]]:
     store = driver.store(built.stores[name])
+    if hasattr(store, "sessions"):
+        return [
+            {
+                "key": as_json(key.key),
+                "start": key.window.start,
+                "end": key.window.end,
+                "value": as_json(value),
+            }
+            for key, value in store.sessions()
+        ]
     if not hasattr(store, "all"):
         windowed = ((key.key, key.window.start, value) for key, value in store.range())
         return [
