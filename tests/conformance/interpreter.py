@@ -350,12 +350,18 @@ class _Interpreter:
             grace_ms = operator.get("grace_ms")
             options["grace"] = None if grace_ms is None else f"{grace_ms}ms"
         elif function:
-            options["on"] = lambda value: functions.mapped(function, None, value)
+            options["on"] = self._extractor(function, with_key=bool(operator.get("with_key")))
             options["store"] = self._materialized(operator)
         else:
             options["store"] = self._store_if_named(operator)
         made = call(node.stream, method, other.stream, joiner, **options)
         return node._replace(stream=made, value="string")
+
+    def _extractor(self, function: str, *, with_key: bool) -> Any:
+        """Return what takes a foreign key from a row."""
+        if with_key:
+            return hr.with_key(lambda key, value: functions.mapped(function, key, value))
+        return lambda value: functions.mapped(function, None, value)
 
     def _left_join(self, operator: Operator) -> Node:
         return self._join(operator, "left_join")

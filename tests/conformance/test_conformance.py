@@ -18,8 +18,6 @@ _CASES = Path(__file__).parent / "cases"
 _MISSING = frozenset(
     {
         "KGroupedStream.windowed_by(emit=)",
-        "KTable.join(on=)",
-        "KTable.left_join(on=)",
         "headrace.JoinWindows",
         "headrace.SlidingWindows",
         "headrace.stores.versioned",

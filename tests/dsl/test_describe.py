@@ -126,6 +126,10 @@ BUILDERS: dict[str, Build] = {
     "tt leftjoin mat.with": lambda b: b.table("a").left_join(
         b.table("b"), lambda x, y: x, value=bytes, store=stores.key_value()
     ),
+    "fk join": lambda b: b.table("a").join(b.table("b", key=bytes), lambda x, y: x, on=value),
+    "fk join named FK": lambda b: b.table("a").join(
+        b.table("b", key=bytes), lambda x, y: x, on=value, name="FK"
+    ),
     "ktable groupBy.reduce": lambda b: (
         b.table("a")
         .group_by(lambda k, v: (v, v), key=bytes, value=bytes)

@@ -44,6 +44,11 @@ def _joined_tables(fn: Any, method: str) -> Any:
     return getattr(builder.table(IN), method)(builder.table(OUT), fn)
 
 
+def _joined_by_foreign_key(fn: Any, on: Any) -> Any:
+    builder = hr.StreamsBuilder()
+    return builder.table(IN).join(builder.table(OUT), fn, on=on)
+
+
 ONE_RESULT: dict[str, Use] = {
     "filter": lambda fn: _stream().filter(fn),
     "filter_not": lambda fn: _stream().filter_not(fn),
@@ -65,6 +70,11 @@ ONE_RESULT: dict[str, Use] = {
     "join of tables": lambda fn: _joined_tables(fn, "join"),
     "left join of tables": lambda fn: _joined_tables(fn, "left_join"),
     "outer join of tables": lambda fn: _joined_tables(fn, "outer_join"),
+    "join of tables by a foreign key": lambda fn: _joined_by_foreign_key(fn, on=lambda value: "k"),
+    "extractor of a foreign key": lambda fn: _joined_by_foreign_key(lambda one, two: one, on=fn),
+    "extractor of a foreign key with key": lambda fn: _joined_by_foreign_key(
+        lambda one, two: one, on=hr.with_key(fn)
+    ),
     "reduce": lambda fn: _stream().group_by_key().reduce(fn),
     "initialiser": lambda fn: _stream().group_by_key().aggregate(fn, lambda k, v, a: a, value=str),
     "aggregate": lambda fn: _stream().group_by_key().aggregate(str, fn),

@@ -4,7 +4,7 @@ import pytest
 
 import headrace as hr
 from headrace.base.errors import UnknownTopicError
-from headrace.plan.change import changes
+from headrace.plan.change import changes, is_own_internal
 
 
 def named() -> hr.Topology:
@@ -33,6 +33,26 @@ def test_partitions_added_to_a_source_are_a_change() -> None:
 
 def test_partitions_added_to_a_sink_are_a_change() -> None:
     assert found(named(), {"in": 2, "out": 3}, read={"in": 2}) == ("topic 'out' has 3 partitions, and had 2",)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "app-s-changelog",
+        "app-by-repartition",
+        "app-j-subscription-registration-topic",
+        "app-j-subscription-response-topic",
+        "app-KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION-0000000006-topic",
+        "app-KTABLE-FK-JOIN-SUBSCRIPTION-RESPONSE-0000000014-topic",
+    ],
+)
+def test_internal_topics_are_the_applications_own(topic: str) -> None:
+    assert is_own_internal(topic, "app")
+    assert not is_own_internal(topic, "other")
+
+
+def test_topic_of_a_user_is_not_internal() -> None:
+    assert not is_own_internal("app-orders-topic", "app")
 
 
 def test_topic_that_newly_matches_a_pattern_is_a_change() -> None:

@@ -1,6 +1,7 @@
 """What each store logs, byte by byte, and when; and which puts are dropped."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -34,6 +35,13 @@ def test_uncached_store_logs_each_put_at_once_without_headers(
         (b"unknown", None, 40),
     ]
     assert stores.columns["store"].headers == [(), (), (), ()]
+
+
+def test_store_that_is_to_log_headers_logs_those_of_puts_and_deletions(open_stores: OpenStores) -> None:
+    stores = open_stores(replace(store_spec(), logs_headers=True))
+    stores.only.put(b"a", 1, 10, (("h", b"x"),))
+    stores.only.put(b"a", None, 20, (("i", None),))
+    assert stores.columns["store"].headers == [(("h", b"x"),), (("i", None),)]
 
 
 def test_plain_store_reads_without_a_timestamp(open_stores: OpenStores) -> None:

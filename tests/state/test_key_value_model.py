@@ -68,6 +68,12 @@ class KeyValueMachine(RuleBasedStateMachine):
         if self.is_mutable and found is not None:
             found[0].append(99)
 
+    @rule(key=KEYS)
+    def get_encoded(self, key: bytes) -> None:
+        known = self.model.get(key)
+        expected = known and (self.stores.only.spec.value.serialize("t", known[0]), known[1])
+        assert self.stores.only.get_encoded(key) == expected
+
     @rule(start=BOUNDS, end=BOUNDS, reverse=st.booleans())
     def ask_for_range(self, start: bytes | None, end: bytes | None, reverse: bool) -> None:
         keys = [

@@ -25,6 +25,8 @@ stock.left_join(b.table("t", value=int), lambda s, n: s.quantity - n)  # 21 None
 stock.outer_join(b.table("t", value=Order), lambda s, o: s.quantity)  # 22 None forgotten on this side
 stock.join(b.table("t", key=int, value=Order), lambda s, o: o)  # 23 tables with keys of different types
 stock.join(orders, lambda s, o: o)  # 24 a stream joined as if it were a table
+stock.join(b.table("t", key=int, value=Order), lambda s, o: o, on=lambda s: str(s.quantity))  # 29 no key of the other
+stock.left_join(b.table("t", value=int), lambda s, n: s.quantity - n, on=lambda s: "k")  # 30 None forgotten
 hr.Materialized  # 19 a name that is not there
 hr.stores.persistent("s")  # 20 a store that is not there
 per_user.windowed_by(hr.SessionWindows("1m", grace="0s")).aggregate(int, lambda k, o, n: n)  # 25 no merge

@@ -221,6 +221,22 @@ assert_type(
 )
 assert_type(stock.join(per_id, lambda s, n: n).join(stock, lambda n, s: n, store=COUNTS), KTable[str, int])
 
+# Joins of tables by a foreign key.
+bought = b.table("bought", key=int, value=Order)
+assert_type(bought.join(stock, check, on=lambda o: o.id), KTable[int, Processed])
+assert_type(
+    bought.left_join(
+        stock,
+        lambda o, s: s.quantity if s else 0,
+        on=hr.with_key(lambda k, o: f"{k}/{o.sku}" if o.amount else None),
+        partitioner=lambda topic, key, value, count: key % count,
+        other_partitioner=lambda topic, sku, value, count: len(sku) % count,
+        value=int,
+        name="prices",
+    ),
+    KTable[int, int],
+)
+
 assert_type(stock.filter(lambda k, s: s.quantity > 0).map_values(lambda s: s.quantity), KTable[str, int])
 assert_type(orders.to_table(), KTable[str, Order])
 assert_type(stock.to_stream(), KStream[str, Stock])

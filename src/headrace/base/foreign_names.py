@@ -33,7 +33,7 @@ INSTEAD: Mapping[str, str] = {
     "Grouped": "group_by() and group_by_key() take key=, value= and name=",
     "Joined": "join() takes value= and name=",
     "StreamJoined": _NO_JOINS_OF_STREAMS,
-    "TableJoined": "this version joins tables by their own keys only: table.join(other, joiner)",
+    "TableJoined": "table.join(other, joiner, on=…) takes partitioner=, other_partitioner= and name=",
     "Repartitioned": "repartition() takes partitions=, partitioner=, key=, value= and name=",
     "Branched": "branch() takes name= and then=",
     "Named": "operators take name=",

@@ -9,7 +9,7 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore
 from headrace.dsl.functions import placing, plain
 from headrace.dsl.graph import GraphSink
-from headrace.dsl.ktable import made_of_stream
+from headrace.dsl.made_tables import made_table
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import agreed, either, given, refuse_clash
@@ -126,4 +126,4 @@ def kept_as_table(
             is_named=name is not None,
         )
         flow = flow.then(repartition, sources=frozenset({repartition.name}), needs_repartition=False)
-    return made_of_stream(flow, node_name, made, where)
+    return made_table(flow, node_name, made, where)

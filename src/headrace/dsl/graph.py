@@ -290,7 +290,7 @@ class Graph:
     Attributes:
         order: every node, in the order of adding.
         copartitioned: sets of source nodes that meet in a join.
-        keyed: source nodes whose keys an aggregation takes as they lie.
+        keyed: source nodes whose keys are taken as they lie, by a join or an aggregation.
         declared_partitions: of topics that are read, with the place of the call.
         partitioned_otherwise: topics that are read, and whose keys others place in a way of their own.
         global_stores: by name; processors read them without being connected.
@@ -316,10 +316,15 @@ class Graph:
         if node not in self.order:
             self.order.append(node)
 
-    def copartition(self, *streams: Iterable[str]) -> frozenset[str]:
-        """Note that these sources' topics need equal partition counts; return all of them."""
+    def copartition(self, *streams: Iterable[str], by_key: bool = True) -> frozenset[str]:
+        """Note that these sources' topics need equal partition counts; return all of them.
+
+        `by_key` says that a key decides the partition, so that it has to lie where its bytes put it.
+        """
         sources = frozenset(name for names in streams for name in names)
         self.copartitioned.append(sources)
+        if by_key:
+            self.keyed |= sources
         return sources
 
     def rename_source(self, old: str, new: str) -> None:

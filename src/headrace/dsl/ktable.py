@@ -8,35 +8,34 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, Name, TableStore
+from headrace.dsl.aliases import AnyStore, Name, Partitioner, TableStore
+from headrace.dsl.foreign_key_joins import joined_by_foreign_key
 from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
 from headrace.dsl.global_tables import GlobalKTable
-from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.serdes import Typed, given, of_annotation, of_result
-from headrace.dsl.stream_state import Flow, TableState, source_table
+from headrace.dsl.stream_state import TableState
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.dsl.table_table_joins import joined_tables
 from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
 from headrace.operators.grouped_table import TableSelect
-from headrace.operators.table import TableFilter, TableMapValues, TableSource, ToStream
+from headrace.operators.table import TableFilter, TableMapValues, ToStream
 from headrace.serde.serde import SerdeOf
-from headrace.state.spec import Engine
-from headrace.topology.assembly import Assembly
 from headrace.topology.locations import caller
-from headrace.topology.nodes import ProcessorNode
 
 if TYPE_CHECKING:
     from headrace.dsl.kstream import KStream
 
-__all__ = ["KTable", "TableNode", "made_of_stream"]
+__all__ = ["KTable"]
 
 K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 K2 = TypeVar("K2")
 V2 = TypeVar("V2")
+KG = TypeVar("KG")
 VO = TypeVar("VO")
 R = TypeVar("R")
 
@@ -179,6 +178,7 @@ class KTable(Generic[K, V_co]):
         self._state.send_old_values(force=True)
         return KGroupedTable(TableGrouping(grouped, name), KTable)
 
+    @overload
     def join(
         self,
         other: "KTable[K, VO]",
@@ -187,19 +187,64 @@ class KTable(Generic[K, V_co]):
         value: SerdeOf[R] = None,
         store: TableStore[K, R] = None,
         name: Name = None,
-    ) -> "KTable[K, R]":
-        """Join with the other table's row of the same key: a row for each key that both tables have.
+    ) -> "KTable[K, R]": ...
+    @overload
+    def join(
+        self,
+        other: "KTable[KG, VO]",
+        joiner: Callable[[V_co, VO], R],
+        *,
+        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
+        partitioner: Partitioner[K, None] = None,
+        other_partitioner: Partitioner[KG, None] = None,
+        value: SerdeOf[R] = None,
+        store: TableStore[K, R] = None,
+        name: Name = None,
+    ) -> "KTable[K, R]": ...
+    def join(
+        self,
+        other: Any,
+        joiner: Callable[..., Any],
+        *,
+        on: object = None,
+        partitioner: Partitioner[Any, Any] = None,
+        other_partitioner: Partitioner[Any, Any] = None,
+        value: object = None,
+        store: AnyStore = None,
+        name: Name = None,
+    ) -> "KTable[Any, Any]":
+        """Join with the other table's row of the same key, or of the key that `on` takes from a row's value.
 
-        An update of either side updates the result, with the higher time of both rows; a row that goes deletes it. The
-        result is kept only with `store=`; where something below needs it, it is joined again. A joiner's None deletes.
-        The topics on both sides need equal partition counts, which the start checks.
+        There is a row for each key of this table that has a match. An update of either side updates the result; a row
+        that goes deletes it, and so does a joiner's None.
+
+        By the same key: the result's time is the higher one of both rows. It is kept only with `store=`; where
+        something below needs it, it is joined again. The topics on both sides need equal partition counts, as the
+        start checks.
+
+        By a foreign key, `on`: any number of rows may have the same match; one whose key is None has none. The tables
+        may be partitioned as they like: a row asks for its match through an internal topic, and the answer comes
+        through another one. An answer about a row that has changed meanwhile is let go, since that has asked anew.
+        `partitioner` says where answers go instead of to who asked, `other_partitioner` where the other table's keys
+        are, if not where Kafka's default partitioner puts them; both are given None for the value.
 
         Raises:
-            TopologyError: what is joined is no table, its keys are of another type, or the joiner does not take
-                `(value, other)`.
+            TopologyError: what is joined is no table, its keys are of another type, or `joiner` or `on` take other
+                arguments.
         """
-        return self._join(other, joiner, value, store, name, caller(), keeps_this=False, keeps_other=False)
+        return self._join(
+            other,
+            joiner,
+            on,
+            (partitioner, other_partitioner),
+            value=value,
+            store=store,
+            name=name,
+            where=caller(),
+            keeps_this=False,
+        )
 
+    @overload
     def left_join(
         self,
         other: "KTable[K, VO]",
@@ -208,12 +253,47 @@ class KTable(Generic[K, V_co]):
         value: SerdeOf[R] = None,
         store: TableStore[K, R] = None,
         name: Name = None,
-    ) -> "KTable[K, R]":
-        """Join with the other table's row of the same key, or with None: a row for each key that this table has.
+    ) -> "KTable[K, R]": ...
+    @overload
+    def left_join(
+        self,
+        other: "KTable[KG, VO]",
+        joiner: Callable[[V_co, VO | None], R],
+        *,
+        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
+        partitioner: Partitioner[K, None] = None,
+        other_partitioner: Partitioner[KG, None] = None,
+        value: SerdeOf[R] = None,
+        store: TableStore[K, R] = None,
+        name: Name = None,
+    ) -> "KTable[K, R]": ...
+    def left_join(
+        self,
+        other: Any,
+        joiner: Callable[..., Any],
+        *,
+        on: object = None,
+        partitioner: Partitioner[Any, Any] = None,
+        other_partitioner: Partitioner[Any, Any] = None,
+        value: object = None,
+        store: AnyStore = None,
+        name: Name = None,
+    ) -> "KTable[Any, Any]":
+        """Join with the other table's row, or with None: a row for each key that this table has.
 
         Else as `join`.
         """
-        return self._join(other, joiner, value, store, name, caller(), keeps_this=True, keeps_other=False)
+        return self._join(
+            other,
+            joiner,
+            on,
+            (partitioner, other_partitioner),
+            value=value,
+            store=store,
+            name=name,
+            where=caller(),
+            keeps_this=True,
+        )
 
     def outer_join(
         self,
@@ -228,40 +308,78 @@ class KTable(Generic[K, V_co]):
 
         Else as `join`.
         """
-        return self._join(other, joiner, value, store, name, caller(), keeps_this=True, keeps_other=True)
+        return KTable(
+            joined_tables(
+                self._state,
+                self._joined_with(other, caller()),
+                joiner,
+                value,
+                store,
+                name=name,
+                where=caller(),
+                keeps_this=True,
+                keeps_other=True,
+            )
+        )
 
     def _join(
         self,
         other: object,
         joiner: object,
+        on: object,
+        partitioners: tuple[Callable[..., Any] | None, Callable[..., Any] | None],
+        *,
         value: object,
         store: AnyStore,
         name: Name,
         where: Location,
-        *,
         keeps_this: bool,
-        keeps_other: bool,
     ) -> "KTable[Any, Any]":
-        if not isinstance(other, KTable):
-            hint = "builder.table(...) makes one"
-            if isinstance(other, self._state.flow.building.stream):
-                hint = "to_table() makes one of a stream"
-            elif isinstance(other, GlobalKTable):
-                hint = "a global table is joined by streams: to_stream().join(global_table, joiner, on=…)"
-            raise TopologyError(f"{where}: a table is joined with a table, found {other!r}; {hint}")
+        other_state = self._joined_with(other, where)
+        if on is None:
+            if partitioners != (None, None):
+                raise TopologyError(
+                    f"{where}: partitioners are for a join by a foreign key: write on=, or leave them out"
+                )
+            return KTable(
+                joined_tables(
+                    self._state,
+                    other_state,
+                    joiner,
+                    value,
+                    store,
+                    name=name,
+                    where=where,
+                    keeps_this=keeps_this,
+                    keeps_other=False,
+                )
+            )
+        partitioner, other_partitioner = partitioners
         return KTable(
-            joined_tables(
+            joined_by_foreign_key(
                 self._state,
-                other._state,
+                other_state,
                 joiner,
-                value,
-                store,
+                on,
+                partitioner=partitioner,
+                other_partitioner=other_partitioner,
+                value=value,
+                store=store,
                 name=name,
                 where=where,
                 keeps_this=keeps_this,
-                keeps_other=keeps_other,
             )
         )
+
+    def _joined_with(self, other: object, where: Location) -> TableState:
+        if isinstance(other, KTable):
+            return other._state
+        hint = "builder.table(...) makes one"
+        if isinstance(other, self._state.flow.building.stream):
+            hint = "to_table() makes one of a stream"
+        elif isinstance(other, GlobalKTable):
+            hint = "a global table is joined by streams: to_stream().join(global_table, joiner, on=…)"
+        raise TopologyError(f"{where}: a table is joined with a table, found {other!r}; {hint}")
 
     @overload
     def to_stream(self, *, name: Name = None) -> "KStream[K, V_co]": ...
@@ -279,26 +397,3 @@ class KTable(Generic[K, V_co]):
             flow = with_new_key(flow, selector, key=key, name=None, where=where)
         stream: KStream[Any, Any] = flow.building.stream(flow)
         return stream
-
-
-class TableNode(GraphNode):
-    """A stream's end as a table; its store is added only if something needs it."""
-
-    def __init__(self, name: str, where: Location, operator: TableSource, store: Materialized) -> None:
-        super().__init__(name, where)
-        self.operator = operator
-        self.store = store
-
-    def write(self, out: Assembly, engine: Engine) -> None:
-        """Add store and processor."""
-        stores: tuple[str, ...] = ()
-        if self.operator.store is not None:
-            out.add_store(self.store.spec(self.name, engine))
-            stores = (self.store.name,)
-        out.add_processor(ProcessorNode(self.name, self.operator, self.where, stores), self.parent_names)
-
-
-def made_of_stream(flow: Flow, name: str, store: Materialized, where: Location) -> TableState:
-    """Add the node of `to_table`; return the table."""
-    operator = TableSource(store.name if store.queryable else None)
-    return source_table(flow.then(TableNode(name, where, operator, store)), operator, store.name)

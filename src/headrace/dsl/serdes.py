@@ -30,6 +30,7 @@ __all__ = [
     "Typed",
     "UnknownSerde",
     "agreed",
+    "can_be_same",
     "either",
     "first_known",
     "given",
@@ -101,16 +102,21 @@ def refuse_clash(
     Raises:
         TopologyError: the types cannot be the same.
     """
-    if isinstance(flowing, UnknownSerde) or isinstance(declared, UnknownSerde) or flowing == declared:
-        return
-    clash = _clash(flowing, declared)
+    clash = not can_be_same(flowing, declared)
     if to_meet and isinstance(flowing, CodecSerde) and isinstance(declared, CodecSerde):
-        clash = clash or flowing.type in _OF_ONE_FORM
+        clash = clash or (flowing != declared and flowing.type in _OF_ONE_FORM)
     if clash:
         raise TopologyError(
             f"{where}: the {part}s are of {flowing!r}, and {into} has {declared!r}: make them the same, or give "
             f"`{part}=` where they come from if that is not what they are"
         )
+
+
+def can_be_same(one: Typed, other: Typed) -> bool:
+    """Say whether two serdes can be of one type, for all that is known."""
+    if isinstance(one, UnknownSerde) or isinstance(other, UnknownSerde):
+        return True
+    return one == other or not _clash(one, other)
 
 
 #: Types whose serdes differ in their bytes alone: an int of 4 bytes is found in no table of 8.

@@ -8,21 +8,28 @@ from typing import Any, Protocol, TypeAlias
 
 from headrace.base.callables import truth
 from headrace.operators.updates import key_serializer
+from headrace.serde.serde import CodecSerde, Serde
 from headrace.state.buffer.session_layout import session_slot
+from headrace.state.spec import StoreSpec
 from headrace.topology.wiring import Wiring
 
 __all__ = [
     "FilterGetter",
     "Get",
+    "GetEncoded",
     "Getter",
     "MapGetter",
     "SessionStoreGetter",
     "StoreGetter",
     "WindowStoreGetter",
+    "compile_encoded",
 ]
 
 #: Value and timestamp of a key, or None.
 Get: TypeAlias = Callable[[Any], tuple[Any, int] | None]
+
+#: Bytes of a value, and timestamp, of a key's bytes, or None.
+GetEncoded: TypeAlias = Callable[[bytes], tuple[bytes, int] | None]
 
 
 class Getter(Protocol):
@@ -140,3 +147,29 @@ class MapGetter:
             return None if value is None else (value, row[1])
 
         return look_up
+
+
+def compile_encoded(
+    getter: Getter, wiring: Wiring, key: Serde[Any], value: Serde[Any], topic: str
+) -> GetEncoded:
+    """Make what looks up by a key's bytes, and gives a value's; a store that has both decodes neither.
+
+    `key` and `value` are the table's serdes, `topic` what they are told. The bytes are those that `value` makes, so
+    that their hash says whether the value is the same: a store that is restored from others' topic may have theirs.
+    """
+    if isinstance(getter, StoreGetter):
+        state = wiring.store(getter.stores[0])
+        spec: StoreSpec = state.spec
+        plain = isinstance(key, CodecSerde) and isinstance(
+            value, CodecSerde
+        )  # told no topic, unlike a user's own
+        if plain and (spec.key, spec.value) == (key, value) and spec.source_topic is None:
+            get_encoded: GetEncoded = state.get_encoded
+            return get_encoded
+    get, to_key, to_bytes = getter.compile(wiring), key.deserializer(topic), value.serializer(topic)
+
+    def look_up(data: bytes) -> tuple[bytes, int] | None:
+        row = get(to_key(data))
+        return None if row is None else (to_bytes(row[0]), row[1])
+
+    return look_up

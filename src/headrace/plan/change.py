@@ -9,7 +9,11 @@ from headrace.topology.topology import Topology
 
 __all__ = ["changes", "is_own_internal"]
 
-_INTERNAL = ("-changelog", "-repartition")
+#: Source: StreamsResetter.matchesInternalTopicFormat.
+_INTERNAL = re.compile(
+    r".*-(?:changelog|repartition|subscription-registration-topic|subscription-response-topic"
+    r"|KTABLE-FK-JOIN-SUBSCRIPTION-(?:REGISTRATION|RESPONSE)-\d+-topic)"
+)
 
 
 def changes(
@@ -52,8 +56,8 @@ def changes(
 
 
 def is_own_internal(topic: str, application_id: str) -> bool:
-    """Whether a topic is a changelog or repartition topic of this application, which no pattern is meant to match."""
-    return topic.startswith(f"{application_id}-") and topic.endswith(_INTERNAL)
+    """Whether a topic is an internal one of this application, which no pattern is meant to match."""
+    return topic.startswith(f"{application_id}-") and _INTERNAL.fullmatch(topic) is not None
 
 
 def _check_none_is_named(topology: Topology, gone: list[str]) -> None:

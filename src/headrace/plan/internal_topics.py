@@ -68,6 +68,11 @@ def check_counts(wanted: Sequence[TopicSpec], existing: Mapping[str, int]) -> No
                 f"topic alone: its records that were not processed yet would be lost, and the state behind it would "
                 f"be in the wrong tasks"
             )
+        if not topic.name.endswith("-changelog"):
+            raise LogError(
+                f"cannot run with {topic.partitions} partitions in '{topic.name}', which the tables that a foreign-key "
+                f"join leads between have by now: it exists with {found}. {_ANEW.capitalize()}"
+            )
         raise LogError(
             f"cannot run with {topic.partitions} tasks, as many as the inputs have partitions by now: changelog "
             f"'{topic.name}' has {found}, and holds state that is partitioned by that count. {_ANEW.capitalize()}; "

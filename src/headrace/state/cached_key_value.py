@@ -42,10 +42,23 @@ class CachedKeyValue(RecordCache[bytes]):
             entry.is_used = True
             row = entry.row
             return row if self._kept_type is not None else self._opened(row)
-        found = self._below.entry_row(key)
-        if found is not None:
-            self._remember(key, found)
-        return self._opened(found)
+        return self._opened(self._found_below(key))
+
+    def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
+        """The bytes of a value and its timestamp; see `KeyValueState`."""
+        entry = self._entries.get(key)
+        if entry is None:
+            row = self._found_below(key)
+        else:
+            entry.is_used = True
+            row = entry.row
+        return row if row is None or self._kept_type is None else (self._codec.to_bytes(row[0]), row[1])
+
+    def _found_below(self, key: bytes) -> tuple[Any, int] | None:
+        row = self._below.entry_row(key)
+        if row is not None:
+            self._remember(key, row)
+        return row
 
     def peek(self, key: bytes) -> tuple[Any, int] | None:
         """What `get` finds, leaving no trace. From any thread."""

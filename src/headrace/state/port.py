@@ -178,6 +178,9 @@ class KeyValueState(KeyValueReads, Protocol):
     def caching(self) -> bool:
         """Whether updates wait in a cache. If so, they are heard of through `on_flush` only."""
 
+    def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
+        """The bytes of a value and its timestamp, for who looks no further: nothing is decoded."""
+
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
 

@@ -37,6 +37,7 @@ class StoreSpec:
         size_ms: of a window store's windows.
         grace_ms: how late a record may be for the windows or sessions that fill it; None if an application fills it.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
+        logs_headers: whether a changelog record has the headers of the record that caused it.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         global_topic: filled from all partitions of this topic, in every instance; None for stores of tasks.
         where: place of the declaration.
@@ -56,6 +57,7 @@ class StoreSpec:
     size_ms: int | None = None
     grace_ms: int | None = None
     retain_duplicates: bool = False
+    logs_headers: bool = False
     source_topic: str | None = None
     global_topic: str | None = None
 

@@ -21,7 +21,8 @@ class Assembly:
         stores: by name; `users` are the nodes connected to each, in the order of connecting.
         repartition_topics: by name, without the application id.
         copartitioned: source nodes whose topics need equal partition counts; one set a join or other meeting.
-        keyed: source nodes whose keys decide what meets: below them is an aggregation without a repartition between.
+        keyed: source nodes whose keys decide what meets: below them is a join, or an aggregation, without a repartition
+            between.
         declared_partitions: by topic.
         partitioned_otherwise: topics whose producers mean to place keys in a way of their own.
         global_nodes: sources and processors of global stores, below which nothing may be.

@@ -121,8 +121,7 @@ def keyed_topics(assembly: Assembly) -> frozenset[str]:
     They are joined, or aggregated without a repartition between. Those that this topology itself writes with a
     partitioner of its own are left out.
     """
-    sources = assembly.keyed.union(*assembly.copartitioned)
-    topics = {topic for name in sources for topic in _topics(assembly, name)}
+    topics = {topic for name in assembly.keyed for topic in _topics(assembly, name)}
     placed = {
         node.topic for node in assembly.nodes.values() if isinstance(node, SinkNode) and node.partitioner
     }

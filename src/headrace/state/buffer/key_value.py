@@ -43,6 +43,7 @@ class KeyValueBuffer:
         "_log_key",
         "_log_timestamp",
         "_log_value",
+        "_logs_headers",
         "_order",
         "_rows",
         "_rows_codec",
@@ -74,6 +75,7 @@ class KeyValueBuffer:
         self._encode = codec.encode
         self._kept_type = codec.kept_type
         self._timestamped = spec.timestamped
+        self._logs_headers = spec.logs_headers
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._database = database
         self._family = database.family(spec.name)
@@ -98,6 +100,13 @@ class KeyValueBuffer:
             return self._codec.to_value(row[2]), row[1]
         return row[0], row[1]
 
+    def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
+        """The bytes of a value and its timestamp; see `KeyValueState`."""
+        row = self._rows.get(key, UNTOUCHED)
+        if row is UNTOUCHED:
+            row = self._family.get(key)
+        return None if row is None else self._rows_codec.encoded(row)
+
     def entry_row(self, key: bytes) -> tuple[Any, int] | None:
         """What `get` finds, in the form that a cache keeps."""
         row = self._rows.get(key, UNTOUCHED)
@@ -107,19 +116,23 @@ class KeyValueBuffer:
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
         """Set or delete, and log it. A deletion is logged even if there is nothing to delete, as in Kafka Streams."""
+        logged = headers if self._logs_headers else NO_HEADERS
         if value is None:
-            self.put_encoded(key, None, None, timestamp)
+            self.put_encoded(key, None, None, timestamp, logged)
             return
         try:
             raw = self._encode(value)
         except Exception:
             raw = self._codec.to_bytes(value)  # raises with words
-        self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp)
+        self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp, logged)
 
-    def put_encoded(self, key: bytes, value: Any, raw: bytes | None, timestamp: int) -> None:
+    def put_encoded(
+        self, key: bytes, value: Any, raw: bytes | None, timestamp: int, logged: Headers = NO_HEADERS
+    ) -> None:
         """Put a value whose bytes are known already. None as bytes deletes.
 
-        Changelog records have no headers, whatever the record had that caused them (seen in Kafka Streams 4.3.1).
+        Changelog records have the `logged` headers: most kinds of store have none, whatever the record had that caused
+        them (seen in Kafka Streams 4.3.1).
 
         Raises:
             ProductionError: the changelog's topic does not take the record; nothing has changed.
@@ -141,7 +154,7 @@ class KeyValueBuffer:
             self._log_key(key)
             self._log_value(raw)
             self._log_timestamp(timestamp)
-            self._log_headers(NO_HEADERS)
+            self._log_headers(logged)
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False

@@ -50,8 +50,10 @@ class RowCodec:
 
     def for_cache(self, row: Row | bytes) -> tuple[Any, int]:
         """Value, or its bytes where the store keeps bytes only, and timestamp."""
-        if self._keeps_objects:
-            return self.opened(row)
+        return self.opened(row) if self._keeps_objects else self.encoded(row)
+
+    def encoded(self, row: Row | bytes) -> tuple[bytes, int]:
+        """Bytes of the value, and timestamp, of a row of either."""
         if isinstance(row, bytes):
             return (row[TIMESTAMP_BYTES:], unpack_timestamp(row)) if self._timestamped else (row, -1)
         return row[2], row[1]
