@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from headrace.dsl.functions import with_key as with_key
     from headrace.dsl.functions import with_keys as with_keys
     from headrace.dsl.global_tables import GlobalKTable as GlobalKTable
+    from headrace.dsl.join_stores import JoinStores as JoinStores
     from headrace.dsl.kgrouped import CogroupedKStream as CogroupedKStream
     from headrace.dsl.kgrouped import KGroupedStream as KGroupedStream
     from headrace.dsl.kgrouped_table import KGroupedTable as KGroupedTable
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from headrace.dsl.session_windowed import SessionWindowedKStream as SessionWindowedKStream
     from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream as TimeWindowedCogroupedKStream
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
+    from headrace.dsl.windows import JoinWindows as JoinWindows
     from headrace.dsl.windows import SessionWindows as SessionWindows
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.processor.api import (
@@ -174,13 +176,14 @@ _BY_MODULE = {
     "dsl.builder": ("StreamsBuilder",),
     "dsl.functions": ("WithKey", "WithKeys", "with_key", "with_keys"),
     "dsl.global_tables": ("GlobalKTable",),
+    "dsl.join_stores": ("JoinStores",),
     "dsl.kgrouped": ("CogroupedKStream", "KGroupedStream"),
     "dsl.kgrouped_table": ("KGroupedTable",),
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
     "dsl.session_windowed": ("SessionWindowedCogroupedKStream", "SessionWindowedKStream"),
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
-    "dsl.windows": ("SessionWindows", "TimeWindows"),
+    "dsl.windows": ("JoinWindows", "SessionWindows", "TimeWindows"),
     "processor.api": (
         "processor",
         "FixedKeyContext",

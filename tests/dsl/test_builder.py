@@ -129,12 +129,6 @@ def test_function_that_takes_the_record_is_told_how_it_becomes_a_processor() -> 
         hr.StreamsBuilder().stream("in").process(keep)  # type: ignore[arg-type]  # the mistake
 
 
-def test_join_of_two_streams_is_refused_in_words() -> None:
-    builder = hr.StreamsBuilder()
-    with pytest.raises(hr.TopologyError, match="no joins of streams; to_table"):
-        builder.stream("in").join(builder.stream("other"), lambda a, b: a)  # type: ignore[call-overload]  # the mistake
-
-
 def test_window_store_for_a_count_without_windows_is_refused() -> None:
     grouped = hr.StreamsBuilder().stream("in").group_by_key()
     with pytest.raises(hr.TopologyError, match="is a window store, and a key-value store is needed here"):

@@ -64,6 +64,11 @@ def join_rekeyed(b: hr.StreamsBuilder) -> None:
     b.stream("in").select_key(key).join(b.table("t", key=bytes), lambda x, y: x, name="JN")
 
 
+def self_join(b: hr.StreamsBuilder) -> None:
+    stream = b.stream("l")
+    stream.join(stream, lambda x, y: x, within=WITHIN)
+
+
 def cogroup(b: hr.StreamsBuilder) -> None:
     one, other = b.stream("a").group_by_key(), b.stream("b").group_by_key()
     one.cogroup(third, value=bytes).cogroup(other, third).aggregate(bytes)
@@ -109,6 +114,7 @@ def rekeyed_global_join(b: hr.StreamsBuilder) -> None:
 
 
 WINDOWS = hr.TimeWindows("5ms", grace="0ms")
+WITHIN = hr.JoinWindows("5ms", grace="0ms")
 
 BUILDERS: dict[str, Build] = {
     "stream.filter.to": lambda b: b.stream("in").filter(yes).to("out"),
@@ -120,6 +126,13 @@ BUILDERS: dict[str, Build] = {
     "groupBy(Grouped.as G).count(Named N)": lambda b: b.stream("in").group_by(key, name="G").count(name="N"),
     "groupBy.count(Mat.as ST)": lambda b: b.stream("in").group_by(key).count(store="ST"),
     "selectKey.toTable": lambda b: b.stream("in").select_key(key).to_table(),
+    "ss join": lambda b: b.stream("l").join(b.stream("r"), lambda x, y: x, within=WITHIN),
+    "ss leftJoin": lambda b: b.stream("l").left_join(b.stream("r"), lambda x, y: x, within=WITHIN),
+    "ss outerJoin": lambda b: b.stream("l").outer_join(b.stream("r"), lambda x, y: x, within=WITHIN),
+    "ss outerJoin as J store SJ": lambda b: b.stream("l").outer_join(
+        b.stream("r"), lambda x, y: x, within=WITHIN, store="SJ", name="J"
+    ),
+    "selfjoin opt": self_join,
     "st join": lambda b: b.stream("in").join(b.table("t"), lambda x, y: x),
     "st join rekeyed Joined.as": join_rekeyed,
     "tt join": lambda b: b.table("a").join(b.table("b"), lambda x, y: x),
@@ -172,7 +185,7 @@ BUILDERS: dict[str, Build] = {
     "addGlobalStore Consumed.as": lambda b: global_store(b, "gs"),
 }
 
-OPTIMIZED = {"repartition-merge all", "stream opts reuse ktable source"}
+OPTIMIZED = {"repartition-merge all", "selfjoin opt", "stream opts reuse ktable source"}
 
 
 @pytest.mark.parametrize("title", BUILDERS)

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from typing_extensions import TypeVar
+
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location, TaskId
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
@@ -14,6 +17,9 @@ from headrace.state.task_state import TaskState
 from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Step
 
 __all__ = ["Node", "Sent"]
+
+
+T = TypeVar("T")
 
 
 class Sent(NamedTuple):
@@ -53,6 +59,7 @@ class Node:
             {},
             self.context,
             self.cache,
+            live=LiveBudget(1 << 20),
             dropped=lambda store, reason: None,
             application_id="app",
             now_ms=lambda: 0,
@@ -101,6 +108,10 @@ class Node:
     def is_global(self, name: str) -> bool:
         """See `Wiring`. A node has all of its stores to itself here."""
         return False
+
+    def shared(self, between: object, make: Callable[[], T]) -> T:
+        """See `Wiring`. There is no other node here."""
+        return make()
 
     def drop(self, reason: str) -> None:
         """See `Wiring`."""

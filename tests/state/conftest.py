@@ -14,8 +14,9 @@ def open_stores(tmp_path: Path) -> Iterator[Callable[..., Stores]]:
     """Open stores of these specs in the test's own directory; they are closed in the end."""
     opened: list[Stores] = []
 
-    def open_(*specs: StoreSpec, cache_bytes: int = 1 << 20) -> Stores:
-        opened.append(Stores(*specs, path=tmp_path / "rocksdb", cache_bytes=cache_bytes))
+    def open_(*specs: StoreSpec, cache_bytes: int = 1 << 20, live_bytes: int = 1 << 20) -> Stores:
+        path = tmp_path / "rocksdb"
+        opened.append(Stores(*specs, path=path, cache_bytes=cache_bytes, live_bytes=live_bytes))
         return opened[-1]
 
     yield open_

@@ -10,6 +10,7 @@ from headrace.processor.context import TaskContext
 from headrace.serde.primitives import int64, string
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json
+from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.port import Position
 from headrace.state.rebuilding import must_rebuild
@@ -57,10 +58,17 @@ def store_spec(
 class Stores:
     """The stores of one task. `log` is what is durable of each changelog: (key, value, timestamp, headers)."""
 
-    def __init__(self, *specs: StoreSpec, path: Path | None = None, cache_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        *specs: StoreSpec,
+        path: Path | None = None,
+        cache_bytes: int = 1 << 20,
+        live_bytes: int = 1 << 20,
+    ) -> None:
         self.specs = specs
         self.path = path
         self.cache = CacheBudget(cache_bytes)
+        self.live = LiveBudget(live_bytes)
         self.memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
         self.log: dict[str, list[tuple[bytes, bytes | None, int, object]]] = {spec.name: [] for spec in specs}
         self.columns: dict[str, Columns] = {}
@@ -80,6 +88,7 @@ class Stores:
             self.columns,
             self.context,
             self.cache,
+            live=self.live,
             dropped=lambda store, reason: self.dropped.append((store, reason)),
             application_id="app",
             now_ms=lambda: self.now_ms,

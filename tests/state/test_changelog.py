@@ -94,15 +94,20 @@ def test_duplicates_are_numbered_and_outlive_a_restart(open_stores: OpenStores) 
     stores = open_stores(spec)
     for value in (1, 2):
         stores.only.put(b"a", 7, value, value, ())
-    stores.only.put(b"a", 7, None, 3, ())  # nothing can be deleted, and nothing is logged
+    stores.only.put(
+        b"a", 7, None, 3, (("h", b"x"),)
+    )  # nothing can be deleted, but it is logged, and has a number
+    key = b"a\0\0\0\0\0\0\0\x07\0\0\0"
+    assert stores.logged()[1:] == [(key + b"\x02", b"\0\0\0\0\0\0\0\x02", 2), (key + b"\x03", None, 3)]
+    assert stores.columns["store"].headers == [(), (), (("h", b"x"),)]
     stores.commit()
     stores.only.put(b"a", 5, 3, 3, ())
     stores.crash()
     stores.only.put(b"a", 7, 4, 4, ())
     stores.only.put(b"a", 8, 5, 5, ())
     assert [key for key, _, _ in stores.logged()] == [
-        b"a\0\0\0\0\0\0\0\x07\0\0\0\x03",
-        b"a\0\0\0\0\0\0\0\x08\0\0\0\x04",
+        b"a\0\0\0\0\0\0\0\x07\0\0\0\x04",
+        b"a\0\0\0\0\0\0\0\x08\0\0\0\x05",
     ]
     expected = [(b"a", 7, 1, 1), (b"a", 7, 2, 2), (b"a", 7, 4, 4), (b"a", 8, 5, 5)]
     assert list(stores.only.range(b"a", 0, 10)) == expected

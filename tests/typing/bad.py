@@ -1,7 +1,7 @@
 """Each line with a number must be an error, and no other."""
 
 import headrace as hr
-from tests.typing.shop import COUNTS, EVENTS, ORDERS, PROCESSED, SEEN, Order, b, orders, per_user, stock
+from tests.typing.shop import COUNTS, EVENTS, ORDERS, PROCESSED, SEEN, WITHIN, Order, b, orders, per_user, stock
 
 orders.map_values(lambda o: o.amout)  # 1 misspelt field
 orders.left_join(stock, lambda o, s: s.quantity)  # 2 None forgotten
@@ -20,13 +20,16 @@ orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of di
 orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (mypy alone)
 b.stream(ORDERS).group_by_key().reduce(lambda x, y: x.amount)  # 16 a reducer that changes the type
 
-orders.outer_join(stock, lambda o, s: o)  # 18 an operator that is not there
+orders.outer_join(stock, lambda o, s: o, within=WITHIN)  # 18 a table where a stream is wanted
 stock.left_join(b.table("t", value=int), lambda s, n: s.quantity - n)  # 21 None forgotten on the other side
 stock.outer_join(b.table("t", value=Order), lambda s, o: s.quantity)  # 22 None forgotten on this side
 stock.join(b.table("t", key=int, value=Order), lambda s, o: o)  # 23 tables with keys of different types
 stock.join(orders, lambda s, o: o)  # 24 a stream joined as if it were a table
 stock.join(b.table("t", key=int, value=Order), lambda s, o: o, on=lambda s: str(s.quantity))  # 29 no key of the other
 stock.left_join(b.table("t", value=int), lambda s, n: s.quantity - n, on=lambda s: "k")  # 30 None forgotten
+orders.outer_join(b.stream(ORDERS), lambda o, p: o.amount, within=WITHIN)  # 31 None forgotten on this side
+orders.join(b.stream(ORDERS), lambda o, p: o, within=hr.TimeWindows("5m", grace="1m"))  # 32 windows of another kind
+orders.join(stock, lambda o, s: o, within=WITHIN)  # 33 windows for a table
 hr.Materialized  # 19 a name that is not there
 hr.stores.persistent("s")  # 20 a store that is not there
 per_user.windowed_by(hr.SessionWindows("1m", grace="0s")).aggregate(int, lambda k, o, n: n)  # 25 no merge

@@ -210,6 +210,22 @@ assert_type(b.add_global_store(SEEN, hr.Topic("seen", value=int), seeing), hr.St
 
 # Joins of tables.
 per_id = orders.group_by_key().count()
+WITHIN = hr.JoinWindows("5m", grace="1m")
+paid = b.stream("paid", value=Paid)
+assert_type(orders.join(paid, lambda o, p: (o.id, p.amount), within=WITHIN), KStream[str, tuple[str, float]])
+assert_type(
+    orders.left_join(paid, lambda o, p: p.amount if p else 0.0, within=WITHIN, store="paying"),
+    KStream[str, float],
+)
+assert_type(
+    orders.outer_join(
+        paid,
+        hr.with_key(lambda k, o, p: (k, o.id if o else None, p.amount if p else None)),
+        within=hr.JoinWindows(before="5m", after="0s", grace="1m"),
+        store=hr.JoinStores("paying", this=stores.window("bought", key=str, value=Order), logging=False),
+    ),
+    KStream[str, tuple[str, str | None, float | None]],
+)
 assert_type(stock.join(per_id, lambda s, n: s.quantity - n), KTable[str, int])
 assert_type(
     stock.left_join(per_id, lambda s, n: (s, n or 0), store="left").to_stream(),

@@ -7,7 +7,6 @@ __all__ = ["INSTEAD", "STORES_INSTEAD"]
 _SERDES = "a topic carries its serdes, hr.Topic(name, key=…, value=…); an operator takes key= and value= for its result"
 _PROCESSOR = "write hr.Processor, or @hr.processor() on a function"
 _FIXED_KEY = "write hr.FixedKeyProcessor, for process_values()"
-_NO_JOINS_OF_STREAMS = "this version has no joins of streams with streams"
 _NO_VERSIONS = (
     "this version has no versioned stores: stores.key_value(name, …) keeps the last value of each key"
 )
@@ -21,7 +20,6 @@ INSTEAD: Mapping[str, str] = {
         "this version has no sliding windows: hr.TimeWindows(size, advance=…, grace=…) moves on in small steps"
     ),
     "UnlimitedWindows": "without windowed_by() an aggregation has no windows",
-    "JoinWindows": _NO_JOINS_OF_STREAMS,
     "Windows": "write hr.TimeWindows(size, grace=…)",
     "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
@@ -32,7 +30,7 @@ INSTEAD: Mapping[str, str] = {
     "Produced": f"{_SERDES}; to() takes partitioner= and name=",
     "Grouped": "group_by() and group_by_key() take key=, value= and name=",
     "Joined": "join() takes value= and name=",
-    "StreamJoined": _NO_JOINS_OF_STREAMS,
+    "StreamJoined": "join() takes within=, value=, name=, and store=, with a name or hr.JoinStores(…)",
     "TableJoined": "table.join(other, joiner, on=…) takes partitioner=, other_partitioner= and name=",
     "Repartitioned": "repartition() takes partitions=, partitioner=, key=, value= and name=",
     "Branched": "branch() takes name= and then=",

@@ -6,10 +6,6 @@ from headrace.base.advice import no_attribute
 
 __all__ = ["no_operator"]
 
-_NO_JOINS_OF_STREAMS = (
-    "this version joins streams with tables only: merge() both streams, and keep in the store of a process() what has "
-    "to wait for its match"
-)
 _NO_SUPPRESSION = (
     "this version has no suppression: a cached store lets one update of a key go with each commit "
     "(commit.interval.ms); for final results alone, use process() with a store and a punctuation"
@@ -28,7 +24,6 @@ _PROCESS_VALUES = "write process_values(), which keeps the key"
 #: By the class's name and the operator's, in Python's spelling.
 _INSTEAD: Mapping[str, Mapping[str, str]] = {
     "KStream": {
-        "outer_join": _NO_JOINS_OF_STREAMS,
         "transform": _PROCESS,
         "flat_transform": _PROCESS,
         "transform_values": _PROCESS_VALUES,

@@ -16,6 +16,7 @@ from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
 from headrace.dsl.kstream import KStream
 from headrace.dsl.ktable import KTable
 from headrace.dsl.rewrites import (
+    join_selves_in_one_store,
     merge_repartition_topics,
     merge_sources,
     relax_null_keys,
@@ -54,7 +55,7 @@ class StreamsBuilder:
     """Describes a topology. Makes no IO; `build()` gives the result, once.
 
     `optimize`: "all", "none", or a set of Kafka's names: `reuse.ktable.source.topics`, `merge.repartition.topics`,
-    `single.store.self.join` (which has nothing to do yet). `explicit_names=True` refuses stores and internal topics
+    `single.store.self.join`. `explicit_names=True` refuses stores and internal topics
     with generated names. `engine` is where stores live that do not say it.
 
     Raises:
@@ -318,6 +319,8 @@ class StreamsBuilder:
             reuse_source_topics(graph)
         if "merge.repartition.topics" in self._rewrites:
             merge_repartition_topics(graph)
+        if "single.store.self.join" in self._rewrites:
+            join_selves_in_one_store(graph)
         relax_null_keys(graph)
         tell_of_unused(graph)
         topology = Topology.built(graph.write(self._engine))

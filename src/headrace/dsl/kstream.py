@@ -14,6 +14,7 @@ from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
 from headrace.dsl.functions import WithKey, WithKeys, optional_plain, plain
 from headrace.dsl.global_tables import GlobalKTable
 from headrace.dsl.grouping import Grouping
+from headrace.dsl.join_stores import JoinStores
 from headrace.dsl.joins import joined
 from headrace.dsl.kgrouped import KGroupedStream
 from headrace.dsl.ktable import KTable
@@ -22,6 +23,7 @@ from headrace.dsl.merging import check_merged, merged_with
 from headrace.dsl.processing import processed, processed_values
 from headrace.dsl.serdes import either
 from headrace.dsl.stream_state import Flow
+from headrace.dsl.windows import JoinWindows
 from headrace.operators.stateless import Filter, Foreach, Only, Peek, Print
 from headrace.processor.api import FixedKeyProcessorSupplier, ProcessorSupplier
 from headrace.serde.serde import SerdeOf
@@ -289,6 +291,17 @@ class KStream(Generic[K, V_co]):
     @overload
     def join(
         self,
+        other: "KStream[K, VO]",
+        joiner: Callable[[V_co, VO], R] | WithKey[K, [V_co, VO], R],
+        *,
+        within: JoinWindows,
+        store: str | JoinStores | None = None,
+        value: SerdeOf[R] = None,
+        name: Name = None,
+    ) -> "KStream[K, R]": ...
+    @overload
+    def join(
+        self,
         other: GlobalKTable[KG, VG],
         joiner: Callable[[V_co, VG], R] | WithKey[K, [V_co, VG], R] | WithKeys[K, KG, [V_co, VG], R],
         *,
@@ -297,15 +310,37 @@ class KStream(Generic[K, V_co]):
         name: Name = None,
     ) -> "KStream[K, R]": ...
     def join(
-        self, other: Any, joiner: Any, *, on: Any = None, value: Any = None, name: Name = None
+        self,
+        other: object,
+        joiner: object,
+        *,
+        on: object = None,
+        within: object = None,
+        store: object = None,
+        value: object = None,
+        name: Name = None,
     ) -> "KStream[K, Any]":
-        """Join each record with what a table has now; without a match there is no result.
+        """Join each record with what a table has now, or with the records of another stream around it.
 
-        A table is looked up by the record's key: null keys and null values are dropped, and the topics on both sides
-        need equal partition counts. A global table is looked up by the key that `on` selects of key and value, None for
-        none; the joiner may take both keys (`with_keys`).
+        Without a match there is no result. A table is looked up by the record's key: null keys and null values are
+        dropped, and the topics on both sides need equal partition counts. A global table is looked up by the key that
+        `on` selects of key and value, None for none; the joiner may take both keys (`with_keys`). Two streams join each
+        pair of records `within` windows once, when the second of them comes; the result has the higher timestamp.
         """
-        return KStream(joined(self._flow, other, joiner, on, value, name=name, where=caller(), left=False))
+        return KStream(
+            joined(
+                self._flow,
+                other,
+                joiner,
+                value,
+                name=name,
+                where=caller(),
+                left=False,
+                on=on,
+                within=within,
+                store=store,
+            )
+        )
 
     @overload
     def left_join(
@@ -313,6 +348,17 @@ class KStream(Generic[K, V_co]):
         other: KTable[K, VO],
         joiner: Callable[[V_co, VO | None], R] | WithKey[K, [V_co, VO | None], R],
         *,
+        value: SerdeOf[R] = None,
+        name: Name = None,
+    ) -> "KStream[K, R]": ...
+    @overload
+    def left_join(
+        self,
+        other: "KStream[K, VO]",
+        joiner: Callable[[V_co, VO | None], R] | WithKey[K, [V_co, VO | None], R],
+        *,
+        within: JoinWindows,
+        store: str | JoinStores | None = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -329,10 +375,61 @@ class KStream(Generic[K, V_co]):
         name: Name = None,
     ) -> "KStream[K, R]": ...
     def left_join(
-        self, other: Any, joiner: Any, *, on: Any = None, value: Any = None, name: Name = None
+        self,
+        other: object,
+        joiner: object,
+        *,
+        on: object = None,
+        within: object = None,
+        store: object = None,
+        value: object = None,
+        name: Name = None,
     ) -> "KStream[K, Any]":
-        """Join each record with what a table has now, or with None: as `join`. Null values are dropped."""
-        return KStream(joined(self._flow, other, joiner, on, value, name=name, where=caller(), left=True))
+        """Join as `join` does, and what has no match with None. Null values are dropped.
+
+        With another stream, a record without a match has its result once its window and the grace are over, by the
+        stream time of both sides; one with a null key has it at once.
+        """
+        return KStream(
+            joined(
+                self._flow,
+                other,
+                joiner,
+                value,
+                name=name,
+                where=caller(),
+                left=True,
+                on=on,
+                within=within,
+                store=store,
+            )
+        )
+
+    def outer_join(
+        self,
+        other: "KStream[K, VO]",
+        joiner: Callable[[V_co | None, VO | None], R] | WithKey[K, [V_co | None, VO | None], R],
+        *,
+        within: JoinWindows,
+        store: str | JoinStores | None = None,
+        value: SerdeOf[R] = None,
+        name: Name = None,
+    ) -> "KStream[K, R]":
+        """Join with another stream as `left_join` does, and its records without a match with None as well."""
+        return KStream(
+            joined(
+                self._flow,
+                other,
+                joiner,
+                value,
+                name=name,
+                where=caller(),
+                left=True,
+                outer=True,
+                within=within,
+                store=store,
+            )
+        )
 
     # ── processors ───────────────────────────────────────────────────────────────────────────────────────────────
 

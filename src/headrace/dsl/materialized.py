@@ -44,6 +44,8 @@ class Materialized:
 
     Attributes:
         queryable: whether the user gave it its name.
+        retains_duplicates: a window store that keeps each record of a join: these have no time but their window's, and
+            none of them is the last of its key.
         source_topic: restored from this topic instead of from a changelog; set by the optimiser.
     """
 
@@ -57,6 +59,7 @@ class Materialized:
     retention_ms: int | None = None
     size_ms: int | None = None
     grace_ms: int | None = None
+    retains_duplicates: bool = False
     source_topic: str | None = None
     _spec: StoreSpec | None = field(default=None, init=False, repr=False)
 
@@ -107,16 +110,17 @@ class Materialized:
         return StoreSpec(
             name=self.name,
             kind=self.kind,
-            timestamped=True,
+            timestamped=not self.retains_duplicates,
             key=required(self.key, node, self.where),
             value=required(self.value, node, self.where),
             engine=declared.engine or engine,
-            caching=declared.caching is not False,
+            caching=declared.caching is not False and not self.retains_duplicates,
             logging=declared.logging is not False and self.source_topic is None,
             where=self.where,
             changelog_config=dict(declared.logging) if isinstance(declared.logging, Mapping) else {},
             retention_ms=self.retention_ms,
             size_ms=self.size_ms,
             grace_ms=self.grace_ms,
+            retain_duplicates=self.retains_duplicates,
             source_topic=self.source_topic,
         )

@@ -22,6 +22,11 @@ class Names:
         self.generated_stores: list[str] = []
         self.generated_topics: list[str] = []
 
+    @property
+    def next_index(self) -> int:
+        """The index that the next name gets."""
+        return self._index
+
     def generate(self, prefix: str) -> str:
         """Return a prefix and the next index."""
         name = f"{prefix}{self._index:010d}"

@@ -6,8 +6,15 @@ from headrace.base.errors import TopologyError
 from headrace.dsl.graph import Graph, GraphNode, Repartition, StreamSource, TableSourceNode
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import first_known
+from headrace.dsl.stream_stream_joins import StreamJoinNode
 
-__all__ = ["merge_repartition_topics", "merge_sources", "relax_null_keys", "reuse_source_topics"]
+__all__ = [
+    "join_selves_in_one_store",
+    "merge_repartition_topics",
+    "merge_sources",
+    "relax_null_keys",
+    "reuse_source_topics",
+]
 
 
 def merge_sources(graph: Graph) -> None:
@@ -68,6 +75,21 @@ def reuse_source_topics(graph: Graph) -> None:
     for node in graph.order:
         if isinstance(node, TableSourceNode):
             node.store.source_topic = node.topic
+
+
+def join_selves_in_one_store(graph: Graph) -> None:
+    """Let joins whose sides are one and the same stream do with one store and one processor.
+
+    Of every kind, as in Kafka Streams: a left or outer join of a stream with itself becomes an inner one, since each
+    record meets itself.
+    """
+    for node in graph.order:
+        if isinstance(node, StreamJoinNode) and len(node.parents) == 1:
+            (parent,) = node.parents
+            for child in list(parent.children):
+                if child.name == node.other.windowed:
+                    parent.remove_child(child)
+                    node.is_self_join = True
 
 
 def relax_null_keys(graph: Graph) -> None:

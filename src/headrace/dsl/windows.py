@@ -2,9 +2,10 @@
 
 from headrace.base.durations import Duration, milliseconds
 from headrace.operators.session import SessionShape
+from headrace.operators.stream_stream_join import JoinSpan
 from headrace.operators.windowed import WindowShape
 
-__all__ = ["SessionWindows", "TimeWindows"]
+__all__ = ["JoinWindows", "SessionWindows", "TimeWindows"]
 
 
 class TimeWindows:
@@ -74,3 +75,58 @@ class SessionWindows:
 
     def __repr__(self) -> str:
         return f"SessionWindows('{self.gap_ms}ms', grace='{self.grace_ms}ms')"
+
+
+class JoinWindows:
+    """How far records of two streams may lie apart to be joined: `within=` of a join.
+
+    A record of this stream meets those of the other whose timestamp is at most `before` lower and at most `after`
+    higher than its own, both included. `difference` stands for the two, or for the one that is not given. One of them
+    may be negative, which leaves the records around the same time out, as long as their sum is not. `grace` is how long
+    after its window (in stream time) a record may still come; what has no match waits for it in a left or outer join.
+
+    >>> JoinWindows(before="5m", after="0s", grace="1m")
+    JoinWindows(before='300000ms', after='0ms', grace='60000ms')
+    """
+
+    __slots__ = ("after_ms", "before_ms", "grace_ms")
+
+    def __init__(
+        self,
+        difference: Duration | None = None,
+        *,
+        grace: Duration,
+        before: Duration | None = None,
+        after: Duration | None = None,
+    ) -> None:
+        if difference is None and (before is None or after is None):
+            raise ValueError(
+                "how far may records lie apart? Write JoinWindows('5m', grace=…), or both before= and after="
+            )
+        both = 0 if difference is None else milliseconds(difference, name="difference")
+        self.before_ms, self.after_ms = (
+            both if given is None else milliseconds(given, name=name, negative_allowed=True)
+            for name, given in (("before", before), ("after", after))
+        )
+        self.grace_ms = milliseconds(grace, name="grace")
+        if self.before_ms + self.after_ms < 0:
+            raise ValueError(
+                f"before={self.before_ms} ms and after={self.after_ms} ms leave no moment in which a record could be "
+                "met: their sum must be 0 or more"
+            )
+
+    @property
+    def span(self) -> JoinSpan:
+        """What the operators need."""
+        return JoinSpan(self.before_ms, self.after_ms, self.grace_ms)
+
+    def __eq__(self, other: object) -> bool:
+        return self.span == other.span if isinstance(other, JoinWindows) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.span)
+
+    def __repr__(self) -> str:
+        return (
+            f"JoinWindows(before='{self.before_ms}ms', after='{self.after_ms}ms', grace='{self.grace_ms}ms')"
+        )

@@ -8,7 +8,10 @@ from headrace.base.options import Option, OptionKind, boolean, duration_ms, func
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 
-__all__ = ["OPTIONS", "EngineOptions"]
+__all__ = ["OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "EngineOptions"]
+
+#: An internal property of Kafka Streams: its driver and its tests set it.
+OUTER_JOIN_EMIT_INTERVAL = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__"
 
 _OPTIONAL_MS: OptionKind[int | None] = duration_ms()
 
@@ -36,6 +39,21 @@ OPTIONS: tuple[Option[Any], ...] = (
         long(minimum=0),
         10 * 1024 * 1024,
         "Size of the record cache that a worker's stores share (bytes); 0 sends every single update downstream.",
+    ),
+    Option(
+        "join.index.max.bytes",
+        long(minimum=0),
+        128 * 1024 * 1024,
+        "What a worker's joins of streams keep of their windows in memory (bytes), beside the rows in their stores: "
+        "the newest records. What meets older ones reads them from RocksDB, which takes 30 times as long. Not a "
+        "property of Kafka.",
+    ),
+    Option(
+        OUTER_JOIN_EMIT_INTERVAL,
+        duration_ms(minimum=0),
+        1000,
+        "Time between two looks of a left or outer join of streams for records whose window has closed without a match "
+        "(wall clock, ms).",
     ),
     Option(
         "task.alignment.ms",
@@ -117,6 +135,8 @@ class EngineOptions:
     input_buffer_max_bytes: int
     statestore_uncommitted_max_bytes: int
     statestore_cache_max_bytes: int
+    join_index_max_bytes: int
+    __emit_interval_ms_kstreams_outer_join_spurious_results_fix__: int
     task_alignment_ms: int | None
     max_task_idle_ms: int
     poll_ms: int

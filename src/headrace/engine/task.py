@@ -66,6 +66,9 @@ class Task:
         self.dropped = 0
         self.has_progress = False
         self.context = TaskContext(application_id, task_id, now_ms)
+        self.context.join_emit_interval_ms = (
+            options.__emit_interval_ms_kstreams_outer_join_spurious_results_fix__
+        )
         self.collector = collector
         self.failures = Failures(self.context, self.collector, options, self._count_dropped)
         self.queues: dict[TopicPartition, RecordQueue] = {

@@ -17,6 +17,7 @@ from headrace.engine.written_topics import WrittenTopics
 from headrace.log.limits import NO_LIMITS, RecordLimits
 from headrace.log.port import Log, TopicInfo
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.port import ChangelogAdmission
 from headrace.state.rocksdb import RocksDatabase
@@ -58,6 +59,7 @@ class TaskFactory:
         self._state_dir = state_dir
         self._clock = clock
         self._cache = cache
+        self._live = LiveBudget(options.join_index_max_bytes)
         self._memory = RocksMemory()
         self._written = WrittenTopics(log)
         self.wall_punctuations = TaskOrder()
@@ -192,6 +194,7 @@ class TaskFactory:
             changelogs,
             context,
             self._cache,
+            live=self._live,
             dropped=lambda store, reason: dropped(),
             application_id=self._application_id,
             now_ms=self._clock.wall_ms,

@@ -30,11 +30,14 @@ T = TypeVar("T")
 class CompiledTopology:
     """What a task runs: where each source's records go, and what to call when the task starts and closes."""
 
-    __slots__ = ("on_close", "on_start", "sources", "stretches")
+    __slots__ = ("on_close", "on_start", "shared", "sources", "stretches")
 
     def __init__(self) -> None:
         self.sources: dict[str, Forward] = {}  # by the source node's name
         self.stretches: dict[str, ForwardStretch] = {}  # the same, of sources whose nodes take stretches
+        self.shared: dict[
+            object, Any
+        ] = {}  # what several nodes have together, by what they know each other by
         self.on_start: list[Callable[[], object]] = []  # parents before children
         self.on_close: list[Callable[[], object]] = []
 
@@ -121,6 +124,12 @@ class _NodeWiring:
 
     def is_global(self, name: str) -> bool:
         return name not in self._stores and name in self._global_states
+
+    def shared(self, between: object, make: Callable[[], T]) -> T:
+        if between not in self._compiled.shared:
+            self._compiled.shared[between] = make()
+        made: T = self._compiled.shared[between]
+        return made
 
     def guard(self, do: Callable[[int], object]) -> Callable[[int], None]:
         context, failed = self.context, self.failed

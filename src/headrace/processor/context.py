@@ -59,6 +59,8 @@ class TaskContext:
     `timestamp` and `headers` are those of the record at the processor that runs (user code may have changed them on
     the way); plain stores stamp their changelog records with `timestamp`.
 
+    `join_emit_interval_ms` is how often left and outer joins of streams look for what has no match (wall clock).
+
     `thread` is the one that runs the task, `NO_THREAD` while it is closed: what changes something compares it with its
     own, and calls `refuse` where they differ.
     """
@@ -69,6 +71,7 @@ class TaskContext:
         "commit_requested",
         "headers",
         "interrupted",
+        "join_emit_interval_ms",
         "kept",
         "now_ms",
         "offset",
@@ -95,6 +98,7 @@ class TaskContext:
         self.stream_time = -1
         self.commit_requested = False
         self.interrupted = False
+        self.join_emit_interval_ms = 1000
         self.scheduler: Scheduler | None = None
         self.thread = NO_THREAD
 

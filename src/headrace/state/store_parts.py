@@ -7,12 +7,14 @@ from typing import Protocol, TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.duplicates import DuplicatesBuffer
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.layouts import layout_of
+from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
-from headrace.state.buffer.window import DuplicatesBuffer, WindowBuffer
-from headrace.state.buffer.window_layout import DUPLICATES, WINDOWS
+from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
@@ -69,6 +71,7 @@ class Opening:
         cache: the worker's budget, None where the store is not to be cached.
         dropped: told of each put that was dropped: store and reason.
         admission: of a changelog that does not take every record.
+        live: the worker's budget of what joins look up in memory.
     """
 
     database: Database
@@ -78,6 +81,7 @@ class Opening:
     cache: CacheBudget | None
     dropped: Callable[[str, str], None]
     admission: ChangelogAdmission | None
+    live: LiveBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,9 @@ def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
     buffer: WindowBuffer
     cache: CachedWindow | None = None
     if spec.retain_duplicates:  # no value is the last of its window, so there is nothing to wait for
-        buffer = DuplicatesBuffer(spec, DUPLICATES, database, log, codec, opening.dropped, opening.admission)
+        buffer = DuplicatesBuffer(
+            spec, database, log, codec, opening.dropped, opening.admission, opening.live
+        )
     else:
         buffer = WindowBuffer(spec, WINDOWS, database, log, codec, opening.dropped, opening.admission)
         if opening.cache is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from headrace.base.columns import Chunk, Columns
 from headrace.base.errors import StateError
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.port import ChangelogAdmission, Database, FlushRefused, Position
@@ -34,6 +35,7 @@ class TaskState:
         database: for stores on RocksDB; a function is called only if there is one. Those in memory get their own.
         changelogs: where each logged store appends its records.
         cache: the worker's budget; with none, nothing is cached.
+        live: the worker's budget of what joins look up in memory.
         dropped: told of each put that was dropped: store and reason.
         now_ms: wall clock, noted beside each position.
         admissions: of the stores whose changelogs do not take every record.
@@ -48,6 +50,7 @@ class TaskState:
         context: TaskContext,
         cache: CacheBudget,
         *,
+        live: LiveBudget,
         dropped: Callable[[str, str], None],
         application_id: str,
         now_ms: Callable[[], int],
@@ -72,6 +75,7 @@ class TaskState:
                     cache if spec.caching and cache.max_bytes > 0 else None,
                     dropped,
                     admissions.get(spec.name),
+                    live,
                 )
                 store = self._stores[spec.name] = TaskStore(spec, opening, now_ms)
                 if refused is not None and store.cache is not None:

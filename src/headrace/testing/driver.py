@@ -12,7 +12,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, TopologyError
 from headrace.base.records import Record
 from headrace.engine.clock import ManualClock
-from headrace.engine.options import EngineOptions
+from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
 from headrace.processor.handlers import log_and_fail
@@ -41,7 +41,8 @@ class TopologyTestDriver:
     """Runs a topology on the memory log, with the engine, stores and commit of production.
 
     Each piped record is processed to the end before `pipe` returns, and every record is a commit of its own, so a
-    cached store shows each update. Wall-clock punctuations run in `advance` only.
+    cached store shows each update. Wall-clock punctuations run in `advance` only. Joins of streams do not wait for the
+    wall clock with results that have no match, unless they are told to: as in Kafka Streams' driver.
 
     `partitions` is the count for topics that do not declare one. Use it as a context manager, or call `close`.
 
@@ -81,7 +82,7 @@ class TopologyTestDriver:
         return str(self._values["application.id"])
 
     def _open(self) -> None:
-        values = {**self._values, "stretch.records.max": 1}
+        values = {OUTER_JOIN_EMIT_INTERVAL: 0, **self._values, "stretch.records.max": 1}
         self._worker = Worker(
             self._topology,
             self.log,

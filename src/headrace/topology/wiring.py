@@ -8,12 +8,16 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
+from typing_extensions import TypeVar
+
 from headrace.base.columns import Stretch
 from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 
 __all__ = ["MISSING", "Change", "Failed", "Forward", "ForwardStretch", "Operator", "Step", "Wiring"]
+
+T = TypeVar("T")
 
 #: One record on its way to the next node. Headers are an immutable tuple. Never called with a negative timestamp.
 Forward: TypeAlias = Callable[[Any, Any, int, Headers], None]
@@ -91,6 +95,12 @@ class Wiring(Protocol):
 
     def is_global(self, name: str) -> bool:
         """Whether a store is a global one that others fill: this node may only read it."""
+
+    def shared(self, between: object, make: Callable[[], T]) -> T:
+        """Return what several nodes have together in this task; the first of them that asks makes it.
+
+        `between` is the one object by which they know each other.
+        """
 
     def drop(self, reason: str) -> None:
         """Count a record as dropped, and warn (rate limited) with node, topic, partition, offset and reason."""

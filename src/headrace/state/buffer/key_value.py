@@ -193,6 +193,13 @@ class KeyValueBuffer:
         # The scan is opened here and not at the first `next`: both sides must be of the same moment.
         return self._opened(merge(overlay, self._family.scan(start, end, reverse=reverse), reverse=reverse))
 
+    def encoded(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key as bytes, plain ones without timestamp, as they are now, whatever is put meanwhile."""
+        rows = self._rows
+        overlay = [(key, rows[key]) for key in self._order.between(start, None)]
+        merged = merge(overlay, self._family.scan(start, None), reverse=False)
+        return ((key, row if isinstance(row, bytes) else row[2]) for key, row in merged)
+
     def committed_row(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp as the last commit left them. From any thread."""
         raw = self._family.get(key)
