@@ -1,4 +1,4 @@
-"""An application to be killed: copies, counts behind a repartition, counts windows, keeps a store by hand.
+"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, keeps a store by hand.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -25,12 +25,14 @@ from headrace.stores import KeyValueStore
 from tests.faults.site import Site
 
 APPLICATION_ID = "faults"
+GAP_MS = 500
 INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
 COPY = hr.Topic("copy", key=str, value=int, partitions=2)
 COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
 BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
+PER_SESSION = stores.session("per-session", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
 
 
@@ -50,6 +52,7 @@ def build() -> hr.Topology:
     digits.count(store=BY_LAST_DIGIT).to_stream().to(COUNTED)
     numbers.group_by_key().reduce(lambda total, value: total + value, store=SUMS)
     numbers.group_by_key().windowed_by(hr.TimeWindows("1s", grace="1d")).count(store=PER_WINDOW)
+    numbers.group_by_key().windowed_by(hr.SessionWindows(f"{GAP_MS}ms", grace="1d")).count(store=PER_SESSION)
     return builder.build()
 
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TaskId, TopicPartition
@@ -19,6 +20,9 @@ from tests.faults import application
 from tests.faults.site import Site
 
 Input = tuple[str, int, int]  # key, value, timestamp
+
+#: What tells a row from others in its store (a key; with start, or with start and end), and its value.
+Rows = dict[Any, int]
 
 
 class Feed:
@@ -110,12 +114,10 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     )
     assert not expected - copied, "records are lost"
     assert copied.keys() == expected.keys()
-    found_digits, _, found_windows, found_last = _stores(site)
-    digits: Counter[str] = Counter(str(value % 10) for _, value, _ in written)
-    windows: Counter[tuple[str, int]] = Counter((key, stamp // 1000 * 1000) for key, _, stamp in written)
-    assert all(found_digits[digit] >= count for digit, count in digits.items())
-    assert all(found_windows[window] >= count for window, count in windows.items())
-    assert found_last.keys() == {key for key, _, _ in written}
+    found, expected_rows = _stores(site), _rows_of(written)
+    for store in ("by-last-digit", "per-window"):
+        assert all(found[store][key] >= count for key, count in expected_rows[store].items())
+    assert found["last"].keys() == expected_rows["last"].keys()
 
 
 def check(site: Site, written: Sequence[Input]) -> None:
@@ -129,26 +131,48 @@ def check(site: Site, written: Sequence[Input]) -> None:
         key, count = key_bytes.decode(), int.from_bytes(value_bytes, "big")
         assert count > counted.get(key, 0), "a count was emitted twice, or went back"
         counted[key] = count
-    digits = Counter(str(value % 10) for _, value, _ in written)
-    assert counted == dict(digits)
+    expected = _rows_of(written)
+    assert counted == expected["by-last-digit"]
+    assert _stores(site) == expected
 
+
+def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
+    """What each store must hold."""
     sums: Counter[str] = Counter()
     windows: Counter[tuple[str, int]] = Counter()
     last: dict[str, int] = {}
+    stamps: dict[str, list[int]] = {}
     for key, value, stamp in written:
         sums[key] += value
         windows[key, stamp // 1000 * 1000] += 1
         last[key] = value
-    found_digits, found_sums, found_windows, found_last = _stores(site)
-    assert found_digits == dict(digits)
-    assert found_sums == dict(sums)
-    assert found_windows == dict(windows)
-    assert found_last == last
+        stamps.setdefault(key, []).append(stamp)
+    sessions = {
+        (key, session[0], session[-1]): len(session)
+        for key in stamps
+        for session in _sessions(sorted(stamps[key]))
+    }
+    return {
+        "by-last-digit": dict(Counter(str(value % 10) for _, value, _ in written)),
+        "sums": dict(sums),
+        "per-window": dict(windows),
+        "per-session": sessions,
+        "last": last,
+    }
 
 
-def _stores(
-    site: Site,
-) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, int], int], dict[str, int]]:
+def _sessions(stamps: Sequence[int]) -> Iterator[list[int]]:
+    """Cut ascending times where the silence between two is longer than the application's gap."""
+    session = [stamps[0]]
+    for stamp in stamps[1:]:
+        if stamp - session[-1] > application.GAP_MS:
+            yield session
+            session = []
+        session.append(stamp)
+    yield session
+
+
+def _stores(site: Site) -> dict[str, Rows]:
     """Read every store as the application would find it when it starts."""
     log = site.open_log()
     worker = Worker(
@@ -163,22 +187,22 @@ def _stores(
     worker.open()
     while not all(task.is_running for task in worker.tasks):
         worker.step(0)
-    digits: dict[str, int] = {}
-    sums: dict[str, int] = {}
-    windows: dict[tuple[str, int], int] = {}
-    last: dict[str, int] = {}
+    found: dict[str, Rows] = {}
     for task in worker.tasks:
         assert isinstance(task.id, TaskId)
         for spec in task.subtopology.stores:
             store = typed(task.state.state(spec.name), task.context)
-            if spec.name == application.PER_WINDOW.name:
-                windows.update({(w.key, w.window.start): count for w, count in store.range()})
-            else:
-                into = {"by-last-digit": digits, "sums": sums, "last": last}[spec.name]
-                into.update(store.all())
+            rows = found.setdefault(spec.name, {})
+            match spec.kind:
+                case "key_value":
+                    rows.update(store.all())
+                case "window":
+                    rows.update({(w.key, w.window.start): count for w, count in store.range()})
+                case "session":
+                    rows.update({(w.key, *w.window): count for w, count in store.sessions()})
     worker.close()
     log.close()
-    return digits, sums, windows, last
+    return found
 
 
 def restored_records(site: Site) -> list[tuple[int, bool]]:
