@@ -12,17 +12,15 @@ from headrace.dsl.aliases import AnyStore, Name, Partitioner, TableStore
 from headrace.dsl.foreign_key_joins import joined_by_foreign_key
 from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
 from headrace.dsl.global_tables import GlobalKTable
-from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
-from headrace.dsl.materialized import Materialized, declared_store
-from headrace.dsl.serdes import Typed, given, of_annotation, of_result
+from headrace.dsl.serdes import given, of_annotation
 from headrace.dsl.stream_state import TableState
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.dsl.table_table_joins import joined_tables
-from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
+from headrace.dsl.table_views import filtered_table, mapped_table
 from headrace.operators.grouped_table import TableSelect
-from headrace.operators.table import TableFilter, TableMapValues, ToStream
+from headrace.operators.table import ToStream
 from headrace.serde.serde import SerdeOf
 from headrace.topology.locations import caller
 
@@ -63,28 +61,13 @@ class KTable(Generic[K, V_co]):
         self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
     ) -> "KTable[K, V_co]":
         """Keep rows for which the predicate is true; a row that no longer passes is deleted."""
-        return self._filter(predicate, store, name, caller(), negate=False)
+        return KTable(filtered_table(self._state, predicate, store, name, caller(), negate=False))
 
     def filter_not(
         self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
     ) -> "KTable[K, V_co]":
         """Keep rows for which the predicate is not true; a row that no longer is so is deleted."""
-        return self._filter(predicate, store, name, caller(), negate=True)
-
-    def _filter(
-        self, predicate: object, store: AnyStore, name: Name, where: Location, *, negate: bool
-    ) -> "KTable[Any, Any]":
-        fn, _ = plain(predicate, "predicate", where, "key", "value")
-        above = self._state.getter
-        made = self._materialized(store, "KTABLE-FILTER-", self._state.flow.value, where)
-        operator = TableFilter(
-            fn, negate=negate, store=None if made is None or not made.queryable else made.name
-        )
-        # Where old values cost nothing, they tell which deletions nobody below has to hear of.
-        operator.send_old = self._state.send_old_values(force=False)
-        return self._then(
-            name, "KTABLE-FILTER-", where, operator, made, lambda: FilterGetter(above(), fn, negate=negate)
-        )
+        return KTable(filtered_table(self._state, predicate, store, name, caller(), negate=True))
 
     def map_values(
         self,
@@ -95,59 +78,7 @@ class KTable(Generic[K, V_co]):
         name: Name = None,
     ) -> "KTable[K, V2]":
         """Replace the values."""
-        where = caller()
-        fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
-        above = self._state.getter
-        serde = of_result(fn, value, "value", where)
-        made = self._materialized(store, "KTABLE-MAPVALUES-", serde, where)
-        operator = TableMapValues(
-            fn, with_key=with_key, store=None if made is None or not made.queryable else made.name
-        )
-        return self._then(
-            name,
-            "KTABLE-MAPVALUES-",
-            where,
-            operator,
-            made,
-            lambda: MapGetter(above(), fn, with_key=with_key),
-            value=serde,
-        )
-
-    def _materialized(
-        self, store: AnyStore, prefix: str, value: Typed, where: Location
-    ) -> Materialized | None:
-        """Return what `store=` makes. Without a name it makes no store, but uses an index up, as in Java."""
-        flow = self._state.flow
-        declared = declared_store(store, "key_value", where)
-        if declared is None:
-            return None
-        names = flow.building.graph.names
-        return Materialized.of(declared, names=names, prefix=prefix, key=flow.key, value=value, where=where)
-
-    def _then(
-        self,
-        given: str | None,
-        prefix: str,
-        where: Location,
-        operator: TableFilter | TableMapValues,
-        made: Materialized | None,
-        getter: Callable[[], Getter],
-        *,
-        value: Typed | None = None,
-    ) -> "KTable[Any, Any]":
-        flow = self._state.flow
-        name = flow.building.graph.names.node(given, prefix, where)
-        key = flow.key if made is None else made.key
-        value = (flow.value if value is None else value) if made is None else made.value
-        calls = operator.predicate if isinstance(operator, TableFilter) else operator.fn
-        if made is None or not made.queryable:
-            node = GraphProcessor(name, where, operator, calls=calls)
-            out = flow.then(node, key=key, value=value)
-            return KTable(TableState(out, operator, getter, None, parent=self._state))
-        node = GraphProcessor(name, where, operator, stores=(made,), calls=calls)
-        kept = StoreGetter(made.name)
-        out = flow.then(node, key=key, value=value)
-        return KTable(TableState(out, operator, lambda: kept, made.name, parent=self._state))
+        return KTable(mapped_table(self._state, mapper, value, store, name, caller()))
 
     def group_by(
         self,

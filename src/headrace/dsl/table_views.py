@@ -1,0 +1,93 @@
+"""Tables made of one table, row by row: filtered, mapped. Source: `KTableImpl.doFilter`, `KTableImpl.doMapValues`."""
+
+from collections.abc import Callable
+
+from headrace.base.ids import Location
+from headrace.dsl.aliases import AnyStore, Name
+from headrace.dsl.functions import plain
+from headrace.dsl.graph import GraphProcessor
+from headrace.dsl.materialized import Materialized, declared_store
+from headrace.dsl.serdes import Typed, of_result
+from headrace.dsl.stream_state import TableState
+from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
+from headrace.operators.table import TableFilter, TableMapValues
+
+__all__ = ["filtered_table", "mapped_table"]
+
+
+def filtered_table(
+    table: TableState, predicate: object, store: AnyStore, name: Name, where: Location, *, negate: bool
+) -> TableState:
+    """Add the node that deletes rows which do not pass; return its table."""
+    fn, _ = plain(predicate, "predicate", where, "key", "value")
+    made = _materialized(table, store, "KTABLE-FILTER-", table.flow.value, where)
+    operator = TableFilter(fn, negate=negate, store=_store_of(made))
+    # Where old values cost nothing, they tell which deletions nobody below has to hear of.
+    operator.send_old = table.send_old_values(force=False)
+    node = table.flow.building.graph.names.node(name, "KTABLE-FILTER-", where)
+    return _view(
+        table,
+        GraphProcessor(node, where, operator, stores=_stores(made), calls=fn),
+        operator,
+        made,
+        table.flow.value,
+        lambda: FilterGetter(table.getter(), fn, negate=negate),
+    )
+
+
+def mapped_table(
+    table: TableState, mapper: object, value: object, store: AnyStore, name: Name, where: Location
+) -> TableState:
+    """Add the node that replaces values; return its table."""
+    fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
+    serde = of_result(fn, value, "value", where)
+    made = _materialized(table, store, "KTABLE-MAPVALUES-", serde, where)
+    operator = TableMapValues(fn, with_key=with_key, store=_store_of(made))
+    node = table.flow.building.graph.names.node(name, "KTABLE-MAPVALUES-", where)
+    return _view(
+        table,
+        GraphProcessor(node, where, operator, stores=_stores(made), calls=fn),
+        operator,
+        made,
+        serde,
+        lambda: MapGetter(table.getter(), fn, with_key=with_key),
+    )
+
+
+def _materialized(
+    table: TableState, store: AnyStore, prefix: str, value: Typed, where: Location
+) -> Materialized | None:
+    """Return what `store=` makes. Without a name it makes no store, but uses an index up, as in Java."""
+    flow = table.flow
+    declared = declared_store(store, "key_value", where)
+    if declared is None:
+        return None
+    names = flow.building.graph.names
+    return Materialized.of(declared, names=names, prefix=prefix, key=flow.key, value=value, where=where)
+
+
+def _store_of(made: Materialized | None) -> str | None:
+    return None if made is None or not made.queryable else made.name
+
+
+def _stores(made: Materialized | None) -> tuple[Materialized, ...]:
+    return () if made is None or not made.queryable else (made,)
+
+
+def _view(
+    table: TableState,
+    node: GraphProcessor,
+    operator: TableFilter | TableMapValues,
+    made: Materialized | None,
+    value: Typed,
+    getter: Callable[[], Getter],
+) -> TableState:
+    flow = table.flow
+    out = flow.then(
+        node, key=flow.key if made is None else made.key, value=value if made is None else made.value
+    )
+    store = _store_of(made)
+    if store is None:
+        return TableState(out, operator, getter, None, parent=table)
+    kept = StoreGetter(store)
+    return TableState(out, operator, lambda: kept, store, parent=table)
