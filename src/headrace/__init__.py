@@ -78,6 +78,15 @@ if TYPE_CHECKING:
         SessionWindowedCogroupedKStream as SessionWindowedCogroupedKStream,
     )
     from headrace.dsl.session_windowed import SessionWindowedKStream as SessionWindowedKStream
+    from headrace.dsl.suppressed import (
+        Suppressed as Suppressed,
+    )
+    from headrace.dsl.suppressed import (
+        until_time_limit as until_time_limit,
+    )
+    from headrace.dsl.suppressed import (
+        until_window_closes as until_window_closes,
+    )
     from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream as TimeWindowedCogroupedKStream
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
     from headrace.dsl.windows import JoinWindows as JoinWindows
@@ -182,6 +191,7 @@ _BY_MODULE = {
     "dsl.kstream": ("KStream",),
     "dsl.ktable": ("KTable",),
     "dsl.session_windowed": ("SessionWindowedCogroupedKStream", "SessionWindowedKStream"),
+    "dsl.suppressed": ("Suppressed", "until_time_limit", "until_window_closes"),
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
     "dsl.windows": ("JoinWindows", "SessionWindows", "TimeWindows"),
     "processor.api": (

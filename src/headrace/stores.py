@@ -3,8 +3,7 @@
 A declaration does no IO. It is given to the DSL (`store=`), connected to processors, and asked for by queries.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import TypeVar
 
@@ -13,7 +12,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.foreign_names import STORES_INSTEAD
 from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
-from headrace.state.declaration import Store
+from headrace.state.declaration import Logging, Store, check_logging
 from headrace.state.spec import Engine
 from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_session import ReadOnlySessionStore, SessionStore
@@ -36,9 +35,6 @@ __all__ = [
 
 KA = TypeVar("KA", default=Any)
 VA = TypeVar("VA", default=Any)
-
-#: Whether a store has a changelog; a mapping holds topic properties for it, by Kafka's names.
-Logging: TypeAlias = bool | Mapping[str, str]
 
 
 def key_value(
@@ -138,8 +134,7 @@ def _check(name: str | None, engine: str | None, logging: Logging) -> None:
         raise ValueError("name='' is no name: leave it out to have one made, or write one")
     if engine not in {None, "rocksdb", "memory"}:
         raise ValueError(f"engine={engine!r} does not exist: write 'rocksdb' or 'memory'")
-    if not isinstance(logging, bool | Mapping):
-        raise ValueError(f"logging={logging!r} is wrong: write True, False, or topic properties as a mapping")
+    check_logging(logging)
 
 
 if not TYPE_CHECKING:  # which says so itself

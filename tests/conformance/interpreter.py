@@ -248,13 +248,13 @@ class _Interpreter:
         return Node(made, "stream", key, node.value)
 
     def _suppress(self, operator: Operator) -> Node:
-        node, name = self._input(operator), operator.get("name")
+        node = self._input(operator)
+        options = {field: operator.get(field) for field in ("name", "max_records", "max_bytes", "logging")}
         if operator["until"] == "window_close":
-            suppressed = call(hr, "until_window_closes", name=name)
+            suppressed = call(hr, "until_window_closes", **options)
         else:
-            limit = f"{operator['limit_ms']}ms"
-            options = {"max_records": operator.get("max_records"), "name": name}
-            suppressed = call(hr, "until_time_limit", limit, **options)
+            options["when_full"] = "shutdown" if operator.get("full") == "shut_down" else "emit"
+            suppressed = call(hr, "until_time_limit", f"{operator['limit_ms']}ms", **options)
         return node._replace(stream=call(node.stream, "suppress", suppressed))
 
     # ── grouping and aggregating ─────────────────────────────────────────────────────────────────────────────────

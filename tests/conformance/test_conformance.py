@@ -20,7 +20,6 @@ _MISSING = frozenset(
         "KGroupedStream.windowed_by(emit=)",
         "headrace.SlidingWindows",
         "headrace.stores.versioned",
-        "headrace.until_window_closes",
     }
 )
 

@@ -33,7 +33,6 @@ def things() -> dict[str, Any]:
 MISSING = {
     "KStream": ["transform", "transformValues", "through", "branch", "suppress", "cogroup"],
     "KTable": [
-        "suppress",
         "transformValues",
         "queryableStoreName",
     ],

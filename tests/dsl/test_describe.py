@@ -116,6 +116,11 @@ def rekeyed_global_join(b: hr.StreamsBuilder) -> None:
 WINDOWS = hr.TimeWindows("5ms", grace="0ms")
 WITHIN = hr.JoinWindows("5ms", grace="0ms")
 
+
+def suppressed(b: hr.StreamsBuilder, how: hr.Suppressed) -> None:
+    b.stream("in").group_by_key().windowed_by(WINDOWS).count().suppress(how).to_stream().to("o")
+
+
 BUILDERS: dict[str, Build] = {
     "stream.filter.to": lambda b: b.stream("in").filter(yes).to("out"),
     "table noname": lambda b: b.table("in"),
@@ -158,6 +163,8 @@ BUILDERS: dict[str, Build] = {
         .windowed_by(hr.SessionWindows("5ms", grace="0ms"))
         .reduce(lambda x, y: x, name="SR")
     ),
+    "win count suppress": lambda b: suppressed(b, hr.until_window_closes()),
+    "suppress withName SU": lambda b: suppressed(b, hr.until_window_closes(name="SU")),
     "split": split,
     "repartition": lambda b: b.stream("in").repartition().to("o"),
     "repartition named R": lambda b: b.stream("in").repartition(name="R").to("o"),

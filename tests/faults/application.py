@@ -1,4 +1,4 @@
-"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, keeps a store by hand.
+"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, keeps.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -29,6 +29,9 @@ GAP_MS = 500
 INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
 COPY = hr.Topic("copy", key=str, value=int, partitions=2)
 COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
+FINAL = hr.Topic("final", key=str, value=int, partitions=2)
+#: Size and grace of the windows whose final counts go to `FINAL`.
+FINAL_SIZE_MS, FINAL_GRACE_MS = 1000, 1000
 BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
@@ -53,6 +56,9 @@ def build() -> hr.Topology:
     numbers.group_by_key().reduce(lambda total, value: total + value, store=SUMS)
     numbers.group_by_key().windowed_by(hr.TimeWindows("1s", grace="1d")).count(store=PER_WINDOW)
     numbers.group_by_key().windowed_by(hr.SessionWindows(f"{GAP_MS}ms", grace="1d")).count(store=PER_SESSION)
+    windows = hr.TimeWindows(f"{FINAL_SIZE_MS}ms", grace=f"{FINAL_GRACE_MS}ms")
+    final = numbers.group_by_key().windowed_by(windows).count().suppress(hr.until_window_closes())
+    final.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(FINAL)
     return builder.build()
 
 

@@ -32,7 +32,7 @@ class Feed:
         self.written: list[Input] = []
         self._random = random.Random(seed)
         self._log = site.open_log()
-        topics = (application.INPUT, application.COPY, application.COUNTED)
+        topics = (application.INPUT, application.COPY, application.COUNTED, application.FINAL)
         self._log.create_topics([TopicSpec(topic.name, 2, {"retention.ms": "-1"}) for topic in topics])
 
     def write(self, count: int) -> None:
@@ -114,6 +114,9 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     )
     assert not expected - copied, "records are lost"
     assert copied.keys() == expected.keys()
+    closed = closed_windows(written)
+    emitted = {key for key, _, _ in read_topic(site, application.FINAL.name)}
+    assert {key.encode() for key in closed} <= emitted
     found, expected_rows = _stores(site), _rows_of(written)
     for store in ("by-last-digit", "per-window"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
@@ -134,6 +137,11 @@ def check(site: Site, written: Sequence[Input]) -> None:
     expected = _rows_of(written)
     assert counted == expected["by-last-digit"]
     assert _stores(site) == expected
+
+    final = Counter((key, value) for key, value, _ in read_topic(site, application.FINAL.name))
+    assert final == Counter(
+        (key.encode(), count.to_bytes(8, "big")) for key, count in closed_windows(written).items()
+    )
 
 
 def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
@@ -172,6 +180,22 @@ def _sessions(stamps: Sequence[int]) -> Iterator[list[int]]:
     yield session
 
 
+def closed_windows(written: Sequence[Input]) -> dict[str, int]:
+    """Final counts of the windows that are closed, by key and start. What is late is none of this input."""
+    counts: Counter[tuple[str, int]] = Counter()
+    latest = [-1, -1]
+    for key, _, stamp in written:
+        counts[key, stamp // application.FINAL_SIZE_MS * application.FINAL_SIZE_MS] += 1
+        partition = partition_for(key.encode(), 2)
+        latest[partition] = max(latest[partition], stamp)
+    keeps = application.FINAL_SIZE_MS + application.FINAL_GRACE_MS
+    return {
+        f"{key}@{start}": count
+        for (key, start), count in counts.items()
+        if start + keeps <= latest[partition_for(key.encode(), 2)]
+    }
+
+
 def _stores(site: Site) -> dict[str, Rows]:
     """Read every store as the application would find it when it starts."""
     log = site.open_log()
@@ -191,6 +215,8 @@ def _stores(site: Site) -> dict[str, Rows]:
     for task in worker.tasks:
         assert isinstance(task.id, TaskId)
         for spec in task.subtopology.stores:
+            if spec.name.startswith("K"):
+                continue  # it has a generated name: what the final counts are made with
             store = typed(task.state.state(spec.name), task.context)
             rows = found.setdefault(spec.name, {})
             match spec.kind:

@@ -55,7 +55,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(
 
 def check_by_java(site: Site, kafka: LocalKafka) -> None:
     """What Kafka's own consumer takes for committed is what `check` has compared."""
-    for topic in (application.COPY, application.COUNTED):
+    for topic in (application.COPY, application.COUNTED, application.FINAL):
         read = [(each.key, each.value, each.timestamp) for each in kafka.consume_with_java(topic.name)]
         assert Counter(read) == Counter(plain.read_topic(site, topic.name))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import Location, TaskId
+from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.serde.primitives import int64, string
 from headrace.serde.serde import Serde
@@ -70,7 +71,9 @@ class Stores:
         self.cache = CacheBudget(cache_bytes)
         self.live = LiveBudget(live_bytes)
         self.memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
-        self.log: dict[str, list[tuple[bytes, bytes | None, int, object]]] = {spec.name: [] for spec in specs}
+        self.log: dict[str, list[tuple[bytes, bytes | None, int, Headers]]] = {
+            spec.name: [] for spec in specs
+        }
         self.columns: dict[str, Columns] = {}
         self.dropped: list[tuple[str, str]] = []
         self.rebuilt: list[str] = []
@@ -167,7 +170,7 @@ class Stores:
                 self.state.restored(name, Position(len(log), f"id of {name}"))
 
     def restore(
-        self, name: str, records: Iterable[tuple[bytes, bytes | None, int, object]], start: int = 0
+        self, name: str, records: Iterable[tuple[bytes, bytes | None, int, Headers]], start: int = 0
     ) -> None:
         rows = list(records)
         chunk = Chunk(
@@ -177,7 +180,7 @@ class Stores:
             [row[2] for row in rows],
             [row[0] for row in rows],
             [row[1] for row in rows],
-            None,
+            [row[3] for row in rows],
             1,
         )
         self.state.restore(name, chunk)

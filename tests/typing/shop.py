@@ -131,6 +131,10 @@ win = per_user.windowed_by(hr.TimeWindows("5m", grace="1m"))
 assert_type(win.count(store=PER_MIN), KTable[Windowed[str], int])
 assert_type(win.count().to_stream(lambda w, n: w.key), KStream[str, int])
 assert_type(win.count().to_stream().map(lambda w, n: (w.key, n)), KStream[str, int])
+final = win.count().suppress(hr.until_window_closes(max_records=1000))
+assert_type(final, KTable[Windowed[str], int])
+assert_type(final.to_stream(lambda w, n: w.key), KStream[str, int])
+assert_type(stock.suppress(hr.until_time_limit("5m", max_bytes=1 << 20)), KTable[str, Stock])
 assert_type(
     win.aggregate(Stats, lambda k, o, s: s.add(o)).to_stream().filter(lambda w, s: w.window.start > s.n),
     KStream[Windowed[str], Stats],

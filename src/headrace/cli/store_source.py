@@ -8,7 +8,14 @@ from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.cli.formats import AUTO, FORMATS, Format, format_of
 from headrace.log.port import Log
-from headrace.query.changelog import changelog_of, key_value_rows, partitions_of, read_rows, span_rows
+from headrace.query.changelog import (
+    changelog_of,
+    held_rows,
+    key_value_rows,
+    partitions_of,
+    read_rows,
+    span_rows,
+)
 from headrace.query.local import store_name
 from headrace.state.spec import StoreSpec
 from headrace.topology.topology import Topology
@@ -50,6 +57,17 @@ class StoreSource:
                         "start": span.start,
                         "end": span.end,
                         "value": show_value(span.value),
+                    }
+            return
+        if self.spec is not None and self.spec.kind == "suppress":
+            for held in held_rows(rows):
+                if _within(held.key, first, last):
+                    value = None if held.new is None else show_value(held.new)
+                    yield {
+                        "key": show_key(held.key),
+                        "value": value,
+                        "timestamp": held.timestamp,
+                        "until": held.time,
                     }
             return
         for row in key_value_rows(rows):

@@ -6,9 +6,9 @@ from headrace.base.advice import no_attribute
 
 __all__ = ["no_operator"]
 
-_NO_SUPPRESSION = (
-    "this version has no suppression: a cached store lets one update of a key go with each commit "
-    "(commit.interval.ms); for final results alone, use process() with a store and a punctuation"
+_FINAL_RESULTS = (
+    "aggregate first, then hold its updates back: count().suppress(hr.until_window_closes()) gives final results "
+    "alone"
 )
 _GROUP_TO_COGROUP = "group first: group_by_key().cogroup(aggregator), then cogroup(other, aggregator)"
 _GROUP_FIRST = "group first: group_by_key() or group_by(selector), then this"
@@ -30,7 +30,10 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "flat_transform_values": _PROCESS_VALUES,
         "through": "write to(topic) and read it with builder.stream(topic), or repartition() for an internal topic",
         "branch": "write split().branch(predicate).default_branch(), or split_by(predicate) for two",
-        "suppress": _NO_SUPPRESSION,
+        "suppress": (
+            "a table's updates are held back: windowed_by(…).count().suppress(hr.until_window_closes()), or "
+            "to_table().suppress(hr.until_time_limit('5m'))"
+        ),
         "cogroup": _GROUP_TO_COGROUP,
         "windowed_by": _WINDOW_FIRST,
         "count": _GROUP_FIRST,
@@ -56,7 +59,6 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "join_asof": "write join(table, joiner)",
     },
     "KTable": {
-        "suppress": _NO_SUPPRESSION,
         "transform_values": "write map_values(hr.with_key(mapper)), or to_stream().process_values()",
         "queryable_store_name": "write store_name",
         "to_table": "it is a table already",
@@ -100,13 +102,13 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "sum": "write reduce(lambda total, value: total + value, lambda total, value: total - value)",
     },
     "TimeWindowedKStream": {
-        "emit_strategy": _NO_SUPPRESSION,
-        "suppress": _NO_SUPPRESSION,
+        "emit_strategy": _FINAL_RESULTS,
+        "suppress": _FINAL_RESULTS,
         "cogroup": "cogroup first: group_by_key().cogroup(…).windowed_by(…)",
         "windowed_by": "it is windowed already: count(), reduce() or aggregate() make a table of it",
     },
     "TimeWindowedCogroupedKStream": {
-        "emit_strategy": _NO_SUPPRESSION,
+        "emit_strategy": _FINAL_RESULTS,
     },
     "BranchedKStream": {
         "default": "write default_branch()",

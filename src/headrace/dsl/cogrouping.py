@@ -101,6 +101,7 @@ class Cogrouping:
             node_name = names.suffixed(name, f"-cogroup-agg-{number}", _AGGREGATE, where)
             operators.append(windowing.operator(fold.fold, made.name))
             nodes.append(GraphProcessor(node_name, where, operators[-1], stores=(made,), calls=fold.calls))
+            nodes[-1].grace_ms = made.grace_ms
             graph.add(nodes[-1], parent)
         merged = names.suffixed(name, "-cogroup-merge", _MERGE, where)
         operator = Cogrouped(operators, made.name)

@@ -39,6 +39,7 @@ class GraphNode:
         changes_key, changes_value: whether what follows may have other keys or values.
         is_merge: joins two streams into one.
         relaxes_null_keys: a left join that has use for null keys (KIP-962).
+        grace_ms: how long after its end a window of what this makes may change; None where it makes no windows.
         parents, children: in the order of linking.
     """
 
@@ -50,6 +51,7 @@ class GraphNode:
         self.changes_value = False
         self.is_merge = False
         self.relaxes_null_keys = False
+        self.grace_ms: int | None = None
         self.is_written = False
         self.parents: dict[GraphNode, None] = {}
         self.children: dict[GraphNode, None] = {}

@@ -173,6 +173,7 @@ def aggregate_table(
     """Add the node that folds into the store; return its table."""
     operator = windowing.operator(fold.fold, store.name)
     added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls)
+    added.grace_ms = store.grace_ms
     building.graph.add(added, parent)
     flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)
     getter = windowing.getter(store.name)

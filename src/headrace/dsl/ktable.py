@@ -16,6 +16,8 @@ from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
 from headrace.dsl.serdes import given, of_annotation
 from headrace.dsl.stream_state import TableState
+from headrace.dsl.suppressed import Suppressed
+from headrace.dsl.suppressing import suppressed_table
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.dsl.table_table_joins import joined_tables
 from headrace.dsl.table_views import filtered_table, mapped_table
@@ -108,6 +110,18 @@ class KTable(Generic[K, V_co]):
         # Without its old value, nobody would know what to subtract.
         self._state.send_old_values(force=True)
         return KGroupedTable(TableGrouping(grouped, name), KTable)
+
+    def suppress(self, suppressed: Suppressed) -> "KTable[K, V_co]":
+        """Hold updates back: of each key only the last one goes on, when `suppressed` says.
+
+        That is `hr.until_window_closes()`, for the final result of each window, or `hr.until_time_limit("5m")`. Time is
+        that of the records which come here. What is held back is kept by the application's state, and goes on as the
+        record that caused it. In a join, the result is the table as it was last sent on.
+
+        Raises:
+            TopologyError: it is not said how, or windows are to close and this is no table of windows.
+        """
+        return KTable(suppressed_table(self._state, suppressed, caller()))
 
     @overload
     def join(

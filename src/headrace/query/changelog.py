@@ -12,12 +12,14 @@ from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log
 from headrace.state.buffer.layouts import layout_of
+from headrace.state.held_change import HeldChange, decode_change
 from headrace.state.spec import StoreSpec
 
 __all__ = [
     "KeyValueRow",
     "SpanRow",
     "changelog_of",
+    "held_rows",
     "key_value_rows",
     "partitions_of",
     "read_rows",
@@ -118,6 +120,21 @@ def span_rows(rows: Mapping[bytes, tuple[bytes, int]], spec: StoreSpec) -> Itera
             yield SpanRow(key, rest, time, value, timestamp)
         else:
             yield SpanRow(key, time, None if spec.size_ms is None else time + spec.size_ms, value, timestamp)
+
+
+def held_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[HeldChange]:
+    """Yield what suppression holds back, by key.
+
+    Raises:
+        StoreUnavailableError: a row has a format that Kafka Streams has written long ago.
+    """
+    for key in sorted(rows):
+        try:
+            yield decode_change(key, rows[key][0])
+        except ValueError as error:
+            raise StoreUnavailableError(
+                f"the changelog has a row that is read by the running application alone: {error}"
+            ) from error
 
 
 def partitions_of(log: Log, topic: str, wanted: Sequence[int] | None = None) -> list[TopicPartition]:

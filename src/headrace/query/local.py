@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import StoreUnavailableError, TopologyError
 from headrace.base.records import Windowed
-from headrace.state.declaration import Store, check_handle
+from headrace.state.declaration import Store, check_handle, unreadable
 from headrace.state.spec import StoreSpec
 from headrace.state.typed_key_value import ReadOnlyKeyValueStore
 from headrace.state.typed_session import ReadOnlySessionStore
@@ -76,6 +76,8 @@ def local_view(
             return WindowView(wanted)
         case "session":
             return SessionView(wanted)
+        case "suppress":
+            raise unreadable(spec)
 
 
 class KeyValueView(Generic[K, V]):

@@ -9,7 +9,7 @@ from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import pack_timestamp
 
-__all__ = ["ChangelogRows", "KeyValueRows", "SegmentedRows"]
+__all__ = ["ChangelogRows", "KeyValueRows", "SegmentedRows", "foreign"]
 
 
 class ChangelogRows(Protocol):
@@ -54,7 +54,7 @@ class KeyValueRows:
             try:
                 self._key.deserialize(chunk.topic, first)
             except Exception as error:
-                raise _foreign(self._store, chunk, f"a key cannot be read ({error})") from error
+                raise foreign(self._store, chunk, f"a key cannot be read ({error})") from error
         if self._timestamped:
             pack = pack_timestamp
             for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
@@ -117,11 +117,11 @@ class SegmentedRows:
                 continue
             at = len(key) - size
             if at < 0:
-                raise _foreign(self._store, chunk, f"a key of {len(key)} bytes is no {noun}'s key")
+                raise foreign(self._store, chunk, f"a key of {len(key)} bytes is no {noun}'s key")
             time, rest = unpack(key, at)
             if not is_cell(time, rest):
                 # What stands there as the cell's time is part of another key: it would expire all cells for good.
-                raise _foreign(self._store, chunk, f"{key!r} is no {noun}'s key")
+                raise foreign(self._store, chunk, f"{key!r} is no {noun}'s key")
             if time > stream_time:
                 stream_time = time
             elif time <= stream_time - retention_ms:
@@ -142,7 +142,8 @@ class SegmentedRows:
         return len(self._rows)
 
 
-def _foreign(store: str, chunk: Chunk, problem: str) -> StateCorruptionError:
+def foreign(store: str, chunk: Chunk, problem: str) -> StateCorruptionError:
+    """Make the error of a changelog that is none of the store's."""
     return StateCorruptionError(
         f"cannot restore store {store!r} from {chunk.topic}-{chunk.partition}: {problem}. Is this the changelog of "
         "another kind of store, or with keys of another type? Give the store another name, or the one that it had back"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -10,9 +10,12 @@ from headrace.base.errors import TopologyError
 from headrace.serde.serde import Serde
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 
-__all__ = ["Store", "check_handle"]
+__all__ = ["Logging", "Store", "check_handle", "check_logging", "unreadable"]
 
 S_co = TypeVar("S_co", covariant=True)
+
+#: Whether a store has a changelog; a mapping holds topic properties for it, by Kafka's names.
+Logging: TypeAlias = bool | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,20 @@ class Store(Generic[S_co]):
     value: Serde[Any] | None = None
     engine: Engine | None = None
     caching: bool | None = None
-    logging: bool | Mapping[str, str] = True
+    logging: Logging = True
     retention_ms: int | None = None
     size_ms: int | None = None
+
+
+def check_logging(logging: Logging) -> Logging:
+    """Return what was given, if it can be that.
+
+    Raises:
+        ValueError: it is neither a boolean nor a mapping.
+    """
+    if not isinstance(logging, bool | Mapping):
+        raise ValueError(f"logging={logging!r} is wrong: write True, False, or topic properties as a mapping")
+    return logging
 
 
 def check_handle(store: Store[Any], spec: StoreSpec) -> None:
@@ -45,6 +59,8 @@ def check_handle(store: Store[Any], spec: StoreSpec) -> None:
     Raises:
         TopologyError: the store is of another kind, or has other serdes.
     """
+    if spec.kind == "suppress":
+        raise unreadable(spec)
     if store.kind != spec.kind:
         raise TopologyError(
             f"store {spec.name!r} ({spec.where}) is a {spec.kind.replace('_', '-')} store, and is asked for as a "
@@ -57,3 +73,11 @@ def check_handle(store: Store[Any], spec: StoreSpec) -> None:
                 f"store {spec.name!r} ({spec.where}) has {part} of {found!r}, and is asked for with {declared!r}: "
                 "declare it once, and use that everywhere"
             )
+
+
+def unreadable(spec: StoreSpec) -> TopologyError:
+    """Make the error of a store that only the node has which it belongs to."""
+    return TopologyError(
+        f"store {spec.name!r} ({spec.where}) has what suppress() holds back, and cannot be read: give the table above "
+        "it a store, or keep what comes out of it, as to_stream().to_table(store=...) does"
+    )

@@ -10,7 +10,7 @@ from headrace.serde.serde import Serde
 
 __all__ = ["Engine", "StoreKind", "StoreSpec", "segment_interval_ms"]
 
-StoreKind: TypeAlias = Literal["key_value", "window", "session"]
+StoreKind: TypeAlias = Literal["key_value", "window", "session", "suppress"]
 Engine: TypeAlias = Literal["rocksdb", "memory"]
 
 #: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
@@ -72,10 +72,13 @@ class StoreSpec:
     @property
     def mark(self) -> str:
         """Say how rows are laid out. Rows under another mark cannot be read: the store is rebuilt."""
+        kind = f"{self.kind} {_FORMAT_VERSION}"
+        if self.kind == "suppress":
+            return kind
         rows = "timestamped" if self.timestamped else "plain"
         if self.kind == "key_value":
-            return f"{self.kind} {_FORMAT_VERSION} {rows}"
+            return f"{kind} {rows}"
         retention_ms = self.retention_ms or 0
         duplicates = " duplicates" if self.retain_duplicates else ""
         interval_ms = segment_interval_ms(retention_ms)
-        return f"{self.kind} {_FORMAT_VERSION} {rows} interval={interval_ms} retention={retention_ms}{duplicates}"
+        return f"{kind} {rows} interval={interval_ms} retention={retention_ms}{duplicates}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
@@ -13,6 +13,7 @@ from headrace.state.buffer.layouts import layout_of
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
+from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.buffer.window import WindowBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
@@ -20,9 +21,11 @@ from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
+from headrace.state.declaration import unreadable
 from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, SegmentedReads
 from headrace.state.reading import KeyValueReader, SegmentedReader
 from headrace.state.spec import StoreSpec
+from headrace.state.suppress_rows import SuppressRows
 from headrace.state.values import ValueCodec
 
 __all__ = ["Buffer", "Cache", "Opening", "StoreParts", "parts_of"]
@@ -94,13 +97,15 @@ class StoreParts:
         state: the upper one of both, as operators use it.
         reader: makes what other threads read; with True, as the last commit left the store.
         rows: makes what gathers the rows of a restore.
+        log: logs what was changed, of a kind that does so once a commit; the others log each put.
     """
 
     buffer: Buffer
     cache: Cache | None
-    state: KeyValueBuffer | SegmentedBuffer | Cache
+    state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | Cache
     reader: Callable[[bool], KeyValueReads | SegmentedReads]
     rows: Callable[[], ChangelogRows]
+    log: Callable[[], None] | None = None
 
 
 def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -112,6 +117,8 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
             return _window(spec, opening)
         case "session":
             return _session(spec, opening)
+        case "suppress":
+            return _suppress(spec, opening)
 
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -154,3 +161,14 @@ def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented 
         return SegmentedReader(buffer, cache, committed=committed)
 
     return StoreParts(buffer, cache, cache or buffer, reader, partial(SegmentedRows, spec, layout_of(spec)))
+
+
+def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:
+    database, log, codec, context = opening.database, opening.changelog, opening.codec, opening.context
+    buffer = SuppressBuffer(spec, database, log, codec, context, opening.admission)
+
+    def reader(committed: bool) -> NoReturn:
+        raise unreadable(spec)
+
+    rows = partial(SuppressRows, spec, database.family(spec.name))
+    return StoreParts(buffer, None, buffer, reader, rows, buffer.flush)

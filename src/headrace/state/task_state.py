@@ -129,7 +129,7 @@ class TaskState:
     def flush(self) -> None:
         """Forward and log every update that waits in a cache: stores in order, in each the order of the last puts.
 
-        What a flush puts into later caches goes with it.
+        What a flush puts into later caches goes with it. What some kinds log but once a commit comes last.
 
         Raises:
             StateError: a flush puts into its own store without end.
@@ -137,6 +137,8 @@ class TaskState:
         for _ in range(_FLUSHES_MAX):
             flushed = [store.flush() for store in self._stores.values()]
             if not any(flushed):
+                for store in self._stores.values():
+                    store.log()
                 return
         raise StateError(
             f"caches are still not empty after {_FLUSHES_MAX} flushes: does a store forward to itself?"

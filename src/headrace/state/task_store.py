@@ -7,6 +7,7 @@ from typing import TypeAlias
 from headrace.base.columns import Chunk
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segmented import SegmentedBuffer
+from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.changelog_rows import ChangelogRows
 from headrace.state.port import KeyValueReads, Position, SegmentedReads
 from headrace.state.spec import StoreSpec
@@ -14,7 +15,7 @@ from headrace.state.store_parts import Cache, Opening, parts_of
 
 __all__ = ["StoreState", "TaskStore"]
 
-StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | Cache
+StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | SuppressBuffer | Cache
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
@@ -33,6 +34,7 @@ class TaskStore:
     """
 
     __slots__ = (
+        "_log",
         "_new_rows",
         "_now_ms",
         "_reader",
@@ -57,6 +59,7 @@ class TaskStore:
         self.state: StoreState = parts.state
         self._reader = parts.reader
         self._new_rows = parts.rows
+        self._log = parts.log
         position = self.position()
         if position is not None and position.mark == spec.mark:  # else the rows have another layout than ours
             self.buffer.restored(position.stream_time, position.sequence)
@@ -102,6 +105,11 @@ class TaskStore:
     def flush(self) -> bool:
         """Forward and log what waits in the cache. Says whether anything did."""
         return self.cache is not None and self.cache.flush()
+
+    def log(self) -> None:
+        """Log what was changed and is not logged yet: after the last flush of all stores."""
+        if self._log is not None:
+            self._log()
 
     def stamped(self, position: Position) -> Position:
         """Return a position of a commit, with what this store notes beside it."""

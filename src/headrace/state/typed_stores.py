@@ -3,6 +3,8 @@
 from typing import Any, cast
 
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.suppress import SuppressBuffer
+from headrace.state.declaration import unreadable
 from headrace.state.port import KeyValueReads, KeyValueState, SegmentedReads, SegmentedState
 from headrace.state.typed_key_value import KeyValueReadings, KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_keys import TypedKeys
@@ -13,7 +15,9 @@ __all__ = ["read_only", "typed"]
 
 
 def typed(
-    state: KeyValueState | SegmentedState, context: TaskContext, application_id: str | None = None
+    state: KeyValueState | SegmentedState | SuppressBuffer,
+    context: TaskContext,
+    application_id: str | None = None,
 ) -> Any:
     """Make the user's view of a state: a `KeyValueStore`, a `WindowStore`, a `SessionStore` by its kind.
 
@@ -27,6 +31,8 @@ def typed(
             return WindowStore[Any, Any](cast("SegmentedState", state), keys, context)  # by its kind
         case "session":
             return SessionStore[Any, Any](cast("SegmentedState", state), keys, context)  # by its kind
+        case "suppress":
+            raise unreadable(state.spec)
 
 
 def read_only(
@@ -41,3 +47,5 @@ def read_only(
             return WindowReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
         case "session":
             return SessionReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
+        case "suppress":
+            raise unreadable(state.spec)

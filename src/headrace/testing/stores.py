@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from headrace.base.errors import TopologyError
 from headrace.query.local import KeyValueView, SessionView, WindowView
+from headrace.state.declaration import unreadable
 from headrace.state.spec import StoreSpec
 
 __all__ = ["all_partitions"]
@@ -26,6 +27,8 @@ def all_partitions(spec: StoreSpec, partitions: Callable[[], Mapping[int, Any]])
             return _Windows(partitions, refuse)
         case "session":
             return _Sessions(partitions, refuse)
+        case "suppress":
+            raise unreadable(spec)
 
 
 class _KeyValues(KeyValueView[Any, Any]):
