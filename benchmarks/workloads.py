@@ -119,6 +119,14 @@ def _window(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     counts.to_stream(lambda window, count: window.key, key=str).to(_numbers(topics))
 
 
+def _suppress(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    # Each user has one or two orders in a window, so there are nearly as many results as updates.
+    windows = hr.TimeWindows("15s", grace="1s")
+    counts = orders.group_by_key().windowed_by(windows).count(store="counts")
+    final = counts.suppress(hr.until_window_closes())
+    final.to_stream(lambda window, count: window.key, key=str).to(_numbers(topics))
+
+
 def _repartition(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     orders.group_by(lambda key, value: value[-12:], key=str).count(store="counts").to_stream().to(
         _numbers(topics)
@@ -171,6 +179,7 @@ WORKLOADS: dict[str, Workload] = {
     "count": Workload(_count),
     "count_uncached": Workload(_count_uncached),
     "window": Workload(_window),
+    "suppress": Workload(_suppress),
     "repartition": Workload(_repartition, repartitioned=lambda value: 1),
     "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),

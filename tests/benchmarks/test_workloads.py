@@ -79,6 +79,13 @@ def test_window_counts_each_user_within_five_minutes(tmp_path: Path) -> None:
     assert _last_counts(pairs) == _counted(key for key, _ in orders(_RECORDS))
 
 
+def test_suppress_sends_the_final_count_of_each_user_once(tmp_path: Path) -> None:
+    _, pairs = _run("suppress", tmp_path)
+    # Windows of 15 seconds, of which one closes within the 20.
+    first = _counted(key for key, _ in orders(15_000))
+    assert sorted((key, int.from_bytes(value, "big")) for key, value in pairs) == sorted(first.items())
+
+
 def test_repartition_counts_by_the_last_twelve_characters(tmp_path: Path) -> None:
     _, pairs = _run("repartition", tmp_path)
     assert _last_counts(pairs) == _counted(value[-12:] for _, value in orders(_RECORDS))
@@ -108,6 +115,7 @@ def test_all_workloads_are_tested() -> None:
         "count",
         "count_uncached",
         "window",
+        "suppress",
         "repartition",
         "wordcount",
         "enrich",
