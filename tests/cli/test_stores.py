@@ -108,3 +108,43 @@ def test_a_key_that_can_be_none_is_one_line(counted: Command, key: str) -> None:
     ran = counted("stores", "get", "counts", key, *WORDS, "--key", "int64")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert "is no key of this store" in ran.err
+
+
+_SHOP = """
+import headrace as hr
+from headrace import stores
+
+FILLED = stores.key_value("filled", key=str, value=int)
+
+
+@hr.processor(FILLED)
+def fill(record, filled):
+    filled.put(record.key, record.value + 1)
+    return []
+
+
+def build():
+    builder = hr.StreamsBuilder()
+    builder.global_table("rates", key=str, value=int, store="kept")
+    builder.add_global_store(FILLED, hr.Topic("more", key=str, value=int), fill)
+    return builder.build()
+"""
+
+
+def test_global_table_is_read_from_all_of_its_topic(command: Command, directory: Path) -> None:
+    (directory / "shop.py").write_text(_SHOP)
+    where = ("--embedded", "shop.db")
+    for topic in ("rates", "more"):
+        command("topics", "create", topic, "--partitions", "2", *where)
+    lines = "\n".join(json.dumps({"key": key, "value": 3, "timestamp": 1}) for key in "abc")
+    command("topics", "write", "rates", *where, "--value", "int64", stdin=lines)
+    app = ("--app", "shop:build", *where)
+    assert [row["key"] for row in _rows(command("stores", "dump", "kept", *app).out)] == ["a", "b", "c"]
+    assert [line.split() for line in command("stores", "list", *app).lines[1:]] == [
+        ["filled", "key_value", "2", "more"],
+        ["kept", "key_value", "2", "rates"],
+    ]
+    ran = command("stores", "dump", "filled", *app)
+    assert (
+        "store 'filled' is what a processor makes of topic 'more': query the running application" in ran.err
+    )

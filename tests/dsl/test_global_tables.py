@@ -95,6 +95,8 @@ def test_function_names_the_store_that_it_reads() -> None:
     @hr.processor(KEPT)
     def looking(record: hr.Record[str, str], kept: KeyValueStore[str, int]) -> Iterator[hr.Record[str, str]]:
         yield record.with_value(f"{kept.get(record.value)} {hasattr(kept, 'put')}")
+        if record.value == "put":
+            kept.put("a", 2)
 
     builder = hr.StreamsBuilder()
     builder.global_table(RATES, store=KEPT)
@@ -105,6 +107,8 @@ def test_function_names_the_store_that_it_reads() -> None:
         driver.input(RATES).pipe("a", 1)
         driver.input(ORDERS).pipe("1", "a")
         assert driver.output(OUT).read_pairs() == [("1", "1 False")]
+        with pytest.raises(hr.ProcessingError, match="the store can only be read here"):
+            driver.input(ORDERS).pipe("1", "put")
 
 
 def test_driver_shows_the_stores_and_writes_to_them() -> None:

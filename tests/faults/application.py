@@ -1,4 +1,5 @@
-"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, keeps.
+"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, keeps by
+hand, and keeps what it has written in global stores, with one of which it joins.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -32,11 +33,14 @@ COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
 FINAL = hr.Topic("final", key=str, value=int, partitions=2)
 #: Size and grace of the windows whose final counts go to `FINAL`.
 FINAL_SIZE_MS, FINAL_GRACE_MS = 1000, 1000
+JOINED = hr.Topic("joined", key=str, value=int, partitions=2)
 BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
 PER_SESSION = stores.session("per-session", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
+COPIED = stores.key_value("copied", key=str, value=int)
+WRITTEN = stores.key_value("written", key=str, value=int)
 
 
 @processor(LAST)
@@ -44,6 +48,13 @@ def remember(record: hr.Record[str, int], last: KeyValueStore[str, int]) -> Iter
     """Put the latest value by hand, and pass every record on."""
     last.put(record.key, record.value)
     yield record
+
+
+@processor(WRITTEN)
+def count_written(record: hr.Record[str, int], written: KeyValueStore[str, int]) -> list[hr.Record[str, int]]:
+    """Count the records of each key, which tells whether one was taken twice."""
+    written.put(record.key, (written.get(record.key) or 0) + 1)
+    return []
 
 
 def build() -> hr.Topology:
@@ -59,6 +70,13 @@ def build() -> hr.Topology:
     windows = hr.TimeWindows(f"{FINAL_SIZE_MS}ms", grace=f"{FINAL_GRACE_MS}ms")
     final = numbers.group_by_key().windowed_by(windows).count().suppress(hr.until_window_closes())
     final.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(FINAL)
+    # A number is in the table when its transaction is committed, and then it is not joined again.
+    copied = builder.global_table(COPY, store=COPIED)
+    joined = numbers.left_join(
+        copied, lambda value, last: value if last is None or last < value else -1, on=lambda key, value: key
+    )
+    joined.to(JOINED)
+    builder.add_global_store(WRITTEN, JOINED, count_written)
     return builder.build()
 
 
@@ -133,6 +151,7 @@ def is_drained(log: Log) -> bool:
     names = [
         topology.decorate(topic, APPLICATION_ID)
         for each in topology.subtopologies
+        if not each.is_global
         for topic in each.source_topics
     ]
     places = [

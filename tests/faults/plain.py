@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from headrace.base.columns import Chunk, Columns
-from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
@@ -32,7 +32,13 @@ class Feed:
         self.written: list[Input] = []
         self._random = random.Random(seed)
         self._log = site.open_log()
-        topics = (application.INPUT, application.COPY, application.COUNTED, application.FINAL)
+        topics = (
+            application.INPUT,
+            application.COPY,
+            application.COUNTED,
+            application.FINAL,
+            application.JOINED,
+        )
         self._log.create_topics([TopicSpec(topic.name, 2, {"retention.ms": "-1"}) for topic in topics])
 
     def write(self, count: int) -> None:
@@ -76,7 +82,7 @@ def wait_until_running(process: subprocess.Popen[str]) -> None:
 def drain(site: Site) -> None:
     """Run the application to the end of its input."""
     process = start(site, "--drain")
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 0, (site.folder / "errors.log").read_text()[-4_000:]
 
 
@@ -120,13 +126,17 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     found, expected_rows = _stores(site), _rows_of(written)
     for store in ("by-last-digit", "per-window"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
-    assert found["last"].keys() == expected_rows["last"].keys()
+    for store in ("last", "copied", "written"):
+        assert found[store].keys() == expected_rows[store].keys()
 
 
 def check(site: Site, written: Sequence[Input]) -> None:
     """Compare outputs and stores with a plain evaluation of the input: nothing lost, nothing doubled."""
     copied = Counter(read_topic(site, application.COPY.name))
     assert copied == Counter((key.encode(), value.to_bytes(8, "big"), stamp) for key, value, stamp in written)
+
+    joined = Counter(read_topic(site, application.JOINED.name))
+    assert joined == copied, "a join has found its own number in the table, or one that came after it"
 
     counted: dict[str, int] = {}
     for key_bytes, value_bytes, _ in read_topic(site, application.COUNTED.name):
@@ -166,6 +176,8 @@ def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         "per-window": dict(windows),
         "per-session": sessions,
         "last": last,
+        "copied": last,
+        "written": dict(Counter(key for key, _, _ in written)),
     }
 
 
@@ -213,7 +225,6 @@ def _stores(site: Site) -> dict[str, Rows]:
         worker.step(0)
     found: dict[str, Rows] = {}
     for task in worker.tasks:
-        assert isinstance(task.id, TaskId)
         for spec in task.subtopology.stores:
             if spec.name.startswith("K"):
                 continue  # it has a generated name: what the final counts are made with

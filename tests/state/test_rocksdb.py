@@ -60,6 +60,26 @@ def test_rows_and_positions_are_there_after_reopening(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.parametrize(("at_once", "batches"), [(False, 4), (True, 1)])
+def test_rows_and_positions_may_be_written_at_once(
+    database: RocksDatabase, monkeypatch: pytest.MonkeyPatch, at_once: bool, batches: int
+) -> None:
+    database.write([("s", {b"x": b""}), ("t", {b"x": b""})], {})
+    written: list[str] = []
+    write = RocksDatabase._write_batch
+
+    def noticing(self: RocksDatabase, attempt: str, *rest: Any) -> None:
+        written.append(attempt)
+        write(self, attempt, *rest)
+
+    monkeypatch.setattr(RocksDatabase, "_write_batch", noticing)
+    rows = {b"%05d" % number: b"" for number in range(3_000)}
+    database.write([("s", rows), ("t", rows)], {"s": Position(7, "topic id")}, at_once=at_once)
+    assert written == ["write"] * batches
+    assert len(rows_of(database, "s")) == len(rows_of(database, "t")) == 3_001
+    assert database.position("s") == Position(7, "topic id")
+
+
 def test_scan_bounds_hold_up_and_down(database: RocksDatabase) -> None:
     database.write([("s", {b"%03d" % number: b"" for number in range(100)})], {})
     family = database.family("s")

@@ -101,7 +101,7 @@ def open_store(
     else:
         spec = topology.stores[store_name(topology, store)]
         topic = changelog_of(spec, application_id)
-        if spec.source_topic is not None:
+        if spec.source_topic is not None and spec.global_topic is None:
             topic, group = topology.decorate(topic, application_id), application_id
         formats = (format_of(spec.key, topic), format_of(spec.value, topic))
     return StoreSource(

@@ -72,7 +72,8 @@ def list_stores(**options: Any) -> None:
         if target is not None:
             for name, spec in sorted(target.topology.stores.items()):
                 try:
-                    topic = target.topology.decorate(changelog_of(spec, app_id), app_id)
+                    source = spec.global_topic or changelog_of(spec, app_id)
+                    topic = target.topology.decorate(source, app_id)
                     count = str(len(partitions_of(log, topic)))
                 except HeadraceError:
                     topic, count = "-", "-"

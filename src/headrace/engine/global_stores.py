@@ -5,7 +5,8 @@ and a stretch of joins would find rows of two moments. What is durable when:
 
 1. Records go through the processor into the stores' buffers, as a task's do.
 2. With each commit of the worker, after its transaction and whatever became of it, the buffers go to the database, and
-   then the positions: the next offset of every partition.
+   then the positions: the next offset of every partition. Where a processor of the user's makes the rows, which may not
+   be the same if it is given a record twice, all of it goes in one write.
 
 A crash leaves the stores as of some commit, and the next start reads the gap.
 
@@ -94,7 +95,7 @@ class GlobalStores:
         except StateCorruptionError as error:
             if not error.path:
                 raise
-            _log.error("%s; they are deleted, and restored from their topics", error)
+            _log.error("%s; they are deleted, and their topics read anew", error)
             self.delete(error.path)
 
     def _begin(self, part: SubTopology, reader: Reader) -> None:
@@ -253,7 +254,7 @@ class GlobalStores:
             positions = {
                 spec.name: self._position(spec.global_topic or "", offsets) for spec in task.state.specs
             }
-        task.state.commit(positions)
+        task.state.commit(positions, at_once=any(spec.source_topic is None for spec in task.state.specs))
         task.has_progress = False
         task.context.commit_requested = False
         self._committed = offsets

@@ -59,10 +59,15 @@ def changelog_of(spec: StoreSpec, application_id: str) -> str:
     """Return the topic that a store can be rebuilt from.
 
     Raises:
-        StoreUnavailableError: it is not logged.
+        StoreUnavailableError: it is not logged, or only a processor could make it of its topic.
     """
     if spec.source_topic is not None:
         return spec.source_topic
+    if spec.global_topic is not None:
+        raise StoreUnavailableError(
+            f"store {spec.name!r} is what a processor makes of topic {spec.global_topic!r}: query the running "
+            "application"
+        )
     if not spec.logging:
         raise StoreUnavailableError(
             f"store {spec.name!r} has no changelog (logging is off): query the running application"

@@ -87,7 +87,9 @@ class MemoryDatabase:
         """The store's position; None for a new or cleared store."""
         return self._positions.get(store)
 
-    def write(self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position]) -> None:
+    def write(
+        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+    ) -> None:
         """Write rows, then positions."""
         for store, changes in rows:
             self.family(store).update(changes)

@@ -83,8 +83,10 @@ class Database(Protocol):
     def position(self, store: str) -> Position | None:
         """The store's position; None for a new or cleared store."""
 
-    def write(self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position]) -> None:
-        """Write rows, then positions.
+    def write(
+        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+    ) -> None:
+        """Write rows, then positions; with `at_once` all of them or none, however many there are.
 
         # Invariant: a position is never readable after a crash unless all rows written before it are.
         """

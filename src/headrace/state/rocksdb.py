@@ -203,10 +203,13 @@ class RocksDatabase:
         except StateCorruptionError as error:
             raise StateCorruptionError(f"{error}; it stands at {self._path}", path=self._path) from error
 
-    def write(self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position]) -> None:
+    def write(
+        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+    ) -> None:
         """Write rows, then positions.
 
-        # Invariant: positions are in the last batch, so that no position is ahead of its rows, whatever is lost.
+        # Invariant: positions are in the last batch, so that no position is ahead of its rows, whatever is lost. With
+        # `at_once` that is the only one, and no rows are ahead of their position either.
 
         Raises:
             StateError: the disk is full, or a stall does not end.
@@ -221,11 +224,11 @@ class RocksDatabase:
             keys = sorted(changes)
             at = 0
             while at < len(keys):
-                part = keys[at : at + _SLICE_ROWS - count]
+                part = keys if at_once else keys[at : at + _SLICE_ROWS - count]
                 parts.append((family, part, changes))
                 at += len(part)
                 count += len(part)
-                if count >= _SLICE_ROWS:
+                if count >= _SLICE_ROWS and not at_once:
                     self._write(parts)
                     parts, count = [], 0
         positioned = [self.family(store) for store in positions]

@@ -144,12 +144,14 @@ class TaskState:
             f"caches are still not empty after {_FLUSHES_MAX} flushes: does a store forward to itself?"
         )
 
-    def commit(self, positions: Mapping[str, Position]) -> None:
+    def commit(self, positions: Mapping[str, Position], *, at_once: bool = False) -> None:
         """Write what was changed since the last commit, then the positions; call it when the log has committed.
 
         A position needs an offset, the topic's id and, if there are any, inputs; the rest is filled in here. Stores
         without one keep theirs, of which the time is renewed now and then: they have followed their changelogs until
         now, and a restart would otherwise find them older than tombstones (`restore.must_rebuild`).
+
+        With `at_once`, a crash leaves all of it or nothing: for rows that a second try would not make the same.
 
         Raises:
             StateError: updates wait in a cache: `flush` first.
@@ -168,7 +170,7 @@ class TaskState:
             }
             if renews:
                 stamped = {**self._renewed(stores), **stamped}
-            database.write([(name, rows) for name, rows in changes if rows], stamped)
+            database.write([(name, rows) for name, rows in changes if rows], stamped, at_once=at_once)
         for store in self._stores.values():
             store.committed()
         if renews:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from threading import get_ident
-from typing import Any, Generic, NoReturn, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, cast, runtime_checkable
 
 from typing_extensions import TypeVar
 
 from headrace.processor.context import TaskContext
 from headrace.state.port import KeyValueReads, KeyValueState
 from headrace.state.queried import Queried
-from headrace.state.typed_keys import TypedKeys
+from headrace.state.typed_keys import TypedKeys, only_read
 
 __all__ = ["KeyValueReadings", "KeyValueStore", "ReadOnlyKeyValueStore"]
 
@@ -51,6 +51,11 @@ class KeyValueReadings(Generic[K, V]):
     def __init__(self, state: KeyValueReads, keys: TypedKeys[K]) -> None:
         self._state = state
         self._keys = keys
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise only_read(self, name)
 
     def get(self, key: K) -> V | None:
         """Return the value of a key, None if there is none."""

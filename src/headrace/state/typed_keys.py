@@ -4,13 +4,24 @@ from typing import Generic
 
 from typing_extensions import TypeVar
 
+from headrace.base.advice import no_attribute
 from headrace.base.errors import SerializationError
 from headrace.serde.serde import Serde, reason_of
 from headrace.state.spec import StoreSpec
 
-__all__ = ["TypedKeys"]
+__all__ = ["TypedKeys", "only_read"]
 
 K = TypeVar("K")
+
+
+def only_read(store: object, name: str) -> AttributeError:
+    """Make the error of something that a store lacks which can only be read: a query's, or a global one."""
+    kind = type(store)
+    writing = dict.fromkeys(_WRITES, "the store can only be read here, and what fills it puts into it")
+    return no_attribute(kind.__name__, name, dir(kind), writing)
+
+
+_WRITES = ("put", "put_if_absent", "delete", "remove")
 
 
 class TypedKeys(Generic[K]):

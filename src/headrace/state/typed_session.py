@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from threading import get_ident
-from typing import Generic, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, cast, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -12,7 +12,7 @@ from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.session_layout import session_of, session_slot
 from headrace.state.port import SegmentedReads, SegmentedState
 from headrace.state.queried import Queried
-from headrace.state.typed_keys import TypedKeys
+from headrace.state.typed_keys import TypedKeys, only_read
 from headrace.state.typed_window import check_time
 
 __all__ = ["ReadOnlySessionStore", "SessionReadings", "SessionStore"]
@@ -49,6 +49,11 @@ class SessionReadings(Generic[K, V]):
     def __init__(self, state: SegmentedReads, keys: TypedKeys[K]) -> None:
         self._state = state
         self._keys = keys
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise only_read(self, name)
 
     def get(self, session: Windowed[K]) -> V | None:
         """Return the value of exactly this session, None if there is none."""

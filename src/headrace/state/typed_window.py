@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from threading import get_ident
-from typing import Generic, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, cast, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -11,7 +11,7 @@ from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
 from headrace.state.port import SegmentedReads, SegmentedState
 from headrace.state.queried import Queried
-from headrace.state.typed_keys import TypedKeys
+from headrace.state.typed_keys import TypedKeys, only_read
 
 __all__ = ["ReadOnlyWindowStore", "WindowReadings", "WindowStore", "check_time"]
 
@@ -49,6 +49,11 @@ class WindowReadings(Generic[K, V]):
         self._keys = keys
         size_ms = state.spec.size_ms
         self._size_ms = 0 if size_ms is None else size_ms
+
+    if not TYPE_CHECKING:  # which says so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise only_read(self, name)
 
     def get(self, key: K, start: int) -> V | None:
         """Return the value of the window that starts at `start` (epoch ms), None if there is none."""
