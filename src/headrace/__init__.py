@@ -91,7 +91,9 @@ if TYPE_CHECKING:
     from headrace.dsl.time_windowed import TimeWindowedKStream as TimeWindowedKStream
     from headrace.dsl.windows import JoinWindows as JoinWindows
     from headrace.dsl.windows import SessionWindows as SessionWindows
+    from headrace.dsl.windows import SlidingWindows as SlidingWindows
     from headrace.dsl.windows import TimeWindows as TimeWindows
+    from headrace.dsl.windows import UnlimitedWindows as UnlimitedWindows
     from headrace.processor.api import (
         FixedKeyContext as FixedKeyContext,
     )
@@ -193,7 +195,7 @@ _BY_MODULE = {
     "dsl.session_windowed": ("SessionWindowedCogroupedKStream", "SessionWindowedKStream"),
     "dsl.suppressed": ("Suppressed", "until_time_limit", "until_window_closes"),
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
-    "dsl.windows": ("JoinWindows", "SessionWindows", "TimeWindows"),
+    "dsl.windows": ("JoinWindows", "SessionWindows", "SlidingWindows", "TimeWindows", "UnlimitedWindows"),
     "processor.api": (
         "processor",
         "FixedKeyContext",

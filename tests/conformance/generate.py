@@ -965,6 +965,131 @@ def graph(c: Case) -> None:
     c.feed(30, jitter=r.choice([0, 2000]))
 
 
+def windowed_fold(c: Case, node: str, value: str, store: str | None) -> tuple[str, str]:
+    """A random fold over windows, one that deletes among them; returns the table and its value type."""
+    r = c.rng
+    common: dict[str, Any] = {"in": node, "store": store, "key": "string", "name": c.named("agg")}
+    if c.maybe(0.3):
+        common["caching"] = c.maybe(0.5)
+    kind = r.choice(["count", "reduce", "aggregate"])
+    if kind == "count":
+        return c.add("count", **common), "long"
+    fn = r.choice(["sum", "max"] if value == "long" else ["concat_comma", "concat", "null_on:b"])
+    if kind == "reduce":
+        return c.add("reduce", **common, value=value, fn=fn), value
+    init = "long:1" if value == "long" else "null" if fn == "null_on:b" else "s:"
+    return c.add("aggregate", **common, value=value, init=init, fn=fn), value
+
+
+def below_windows(c: Case, t: str, value: str) -> None:
+    """Sends a windowed table's updates out; maybe lets a table below ask for old values."""
+    if c.maybe(0.25):
+        t = c.add("filter", **{"in": t}, fn="value_gt:1" if value == "long" else "value_len_gt:2")
+    c.to(c.add("unwindow", **{"in": c.add("to_stream", **{"in": t})}), value=value)
+    if c.maybe(0.3):
+        fn = "mod:3" if value == "long" else "prefix:1"
+        g = c.add("group_by", **{"in": t}, fn=fn, key="string", value=value)
+        c.to(
+            c.add("to_stream", **{"in": c.add("count", **{"in": g}, key="string")}), "regrouped", value="long"
+        )
+
+
+def maybe_cached(c: Case) -> bool:
+    if c.maybe(0.4):
+        c.doc["config"]["statestore.cache.max.bytes"] = "1000000"
+        return True
+    return False
+
+
+def feed_windows(c: Case, size: int, *, wall: float = 0.0) -> None:
+    """Records around windows of a size: in order or not, many of one time, early ones, ones that are late."""
+    r = c.rng
+    step = r.choice([max(1, size // 4), max(1, size), 3 * size])
+    c.feed(
+        r.choice([20, 40]),
+        null_key=0.03,
+        null_value=0.0,
+        jitter=r.choice([0, size, 2 * size, 6 * size]),
+        step=step + 1,
+        headers=0.2,
+        wall=wall,
+    )
+    base = r.choice([0, 0, size // 2, 10 * size, 1_700_000_000_000])
+    records = [each for each in c.doc["steps"] if "ts" in each]
+    coarse = r.choice([1, 1, max(1, size // 2), size])
+    for each in records:
+        each["ts"] = base + each["ts"] // coarse * coarse
+        if each["key"] is not None and c.maybe(0.5):
+            each["key"] = "k1"
+
+
+def sliding(c: Case) -> None:
+    """Sliding windows, cogrouped now and then: early, late and tied records, deletions, old values."""
+    r = c.rng
+    is_cached = maybe_cached(c)
+    size = r.choice([1, 2, 10, 500, 2000])
+    w = {"type": "sliding", "difference_ms": size}
+    # What a cache still holds of expired windows, Kafka Streams reads, and we do not: none expires that is looked for.
+    if is_cached or c.maybe(0.8):
+        w["grace_ms"] = 100 * size if is_cached else r.choice([0, size, 3 * size, 100 * size])
+    store = f"windows-{r.randrange(100)}" if c.maybe(0.6) else None
+    if c.maybe(0.25):
+        groups = []
+        for i in range(2):
+            g = c.add("group_by_key", **{"in": c.source("stream", f"in{i}")}, key="string", value="string")
+            groups.append({"in": g, "fn": r.choice(["concat", "concat_comma"])})
+        node = c.add("windowed_by", **{"in": c.add("cogroup", groups=groups)}, window=w)
+        common = {"init": "s:", "key": "string", "value": "string", "store": store}
+        t, value = c.add("aggregate", **{"in": node}, **common), "string"
+    else:
+        g, value = grouped(c)
+        t, value = windowed_fold(c, c.add("windowed_by", **{"in": g}, window=w), value, store)
+    below_windows(c, t, value)
+    if store is not None and not is_cached:
+        c.doc["stores"] = [store]
+    feed_windows(c, size)
+    if value == "string":
+        for each in c.doc["steps"]:
+            if c.maybe(0.1):
+                each["value"] = None
+
+
+def closing(c: Case) -> None:
+    """Results that leave when their windows close, throttled by the wall clock or not; two tables now and then."""
+    r = c.rng
+    maybe_cached(c)
+    throttle = r.choice([None, "0", "0", "1000"])
+    if throttle is not None:
+        c.doc["config"]["__emit.interval.ms.kstreams.windowed.aggregation__"] = throttle
+    g, value = grouped(c)
+    size = r.choice([10, 1000, 6000])
+    for number in range(2 if c.maybe(0.2) else 1):
+        kind = r.choice(["tumbling", "hopping", "sliding", "sliding"])
+        w: dict[str, Any] = {"type": kind, "difference_ms" if kind == "sliding" else "size_ms": size}
+        if kind == "hopping":
+            w["advance_ms"] = r.choice([size, size // 2, max(1, size // 3)])
+        if c.maybe(0.8):
+            w["grace_ms"] = r.choice([0, size, 3 * size, 20 * size])
+        node = c.add("windowed_by", **{"in": g}, window=w, emit="on_window_close")
+        t, folded = windowed_fold(c, node, value, f"closing-{number}" if c.maybe(0.6) else None)
+        if number == 0:
+            below_windows(c, t, folded)
+        else:
+            out = c.add("unwindow", **{"in": c.add("to_stream", **{"in": t})})
+            c.to(out, "out2", value=folded)
+    feed_windows(c, size, wall=0.0 if throttle == "0" else 0.3)
+
+
+def unlimited(c: Case) -> None:
+    """One window for each key."""
+    maybe_cached(c)
+    g, value = grouped(c)
+    node = c.add("windowed_by", **{"in": g}, window={"type": "unlimited"})
+    t, value = windowed_fold(c, node, value, c.named("all"))
+    below_windows(c, t, value)
+    feed_windows(c, 1000)
+
+
 FAMILIES = {
     f.__name__: f
     for f in (
@@ -987,6 +1112,9 @@ FAMILIES = {
         cogroup,
         processor,
         graph,
+        sliding,
+        closing,
+        unlimited,
     )
 }
 

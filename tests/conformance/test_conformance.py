@@ -18,7 +18,6 @@ _CASES = Path(__file__).parent / "cases"
 _MISSING = frozenset(
     {
         "KGroupedStream.windowed_by(emit=)",
-        "headrace.SlidingWindows",
         "headrace.stores.versioned",
     }
 )

@@ -101,7 +101,6 @@ def test_names_that_are_not_there_are_still_not_there() -> None:
     ("module", "name", "said"),
     [
         (hr, "TumblingWindow", "write hr.TimeWindows(size, grace=…)"),
-        (hr, "SlidingWindows", "hr.TimeWindows(size, advance=…, grace=…)"),
         (hr, "StreamJoined", "hr.JoinStores(…)"),
         (hr, "Consumed", "hr.Topic(name, key=…, value=…)"),
         (hr, "Materialized", "stores.key_value(name, key=…, value=…)"),

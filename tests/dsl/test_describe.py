@@ -115,6 +115,7 @@ def rekeyed_global_join(b: hr.StreamsBuilder) -> None:
 
 WINDOWS = hr.TimeWindows("5ms", grace="0ms")
 WITHIN = hr.JoinWindows("5ms", grace="0ms")
+SLIDING = hr.SlidingWindows("5ms", grace="0ms")
 
 
 def suppressed(b: hr.StreamsBuilder, how: hr.Suppressed) -> None:
@@ -165,6 +166,9 @@ BUILDERS: dict[str, Build] = {
     ),
     "win count suppress": lambda b: suppressed(b, hr.until_window_closes()),
     "suppress withName SU": lambda b: suppressed(b, hr.until_window_closes(name="SU")),
+    "sliding count Mat.with": lambda b: (
+        b.stream("in").group_by_key().windowed_by(SLIDING).count(store=stores.window())
+    ),
     "split": split,
     "repartition": lambda b: b.stream("in").repartition().to("o"),
     "repartition named R": lambda b: b.stream("in").repartition(name="R").to("o"),

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import headrace as hr
@@ -38,9 +39,13 @@ BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
 PER_SESSION = stores.session("per-session", key=str, value=int)
+NEARBY = stores.window("nearby", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
 COPIED = stores.key_value("copied", key=str, value=int)
 WRITTEN = stores.key_value("written", key=str, value=int)
+#: Sliding windows are many, one or two for each record: of each fourth.
+NEARBY_WITHIN = timedelta(seconds=1)
+EACH_NEARBY = 4
 
 
 @processor(LAST)
@@ -77,6 +82,8 @@ def build() -> hr.Topology:
     )
     joined.to(JOINED)
     builder.add_global_store(WRITTEN, JOINED, count_written)
+    few = numbers.filter(lambda key, value: value % EACH_NEARBY == 0)
+    few.group_by_key().windowed_by(hr.SlidingWindows(NEARBY_WITHIN, grace="1d")).count(store=NEARBY)
     return builder.build()
 
 

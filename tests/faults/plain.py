@@ -4,8 +4,10 @@ import random
 import subprocess
 import sys
 import time
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from headrace.base.columns import Chunk, Columns
@@ -175,6 +177,7 @@ def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         "sums": dict(sums),
         "per-window": dict(windows),
         "per-session": sessions,
+        "nearby": _sliding_counts(written),
         "last": last,
         "copied": last,
         "written": dict(Counter(key for key, _, _ in written)),
@@ -206,6 +209,23 @@ def closed_windows(written: Sequence[Input]) -> dict[str, int]:
         for (key, start), count in counts.items()
         if start + keeps <= latest[partition_for(key.encode(), 2)]
     }
+
+
+def _sliding_counts(written: Sequence[Input]) -> Rows:
+    """How many records of a key lie in each sliding window: those that a record ends, and those after one."""
+    within = application.NEARBY_WITHIN // timedelta(milliseconds=1)
+    by_key: dict[str, list[int]] = {}
+    for key, value, stamp in written:
+        if value % application.EACH_NEARBY == 0:
+            by_key.setdefault(key, []).append(stamp)
+    counts: Rows = {}
+    for key, stamps in by_key.items():
+        stamps.sort()
+        for start in {max(0, stamp - within) for stamp in stamps} | {stamp + 1 for stamp in stamps}:
+            count = bisect_right(stamps, start + within) - bisect_left(stamps, start)
+            if count:
+                counts[key, start] = count
+    return counts
 
 
 def _stores(site: Site) -> dict[str, Rows]:

@@ -15,6 +15,8 @@ per_user.aggregate(lambda: 0.0, lambda k, o, n: n + o.amount)  # 9 the type is i
 orders.group_by(lambda k, o: o.sku).count(store=COUNTS)  # 10 store with another key type
 hr.TimeWindows("5m")  # 11 grace= forgotten
 hr.TimeWindows(300_000, grace=0)  # 12 bare numbers
+hr.SlidingWindows("5m")  # 34 grace= forgotten
+per_user.windowed_by("5m")  # 35 a duration for windows
 hr.Streams(b.build(), aplication_id="x")  # 13 misspelt config
 orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of different types
 orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (mypy alone)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import assert_type
 
 import headrace as hr
-from headrace import KStream, KTable, Windowed, stores
+from headrace import KStream, KTable, TimeWindowedKStream, Windowed, stores
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,10 @@ co = per_user.cogroup(lambda k, o, s: s.add(o), value=Stats).cogroup(
     visits, lambda k, n, s: Stats(s.n + n, s.total)
 )
 assert_type(co.aggregate(Stats), KTable[str, Stats])
+sliding = per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"))
+assert_type(sliding, TimeWindowedKStream[str, Order])
+assert_type(sliding.reduce(lambda one, two: two), KTable[Windowed[str], Order])
+assert_type(per_user.windowed_by(hr.UnlimitedWindows()).count(), KTable[Windowed[str], int])
 in_windows = co.windowed_by(hr.TimeWindows("5m", grace="1m"))
 assert_type(in_windows.aggregate(Stats), KTable[Windowed[str], Stats])
 in_sessions = co.windowed_by(hr.SessionWindows("30m", grace="5m"))

@@ -16,10 +16,6 @@ _LAMBDA = "write a function"
 
 #: Of the package `headrace`.
 INSTEAD: Mapping[str, str] = {
-    "SlidingWindows": (
-        "this version has no sliding windows: hr.TimeWindows(size, advance=…, grace=…) moves on in small steps"
-    ),
-    "UnlimitedWindows": "without windowed_by() an aggregation has no windows",
     "Windows": "write hr.TimeWindows(size, grace=…)",
     "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",

@@ -15,7 +15,7 @@ from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
 from headrace.dsl.session_windowed import SessionWindowedCogroupedKStream, SessionWindowedKStream
 from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
-from headrace.dsl.windows import SessionWindows, TimeWindows
+from headrace.dsl.windows import AnyTimeWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows
 from headrace.operators.aggregate import Aggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
@@ -91,10 +91,10 @@ class KGroupedStream(Generic[K, V]):
         return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
     @overload
-    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedKStream[K, V]": ...
+    def windowed_by(self, windows: AnyTimeWindows) -> "TimeWindowedKStream[K, V]": ...
     @overload
     def windowed_by(self, windows: SessionWindows) -> "SessionWindowedKStream[K, V]": ...
-    def windowed_by(self, windows: TimeWindows | SessionWindows) -> Any:
+    def windowed_by(self, windows: AnyTimeWindows | SessionWindows) -> Any:
         """Aggregate by windows of time, or by sessions; a result leaves with each update.
 
         Raises:
@@ -165,10 +165,10 @@ class CogroupedKStream(Generic[K, A]):
         return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
 
     @overload
-    def windowed_by(self, windows: TimeWindows) -> "TimeWindowedCogroupedKStream[K, A]": ...
+    def windowed_by(self, windows: AnyTimeWindows) -> "TimeWindowedCogroupedKStream[K, A]": ...
     @overload
     def windowed_by(self, windows: SessionWindows) -> "SessionWindowedCogroupedKStream[K, A]": ...
-    def windowed_by(self, windows: TimeWindows | SessionWindows) -> Any:
+    def windowed_by(self, windows: AnyTimeWindows | SessionWindows) -> Any:
         """Aggregate by windows of time, or by sessions; a result leaves with each update.
 
         Raises:
@@ -179,10 +179,10 @@ class CogroupedKStream(Generic[K, A]):
         return TimeWindowedCogroupedKStream(self._cogrouping, _checked(windows, caller()))
 
 
-def _checked(windows: object, where: Location) -> TimeWindows:
-    if not isinstance(windows, TimeWindows):
+def _checked(windows: object, where: Location) -> AnyTimeWindows:
+    if not isinstance(windows, TimeWindows | SlidingWindows | UnlimitedWindows):
         raise TopologyError(
-            f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m') or "
-            f"SessionWindows('30m', grace='5m'), found {windows!r}"
+            f"{where}: windowed_by() takes windows such as TimeWindows('5m', grace='1m'), "
+            f"SlidingWindows('5m', grace='1m'), or SessionWindows('30m', grace='5m'), found {windows!r}"
         )
     return windows

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
-from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import Windowed
 from headrace.dsl.advice import no_operator
@@ -14,16 +13,9 @@ from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
-from headrace.dsl.materialized import Materialized
-from headrace.dsl.serdes import Typed, UnknownSerde
-from headrace.dsl.stream_state import TableOperator
-from headrace.dsl.windows import TimeWindows
-from headrace.operators.fold import Fold
-from headrace.operators.getters import Getter, WindowStoreGetter
-from headrace.operators.windowed import WindowAggregate
+from headrace.dsl.time_windowing import TimeWindowing
+from headrace.dsl.windows import AnyTimeWindows
 from headrace.serde.serde import SerdeLike, SerdeOf
-from headrace.serde.windowed import TimeWindowedSerde
-from headrace.state.spec import StoreKind
 from headrace.topology.locations import caller
 
 __all__ = ["TimeWindowedCogroupedKStream", "TimeWindowedKStream"]
@@ -40,7 +32,7 @@ class TimeWindowedKStream(Generic[K, V]):
     for that window.
     """
 
-    def __init__(self, grouping: Grouping, windows: TimeWindows) -> None:
+    def __init__(self, grouping: Grouping, windows: AnyTimeWindows) -> None:
         self._grouping = grouping
         self._windows = windows
 
@@ -98,7 +90,7 @@ class TimeWindowedKStream(Generic[K, V]):
         return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
-        return KTable(self._grouping.table(fold, _TimeWindowing(self._windows), store, name, where))
+        return KTable(self._grouping.table(fold, TimeWindowing.of(self._windows), store, name, where))
 
 
 class TimeWindowedCogroupedKStream(Generic[K, A]):
@@ -107,7 +99,7 @@ class TimeWindowedCogroupedKStream(Generic[K, A]):
     Null keys are dropped. What is late is judged for each of the streams by the records of that stream.
     """
 
-    def __init__(self, cogrouping: Cogrouping, windows: TimeWindows) -> None:
+    def __init__(self, cogrouping: Cogrouping, windows: AnyTimeWindows) -> None:
         self._cogrouping = cogrouping
         self._windows = windows
 
@@ -129,45 +121,5 @@ class TimeWindowedCogroupedKStream(Generic[K, A]):
         `init` makes a window's first aggregate, whichever group it comes from; a class is initialiser, type and serde
         at once. A result of None deletes the window.
         """
-        windowing = _TimeWindowing(self._windows)
+        windowing = TimeWindowing.of(self._windows)
         return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
-
-
-class _TimeWindowing:
-    """One row for each key and window."""
-
-    kind: StoreKind = "window"
-    count_burns_one = True
-
-    def __init__(self, windows: TimeWindows) -> None:
-        self._windows = windows
-
-    def settle(self, store: Materialized, where: Location) -> None:
-        """Give the store size, grace and retention of the windows."""
-        windows = self._windows
-        if store.size_ms is not None and store.size_ms != windows.size_ms:
-            raise TopologyError(
-                f"{where}: the windows have a size of {windows.size_ms} ms, but store '{store.name}' is declared with "
-                f"{store.size_ms} ms"
-            )
-        needed = windows.size_ms + windows.grace_ms
-        if store.retention_ms is not None and store.retention_ms < needed:
-            raise TopologyError(
-                f"{where}: store '{store.name}' keeps windows for {store.retention_ms} ms, less than size and grace "
-                f"together, {needed} ms: write retention='{needed}ms' or more"
-            )
-        store.size_ms = windows.size_ms
-        store.grace_ms = windows.grace_ms
-        store.retention_ms = needed if store.retention_ms is None else store.retention_ms
-
-    def operator(self, fold: Fold, store: str) -> TableOperator:
-        """Make what folds records into the store."""
-        return WindowAggregate(self._windows.shape, fold, store)
-
-    def key(self, inner: Typed) -> Typed:
-        """Return the serde of windowed keys."""
-        return inner if isinstance(inner, UnknownSerde) else TimeWindowedSerde(inner, self._windows.size_ms)
-
-    def getter(self, store: str) -> Getter:
-        """Return what looks the table up."""
-        return WindowStoreGetter(store)

@@ -1,11 +1,22 @@
 """Windows over time, as users write them."""
 
+from typing import TypeAlias
+
 from headrace.base.durations import Duration, milliseconds
 from headrace.operators.session import SessionShape
+from headrace.operators.sliding import SlidingShape
 from headrace.operators.stream_stream_join import JoinSpan
 from headrace.operators.windowed import WindowShape
+from headrace.processor.parts import TIMESTAMP_MAX
 
-__all__ = ["JoinWindows", "SessionWindows", "TimeWindows"]
+__all__ = [
+    "AnyTimeWindows",
+    "JoinWindows",
+    "SessionWindows",
+    "SlidingWindows",
+    "TimeWindows",
+    "UnlimitedWindows",
+]
 
 
 class TimeWindows:
@@ -130,3 +141,71 @@ class JoinWindows:
         return (
             f"JoinWindows(before='{self.before_ms}ms', after='{self.after_ms}ms', grace='{self.grace_ms}ms')"
         )
+
+
+class SlidingWindows:
+    """Windows of records that are at most `difference` apart, both ends included: `[start, start + difference]`.
+
+    They are not aligned: there is one for each set of a key's records that lie together, so a record that comes makes
+    up to two new ones. `grace` is how long after its end (in stream time) a window still takes records. The store keeps
+    windows for twice the difference and the grace together, unless it is declared with a longer `retention`.
+    """
+
+    __slots__ = ("difference_ms", "grace_ms")
+
+    def __init__(self, difference: Duration, *, grace: Duration) -> None:
+        self.difference_ms = milliseconds(difference, name="difference")
+        self.grace_ms = milliseconds(grace, name="grace")
+        if self.difference_ms == 0:
+            raise ValueError(
+                f"difference={difference!r} makes windows of one moment: a duration of more than 0 is wanted"
+            )
+
+    @property
+    def shape(self) -> SlidingShape:
+        """What the operators need."""
+        return SlidingShape(self.difference_ms, self.grace_ms)
+
+    def __eq__(self, other: object) -> bool:
+        return self.shape == other.shape if isinstance(other, SlidingWindows) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+    def __repr__(self) -> str:
+        return f"SlidingWindows('{self.difference_ms}ms', grace='{self.grace_ms}ms')"
+
+
+class UnlimitedWindows:
+    """One window for each key, which begins at `start` and never ends.
+
+    `start` is in epoch ms. Records before it are left out, without being counted as dropped. No window expires or is
+    ever closed: the store grows with the number of keys.
+    """
+
+    __slots__ = ("start_ms",)
+
+    def __init__(self, start: int = 0) -> None:
+        if isinstance(start, bool | float) or not hasattr(start, "__index__"):
+            raise TypeError(
+                f"start={start!r} is no moment: epoch ms are wanted, as an int; int(moment.timestamp() * 1000) of a "
+                f"datetime"
+            )
+        self.start_ms = start.__index__()
+        if not 0 <= self.start_ms < TIMESTAMP_MAX:
+            raise ValueError(
+                f"start={start!r} is before 1970, or beyond 64 bits: epoch ms are wanted, 0 or more"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        return self.start_ms == other.start_ms if isinstance(other, UnlimitedWindows) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.start_ms)
+
+    def __repr__(self) -> str:
+        return f"UnlimitedWindows({self.start_ms})"
+
+
+#: Windows whose rows go by their start.
+AnyTimeWindows: TypeAlias = TimeWindows | SlidingWindows | UnlimitedWindows

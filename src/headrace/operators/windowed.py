@@ -13,7 +13,7 @@ from headrace.operators.updates import forward_flushed_windows, key_serializer
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
-__all__ = ["WindowAggregate", "WindowShape"]
+__all__ = ["PUT_UPDATES", "WindowAggregate", "WindowShape"]
 
 #: Where each record has one window. Neighbouring records share theirs, and making one takes as long as looking a row
 #: up.
@@ -45,8 +45,21 @@ def run(key, value, timestamp, headers):
         forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
 """
 
-#: All results are made before the first is put: if the function fails at a later window, no window has the record.
-_HOPPING = """\
+#: The end of a program whose records have several windows. All results are made before the first is put: if the
+#: function fails at a later window, no window has the record.
+PUT_UPDATES = """\
+    for start, new, old, latest in updates:
+        try:
+            <put>
+        except BaseException as error:
+            failed(error, key, value, timestamp, headers)
+            return
+        if not cached:
+            change = (new, old if send_old else None, True)
+            forward(Windowed(key, Window(start, start + size)), change, latest, headers)
+"""
+
+_HOPPING = f"""\
 def run(key, value, timestamp, headers):
     if key is None:
         drop("null key")
@@ -64,21 +77,12 @@ def run(key, value, timestamp, headers):
                 start += advance
                 continue
             <look up>
-            updates.append((start, {add}, old, latest))
+            updates.append((start, {{add}}, old, latest))
             start += advance
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
-    for start, new, old, latest in updates:
-        try:
-            <put>
-        except BaseException as error:
-            failed(error, key, value, timestamp, headers)
-            return
-        if not cached:
-            change = (new, old if send_old else None, True)
-            forward(Windowed(key, Window(start, start + size)), change, latest, headers)
-"""
+{PUT_UPDATES}"""
 
 
 class WindowShape(NamedTuple):

@@ -16,6 +16,9 @@ __all__ = ["WINDOW_ADDITIONAL_RETENTION_MS", "changelog_config", "check_counts",
 #: The default of `windowstore.changelog.additional.retention.ms`.
 WINDOW_ADDITIONAL_RETENTION_MS = 86_400_000
 
+#: Kafka keeps durations in 64 bits: what is kept for ever is kept so long.
+_RETENTION_MS_MAX = 2**63 - 1
+
 _REPARTITION = MappingProxyType(
     {
         "cleanup.policy": "delete",
@@ -38,7 +41,9 @@ def changelog_config(
     if spec.retention_ms is not None:
         # A store that retains duplicates has no latest value of a key, so compaction would lose records.
         config["cleanup.policy"] = "delete" if spec.retain_duplicates else "compact,delete"
-        config["retention.ms"] = str(spec.retention_ms + window_additional_retention_ms)
+        config["retention.ms"] = str(
+            min(spec.retention_ms + window_additional_retention_ms, _RETENTION_MS_MAX)
+        )
     return {**config, **spec.changelog_config}
 
 

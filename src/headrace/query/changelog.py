@@ -11,6 +11,7 @@ from typing import TypeAlias
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log
+from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.layouts import layout_of
 from headrace.state.held_change import HeldChange, decode_change
 from headrace.state.spec import StoreSpec
@@ -124,7 +125,8 @@ def span_rows(rows: Mapping[bytes, tuple[bytes, int]], spec: StoreSpec) -> Itera
         if spec.kind == "session":
             yield SpanRow(key, rest, time, value, timestamp)
         else:
-            yield SpanRow(key, time, None if spec.size_ms is None else time + spec.size_ms, value, timestamp)
+            end = None if spec.size_ms is None else min(time + spec.size_ms, TIMESTAMP_MAX)
+            yield SpanRow(key, time, end, value, timestamp)
 
 
 def held_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[HeldChange]:

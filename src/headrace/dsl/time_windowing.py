@@ -1,0 +1,100 @@
+"""How windows of time cut a group: the rows of a window store, one for each key and window."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.dsl.materialized import Materialized
+from headrace.dsl.serdes import Typed, UnknownSerde
+from headrace.dsl.stream_state import TableOperator
+from headrace.dsl.windows import AnyTimeWindows, SlidingWindows, TimeWindows, UnlimitedWindows
+from headrace.operators.fold import Fold
+from headrace.operators.getters import Getter, WindowStoreGetter
+from headrace.operators.sliding import SlidingAggregate
+from headrace.operators.unlimited import UnlimitedAggregate
+from headrace.operators.windowed import WindowAggregate
+from headrace.processor.parts import TIMESTAMP_MAX
+from headrace.serde.windowed import TimeWindowedSerde
+from headrace.state.spec import StoreKind
+
+__all__ = ["TimeWindowing"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindowing:
+    """One row for each key and window.
+
+    Attributes:
+        aggregate: makes the operator of a fold and a store.
+        size_ms: how long a window is.
+        grace_ms: how late a record may be; None where none is ever late.
+        kept_ms: how long the store has to keep a window, from its start on.
+        kept_for: what that is, in words.
+        count_burns_one: see `Windowing`.
+    """
+
+    aggregate: Callable[[Fold, str], TableOperator]
+    size_ms: int
+    grace_ms: int | None
+    kept_ms: int
+    kept_for: str
+    count_burns_one: bool = True
+    kind: StoreKind = "window"
+
+    @classmethod
+    def of(cls, windows: AnyTimeWindows) -> "TimeWindowing":
+        """Return what the user's windows say."""
+        match windows:
+            case TimeWindows(size_ms=size_ms, grace_ms=grace_ms):
+                aggregate = partial(WindowAggregate, windows.shape)
+                return cls(aggregate, size_ms, grace_ms, size_ms + grace_ms, "size and grace together")
+            case SlidingWindows(difference_ms=difference_ms, grace_ms=grace_ms):
+                # A record looks for windows that end before the one which ends with it.
+                kept_ms = 2 * difference_ms + grace_ms
+                return cls(
+                    partial(SlidingAggregate, windows.shape),
+                    difference_ms,
+                    grace_ms,
+                    kept_ms,
+                    "twice the difference and the grace together",
+                    count_burns_one=False,
+                )
+            case UnlimitedWindows(start_ms=start_ms):
+                # As Kafka Streams has them; what ends later than there are times ends with time.
+                return cls(
+                    partial(UnlimitedAggregate, start_ms),
+                    TIMESTAMP_MAX,
+                    None,
+                    TIMESTAMP_MAX,
+                    "these windows need, which never end",
+                )
+
+    def settle(self, store: Materialized, where: Location) -> None:
+        """Give the store size, grace and retention of the windows."""
+        if store.size_ms is not None and store.size_ms != self.size_ms:
+            raise TopologyError(
+                f"{where}: the windows have a size of {self.size_ms} ms, but store '{store.name}' is declared with "
+                f"{store.size_ms} ms"
+            )
+        if store.retention_ms is not None and store.retention_ms < self.kept_ms:
+            raise TopologyError(
+                f"{where}: store '{store.name}' keeps windows for {store.retention_ms} ms, less than {self.kept_for}, "
+                f"{self.kept_ms} ms: write retention='{self.kept_ms}ms' or more, or leave it out"
+            )
+        store.size_ms = self.size_ms
+        store.grace_ms = self.grace_ms
+        store.retention_ms = self.kept_ms if store.retention_ms is None else store.retention_ms
+
+    def operator(self, fold: Fold, store: str) -> TableOperator:
+        """Make what folds records into the store."""
+        return self.aggregate(fold, store)
+
+    def key(self, inner: Typed) -> Typed:
+        """Return the serde of windowed keys."""
+        return inner if isinstance(inner, UnknownSerde) else TimeWindowedSerde(inner, self.size_ms)
+
+    def getter(self, store: str) -> Getter:
+        """Return what looks the table up."""
+        return WindowStoreGetter(store)

@@ -1,0 +1,86 @@
+"""Aggregations over sliding windows. Source: `KStreamSlidingWindowAggregate` (KIP-450), going backwards.
+
+A null key or value is dropped, and so is a record at t where even [t, t + d] has closed: its end is before stream time
+minus grace. Windows that have closed do not get the others either. Stream time is this node's own.
+
+Which windows there are, `sliding_windows` says.
+"""
+
+from typing import NamedTuple
+
+from headrace.base.records import Window, Windowed
+from headrace.operators.fold import Fold
+from headrace.operators.sliding_windows import NONE_YET, touching
+from headrace.operators.updates import forward_flushed_windows
+from headrace.operators.windowed import PUT_UPDATES
+from headrace.state.port import StreamTime
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["SlidingAggregate", "SlidingShape"]
+
+_PROGRAM = f"""\
+def run(key, value, timestamp, headers):
+    if key is None or value is None:
+        drop("null key or value")
+        return
+    if timestamp > stream_time.ms:
+        stream_time.ms = timestamp
+    closed = stream_time.ms - grace
+    if timestamp + size < closed:
+        drop("expired window")
+        return
+    updates = []
+    try:
+        key_bytes = serialize(key)
+        for start, old, latest, is_copy in touched(key_bytes, timestamp):
+            if is_copy:
+                updates.append((start, old, None, latest))
+            elif start + size < closed:
+                drop("expired window")
+            else:
+                if old is none_yet:
+                    old = {{first}}
+                updates.append((start, {{add}}, old, latest))
+    except BaseException as error:
+        failed(error, key, value, timestamp, headers)
+        return
+{PUT_UPDATES}"""
+
+
+class SlidingShape(NamedTuple):
+    """Windows [start, start + difference], which stay open for `grace_ms` longer."""
+
+    difference_ms: int
+    grace_ms: int
+
+
+class SlidingAggregate:
+    """Folds records into one value for each key and window. A result of None deletes it."""
+
+    def __init__(self, shape: SlidingShape, fold: Fold, store: str) -> None:
+        self._shape = shape
+        self._fold = fold
+        self._name = store
+        self.store: str | None = store
+        self.send_old = False
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make the closure."""
+        size, grace = self._shape
+        state = wiring.store(self._name)
+        if state.caching:
+            forward_flushed_windows(wiring, state, size, send_old=self.send_old)
+        return self._fold.compile(
+            _PROGRAM,
+            wiring,
+            state,
+            send_old=self.send_old,
+            cell="key_bytes, start",
+            size=size,
+            grace=grace,
+            stream_time=StreamTime(),
+            touched=touching(state, size),
+            none_yet=NONE_YET,
+            Window=Window,
+            Windowed=Windowed,
+        )
