@@ -127,6 +127,11 @@ def _suppress(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> Non
     final.to_stream(lambda window, count: window.key, key=str).to(_numbers(topics))
 
 
+def _session(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    counts = orders.group_by_key().windowed_by(hr.SessionWindows("30s", grace="1m")).count(store="counts")
+    counts.to_stream(lambda window, count: window.key, key=str).to(_numbers(topics))
+
+
 def _repartition(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     orders.group_by(lambda key, value: value[-12:], key=str).count(store="counts").to_stream().to(
         _numbers(topics)
@@ -180,6 +185,7 @@ WORKLOADS: dict[str, Workload] = {
     "count_uncached": Workload(_count_uncached),
     "window": Workload(_window),
     "suppress": Workload(_suppress),
+    "session": Workload(_session),
     "repartition": Workload(_repartition, repartitioned=lambda value: 1),
     "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),

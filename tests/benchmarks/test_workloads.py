@@ -86,6 +86,13 @@ def test_suppress_sends_the_final_count_of_each_user_once(tmp_path: Path) -> Non
     assert sorted((key, int.from_bytes(value, "big")) for key, value in pairs) == sorted(first.items())
 
 
+def test_session_counts_each_user_in_the_one_session_that_grows(tmp_path: Path) -> None:
+    _, pairs = _run("session", tmp_path)
+    # Each count is preceded by the deletion of the session that it replaces.
+    counts = [(key, value) for key, value in pairs if value is not None]
+    assert _last_counts(counts) == _counted(key for key, _ in orders(_RECORDS))
+
+
 def test_repartition_counts_by_the_last_twelve_characters(tmp_path: Path) -> None:
     _, pairs = _run("repartition", tmp_path)
     assert _last_counts(pairs) == _counted(value[-12:] for _, value in orders(_RECORDS))
@@ -116,6 +123,7 @@ def test_all_workloads_are_tested() -> None:
         "count_uncached",
         "window",
         "suppress",
+        "session",
         "repartition",
         "wordcount",
         "enrich",

@@ -49,8 +49,8 @@ def run(key, value, timestamp, headers):
         merged = []
         for slot in near:
             other = get(key_bytes, slot)[0]
-            merged.append(other)
             old = {merge}
+            merged.append(other)
         new = {add}
         if new is None:
             deletions.seen(wiring, old)

@@ -119,10 +119,31 @@ class CachedSegmented(RecordCache[Cell]):
         time = slot >> self._rest_bits
         if time > self.observed_stream_time:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
             self.observed_stream_time = time
+        if self._index:
+            self._set_known(key, slot, row, timestamp, headers)
+        else:
+            self._set((key, slot), row, timestamp, headers)
+
+    def replace(
+        self, key: bytes, replaced: Sequence[int], slot: int, value: Any, timestamp: int, headers: Headers
+    ) -> None:
+        """Delete cells and set another one; if that is refused, nothing is changed."""
+        row, raw = self._row(value, timestamp if self._timestamped else -1)
+        if self._admit is not None:
+            self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
+        time = slot >> self._rest_bits
+        if time > self.observed_stream_time:  # noqa: PLR1730 - as in `put`
+            self.observed_stream_time = time
+        for each in replaced:
+            if each != slot:
+                self._set_known(key, each, None, timestamp, headers)
+        self._set_known(key, slot, row, timestamp, headers)
+
+    def _set_known(
+        self, key: bytes, slot: int, row: tuple[Any, int] | None, timestamp: int, headers: Headers
+    ) -> None:
+        """Put a judged row of a key whose cells may be known."""
         cell = key, slot
-        if not self._index:
-            self._set(cell, row, timestamp, headers)
-            return
         entry = self._entries.get(cell)
         is_new = self._index.put(key, slot, is_there=row is not None) and entry is None
         if row is None and entry is not None and entry.is_unheard:
@@ -131,19 +152,6 @@ class CachedSegmented(RecordCache[Cell]):
         self._set(cell, row, timestamp, headers)
         if is_new and (entry := self._entries.get(cell)) is not None:
             entry.is_unheard = entry.is_dirty
-
-    def replace(
-        self, key: bytes, replaced: Sequence[int], slot: int, value: Any, timestamp: int, headers: Headers
-    ) -> None:
-        """Delete cells and set another one; if that is refused, nothing is changed."""
-        if replaced:
-            _, raw = self._row(value, timestamp)
-            if self._admit is not None:
-                self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
-        for each in replaced:
-            if each != slot:
-                self.put(key, each, None, timestamp, headers)
-        self.put(key, slot, value, timestamp, headers)
 
     def _withdraw(self, entry: CacheEntry[Cell]) -> None:
         """Take back a cell that was put since the last flush: nobody has heard of it, so that nothing is deleted.
