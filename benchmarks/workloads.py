@@ -13,7 +13,7 @@ import msgspec
 import headrace as hr
 from headrace import stores
 
-__all__ = ["NATURAL_BYTES", "WORKLOADS", "Topics", "Workload", "order", "orders", "user"]
+__all__ = ["NATURAL_BYTES", "USERS_COUNT", "WORKLOADS", "Topics", "Workload", "order", "orders", "user"]
 
 USERS_COUNT = 10_000
 
@@ -61,9 +61,9 @@ class Workload:
     """A topology over the orders, and what it needs beside them.
 
     Attributes:
-        users: whether it joins with the table of users.
+        users: whether it joins with the table of users, whose records are then waited for as well.
         is_restore: whether what is measured is the return of its lost stores.
-        repartitioned: how many records it sends through a repartition topic for an order: the same for each.
+        repartitioned: how many records it sends through internal topics for an order: the same for each.
     """
 
     describe: Callable[[hr.StreamsBuilder, Orders, Topics], None]
@@ -157,6 +157,19 @@ def _enrich(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     orders.join(users, lambda order, user: order + user, value=str).to(_texts(topics))
 
 
+def _foreign_key(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    # Each order is a subscription and an answer: a cache would let one of each user's orders go.
+    latest = orders.to_table(store=stores.key_value("orders", key=str, value=str, caching=False))
+    users = builder.table(hr.Topic(topics.users, value=str, partitions=topics.partitions))
+    joined = latest.left_join(users, lambda order, user: f"{order}{user}", on=_referrer, value=str)
+    joined.to_stream().to(_texts(topics))
+
+
+def _referrer(order: str) -> str:
+    """Return the user that an order's number leads to."""
+    return f"user{int(order[12 : order.index(',')]) % USERS_COUNT}"
+
+
 def _restore(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     # Keys that do not repeat: what is restored is as many rows as there were orders, each of the order's size.
     by_order = orders.select_key(lambda key, value: value[12 : value.index(",")], key=str)
@@ -189,6 +202,7 @@ WORKLOADS: dict[str, Workload] = {
     "repartition": Workload(_repartition, repartitioned=lambda value: 1),
     "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),
+    "foreign_key": Workload(_foreign_key, users=True, repartitioned=lambda value: 2),
     "restore": Workload(_restore, is_restore=True),
 }
 

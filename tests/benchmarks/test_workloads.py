@@ -110,6 +110,16 @@ def test_enrich_joins_each_order_with_its_user(tmp_path: Path) -> None:
     assert pairs == [(key, (value + users[key]).encode()) for key, value in orders(_RECORDS)]
 
 
+def test_foreign_key_ends_with_the_last_order_of_each_user_and_the_user_of_its_number(tmp_path: Path) -> None:
+    _, pairs = _run("foreign_key", tmp_path)
+    users = dict(map(user, range(10_000)))
+    last = dict(orders(_RECORDS))
+    joined = {
+        key: value + users[f"user{json.loads(value)['order_id'] % 10_000}"] for key, value in last.items()
+    }
+    assert {key: value.decode() for key, value in dict(pairs).items()} == joined
+
+
 def test_restore_brings_back_a_row_for_each_order(tmp_path: Path) -> None:
     figures = measure("restore", _RECORDS, directory=tmp_path)
     assert figures.records == _RECORDS
@@ -127,6 +137,7 @@ def test_all_workloads_are_tested() -> None:
         "repartition",
         "wordcount",
         "enrich",
+        "foreign_key",
         "restore",
     }
     assert tested == set(WORKLOADS)
