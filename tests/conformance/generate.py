@@ -811,6 +811,59 @@ def foreign_key_graph(c: Case) -> None:
     _foreign_keys_that_match(c, fn)
 
 
+def table_transform(c: Case) -> None:
+    """Tables whose values a processor replaces, kept or not, with a store of its own or not; and what looks them up."""
+    r = c.rng
+    c.add("state_store", store="mine", key="string", value="string")
+    value = r.choice(["string", "long"])
+    t = c.source("table", "left", value=value, store=c.named("src"))
+    if c.maybe(0.3):
+        fn = "value_gt:3" if value == "long" else "value_contains:a"
+        t = c.add("filter", **{"in": t}, fn=fn, store=c.named("lf"), key="string", value=value)
+    # Kafka Streams gives a processor no store where its table is looked up without one.
+    uses = "mine" if c.maybe(0.4) else None
+    plain = ["stamp", "prepend_key", "upper", "to_string", "append:!"]
+    fn = "previous" if uses else r.choice(plain if value == "long" else [*plain, "null_if:ab"])
+    kept = c.named("tv") or ("tv" if uses else None)
+    common = {"key": "string", "value": "string"}
+    t = c.add("transform_values", **{"in": t}, fn=fn, uses=uses, store=kept, name=c.named("tr"), **common)
+    if uses is None:
+        c.doc["topology"] = [each for each in c.doc["topology"] if each["op"] != "state_store"]
+    kind = r.choice(["none", "join", "foreign", "grouped", "filtered", "again"])
+    if kind == "join":
+        right = c.source("table", "right")
+        t = c.add(
+            r.choice(["join", "left_join", "outer_join"]),
+            **{"in": t},
+            other=right,
+            store=c.named("tj"),
+            **common,
+        )
+    elif kind == "foreign":
+        right = c.source("table", "right")
+        t = c.add(
+            r.choice(["join", "left_join"]),
+            **{"in": t},
+            other=right,
+            fn="prefix:1",
+            store=c.named("fk"),
+            **common,
+        )
+    elif kind == "grouped":
+        g = c.add("group_by", **{"in": t}, fn="prefix:1", **common)
+        t = c.add("reduce", **{"in": g}, fn="concat_comma", subtract_fn="remove_last", **common)
+    elif kind == "filtered":
+        t = c.add("filter", **{"in": t}, fn="value_len_gt:3", store=c.named("kf"), **common)
+    elif kind == "again":
+        t = c.add("transform_values", **{"in": t}, fn="prepend_key", store=c.named("tv2"), **common)
+    c.to(c.add("to_stream", **{"in": t}))
+    c.doc["stores"] = [each["store"] for each in c.doc["topology"] if each.get("store")]
+    c.feed(30, null_value=0.25, jitter=r.choice([0, 3000]), headers=r.choice([0.0, 0.3]))
+    for step in c.doc["steps"]:
+        if kind == "foreign" and step["topic"] == "right" and step["key"] is not None:
+            step["key"] = r.choice([*KEYS, "a", "b", "x", "k", "1", "2"])
+
+
 def _foreign_left(c: Case) -> tuple[str, str, bool]:
     """The table whose values name rows of the other: its node, the extractor, and whether that takes the key."""
     r = c.rng
@@ -822,7 +875,7 @@ def _foreign_left(c: Case) -> tuple[str, str, bool]:
         if c.maybe(0.4):
             s = c.add("select_key", **{"in": s}, fn="mod:3" if value == "long" else "prefix:1")
         left = c.add("to_table", **{"in": s}, key="string", value=value, store=c.named("lefts"))
-    left = _some_view(c, left, "string", value)
+    left = _some_view(c, left, "string", value, "l")
     if value == "long":
         return left, r.choice(["mod:2", "mod:3", "add:0"]), False
     if c.maybe(0.4):
@@ -834,19 +887,21 @@ def _foreign_right(c: Case, fn: str) -> str:
     """The table whose rows the extractor names."""
     key = "long" if fn in {"length", "add:0"} else "string"
     value = c.rng.choice(["string", "long"])
-    return _some_view(c, c.source("table", "right", key=key, value=value, store=c.named("right")), key, value)
+    return _some_view(
+        c, c.source("table", "right", key=key, value=value, store=c.named("right")), key, value, "r"
+    )
 
 
-def _some_view(c: Case, table: str, key: str, value: str) -> str:
+def _some_view(c: Case, table: str, key: str, value: str, side: str) -> str:
     """The table itself, or what a filter, a mapping or both make of it."""
     common: dict[str, Any] = {"key": key, "value": value}
     if c.maybe(0.3):
         fn = "value_gt:3" if value == "long" else c.rng.choice(["value_len_gt:1", "value_contains:a"])
-        table = c.add("filter", **{"in": table}, fn=fn, store=c.named("view"), **common)
+        table = c.add("filter", **{"in": table}, fn=fn, store=c.named(f"{side}-view"), **common)
     if c.maybe(0.3):
         fn = "add:1" if value == "long" else c.rng.choice(["append:!", "null_if:ab", "reverse"])
         # Without a store, Kafka Streams takes what a mapping makes for text.
-        store = c.named("mapped") or ("mapped-" + key[0] + value[0] if value == "long" else None)
+        store = c.named(f"{side}-mapped") or (f"{side}-mapped" if value == "long" else None)
         table = c.add("map_values", **{"in": table}, fn=fn, store=store, **common)
     return table
 
@@ -1109,6 +1164,7 @@ FAMILIES = {
         table_join,
         foreign_key,
         foreign_key_graph,
+        table_transform,
         cogroup,
         processor,
         graph,

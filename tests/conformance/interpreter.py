@@ -11,7 +11,7 @@ import headrace as hr
 from headrace import stores
 from tests.conformance import functions
 from tests.conformance.features import MissingFeatureError, call
-from tests.conformance.processors import filling, fixed_key_processor, looking_up, processor
+from tests.conformance.processors import filling, fixed_key_processor, looking_up, processor, transforming
 from tests.conformance.serdes import serde
 
 __all__ = ["Built", "build"]
@@ -399,6 +399,18 @@ class _Interpreter:
         supplier = processor(operator["fn"], self.stores[store])
         options = {"key": serde(node.key), "value": serde(node.value), "name": operator.get("name")}
         return node._replace(stream=call(node.stream, "process", supplier, store, **options))
+
+    def _transform_values(self, operator: Operator) -> Node:
+        node, uses = self._input(operator), operator.get("uses")
+        kind = functions.mapped_type(operator["fn"], node.key, node.value)
+        options = {
+            "value": serde(kind),
+            "store": self._store_if_named(operator),
+            "name": operator.get("name"),
+        }
+        supplier = transforming(operator["fn"], self.stores[uses] if uses else None)
+        made = call(node.stream, "transform_values", supplier, *([uses] if uses else []), **options)
+        return node._replace(stream=made, value=kind)
 
     def _process_values(self, operator: Operator) -> Node:
         node, store = self._input(operator), operator["store"]

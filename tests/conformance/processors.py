@@ -7,7 +7,7 @@ import headrace as hr
 from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, Store
 from tests.conformance.functions import argument, mapped, name, text
 
-__all__ = ["filling", "fixed_key_processor", "looking_up", "processor"]
+__all__ = ["filling", "fixed_key_processor", "looking_up", "processor", "transforming"]
 
 TextStore = Store[KeyValueStore[str, Any]]
 
@@ -30,6 +30,11 @@ def filling(function: str, store: TextStore) -> Callable[[], hr.Processor[str, A
 def looking_up(store: str) -> Callable[[], hr.Processor[Any, Any, Any, str]]:
     """Return the supplier of what puts behind each value what a global store has of it."""
     return lambda: _LookingUp(store)
+
+
+def transforming(function: str, store: TextStore | None) -> Callable[[], hr.FixedKeyProcessor[Any, Any, Any]]:
+    """Return the supplier of what replaces a table's values, deletions included."""
+    return lambda: _Transforming(function, store)
 
 
 class _Processor(hr.Processor[str, Any, str, Any]):
@@ -116,3 +121,24 @@ class _LookingUp(hr.Processor[Any, Any, Any, str]):
     def process(self, record: hr.Record[Any, Any]) -> list[hr.Record[Any, str]]:
         found = None if record.value is None else self._store.get(record.value)
         return [record.with_value(f"{text(record.value)}={text(found)}")]
+
+
+class _Transforming(hr.FixedKeyProcessor[Any, Any, Any]):
+    def __init__(self, function: str, store: TextStore | None) -> None:
+        self._function = function
+        self._declared = store
+
+    def init(self) -> None:
+        if self._declared is not None:
+            self._store = self.context.store(self._declared)
+
+    def process(self, record: hr.Record[Any, Any]) -> list[Any]:
+        key, value = record.key, record.value
+        match name(self._function):
+            case "stamp":
+                return [None if value is None else f"{text(value)}@{record.timestamp}"]
+            case "previous":
+                old = self._store.get(key)
+                self._store.put(key, text(value))
+                return [f"{text(old)}>{text(value)}"]
+        return [mapped(self._function, key, value)]

@@ -33,7 +33,6 @@ def things() -> dict[str, Any]:
 MISSING = {
     "KStream": ["transform", "transformValues", "through", "branch", "suppress", "cogroup"],
     "KTable": [
-        "transformValues",
         "queryableStoreName",
     ],
     "KGroupedTable": ["cogroup", "windowedBy"],
@@ -53,7 +52,7 @@ RENAMED = {
         "filterNot",
         "processValues",
     ],
-    "KTable": ["toStream", "mapValues", "filterNot", "groupBy", "leftJoin", "outerJoin"],
+    "KTable": ["toStream", "transformValues", "mapValues", "filterNot", "groupBy", "leftJoin", "outerJoin"],
     "KGroupedStream": ["windowedBy"],
     "BranchedKStream": ["defaultBranch", "noDefaultBranch"],
     "StreamsBuilder": ["addStateStore", "globalTable", "addGlobalStore"],

@@ -187,6 +187,7 @@ BUILDERS: dict[str, Build] = {
     "stream opts reuse ktable source": lambda b: b.table("in", store="S"),
     "pattern": lambda b: b.stream(hr.Pattern("a.*")).to("o"),
     "duplicate source merged": duplicate_source,
+    "transformValues": lambda b: b.table("a").transform_values(Nothing, value=bytes).to_stream().to("o"),
     "globalTable": global_table,
     "globalTable Consumed.as Mat.as": named_global_table,
     "global join inner": global_join,

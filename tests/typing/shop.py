@@ -245,6 +245,15 @@ assert_type(
 )
 assert_type(stock.join(per_id, lambda s, n: n).join(stock, lambda n, s: n, store=COUNTS), KTable[str, int])
 
+
+class Spoken(hr.FixedKeyProcessor[str, Stock, str]):
+    def process(self, record: hr.Record[str, Stock]) -> list[str]:
+        return [str(record.value)]
+
+
+assert_type(stock.transform_values(Spoken), KTable[str, str])
+assert_type(stock.transform_values(Spoken, SEEN, value=str, store="spoken", name="speak"), KTable[str, str])
+
 # Joins of tables by a foreign key.
 bought = b.table("bought", key=int, value=Order)
 assert_type(bought.join(stock, check, on=lambda o: o.id), KTable[int, Processed])

@@ -59,7 +59,6 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "join_asof": "write join(table, joiner)",
     },
     "KTable": {
-        "transform_values": "write map_values(hr.with_key(mapper)), or to_stream().process_values()",
         "queryable_store_name": "write store_name",
         "to_table": "it is a table already",
         **dict.fromkeys(

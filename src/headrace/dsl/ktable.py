@@ -20,10 +20,12 @@ from headrace.dsl.suppressed import Suppressed
 from headrace.dsl.suppressing import suppressed_table
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.dsl.table_table_joins import joined_tables
-from headrace.dsl.table_views import filtered_table, mapped_table
+from headrace.dsl.table_views import filtered_table, mapped_table, transformed_table
 from headrace.operators.grouped_table import TableSelect
 from headrace.operators.table import ToStream
+from headrace.processor.api import FixedKeyProcessorSupplier
 from headrace.serde.serde import SerdeOf
+from headrace.state.declaration import Store
 from headrace.topology.locations import caller
 
 if TYPE_CHECKING:
@@ -81,6 +83,26 @@ class KTable(Generic[K, V_co]):
     ) -> "KTable[K, V2]":
         """Replace the values."""
         return KTable(mapped_table(self._state, mapper, value, store, name, caller()))
+
+    def transform_values(
+        self,
+        processor: FixedKeyProcessorSupplier[K, V_co, V2],
+        *stores: str | Store[Any],
+        value: SerdeOf[V2] = None,
+        store: TableStore[K, V2] = None,
+        name: Name = None,
+    ) -> "KTable[K, V2]":
+        """Replace the values by what a processor gives, which may use stores and punctuation.
+
+        It is a class, or a function that makes a new one each time; `stores` are added and connected, or only
+        connected where they are named. It gives one value for each record, or none: that is a deletion. Deletions are
+        records too, with None for the value. It forwards nothing. Where the result has no store, it is also asked for
+        the values of old rows, and what looks the table up asks one of its own.
+
+        Raises:
+            TopologyError: the processor is none, or `stores` names something else than stores.
+        """
+        return KTable(transformed_table(self._state, processor, stores, value, store, name, caller()))
 
     def group_by(
         self,

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headrace.base.errors import TopologyError
@@ -16,7 +17,34 @@ from headrace.state.spec import StoreSpec
 from headrace.topology.plain_stores import names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 
-__all__ = ["processed", "processed_values"]
+__all__ = ["DescribedProcessor", "described_processor", "processed", "processed_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedProcessor:
+    """A user's processor.
+
+    Attributes:
+        operator: runs it.
+        specs, uses: the stores that it brings, and the names of others that it uses; global ones need no mention.
+        calls: what pictures show.
+        tells: the function whose annotation may tell what it gives.
+    """
+
+    operator: ProcessorOperator
+    specs: tuple[StoreSpec, ...]
+    uses: tuple[str, ...]
+    calls: Callable[..., Any]
+    tells: Callable[..., Any]
+
+    def value(self, given_value: object, where: Location) -> Typed:
+        """Return the serde of the values that it gives, of one that keeps the key."""
+        told = element_of(result_annotation(self.tells))
+        return given(given_value, "value", where) or of_annotation(told, self.tells, "value")
+
+    def node(self, name: str, where: Location) -> GraphProcessor:
+        """Make the node that it is."""
+        return GraphProcessor(name, where, self.operator, stores=self.specs, uses=self.uses, calls=self.calls)
 
 
 def processed(
@@ -31,11 +59,11 @@ def processed(
 ) -> Flow:
     """Add a processor that may change keys."""
     node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSOR-", where)
-    node, fn = _processor_node(node_name, where, supplier, stores, flow.building, fixed_key=False)
+    made = described_processor(node_name, where, supplier, stores, flow.building, fixed_key=False)
     return flow.then(
-        node,
-        key=_record_part(fn, 0, key, "key", where),
-        value=_record_part(fn, 1, value, "value", where),
+        made.node(node_name, where),
+        key=_record_part(made.tells, 0, key, "key", where),
+        value=_record_part(made.tells, 1, value, "value", where),
         needs_repartition=True,
     )
 
@@ -51,12 +79,11 @@ def processed_values(
 ) -> Flow:
     """Add a processor that keeps the key."""
     node_name = flow.building.graph.names.free_node(name, "KSTREAM-PROCESSVALUES-", where)
-    node, fn = _processor_node(node_name, where, supplier, stores, flow.building, fixed_key=True)
-    serde = given(value, "value", where) or of_annotation(element_of(result_annotation(fn)), fn, "value")
-    return flow.then(node, value=serde)
+    made = described_processor(node_name, where, supplier, stores, flow.building, fixed_key=True)
+    return flow.then(made.node(node_name, where), value=made.value(value, where))
 
 
-def _processor_node(
+def described_processor(
     name: str,
     where: Location,
     supplier: Callable[[], Any],
@@ -64,8 +91,8 @@ def _processor_node(
     building: Building,
     *,
     fixed_key: bool,
-) -> tuple[GraphProcessor, Callable[..., Any]]:
-    """Return the node, and the function whose annotation may tell what it gives.
+) -> DescribedProcessor:
+    """Return what a node's processor is.
 
     Raises:
         TopologyError: the supplier is wrong, or something else than a store is named.
@@ -89,7 +116,7 @@ def _processor_node(
     elif isinstance(supplier, type):
         tells = getattr(supplier, "process")  # noqa: B009 - a class of processors, which `type` does not tell
     calls = supplier.function if isinstance(supplier, ProcessorFunction) else supplier
-    return GraphProcessor(name, where, operator, stores=tuple(specs), uses=tuple(uses), calls=calls), tells
+    return DescribedProcessor(operator, tuple(specs), tuple(uses), calls, tells)
 
 
 def _check_makes(supplier: object, name: str, where: Location) -> None:

@@ -1,18 +1,24 @@
-"""Tables made of one table, row by row: filtered, mapped. Source: `KTableImpl.doFilter`, `KTableImpl.doMapValues`."""
+"""Tables made of one table, row by row: filtered, mapped, transformed.
 
-from collections.abc import Callable
+Source: `KTableImpl.doFilter`, `KTableImpl.doMapValues`, `KTableImpl.doTransformValues`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.materialized import Materialized, declared_store
+from headrace.dsl.processing import described_processor
 from headrace.dsl.serdes import Typed, of_result
-from headrace.dsl.stream_state import TableState
-from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter
-from headrace.operators.table import TableFilter, TableMapValues
+from headrace.dsl.stream_state import TableOperator, TableState
+from headrace.operators.getters import FilterGetter, Getter, MapGetter, StoreGetter, TransformGetter
+from headrace.operators.table import TableFilter, TableMapValues, TableTransformValues
+from headrace.state.declaration import Store
 
-__all__ = ["filtered_table", "mapped_table"]
+__all__ = ["filtered_table", "mapped_table", "transformed_table"]
 
 
 def filtered_table(
@@ -54,6 +60,46 @@ def mapped_table(
     )
 
 
+def transformed_table(
+    table: TableState,
+    supplier: Callable[[], Any],
+    stores: Sequence[str | Store[Any]],
+    value: object,
+    store: AnyStore,
+    name: Name,
+    where: Location,
+) -> TableState:
+    """Add the node that replaces values by what a processor gives; return its table."""
+    building = table.flow.building
+    node = building.graph.names.node(name, "KTABLE-TRANSFORMVALUES-", where)
+    described = described_processor(node, where, supplier, stores, building, fixed_key=True)
+    serde = described.value(value, where)
+    declared, made = declared_store(store, "key_value", where), None
+    if declared is not None and declared.name is not None:
+        made = _materialized(table, declared, "KTABLE-TRANSFORMVALUES-", serde, where)
+    elif declared is not None:
+        # Unlike a filter's and a mapping's, a store without a name uses no index up.
+        serde = declared.value or serde
+    operator = TableTransformValues(described.operator, _store_of(made))
+    uses = (*(spec.name for spec in described.specs), *described.uses)
+    processor = GraphProcessor(
+        node,
+        where,
+        operator,
+        stores=(*_stores(made), *described.specs),
+        uses=described.uses,
+        calls=described.calls,
+    )
+    return _view(
+        table,
+        processor,
+        operator,
+        made,
+        serde,
+        lambda: TransformGetter(table.getter(), described.operator, uses),
+    )
+
+
 def _materialized(
     table: TableState, store: AnyStore, prefix: str, value: Typed, where: Location
 ) -> Materialized | None:
@@ -77,7 +123,7 @@ def _stores(made: Materialized | None) -> tuple[Materialized, ...]:
 def _view(
     table: TableState,
     node: GraphProcessor,
-    operator: TableFilter | TableMapValues,
+    operator: TableOperator,
     made: Materialized | None,
     value: Typed,
     getter: Callable[[], Getter],

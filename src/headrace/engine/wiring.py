@@ -136,10 +136,7 @@ class _NodeWiring:
 
         def punctuate(now: int) -> None:
             # No record is being processed: metadata is None, and plain stores stamp their changes with `now`.
-            before = context.save()
-            context.topic, context.offset, context.chunk = None, -1, None
-            context.kept = _NoRecord(now)
-            context.timestamp, context.headers = now, NO_HEADERS
+            before = context.leave_record(now)
             try:
                 result = do(now)
                 if result is not None:
@@ -150,16 +147,6 @@ class _NodeWiring:
                 context.return_to(before)
 
         return punctuate
-
-
-class _NoRecord:
-    """Stands for the record while a punctuation runs, where there is none."""
-
-    __slots__ = ("headers", "timestamp")
-
-    def __init__(self, now: int) -> None:
-        self.timestamp = now
-        self.headers: Headers = NO_HEADERS
 
 
 def _dropper(

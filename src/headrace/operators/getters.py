@@ -11,6 +11,7 @@ from headrace.operators.updates import key_serializer
 from headrace.serde.serde import CodecSerde, Serde
 from headrace.state.buffer.session_layout import session_slot
 from headrace.state.spec import StoreSpec
+from headrace.topology.processors import ProcessorOperator
 from headrace.topology.wiring import Wiring
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MapGetter",
     "SessionStoreGetter",
     "StoreGetter",
+    "TransformGetter",
     "WindowStoreGetter",
     "compile_encoded",
 ]
@@ -145,6 +147,40 @@ class MapGetter:
                 return None
             value = fn(key, row[0]) if with_key else fn(row[0])
             return None if value is None else (value, row[1])
+
+        return look_up
+
+
+class TransformGetter:
+    """Looks up above a transformation without a store, and transforms again, with a processor of its own.
+
+    That is asked for keys without a row as well, and may have a value for them, as in Kafka Streams. It sees the time
+    of the row, and no record. `uses` are the stores of the processor, to which Kafka Streams gives it no access here.
+    """
+
+    def __init__(self, parent: Getter, processors: ProcessorOperator, uses: tuple[str, ...]) -> None:
+        self._parent = parent
+        self._processors = processors
+        self._uses = uses
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of the stores that are read."""
+        return (*self._parent.stores, *self._uses)
+
+    def compile(self, wiring: Wiring) -> Get:
+        """Make the closure."""
+        above, transform = self._parent.compile(wiring), self._processors.compile_transform(wiring)
+        task = wiring.context
+
+        def look_up(key: Any) -> tuple[Any, int] | None:
+            value, timestamp = above(key) or (None, -1)
+            before = task.leave_record(timestamp)
+            try:
+                value = transform(key, value)
+            finally:
+                task.return_to(before)
+            return None if value is None else (value, timestamp)
 
         return look_up
 

@@ -9,9 +9,10 @@ from typing import Any
 from headrace.base.callables import truth
 from headrace.base.records import Headers
 from headrace.operators.updates import forward_flushed, key_serializer
+from headrace.topology.processors import ProcessorOperator
 from headrace.topology.wiring import Change, Forward, Wiring
 
-__all__ = ["TableFilter", "TableMapValues", "TableSource", "ToStream"]
+__all__ = ["TableFilter", "TableMapValues", "TableSource", "TableTransformValues", "ToStream"]
 
 
 class TableSource:
@@ -114,6 +115,33 @@ class TableMapValues:
 
         apply = mapped_with_key if self.with_key else mapped
         return _compile_update(wiring, apply, self.store, send_old=self.send_old, skip_nulls=False)
+
+
+class TableTransformValues:
+    """Replaces the values of a table by those that a processor of the user's gives, for deletions too.
+
+    Source: `KTableTransformValues`. Old values are what it gives for those, unless a store has them.
+    """
+
+    def __init__(self, processors: ProcessorOperator, store: str | None = None) -> None:
+        self._processors = processors
+        self.store = store
+        self.send_old = False
+
+    def compile(self, wiring: Wiring) -> Forward:
+        """Make the closure."""
+        transform, task = self._processors.compile_transform(wiring), wiring.context
+        update = _compile_update(wiring, transform, self.store, send_old=self.send_old, skip_nulls=False)
+
+        def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
+            before = task.timestamp, task.headers
+            task.timestamp, task.headers = timestamp, headers
+            try:
+                update(key, change, timestamp, headers)
+            finally:
+                task.timestamp, task.headers = before
+
+        return run
 
 
 def _compile_update(

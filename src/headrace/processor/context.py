@@ -35,6 +35,16 @@ class Kept(Protocol):
         """The record's."""
 
 
+class _NoRecord:
+    """Stands for the record where there is none."""
+
+    __slots__ = ("headers", "timestamp")
+
+    def __init__(self, timestamp: int) -> None:
+        self.timestamp = timestamp
+        self.headers: Headers = NO_HEADERS
+
+
 class Scheduler(Protocol):
     """What a context forwards `schedule` to."""
 
@@ -176,6 +186,13 @@ class TaskContext:
     def save(self) -> tuple[Any, ...]:
         """Return where the task is, for `return_to`: something else is to be processed for a while."""
         return self.topic, self.offset, self.chunk, self.kept, self.timestamp, self.headers
+
+    def leave_record(self, timestamp: int) -> tuple[Any, ...]:
+        """Be where there is no record, at a time (epoch ms, -1 for none). Return where it was, for `return_to`."""
+        saved = self.save()
+        self.topic, self.offset, self.chunk, self.kept = None, -1, None, _NoRecord(timestamp)
+        self.timestamp, self.headers = timestamp, NO_HEADERS
+        return saved
 
     def return_to(self, saved: tuple[Any, ...]) -> None:
         """Be where the task was."""

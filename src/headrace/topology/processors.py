@@ -106,25 +106,38 @@ class ProcessorOperator:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make this task's processor and the closure that feeds it."""
-        processor = self._made()
-        services = _Services(wiring)
-        context: FixedKeyContext[Any] = (
-            FixedKeyContext(services) if self._fixed_key else ProcessorContext(services)
-        )
-        processor.context = context
+        processor = self._wired(wiring, wiring.forward)
+        if self._fixed_key:
+            return _run_fixed_key(processor, processor.context, wiring)
+        return _run(processor, wiring)
+
+    def compile_transform(self, wiring: Wiring) -> Callable[[Any, Any], Any]:
+        """Make this task's processor, and what asks it for the value that takes another one's place, by key and value.
+
+        The time and the headers of the record that it is given are the task's. It cannot forward. None is no value.
+        """
+        process, task = self._wired(wiring, _refuse_to_forward).process, wiring.context
+
+        def transform(key: Any, value: Any) -> Any:
+            return _only(process(Record(key, value, task.timestamp, task.headers)))
+
+        return transform
+
+    def _wired(self, wiring: Wiring, forward: Forward) -> Any:
+        """Make this task's processor, with a context whose `forward` sends there."""
+        processor, services = self._made(), _Services(wiring, forward)
+        processor.context = FixedKeyContext(services) if self._fixed_key else ProcessorContext(services)
         wiring.on_start(processor.init)
         wiring.on_close(processor.close)
-        if self._fixed_key:
-            return _run_fixed_key(processor, context, wiring)
-        return _run(processor, wiring)
+        return processor
 
 
 class _Services:
     """See `processor.api.NodeServices`."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, forward: Forward) -> None:
         self.task: TaskContext = wiring.context
-        self.forward = wiring.forward
+        self.forward = forward
         self.child = wiring.child
         self.guard = wiring.guard
         self._wiring = wiring
@@ -138,6 +151,25 @@ class _Services:
             is_global = self._wiring.is_global(name)
             self._stores[name] = read_only(state, self.task) if is_global else typed(state, self.task)
         return self._stores[name]
+
+
+def _refuse_to_forward(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+    raise ValueError(
+        "a row of a table has one value: return it in a list, or yield it; to forward records, write "
+        "to_stream().process_values(...)"
+    )
+
+
+def _only(results: Any) -> Any:
+    """Return the one value among a processor's results, None where there is none."""
+    if results is None:
+        return None
+    if isinstance(results, TEXTS) or not isinstance(results, Iterable):
+        raise not_several(results)
+    found = list(results)
+    if len(found) > 1:
+        raise ValueError(f"a row of a table has one value, and the processor gave {len(found)}: yield one")
+    return found[0] if found else None
 
 
 def _run(processor: Processor[Any, Any, Any, Any], wiring: Wiring) -> Forward:
