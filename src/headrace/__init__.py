@@ -163,6 +163,8 @@ if TYPE_CHECKING:
     from headrace.streams.config import Config as Config
     from headrace.streams.config import ConfigFields as ConfigFields
     from headrace.streams.streams import Streams as Streams
+    from headrace.topology.partitioners import WithHeaders as WithHeaders
+    from headrace.topology.partitioners import with_headers as with_headers
     from headrace.topology.topics import Pattern as Pattern
     from headrace.topology.topics import Topic as Topic
     from headrace.topology.topics import Writable as Writable
@@ -214,6 +216,7 @@ _BY_MODULE = {
     "serde.windowed": ("session_windowed", "time_windowed"),
     "streams.config": ("Config", "ConfigFields"),
     "streams.streams": ("Streams",),
+    "topology.partitioners": ("WithHeaders", "with_headers"),
     "topology.topics": ("Pattern", "Topic", "Writable"),
     "topology.topology": ("Topology",),
 }

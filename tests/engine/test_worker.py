@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,29 @@ def test_input_deleted_under_a_reader_goes_on_where_the_reset_policy_says(
     app.worker.commit()
     assert app.read("out") == [(b"a", eight(2))]
     assert "goes on at 1, as the reset policy of KSTREAM-SOURCE-0000000000 says" in caplog.text
+
+
+def test_input_that_begins_some_time_back_does_so_again_where_its_records_are_gone(
+    bench: Callable[..., Bench],
+) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS, offset_reset=timedelta(seconds=10)).to(OUT)
+    app = bench(builder.build())
+    app.log.create_topics([TopicSpec("numbers", 1)])
+    now = app.clock.wall_ms()
+    app.write("numbers", *((b"a", eight(number), now - 20_000 + number * 4_000) for number in range(5)))
+    app.open()
+    app.worker.commit()
+    assert app.read("out") == [(b"a", eight(3)), (b"a", eight(4))]
+    app.crash()
+    app.clock.advance(60_000)
+    now = app.clock.wall_ms()
+    app.open()
+    app.write("numbers", *((b"a", eight(number), now - 40_000 + number * 4_000) for number in range(5, 10)))
+    app.log.delete_records({TopicPartition("numbers", 0): 6})
+    app.turn()
+    app.worker.commit()
+    assert app.read("out")[2:] == [(b"a", eight(8)), (b"a", eight(9))]
 
 
 def test_input_that_has_lost_its_last_records_is_not_processed_from_its_beginning() -> None:

@@ -216,6 +216,16 @@ def seeing(record: hr.Record[str, int], seen: hr.stores.KeyValueStore[str, int])
 
 assert_type(b.add_global_store(SEEN, hr.Topic("seen", value=int), seeing), hr.StreamsBuilder)
 
+
+# A partitioner that looks at headers.
+def by_tenant(topic: str, key: str, order: Order, headers: hr.Headers, count: int) -> int:
+    return len(headers) % count
+
+
+assert_type(hr.with_headers(by_tenant), hr.WithHeaders[str, Order])
+assert_type(orders.repartition(partitioner=hr.with_headers(by_tenant)), KStream[str, Order])
+orders.to(ORDERS, partitioner=hr.with_headers(lambda topic, key, order, headers, count: order.sku % count))
+
 # Joins of tables.
 per_id = orders.group_by_key().count()
 WITHIN = hr.JoinWindows("5m", grace="1m")

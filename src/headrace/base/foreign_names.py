@@ -57,7 +57,18 @@ INSTEAD: Mapping[str, str] = {
     "Punctuator": "self.context.schedule(interval, function, on=…) takes a function of the time",
     "PunctuationType": 'self.context.schedule(interval, function, on="stream"), or "wall"',
     "TimestampExtractor": "builder.stream(topic, timestamp=function) takes a function of record and partition time",
-    "StreamPartitioner": "to(topic, partitioner=function) takes a function of topic, key, value and partition count",
+    "FailOnInvalidTimestamp": "a record without a timestamp goes to the processing handler; timestamp= may find one",
+    "LogAndSkipOnInvalidTimestamp": "write timestamp=lambda record, time: record.timestamp, which drops negative ones",
+    "UsePartitionTimeOnInvalidTimestamp": (
+        "write timestamp=lambda record, time: record.timestamp if record.timestamp >= 0 else time"
+    ),
+    "WallclockTimestampExtractor": (
+        "write timestamp=lambda record, time: time_ns() // 1_000_000, with Python's time.time_ns"
+    ),
+    "StreamPartitioner": (
+        "to(topic, partitioner=function) takes a function of topic, key, value and partition count; "
+        "hr.with_headers(function) is given the headers before the count"
+    ),
     "TopicNameExtractor": "to(function) takes a function of key, value and metadata that names the topic",
     "DeserializationExceptionHandler": "a handler is a function of a hr.Failure that returns a hr.Reaction",
     "ProcessingExceptionHandler": "a handler is a function of a hr.Failure that returns a hr.Reaction",

@@ -1,8 +1,7 @@
 """Names of types in the DSL's signatures."""
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -11,12 +10,13 @@ from headrace.state.declaration import Store
 from headrace.state.typed_key_value import KeyValueStore
 from headrace.state.typed_session import SessionStore
 from headrace.state.typed_window import WindowStore
+from headrace.topology.partitioners import WithHeaders
 
 __all__ = [
     "Extractor",
+    "KeyPartitioner",
     "Name",
     "Partitioner",
-    "Reset",
     "SessionsStore",
     "TableStore",
     "TopicChooser",
@@ -29,14 +29,14 @@ V = TypeVar("V")
 #: Name of a node.
 Name: TypeAlias = str | None
 
-#: Where to begin in a topic without committed offset; a timedelta is that far back (KIP-1106).
-Reset: TypeAlias = Literal["earliest", "latest", "none"] | timedelta | None
-
 #: (record, partition time) -> epoch ms; a negative result drops the record.
 Extractor: TypeAlias = Callable[[Record[K, V], int], int] | None
 
 #: (topic, key, value, partition count) -> one partition, several, or None for the default one.
-Partitioner: TypeAlias = Callable[[str, K, V, int], int | Iterable[int] | None] | None
+Partitioner: TypeAlias = Callable[[str, K, V, int], int | Iterable[int] | None] | WithHeaders[K, V] | None
+
+#: The same of a key alone: the value is None.
+KeyPartitioner: TypeAlias = Callable[[str, K, None, int], int | Iterable[int] | None] | None
 
 #: (key, value, where the record was read) -> name of the topic to write to.
 TopicChooser: TypeAlias = Callable[[K, V, RecordMetadata], str]

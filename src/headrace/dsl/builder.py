@@ -9,8 +9,7 @@ from headrace.base.errors import TopologyError
 from headrace.base.foreign_arguments import GLOBAL_ARGUMENTS, advising, read_arguments
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, Extractor, Name, Reset, TableStore
-from headrace.dsl.functions import extracting
+from headrace.dsl.aliases import AnyStore, Extractor, Name, TableStore
 from headrace.dsl.global_tables import GlobalKTable, filled_by_processor, read_globally
 from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
 from headrace.dsl.kstream import KStream
@@ -22,8 +21,7 @@ from headrace.dsl.rewrites import (
     relax_null_keys,
     reuse_source_topics,
 )
-from headrace.dsl.serdes import given
-from headrace.dsl.sources import check_reset, handles_of, kept, table_nodes
+from headrace.dsl.sources import kept, table_nodes
 from headrace.dsl.stream_state import Building, Flow, source_table
 from headrace.dsl.unused import tell_of_unused
 from headrace.operators.table import TableSource
@@ -32,9 +30,11 @@ from headrace.serde.primitives import raw, string
 from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine
+from headrace.topology.arguments import extracting, given
 from headrace.topology.locations import caller
 from headrace.topology.names import check_name
 from headrace.topology.plain_stores import global_store, plain_store
+from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology
 

@@ -7,13 +7,15 @@ from typing import Any
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore
-from headrace.dsl.functions import placing, plain
+from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphSink
 from headrace.dsl.made_tables import made_table
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import agreed, either, given, refuse_clash
+from headrace.dsl.serdes import agreed, either, refuse_clash
 from headrace.dsl.stream_state import Flow, TableState
+from headrace.topology.arguments import given
+from headrace.topology.partitioners import placing
 from headrace.topology.topics import Topic
 
 __all__ = ["kept_as_table", "repartitioned", "write_to"]
@@ -22,7 +24,7 @@ __all__ = ["kept_as_table", "repartitioned", "write_to"]
 def repartitioned(
     flow: Flow,
     partitions: int | None,
-    partitioner: Callable[..., Any] | None,
+    partitioner: object,
     *,
     key: object,
     value: object,
@@ -32,7 +34,7 @@ def repartitioned(
     """Lead through an internal topic that is asked for."""
     if partitions is not None and partitions < 1:
         raise TopologyError(f"{where}: partitions={partitions}: 1 or more is wanted")
-    partitioner = placing(partitioner, where)
+    placed = placing(partitioner, where)
     graph = flow.building.graph
     base = graph.names.free_node(name, "KSTREAM-REPARTITION-", where)
     key_serde = either(key, flow.key, "key", where)
@@ -45,7 +47,7 @@ def repartitioned(
         where=where,
         is_named=name is not None,
         optimizable=False,
-        partitioner=partitioner,
+        partitioner=placed,
         partitions=partitions,
     )
     return flow.then(
@@ -60,7 +62,7 @@ def repartitioned(
 def write_to(
     flow: Flow,
     topic: object,
-    partitioner: Callable[..., Any] | None,
+    partitioner: object,
     *,
     key: object,
     value: object,
@@ -78,7 +80,7 @@ def write_to(
         target, _ = plain(topic, "function that chooses the topic", where, "key", "value", "metadata")
     else:
         raise TopologyError(f"{where}: expected a topic, its name, or a function, found {topic!r}")
-    partitioner = placing(partitioner, where)
+    placed = placing(partitioner, where)
     key_serde = either(key, flow.key if handle is None else handle.key, "key", where)
     value_serde = either(value, flow.value if handle is None else handle.value, "value", where)
     if handle is not None:
@@ -91,7 +93,7 @@ def write_to(
         topic=target,
         key=key_serde,
         value=value_serde,
-        partitioner=partitioner,
+        partitioner=placed,
         partitions=None if handle is None else handle.partitions,
     )
     flow.then(node)

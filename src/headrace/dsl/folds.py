@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from headrace.base.ids import Location
 from headrace.dsl.functions import deletions_of, plain, result_annotation
-from headrace.dsl.serdes import Typed, first_known, given, of_annotation
+from headrace.dsl.serdes import Typed, first_known, of_annotation
 from headrace.operators.fold import COUNT, Fold, aggregation, reduction
 from headrace.serde.primitives import int64
+from headrace.topology.arguments import given
 
 __all__ = [
     "DescribedFold",

@@ -11,7 +11,7 @@ from headrace.base.callables import named, short_name
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
-from headrace.dsl.functions import placing, plain, result_annotation
+from headrace.dsl.functions import plain, result_annotation
 from headrace.dsl.graph import GraphNode
 from headrace.dsl.made_tables import made_table
 from headrace.dsl.materialized import Materialized, declared_store
@@ -34,7 +34,8 @@ from headrace.serde.resolve import serde_of_keys
 from headrace.serde.serde import Serde
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
-from headrace.topology.nodes import Partitioner, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.nodes import ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.partitioners import PlainPartitioner, WithHeaders, placing
 
 __all__ = ["joined_by_foreign_key"]
 
@@ -105,8 +106,8 @@ class _Functions:
     extractor: Callable[..., Any]
     with_key: bool
     joiner: Callable[..., Any]
-    partitioner: Partitioner | None
-    other_partitioner: Partitioner | None
+    partitioner: PlainPartitioner | None
+    other_partitioner: PlainPartitioner | None
 
 
 class _ForeignKeyJoinNode(GraphNode):
@@ -233,7 +234,16 @@ class _ForeignKeyJoinNode(GraphNode):
         out.add_processor(ProcessorNode(name, operator, self.where, stores, calls.get(name, "")), (parent,))
 
 
-def _for_one(partitioner: Partitioner | None) -> Partitioner | None:
+def _placing(fn: object, where: Location) -> PlainPartitioner | None:
+    found = placing(fn, where)
+    if isinstance(found, WithHeaders):
+        raise TopologyError(
+            f"{where}: the partitioner of a foreign-key join is given a key alone: leave with_headers() out"
+        )
+    return found
+
+
+def _for_one(partitioner: PlainPartitioner | None) -> PlainPartitioner | None:
     """Ask the user's partitioner, which is told no value, for one partition: an answer goes to who asked."""
     if partitioner is None:
         return None
@@ -251,7 +261,7 @@ def _for_one(partitioner: Partitioner | None) -> Partitioner | None:
     return choose
 
 
-def _answering(partitioner: Partitioner | None, key: Serde[Any]) -> Partitioner:
+def _answering(partitioner: PlainPartitioner | None, key: Serde[Any]) -> PlainPartitioner:
     """Answer where a subscription came from, or where the user's partitioner says that its key is."""
     if partitioner is None:
         # None, of a subscription without a partition, leaves it to the key.
@@ -318,5 +328,5 @@ def _functions(
     extractor, with_key = plain(on, "extractor of the foreign key, on=,", where, "value", keyed=True)
     joiner_fn, _ = plain(joiner, "joiner", where, "value", "other")
     return _Functions(
-        extractor, with_key, joiner_fn, placing(partitioner, where), placing(other_partitioner, where)
+        extractor, with_key, joiner_fn, _placing(partitioner, where), _placing(other_partitioner, where)
     )

@@ -7,19 +7,18 @@ from typing import Any, Concatenate, Generic
 
 from typing_extensions import ParamSpec, TypeVar
 
-from headrace.base.callables import called, gives_nothing, misfit, named, watched
+from headrace.base.callables import called, misfit, named
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.operators.fold import Deletions
+from headrace.topology.arguments import accepted
 
 __all__ = [
     "WithKey",
     "WithKeys",
     "deletions_of",
     "described",
-    "extracting",
     "optional_plain",
-    "placing",
     "plain",
     "result_annotation",
     "with_key",
@@ -99,19 +98,13 @@ def plain(
         arguments = ("key", *arguments)
     elif takes_key and arguments[:1] != ("key",):
         raise TopologyError(f"{where}: the {what} is not called with the key: leave with_key() out")
-    problem = misfit(inner, arguments, yields=yields)
-    if problem is not None:
-        hint = ""
+
+    def hint() -> str:
         if keyed and not takes_key and misfit(inner, ("key", *arguments), yields=yields) is None:
-            hint = "; write hr.with_key(...) around it to be given the key first"
-        raise TopologyError(f"{where}: the {what} {problem}{hint}")
-    if not acts and gives_nothing(inner):
-        raise TopologyError(
-            f"{where}: the {what} {named(inner)} never returns a value: a `return` is missing; annotate it with "
-            "`-> None` if that is meant"
-        )
-    assert callable(inner), "misfit() has refused what is not"
-    return watched(inner, yields=yields), takes_key
+            return "; write hr.with_key(...) around it to be given the key first"
+        return ""
+
+    return accepted(inner, what, where, *arguments, yields=yields, acts=acts, hint=hint), takes_key
 
 
 def optional_plain(
@@ -124,21 +117,6 @@ def optional_plain(
 ) -> Callable[..., Any] | None:
     """As `plain`, of a function that may be left out."""
     return None if fn is None else plain(fn, what, where, *arguments, yields=yields, acts=acts)[0]
-
-
-def placing(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:
-    """As `plain`, of a partitioner that may be left out. A generator of partitions is one as good as a list.
-
-    One that gives None leaves the choice to the default.
-    """
-    return optional_plain(
-        fn, "partitioner", where, "topic", "key", "value", "partitions", yields=True, acts=True
-    )
-
-
-def extracting(fn: Callable[..., Any] | None, where: Location) -> Callable[..., Any] | None:
-    """As `plain`, of a timestamp extractor that may be left out."""
-    return optional_plain(fn, "timestamp extractor", where, "record", "partition_time")
 
 
 def described(fn: Callable[..., Any]) -> str:

@@ -16,7 +16,8 @@ from headrace.operators.stateless import RepartitionFilter
 from headrace.operators.table import TableSource
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
-from headrace.topology.nodes import Partitioner, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.nodes import ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.partitioners import Partitioner
 from headrace.topology.wiring import Operator
 
 __all__ = [

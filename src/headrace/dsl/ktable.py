@@ -8,13 +8,13 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, Name, Partitioner, TableStore
+from headrace.dsl.aliases import AnyStore, KeyPartitioner, Name, TableStore
 from headrace.dsl.foreign_key_joins import joined_by_foreign_key
 from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
 from headrace.dsl.global_tables import GlobalKTable
 from headrace.dsl.kgrouped_table import KGroupedTable
 from headrace.dsl.mappings import with_new_key
-from headrace.dsl.serdes import given, of_annotation
+from headrace.dsl.serdes import of_annotation
 from headrace.dsl.stream_state import TableState
 from headrace.dsl.suppressed import Suppressed
 from headrace.dsl.suppressing import suppressed_table
@@ -26,6 +26,7 @@ from headrace.operators.table import ToStream
 from headrace.processor.api import FixedKeyProcessorSupplier
 from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
+from headrace.topology.arguments import given
 from headrace.topology.locations import caller
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ class KTable(Generic[K, V_co]):
         joiner: Callable[[V_co, VO], R],
         *,
         on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
-        partitioner: Partitioner[K, None] = None,
-        other_partitioner: Partitioner[KG, None] = None,
+        partitioner: KeyPartitioner[K] = None,
+        other_partitioner: KeyPartitioner[KG] = None,
         value: SerdeOf[R] = None,
         store: TableStore[K, R] = None,
         name: Name = None,
@@ -174,8 +175,8 @@ class KTable(Generic[K, V_co]):
         joiner: Callable[..., Any],
         *,
         on: object = None,
-        partitioner: Partitioner[Any, Any] = None,
-        other_partitioner: Partitioner[Any, Any] = None,
+        partitioner: KeyPartitioner[Any] = None,
+        other_partitioner: KeyPartitioner[Any] = None,
         value: object = None,
         store: AnyStore = None,
         name: Name = None,
@@ -228,8 +229,8 @@ class KTable(Generic[K, V_co]):
         joiner: Callable[[V_co, VO | None], R],
         *,
         on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
-        partitioner: Partitioner[K, None] = None,
-        other_partitioner: Partitioner[KG, None] = None,
+        partitioner: KeyPartitioner[K] = None,
+        other_partitioner: KeyPartitioner[KG] = None,
         value: SerdeOf[R] = None,
         store: TableStore[K, R] = None,
         name: Name = None,
@@ -240,8 +241,8 @@ class KTable(Generic[K, V_co]):
         joiner: Callable[..., Any],
         *,
         on: object = None,
-        partitioner: Partitioner[Any, Any] = None,
-        other_partitioner: Partitioner[Any, Any] = None,
+        partitioner: KeyPartitioner[Any] = None,
+        other_partitioner: KeyPartitioner[Any] = None,
         value: object = None,
         store: AnyStore = None,
         name: Name = None,

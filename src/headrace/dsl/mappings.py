@@ -5,9 +5,10 @@ from typing import Any
 
 from headrace.base.ids import Location
 from headrace.dsl.functions import element_of, pair_of, plain, result_annotation
-from headrace.dsl.serdes import given, of_annotation, of_result
+from headrace.dsl.serdes import of_annotation, of_result
 from headrace.dsl.stream_state import Flow
 from headrace.operators.stateless import FlatMap, FlatMapValues, Map, MapValues, SelectKey
+from headrace.topology.arguments import given
 
 __all__ = ["flat_mapped", "flat_mapped_values", "mapped", "mapped_values", "with_new_key"]
 

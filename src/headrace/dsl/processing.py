@@ -9,11 +9,12 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import element_of, result_annotation
 from headrace.dsl.graph import GraphProcessor
-from headrace.dsl.serdes import Typed, given, of_annotation
+from headrace.dsl.serdes import Typed, of_annotation
 from headrace.dsl.stream_state import Building, Flow
 from headrace.processor.api import ProcessorFunction
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreSpec
+from headrace.topology.arguments import given
 from headrace.topology.plain_stores import names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 

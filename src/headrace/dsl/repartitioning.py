@@ -6,7 +6,7 @@ from headrace.base.ids import Location
 from headrace.dsl.graph import Repartition
 from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed
-from headrace.topology.nodes import Partitioner
+from headrace.topology.partitioners import Partitioner
 
 __all__ = ["new_repartition", "repartition_topic"]
 

@@ -14,34 +14,30 @@ of several, the first of them whose serde travels decides, else the first that l
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from headrace.base.callables import named
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.functions import described, result_annotation
-from headrace.serde.resolve import advice, serde_from_annotation, serde_of
+from headrace.serde.resolve import advice, serde_from_annotation
 from headrace.serde.serde import CodecSerde, Serde
-from headrace.serde.structured import type_name
 from headrace.serde.windowed import WindowedSerde
+from headrace.topology.arguments import Part, given
 
 __all__ = [
-    "Part",
     "Typed",
     "UnknownSerde",
     "agreed",
     "can_be_same",
     "either",
     "first_known",
-    "given",
     "merged",
     "of_annotation",
     "of_result",
     "refuse_clash",
     "required",
 ]
-
-Part: TypeAlias = Literal["key", "value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +51,6 @@ class UnknownSerde:
 
 #: The serde of a stream's or table's keys or values.
 Typed: TypeAlias = Serde[Any] | UnknownSerde
-
-
-def given(spec: object, part: Part, where: Location) -> Serde[Any] | None:
-    """Return the serde that `key=` or `value=` means, None where none is given.
-
-    Raises:
-        TopologyError: it is neither a serde nor a class that stands for one.
-    """
-    try:
-        found: Serde[Any] | None = serde_of(spec)  # type: ignore[call-overload]  # any object: this is the check
-    except TypeError as error:
-        raise TopologyError(f"{where}: {part}={type_name(spec)}: {error}") from error
-    return found
 
 
 def either(spec: object, otherwise: Typed, part: Part, where: Location) -> Typed:

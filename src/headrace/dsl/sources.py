@@ -1,7 +1,5 @@
-"""What all ways to read a topic have in common: streams, tables, and what fills global stores."""
+"""What tables and global stores have in common where they are read from a topic."""
 
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from headrace.base.errors import TopologyError
@@ -9,54 +7,10 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.naming import Names
-from headrace.dsl.serdes import given
-from headrace.serde.primitives import raw, string
-from headrace.serde.serde import Serde
+from headrace.topology.sources import handles_of
 from headrace.topology.topics import Topic
 
-__all__ = ["check_reset", "handles_of", "kept", "table_nodes"]
-
-_RESETS = frozenset({"earliest", "latest", "none"})
-
-
-def check_reset(reset: object, where: Location) -> None:
-    """Refuse what is no reset policy: the start would fail, or begin somewhere else than was meant."""
-    if reset is None or (isinstance(reset, str) and reset in _RESETS):
-        return
-    if isinstance(reset, timedelta) and reset >= timedelta(0):
-        return
-    raise TopologyError(
-        f"{where}: offset_reset={reset!r} does not exist: write 'earliest', 'latest', 'none', or how far back to "
-        "begin, as a timedelta of 0 or more"
-    )
-
-
-def handles_of(topic: object, key: object, value: object, where: Location) -> list[Topic[Any, Any]]:
-    """Return handles for what a source names."""
-    topics = (
-        [topic] if isinstance(topic, str | Topic) else list(topic) if isinstance(topic, Sequence) else None
-    )
-    if not topics:
-        raise TopologyError(f"{where}: expected a topic, several, or a Pattern, found {topic!r}")
-    key_serde: Serde[Any] = given(key, "key", where) or string
-    value_serde: Serde[Any] = given(value, "value", where) or raw
-    handles = []
-    for each in topics:
-        if isinstance(each, Topic):
-            if key is not None or value is not None:
-                raise TopologyError(f"{where}: {each!r} has serdes already: leave key= and value= out")
-            handles.append(each)
-        elif isinstance(each, str):
-            handles.append(Topic(each, key=key_serde, value=value_serde))
-        else:
-            raise TopologyError(f"{where}: expected the name of a topic, or a Topic, found {each!r}")
-    first = handles[0]
-    for other in handles[1:]:
-        if (other.key, other.value) != (first.key, first.value):
-            raise TopologyError(
-                f"{where}: {first!r} and {other!r} have different serdes; read each on its own and merge() the streams"
-            )
-    return handles
+__all__ = ["kept", "table_nodes"]
 
 
 def kept(

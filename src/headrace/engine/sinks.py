@@ -20,6 +20,7 @@ from headrace.processor.context import TaskContext
 from headrace.serde.serde import ensure_bytes
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.nodes import SinkNode
+from headrace.topology.partitioners import asking
 from headrace.topology.wiring import Failed, Forward, ForwardStretch
 
 __all__ = ["compile_sink"]
@@ -68,7 +69,7 @@ def _to_topic(
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
         try:
-            chosen = choose(key, value, key_bytes)
+            chosen = choose(key, value, key_bytes, headers)
             if admission is not None:
                 for partition in chosen:
                     admission.check(partition, key_bytes, value_bytes, timestamp, headers)
@@ -255,7 +256,7 @@ def _window_of(node: SinkNode) -> Callable[[bytes], tuple[int, Any]] | None:
 
 def _chooser(
     node: SinkNode, topic: str, collector: RecordCollector, count: int
-) -> Callable[[Any, Any, bytes | None], Sequence[int]]:
+) -> Callable[[Any, Any, bytes | None, Headers], Sequence[int]]:
     """Make what chooses the partitions of a record, by its key or as the user's partitioner says."""
     window_of = _window_of(node)
     partitioner = node.partitioner
@@ -266,10 +267,11 @@ def _chooser(
         return (collector.partition_of(topic, key_bytes, count),)
 
     if partitioner is None:
-        return lambda key, value, key_bytes: by_key(key_bytes)
+        return lambda key, value, key_bytes, headers: by_key(key_bytes)
+    ask = asking(partitioner, topic, count)
 
-    def by_user(key: Any, value: Any, key_bytes: bytes | None) -> Sequence[int]:
-        chosen = partitioner(topic, key, value, count)
+    def by_user(key: Any, value: Any, key_bytes: bytes | None, headers: Headers) -> Sequence[int]:
+        chosen = ask(key, value, headers)
         if chosen is None:
             return by_key(key_bytes)
         if isinstance(chosen, Iterable):

@@ -77,12 +77,15 @@ class StartingOffsets:
         if policy == "latest":
             return self._kept(partition, self._log.end_offsets([partition])[partition])
         if isinstance(policy, timedelta):
-            since = self._now_ms() - int(policy.total_seconds() * 1000)
-            return self._kept(partition, self._log.offsets_for_times({partition: since})[partition])
+            return self._kept(partition, self._since(partition, policy))
         raise LogError(
             f"group '{self._group}' has no committed offset for {partition}, and {source.name} ({source.where}) has "
             'offset_reset="none"; commit one, or use "earliest" or "latest"'
         )
+
+    def _since(self, partition: TopicPartition, back: timedelta) -> int:
+        since = self._now_ms() - int(back.total_seconds() * 1000)
+        return self._log.offsets_for_times({partition: since})[partition]
 
     def reset(self, partition: TopicPartition, source: SourceNode, error: OffsetOutOfRangeError) -> int:
         """Return where to go on with a partition whose next offset does not exist any more, or not yet.
@@ -102,6 +105,8 @@ class StartingOffsets:
             how = "with what was written in their place"
         elif source.offset_reset == "latest":
             offset = self._log.end_offsets([partition])[partition]
+        elif isinstance(source.offset_reset, timedelta):
+            offset = self._since(partition, source.offset_reset)
         else:
             offset = self._log.beginning_offsets([partition])[partition]
         _log.warning("%s; group '%s' goes on at %d, %s", error, self._group, offset, how)

@@ -7,12 +7,10 @@ from typing import Any, TypeAlias
 from headrace.base.ids import Location
 from headrace.serde.resolve import serde_of_keys
 from headrace.serde.serde import Serde
+from headrace.topology.partitioners import Partitioner
 from headrace.topology.wiring import Operator
 
 __all__ = ["Node", "ProcessorNode", "RepartitionTopic", "SinkNode", "SourceNode"]
-
-#: (topic, key, value, partition count) -> one partition, several (multicast), or None for the default partitioner.
-Partitioner: TypeAlias = Callable[[str, Any, Any, int], Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from headrace.base.advice import no_attribute
 from headrace.base.callables import short_name
 from headrace.base.errors import TopologyError
+from headrace.base.records import Record, RecordMetadata
 from headrace.serde.primitives import raw, string
+from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreSpec
+from headrace.topology.arguments import accepted, extracting, given
 from headrace.topology.assembly import Assembly
 from headrace.topology.description import as_mermaid, as_text, to_plain
 from headrace.topology.grouping import (
@@ -23,9 +26,11 @@ from headrace.topology.grouping import (
 )
 from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
+from headrace.topology.partitioners import Partitioner, placing
 from headrace.topology.plain_stores import global_store, names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
-from headrace.topology.topics import Topic
+from headrace.topology.sources import Reset, check_reset, handles_of
+from headrace.topology.topics import Pattern, Topic
 
 __all__ = ["SubTopology", "Topology"]
 
@@ -66,26 +71,41 @@ class Topology:
 
     # ── by hand ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add_source(self, name: str, *topics: str | Topic[Any, Any]) -> Self:
-        """Add a node that reads topics, all with the same serdes. A topic given by name has text keys and raw values.
+    def add_source(
+        self,
+        name: str,
+        *topics: str | Topic[Any, Any] | Pattern,
+        key: SerdeOf[Any] = None,
+        value: SerdeOf[Any] = None,
+        timestamp: Callable[[Record[Any, Any], int], int] | None = None,
+        offset_reset: Reset = None,
+    ) -> Self:
+        """Add a node that reads topics, all with the same serdes, or those that match a pattern.
+
+        Topics given by name, and a pattern, have text keys without `key=` and raw values without `value=`. `timestamp`
+        replaces the records' own timestamps; `offset_reset` says where to begin without a committed offset.
 
         Raises:
             TopologyError: the name is taken or illegal, no topic is named, one is read already, or serdes differ.
         """
         where = caller()
-        handles = [_handle(topic) for topic in topics]
-        if not handles:
+        if not topics:
             raise TopologyError(f"source {name} ({where}) reads no topic; name at least one")
-        first = handles[0]
-        for other in handles[1:]:
-            if (other.key, other.value) != (first.key, first.value):
-                raise TopologyError(
-                    f"source {name} ({where}) reads '{first.name}' and '{other.name}', which have different serdes; "
-                    "add a source for each"
-                )
+        pattern = topics[0].regex if isinstance(topics[0], Pattern) and len(topics) == 1 else None
+        handles = [] if pattern is not None else handles_of(topics, key, value, where)
+        check_reset(offset_reset, where)
+        source = SourceNode(
+            name,
+            tuple(dict.fromkeys(handle.name for handle in handles)),
+            handles[0].key if handles else given(key, "key", where) or string,
+            handles[0].value if handles else given(value, "value", where) or raw,
+            where,
+            extracting(timestamp, where),
+            offset_reset,
+            pattern,
+        )
         assembly = self._changing()
-        names = tuple(handle.name for handle in handles)
-        assembly.add_source(SourceNode(name, names, first.key, first.value, where))
+        assembly.add_source(source)
         for handle in handles:
             if handle.partitions is not None:
                 assembly.declare_partitions(handle.name, handle.partitions, where)
@@ -113,15 +133,40 @@ class Topology:
         assembly.add_processor(node, parents)
         return self
 
-    def add_sink(self, name: str, topic: str | Topic[Any, Any], *parents: str) -> Self:
-        """Add a node that writes what its parents forward. A topic given by name has text keys and raw values.
+    def add_sink(
+        self,
+        name: str,
+        topic: str | Topic[Any, Any] | Callable[[Any, Any, RecordMetadata | None], str],
+        *parents: str,
+        key: SerdeOf[Any] = None,
+        value: SerdeOf[Any] = None,
+        partitioner: Partitioner | None = None,
+    ) -> Self:
+        """Add a node that writes what its parents forward: to a topic, or to one that a function chooses each time.
+
+        A topic given by name, or by a function, has text keys without `key=` and raw values without `value=`.
 
         Raises:
             TopologyError: the name is taken or illegal, or a parent is unknown.
         """
         where = caller()
-        handle = _handle(topic)
-        sink = SinkNode(name, handle.name, handle.key, handle.value, where, partitions=handle.partitions)
+        chosen = None
+        if callable(topic):
+            chosen = accepted(topic, "function that chooses the topic", where, "key", "value", "metadata")
+            key_serde, value_serde, partitions = given(key, "key", where), given(value, "value", where), None
+        else:
+            (handle,) = handles_of(topic, key, value, where)
+            topic, key_serde, value_serde = handle.name, handle.key, handle.value
+            partitions = handle.partitions
+        sink = SinkNode(
+            name,
+            chosen or topic,
+            key_serde or string,
+            value_serde or raw,
+            where,
+            placing(partitioner, where),
+            partitions,
+        )
         self._changing().add_sink(sink, parents)
         return self
 
@@ -151,7 +196,7 @@ class Topology:
             TopologyError: a name is taken, the topic is read already, a serde is missing, or the supplier is wrong.
         """
         where = caller()
-        handle = _handle(topic)
+        (handle,) = handles_of(topic, None, None, where)
         operator = ProcessorOperator(processor, name=name, where=where)
         spec = global_store(plain_store(store, where, self._engine), handle.name)
         operator.check_fills(spec)
@@ -303,7 +348,3 @@ class Topology:
 
     def __repr__(self) -> str:
         return f"<Topology of {len(self.nodes)} nodes in {len(self.subtopologies)} sub-topologies>"
-
-
-def _handle(topic: str | Topic[Any, Any]) -> Topic[Any, Any]:
-    return topic if isinstance(topic, Topic) else Topic(topic, key=string, value=raw)
