@@ -3,6 +3,17 @@
 from headrace.testing.driver import TopologyTestDriver, run
 from headrace.testing.local_kafka.cluster import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
+from headrace.testing.processor_context import Forwarded, MockProcessorContext, Scheduled
 from headrace.testing.topics import InputTopic, OutputTopic
 
-__all__ = ["InputTopic", "JavaRecord", "LocalKafka", "OutputTopic", "TopologyTestDriver", "run"]
+__all__ = [
+    "Forwarded",
+    "InputTopic",
+    "JavaRecord",
+    "LocalKafka",
+    "MockProcessorContext",
+    "OutputTopic",
+    "Scheduled",
+    "TopologyTestDriver",
+    "run",
+]
