@@ -16,6 +16,7 @@ from headrace.state.declaration import Logging, Store, check_logging
 from headrace.state.spec import Engine
 from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_session import ReadOnlySessionStore, SessionStore
+from headrace.state.typed_versioned import ReadOnlyVersionedStore, VersionedStore
 from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
 
 __all__ = [
@@ -24,12 +25,15 @@ __all__ = [
     "Logging",
     "ReadOnlyKeyValueStore",
     "ReadOnlySessionStore",
+    "ReadOnlyVersionedStore",
     "ReadOnlyWindowStore",
     "SessionStore",
     "Store",
+    "VersionedStore",
     "WindowStore",
     "key_value",
     "session",
+    "versioned",
     "window",
 ]
 
@@ -126,6 +130,38 @@ def session(
         caching,
         logging,
         retention_ms=retention_ms,
+    )
+
+
+def versioned(
+    name: str,
+    *,
+    history: Duration,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    logging: Logging = True,
+) -> Store[VersionedStore[KA, VA]]:
+    """Declare a store of the versions of each key, for `builder.table`, `to_table` and processors. It is not cached.
+
+    A version can be read for `history` (of stream time) after another one has replaced it; the latest one always. What
+    comes in late by more than that is dropped.
+
+    Raises:
+        TypeError: `key` or `value` is no serde, nor a class that stands for one; the history is a bare number.
+        ValueError: another argument is impossible.
+    """
+    _check(name, None, logging)
+    if name is None:
+        raise ValueError("name=None: a versioned store needs a name")
+    history_ms = milliseconds(history, name="history")
+    return Store(
+        name,
+        "versioned",
+        serde_of(key),
+        serde_of(value),
+        caching=False,
+        logging=logging,
+        history_ms=history_ms,
     )
 
 

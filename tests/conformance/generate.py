@@ -463,6 +463,65 @@ def suppress_table(c: Case) -> None:
     )
 
 
+def versions(c: Case) -> None:
+    """Tables of versions: late updates, views, what groups and joins them, and streams that look back in time."""
+    r = c.rng
+    value = r.choice(["string", "string", "long"])
+    kind = f"versioned:{r.choice([0, 500, 2000, 5000, 60000, 200000])}"
+    if c.maybe(0.7):
+        t = c.source("table", "in", value=value, store="versions", store_type=kind)
+    else:
+        s = c.source("stream", "in", value=value)
+        t = c.add("to_table", **{"in": s}, key="string", value=value, store="versions", store_type=kind)
+    for number in range(r.choice([0, 0, 1, 2])):
+        store = {"store": f"view{number}", "store_type": r.choice([None, kind])} if c.maybe(0.4) else {}
+        fields: dict[str, Any] = {"in": t, "key": "string", "value": value, **store}
+        if c.maybe(0.6):
+            t = c.add("filter", **fields, fn="value_gt:5" if value == "long" else "value_contains:a")
+        else:
+            t = c.add(
+                "map_values", **fields, fn="add:1" if value == "long" else r.choice(["upper", "null_if:ab"])
+            )
+    below = r.choice(["stream", "group", "table_join", "stream_join", "stream_join", "self_join"])
+    if value == "long" and below in ("table_join", "stream_join", "self_join"):
+        below = "group"
+    if below == "stream":
+        c.to(c.add("to_stream", **{"in": t}), value=value)
+    elif below == "group":
+        g = c.add(
+            "group_by", **{"in": t}, fn="mod:3" if value == "long" else "prefix:1", key="string", value=value
+        )
+        if value == "long":
+            t = c.add("reduce", **{"in": g}, fn="sum", subtract_fn="minus", key="string", value="long")
+        else:
+            t, value = c.add("count", **{"in": g}, key="string"), "long"
+        c.to(c.add("to_stream", **{"in": t}), value=value)
+    elif below == "stream_join":
+        s = c.source("stream", "clicks")
+        c.to(c.add(r.choice(["join", "left_join"]), **{"in": s}, other=t, name=c.named("vj")))
+    else:
+        other = (
+            c.add("map_values", **{"in": t}, fn="append:!")
+            if below == "self_join"
+            else c.source("table", "other")
+        )
+        join = r.choice(["join", "left_join", "outer_join"])
+        kept = (
+            {"store": "joined", "store_type": kind, "key": "string", "value": "string"}
+            if c.maybe(0.3)
+            else {}
+        )
+        t = c.add(join, **{"in": t}, other=other, **kept)
+        c.to(c.add("to_stream", **{"in": t}))
+    c.feed(
+        r.choice([25, 50]),
+        null_value=0.2,
+        jitter=r.choice([0, 1500, 4000, 20000]),
+        step=r.choice([300, 1000, 8000]),
+        headers=0.2,
+    )
+
+
 def table(c: Case) -> None:
     r = c.rng
     value = r.choice(["string", "long"])
@@ -1154,6 +1213,7 @@ FAMILIES = {
         sessions,
         suppress_windowed,
         suppress_table,
+        versions,
         table,
         stream_join,
         stream_join_windows,

@@ -132,10 +132,11 @@ def test_failing_joiner_drops_the_update_here() -> None:
     assert changes(node) == [(3, None, True)]
 
 
-def test_update_that_is_not_the_latest_stays_one() -> None:
+def test_update_that_is_not_the_latest_is_dropped() -> None:
     node = side(INNER)
     node.send("a", ("x", None, False))
-    assert changes(node) == [(("x", 1), None, False)]
+    assert changes(node) == []
+    assert node.drops == ["out-of-order update of a versioned table"]
 
 
 # ── the result ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,6 +38,7 @@ def store_spec(
     retention_ms: int | None = None,
     size_ms: int | None = None,
     retain_duplicates: bool = False,
+    history_ms: int | None = None,
     logging: bool = True,
 ) -> StoreSpec:
     return StoreSpec(
@@ -53,6 +54,7 @@ def store_spec(
         retention_ms=retention_ms,
         size_ms=size_ms,
         retain_duplicates=retain_duplicates,
+        history_ms=history_ms,
     )
 
 

@@ -134,6 +134,10 @@ assert_type(win.count().to_stream().map(lambda w, n: (w.key, n)), KStream[str, i
 final = win.count().suppress(hr.until_window_closes(max_records=1000))
 assert_type(final, KTable[Windowed[str], int])
 assert_type(final.to_stream(lambda w, n: w.key), KStream[str, int])
+STOCKS = stores.versioned("stocks", history="1h", key=str, value=Stock)
+past = b.table("past-stock", value=Stock, store=STOCKS)
+assert_type(past, KTable[str, Stock])
+assert_type(orders.join(past, check), KStream[str, Processed])
 assert_type(stock.suppress(hr.until_time_limit("5m", max_bytes=1 << 20)), KTable[str, Stock])
 assert_type(
     win.aggregate(Stats, lambda k, o, s: s.add(o)).to_stream().filter(lambda w, s: w.window.start > s.n),

@@ -7,9 +7,7 @@ __all__ = ["INSTEAD", "STORES_INSTEAD"]
 _SERDES = "a topic carries its serdes, hr.Topic(name, key=…, value=…); an operator takes key= and value= for its result"
 _PROCESSOR = "write hr.Processor, or @hr.processor() on a function"
 _FIXED_KEY = "write hr.FixedKeyProcessor, for process_values()"
-_NO_VERSIONS = (
-    "this version has no versioned stores: stores.key_value(name, …) keeps the last value of each key"
-)
+_VERSIONED = "write stores.versioned(name, history=…)"
 _STORES = "write `from headrace import stores`, then stores.key_value(name, …) or stores.window(name, …)"
 _READ_STORE = "write `from headrace.stores import {}`"
 _LAMBDA = "write a function"
@@ -78,7 +76,7 @@ INSTEAD: Mapping[str, str] = {
     "KeyValueStore": _READ_STORE.format("KeyValueStore"),
     "WindowStore": _READ_STORE.format("WindowStore"),
     "SessionStore": _READ_STORE.format("SessionStore"),
-    "VersionedKeyValueStore": _NO_VERSIONS,
+    "VersionedKeyValueStore": _READ_STORE.format("VersionedStore"),
     "ReadOnlyKeyValueStore": _READ_STORE.format("ReadOnlyKeyValueStore"),
     "ReadOnlySessionStore": _READ_STORE.format("ReadOnlySessionStore"),
     "ReadOnlyWindowStore": _READ_STORE.format("ReadOnlyWindowStore"),
@@ -104,11 +102,10 @@ INSTEAD: Mapping[str, str] = {
 
 #: Of the module `headrace.stores`.
 STORES_INSTEAD: Mapping[str, str] = {
-    "versioned": _NO_VERSIONS,
-    "versioned_key_value": _NO_VERSIONS,
+    "versioned_key_value": _VERSIONED,
     "persistent_key_value_store": "write stores.key_value(name, …)",
     "persistent_timestamped_key_value_store": "write stores.key_value(name, …)",
-    "persistent_versioned_key_value_store": _NO_VERSIONS,
+    "persistent_versioned_key_value_store": _VERSIONED,
     "in_memory_key_value_store": 'write stores.key_value(name, engine="memory", …)',
     "lru_map": 'write stores.key_value(name, engine="memory", …)',
     "persistent_window_store": "write stores.window(name, size=…, retention=…, …)",
@@ -120,5 +117,5 @@ STORES_INSTEAD: Mapping[str, str] = {
     "window_store_builder": "write stores.window(name, size=…, retention=…, …)",
     "timestamped_key_value_store_builder": "write stores.key_value(name, …)",
     "timestamped_window_store_builder": "write stores.window(name, size=…, retention=…, …)",
-    "VersionedKeyValueStore": _NO_VERSIONS,
+    "VersionedKeyValueStore": "write VersionedStore",
 }

@@ -9,6 +9,7 @@ from headrace.base.records import Record, RecordMetadata
 from headrace.state.declaration import Store
 from headrace.state.typed_key_value import KeyValueStore
 from headrace.state.typed_session import SessionStore
+from headrace.state.typed_versioned import VersionedStore
 from headrace.state.typed_window import WindowStore
 from headrace.topology.partitioners import WithHeaders
 
@@ -42,7 +43,7 @@ KeyPartitioner: TypeAlias = Callable[[str, K, None, int], int | Iterable[int] | 
 TopicChooser: TypeAlias = Callable[[K, V, RecordMetadata], str]
 
 #: The store of a table: a name, or a declared store (Java's `Materialized`).
-TableStore: TypeAlias = str | Store[KeyValueStore[K, V]] | None
+TableStore: TypeAlias = str | Store[KeyValueStore[K, V]] | Store[VersionedStore[K, V]] | None
 
 #: The store of a windowed table.
 WindowedStore: TypeAlias = str | Store[WindowStore[K, V]] | None

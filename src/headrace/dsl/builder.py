@@ -188,7 +188,7 @@ class StreamsBuilder:
         graph = self._open(where)
         timestamp = extracting(timestamp, where)
         check_reset(offset_reset, where)
-        handle, materialized = kept(topic, key, value, store, graph.names, where)
+        handle, materialized = kept(topic, key, value, store, graph.names, where, versions=True)
         source, table_name = table_nodes(graph.names, name, where)
         operator = TableSource(materialized.name if materialized.queryable else None)
         node = TableSourceNode(
@@ -206,7 +206,7 @@ class StreamsBuilder:
         graph.add(node)
         self._declare(handle, where)
         flow = Flow(self._building, table_name, node, handle.key, handle.value, frozenset({source}))
-        return KTable(source_table(flow, operator, materialized.name))
+        return KTable(source_table(flow, operator, materialized))
 
     @overload
     def global_table(

@@ -104,7 +104,7 @@ def kept_as_table(
 ) -> TableState:
     """Take the stream as a table's updates."""
     graph = flow.building.graph
-    declared = declared_store(store, "key_value", where)
+    declared = declared_store(store, "key_value", where, versions=True)
     if declared is not None:
         agreed(given(key, "key", where), declared.key, "key", declared.name, where)
         agreed(given(value, "value", where), declared.value, "value", declared.name, where)

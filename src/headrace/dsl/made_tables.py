@@ -32,4 +32,4 @@ class _TableNode(GraphNode):
 def made_table(flow: Flow, name: str, store: Materialized, where: Location) -> TableState:
     """Take records as a table's updates; return the table."""
     operator = TableSource(store.name if store.queryable else None)
-    return source_table(flow.then(_TableNode(name, where, operator, store)), operator, store.name)
+    return source_table(flow.then(_TableNode(name, where, operator, store)), operator, store)

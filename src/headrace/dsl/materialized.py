@@ -15,8 +15,10 @@ from headrace.topology.names import check_name
 __all__ = ["Materialized", "declared_store"]
 
 
-def declared_store(store: object, kind: StoreKind, where: Location) -> Store[Any] | None:
-    """Return what `store=` means: a declared store, a name, or nothing.
+def declared_store(
+    store: object, kind: StoreKind, where: Location, *, versions: bool = False
+) -> Store[Any] | None:
+    """Return what `store=` means: a declared store, a name, or nothing. With `versions`, it may be a versioned one.
 
     Raises:
         TopologyError: it is neither, or a store of another kind.
@@ -27,7 +29,7 @@ def declared_store(store: object, kind: StoreKind, where: Location) -> Store[Any
         return Store(check_name(store, "store", where), kind)
     if not isinstance(store, Store):
         raise TopologyError(f"{where}: store= takes a name or a declared store, found {store!r}")
-    if store.kind != kind:
+    if store.kind != kind and not (versions and store.kind == "versioned"):
         wanted, found = kind.replace("_", "-"), store.kind.replace("_", "-")
         raise TopologyError(
             f"{where}: store {store.name!r} is a {found} store, and a {wanted} store is needed here: declare it with "
@@ -58,6 +60,7 @@ class Materialized:
     where: Location
     retention_ms: int | None = None
     size_ms: int | None = None
+    history_ms: int | None = None
     grace_ms: int | None = None
     retains_duplicates: bool = False
     source_topic: str | None = None
@@ -78,6 +81,8 @@ class Materialized:
         """Decide name and serdes. Without a name it takes one from the counter, whether it is used or not."""
         if declared is None:
             declared = Store(None, kind)
+        elif kind == "key_value":
+            kind = declared.kind  # a versioned one may stand for it: see `declared_store`
         name = declared.name if declared.name is not None else names.store(prefix)
         if declared.key is not None:
             refuse_clash(key, declared.key, "key", f"store '{name}'", where)
@@ -93,6 +98,7 @@ class Materialized:
             where=where,
             retention_ms=declared.retention_ms,
             size_ms=declared.size_ms,
+            history_ms=declared.history_ms,
         )
 
     def spec(self, node: str, engine: Engine) -> StoreSpec:
@@ -120,6 +126,7 @@ class Materialized:
             changelog_config=dict(declared.logging) if isinstance(declared.logging, Mapping) else {},
             retention_ms=self.retention_ms,
             size_ms=self.size_ms,
+            history_ms=self.history_ms,
             grace_ms=self.grace_ms,
             retain_duplicates=self.retains_duplicates,
             source_topic=self.source_topic,

@@ -14,14 +14,21 @@ __all__ = ["kept", "table_nodes"]
 
 
 def kept(
-    topic: object, key: object, value: object, store: AnyStore, names: Names, where: Location
+    topic: object,
+    key: object,
+    value: object,
+    store: AnyStore,
+    names: Names,
+    where: Location,
+    *,
+    versions: bool = False,
 ) -> tuple[Topic[Any, Any], Materialized]:
-    """Return the handle of a topic that is read as a table, and the store that may keep its rows.
+    """Return the handle of a topic that is read as a table, and the store that may keep its rows, or their versions.
 
     Raises:
         TopologyError: it is no topic, `key=` or `value=` are beside a `Topic`, or the store is of another kind or type.
     """
-    declared = declared_store(store, "key_value", where)
+    declared = declared_store(store, "key_value", where, versions=versions)
     if not isinstance(topic, str | Topic):
         raise TopologyError(f"{where}: a table is read from one topic, found {topic!r}")
     if isinstance(topic, str) and declared is not None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from headrace.base.ids import Location
 from headrace.dsl.graph import Graph, GraphNode, GraphProcessor, Repartition
+from headrace.dsl.materialized import Materialized
 from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed, first_known
 from headrace.operators.getters import Getter, StoreGetter
@@ -115,6 +116,7 @@ class TableState:
         parent: the table that a filter or a mapping is made of.
         joined: the two tables that a join is made of.
         source_store: name of the store that a source table gets if something needs its content.
+        versions: whether its store has versions; None where it has no store, and `parent` tells.
     """
 
     flow: Flow
@@ -124,6 +126,17 @@ class TableState:
     parent: "TableState | None" = None
     joined: "tuple[TableState, ...]" = ()
     source_store: str = ""
+    versions: bool | None = False
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether an update may be one that is not the latest of its key, and whether the table can be looked back in.
+
+        Source: `InternalStreamsBuilder.enableVersionedSemantics`.
+        """
+        if self.versions is not None or self.parent is None:
+            return bool(self.versions)
+        return self.parent.is_versioned
 
     def send_old_values(self, *, force: bool) -> bool:
         """Ask for old values in the table's updates; return whether they will be there.
@@ -148,11 +161,12 @@ class TableState:
         return True
 
 
-def source_table(flow: Flow, operator: TableSource, store: str) -> TableState:
+def source_table(flow: Flow, operator: TableSource, store: Materialized) -> TableState:
     """Return the state of a table that is read, or made of a stream: it keeps its content once it is looked up."""
 
     def getter() -> Getter:
-        operator.store = store
-        return StoreGetter(store)
+        operator.store = store.name
+        return StoreGetter(store.name)
 
-    return TableState(flow, operator, getter, operator.store, source_store=store)
+    versions = store.kind == "versioned"
+    return TableState(flow, operator, getter, operator.store, source_store=store.name, versions=versions)

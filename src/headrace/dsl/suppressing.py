@@ -20,11 +20,16 @@ def suppressed_table(table: TableState, suppressed: object, where: Location) -> 
     """Add the node that holds updates back; return the table that it lets go.
 
     Raises:
-        TopologyError: it is not said how, or windows are to close and the table has none.
+        TopologyError: it is not said how, windows are to close and the table has none, or the table has versions.
     """
     if not isinstance(suppressed, Suppressed):
         raise TopologyError(
             f"{where}: suppress() takes hr.until_window_closes() or hr.until_time_limit('5m'), found {suppressed!r}"
+        )
+    if table.is_versioned:
+        raise TopologyError(
+            f"{where}: suppress() cannot hold back a table with versions, whose updates may be late ones: keep it in a "
+            "stores.key_value(...), or suppress what is aggregated of it"
         )
     flow = table.flow
     names = flow.building.graph.names

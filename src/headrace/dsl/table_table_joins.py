@@ -87,7 +87,7 @@ def joined_tables(
     graph = one.building.graph
     refuse_clash(one.key, two.key, "key", "the table that it is joined with", where, to_meet=True)
     key, typed = one.key, of_result(fn, value, "value", where)
-    declared = declared_store(store, "key_value", where)
+    declared = declared_store(store, "key_value", where, versions=True)
     made = None
     if declared is not None:
         made = Materialized.of(declared, names=graph.names, prefix=_PREFIX, key=key, value=typed, where=where)
@@ -121,4 +121,5 @@ def joined_tables(
         lambda: kept,
         made.name if made is not None and made.queryable else None,
         joined=(this, other),
+        versions=made is not None and made.kind == "versioned",
     )

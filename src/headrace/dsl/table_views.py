@@ -27,7 +27,7 @@ def filtered_table(
     """Add the node that deletes rows which do not pass; return its table."""
     fn, _ = plain(predicate, "predicate", where, "key", "value")
     made = _materialized(table, store, "KTABLE-FILTER-", table.flow.value, where)
-    operator = TableFilter(fn, negate=negate, store=_store_of(made))
+    operator = TableFilter(fn, negate=negate, store=_store_of(made), of_versions=table.is_versioned)
     # Where old values cost nothing, they tell which deletions nobody below has to hear of.
     operator.send_old = table.send_old_values(force=False)
     node = table.flow.building.graph.names.node(name, "KTABLE-FILTER-", where)
@@ -105,7 +105,7 @@ def _materialized(
 ) -> Materialized | None:
     """Return what `store=` makes. Without a name it makes no store, but uses an index up, as in Java."""
     flow = table.flow
-    declared = declared_store(store, "key_value", where)
+    declared = declared_store(store, "key_value", where, versions=True)
     if declared is None:
         return None
     names = flow.building.graph.names
@@ -132,8 +132,8 @@ def _view(
     out = flow.then(
         node, key=flow.key if made is None else made.key, value=value if made is None else made.value
     )
-    store = _store_of(made)
-    if store is None:
-        return TableState(out, operator, getter, None, parent=table)
-    kept = StoreGetter(store)
-    return TableState(out, operator, lambda: kept, store, parent=table)
+    if made is None or not made.queryable:
+        return TableState(out, operator, getter, None, parent=table, versions=None)
+    kept = StoreGetter(made.name)
+    versions = made.kind == "versioned"
+    return TableState(out, operator, lambda: kept, made.name, parent=table, versions=versions)

@@ -17,6 +17,7 @@ from headrace.topology.wiring import Wiring
 __all__ = [
     "FilterGetter",
     "Get",
+    "GetAsOf",
     "GetEncoded",
     "Getter",
     "MapGetter",
@@ -29,6 +30,9 @@ __all__ = [
 
 #: Value and timestamp of a key, or None.
 Get: TypeAlias = Callable[[Any], tuple[Any, int] | None]
+
+#: The same of the version that was valid at a time (epoch ms).
+GetAsOf: TypeAlias = Callable[[Any, int], tuple[Any, int] | None]
 
 #: Bytes of a value, and timestamp, of a key's bytes, or None.
 GetEncoded: TypeAlias = Callable[[bytes], tuple[bytes, int] | None]
@@ -44,9 +48,12 @@ class Getter(Protocol):
     def compile(self, wiring: Wiring) -> Get:
         """Make the closure. What it raises is for the caller's handler."""
 
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Make the closure that looks back in time; None where nothing has versions."""
+
 
 class StoreGetter:
-    """Reads a key-value store."""
+    """Reads a key-value store, or a versioned one."""
 
     def __init__(self, store: str) -> None:
         self.stores = (store,)
@@ -59,6 +66,19 @@ class StoreGetter:
         def look_up(key: Any) -> tuple[Any, int] | None:
             row: tuple[Any, int] | None = get(serialize(key))
             return row
+
+        return look_up
+
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Make the closure that looks back in time; None where nothing has versions."""
+        state = wiring.store(self.stores[0])
+        if state.spec.kind != "versioned":
+            return None
+        as_of, serialize = state.as_of, key_serializer(wiring, state)
+
+        def look_up(key: Any, time: int) -> tuple[Any, int] | None:
+            found = as_of(serialize(key), time)
+            return None if found is None else (found[0], found[1])
 
         return look_up
 
@@ -80,6 +100,10 @@ class WindowStoreGetter:
 
         return look_up
 
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Nothing has versions: None."""
+        return None
+
 
 class SessionStoreGetter:
     """Reads a session store by windowed keys; a session's time is its end."""
@@ -99,6 +123,10 @@ class SessionStoreGetter:
 
         return look_up
 
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Nothing has versions: None."""
+        return None
+
 
 class FilterGetter:
     """Looks up above a filter without a store, and filters again."""
@@ -115,13 +143,16 @@ class FilterGetter:
 
     def compile(self, wiring: Wiring) -> Get:
         """Make the closure."""
-        above, predicate, negate = self._parent.compile(wiring), self._predicate, self._negate
+        above, view = self._parent.compile(wiring), self._view
+        return lambda key: view(key, above(key))
 
-        def look_up(key: Any) -> tuple[Any, int] | None:
-            row = above(key)
-            return row if row is not None and truth(predicate(key, row[0])) is not negate else None
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Make the closure that looks back in time; None where nothing has versions."""
+        above, view = self._parent.compile_as_of(wiring), self._view
+        return None if above is None else lambda key, time: view(key, above(key, time))
 
-        return look_up
+    def _view(self, key: Any, row: tuple[Any, int] | None) -> tuple[Any, int] | None:
+        return row if row is not None and truth(self._predicate(key, row[0])) is not self._negate else None
 
 
 class MapGetter:
@@ -139,16 +170,19 @@ class MapGetter:
 
     def compile(self, wiring: Wiring) -> Get:
         """Make the closure."""
-        above, fn, with_key = self._parent.compile(wiring), self._fn, self._with_key
+        above, view = self._parent.compile(wiring), self._view
+        return lambda key: view(key, above(key))
 
-        def look_up(key: Any) -> tuple[Any, int] | None:
-            row = above(key)
-            if row is None:
-                return None
-            value = fn(key, row[0]) if with_key else fn(row[0])
-            return None if value is None else (value, row[1])
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Make the closure that looks back in time; None where nothing has versions."""
+        above, view = self._parent.compile_as_of(wiring), self._view
+        return None if above is None else lambda key, time: view(key, above(key, time))
 
-        return look_up
+    def _view(self, key: Any, row: tuple[Any, int] | None) -> tuple[Any, int] | None:
+        if row is None:
+            return None
+        value = self._fn(key, row[0]) if self._with_key else self._fn(row[0])
+        return None if value is None else (value, row[1])
 
 
 class TransformGetter:
@@ -170,11 +204,22 @@ class TransformGetter:
 
     def compile(self, wiring: Wiring) -> Get:
         """Make the closure."""
-        above, transform = self._parent.compile(wiring), self._processors.compile_transform(wiring)
-        task = wiring.context
+        above, view = self._parent.compile(wiring), self._view(wiring)
+        return lambda key: view(key, above(key))
 
-        def look_up(key: Any) -> tuple[Any, int] | None:
-            value, timestamp = above(key) or (None, -1)
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Make the closure that looks back in time; None where nothing has versions."""
+        above = self._parent.compile_as_of(wiring)
+        if above is None:
+            return None
+        view = self._view(wiring)
+        return lambda key, time: view(key, above(key, time))
+
+    def _view(self, wiring: Wiring) -> Callable[[Any, tuple[Any, int] | None], tuple[Any, int] | None]:
+        transform, task = self._processors.compile_transform(wiring), wiring.context
+
+        def transformed(key: Any, row: tuple[Any, int] | None) -> tuple[Any, int] | None:
+            value, timestamp = row or (None, -1)
             before = task.leave_record(timestamp)
             try:
                 value = transform(key, value)
@@ -182,7 +227,7 @@ class TransformGetter:
                 task.return_to(before)
             return None if value is None else (value, timestamp)
 
-        return look_up
+        return transformed
 
 
 def compile_encoded(

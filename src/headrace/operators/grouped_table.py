@@ -23,7 +23,7 @@ _NOWHERE = (None, None)
 class TableSelect:
     """Turns an update of a row into updates of its groups: the selector gives a row's new key and value.
 
-    Where it gives None, or one of them is None, the row is in no group.
+    Where it gives None, or one of them is None, the row is in no group. Only the latest version of a row is in one.
     """
 
     def __init__(self, selector: Callable[[Any, Any], Any]) -> None:
@@ -43,6 +43,8 @@ class TableSelect:
             return _NOWHERE if group is None or content is None else (group, content)
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
+            if not change[2]:
+                return
             try:
                 group, new = placed(key, change[0])
                 group_before, old = placed(key, change[1])

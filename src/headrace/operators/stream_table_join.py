@@ -11,7 +11,7 @@ __all__ = ["StreamTableJoin"]
 
 
 class StreamTableJoin:
-    """Joins each record with the table's present value of its key.
+    """Joins each record with the table's present value of its key; where there are versions, with that of its own time.
 
     A null value is dropped. An inner join drops a null key and a record without a match; a left join joins both with
     None (KIP-962).
@@ -27,14 +27,20 @@ class StreamTableJoin:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
-        get, joiner, with_key, left = self._getter.compile(wiring), self._joiner, self._with_key, self._left
+        joiner, with_key, left = self._joiner, self._with_key, self._left
+        as_of = self._getter.compile_as_of(wiring)
+        has_versions = as_of is not None
+        get: Callable[..., tuple[Any, int] | None] = as_of or self._getter.compile(wiring)
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
 
-        def join(key: Any, value: Any) -> Any:
+        def join(key: Any, value: Any, timestamp: int = -1) -> Any:
             if value is None or (key is None and not left):
                 drop("null join key or value")
                 return MISSING
-            row = None if key is None else get(key)
+            if key is None:
+                row = None
+            else:
+                row = get(key, timestamp) if has_versions else get(key)
             if row is None and not left:
                 return MISSING
             other = None if row is None else row[0]
@@ -42,12 +48,13 @@ class StreamTableJoin:
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
-                result = join(key, value)
+                result = join(key, value, timestamp)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             if result is not MISSING:
                 forward(key, result, timestamp, headers)
 
-        wiring.take_step(Step.JOIN, join)
+        if not has_versions:  # a step is not told of the record's time
+            wiring.take_step(Step.JOIN, join)
         return run

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.base.errors import ProcessingError
 from headrace.base.records import Headers
-from headrace.operators.getters import Get, Getter
+from headrace.operators.getters import Get, GetAsOf, Getter
 from headrace.operators.updates import changelog_topic, key_serializer
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED
@@ -189,3 +189,7 @@ class SuppressGetter:
             return None if change.prior is None else (buffer.to_value(change.prior), -1)
 
         return look_up
+
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Nothing has versions: None."""
+        return None

@@ -1,6 +1,7 @@
 """What a table's nodes do to an update: a tuple (new value, old value, is the latest), see `topology.wiring`.
 
-Source: `KTableSource`, `KTableFilter`, `KTableMapValues`. Predicates and mappers are never called with a null.
+Source: `KTableSource`, `KTableFilter`, `KTableMapValues`. Predicates and mappers are never called with a null. Where a
+store of versions has a later one, an update is not the latest; what such a store drops goes nowhere.
 """
 
 from collections.abc import Callable
@@ -59,13 +60,14 @@ class TableSource:
                     row = get(key_bytes)
                     if row is not None:
                         old = row[0]
-                # An update that is older than the row replaces it all the same, as in Kafka Streams.
-                put(key_bytes, value, timestamp, headers)
+                # An update that is older than the row replaces it all the same, as in Kafka Streams, unless the store
+                # has versions: until when this one is valid is told by those alone.
+                until = put(key_bytes, value, timestamp, headers)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
-            if not cached:
-                forward(key, (value, old, True), timestamp, headers)
+            if not cached and until != timestamp:
+                forward(key, (value, old, until is None), timestamp, headers)
 
         return run
 
@@ -73,13 +75,20 @@ class TableSource:
 class TableFilter:
     """Turns values that do not pass into deletions.
 
-    A row that is rejected sends a deletion even if it was never there, unless old values tell so.
+    A row that is rejected sends a deletion even if it was never there, unless old values tell so; those of a table of
+    versions are of the latest one, and tell nothing of another.
     """
 
     def __init__(
-        self, predicate: Callable[[Any, Any], object], *, negate: bool = False, store: str | None = None
+        self,
+        predicate: Callable[[Any, Any], object],
+        *,
+        negate: bool = False,
+        store: str | None = None,
+        of_versions: bool = False,
     ) -> None:
         self.predicate = predicate
+        self.of_versions = of_versions
         self.negate = negate
         self.store = store
         self.send_old = False
@@ -91,7 +100,8 @@ class TableFilter:
         def keep(key: Any, value: Any) -> Any:
             return value if value is not None and truth(predicate(key, value)) is not negate else None
 
-        return _compile_update(wiring, keep, self.store, send_old=self.send_old, skip_nulls=True)
+        skip_nulls = not self.of_versions
+        return _compile_update(wiring, keep, self.store, send_old=self.send_old, skip_nulls=skip_nulls)
 
 
 class TableMapValues:
@@ -184,12 +194,12 @@ def _compile_update(
                     old = row[0]
             if skip_nulls and new is None and old is None:
                 return
-            put(key_bytes, new, timestamp, headers)
+            until = put(key_bytes, new, timestamp, headers)
         except BaseException as error:
             failed(error, key, change[0], timestamp, headers)
             return
-        if not cached:
-            forward(key, (new, old, True), timestamp, headers)
+        if not cached and until != timestamp:
+            forward(key, (new, old, until is None), timestamp, headers)
 
     return run_with_store
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.base.records import Headers
-from headrace.operators.getters import Get, Getter
+from headrace.operators.getters import Get, GetAsOf, Getter
 from headrace.operators.updates import forward_flushed, key_serializer
 from headrace.topology.wiring import Change, Forward, Wiring
 
@@ -38,7 +38,7 @@ class Joining:
 
 
 class TableJoinSide:
-    """Turns updates of one side into updates of the result. A null key is dropped.
+    """Turns updates of one side into updates of the result. A null key is dropped, and what is not the latest.
 
     `getter` looks up the other side; `of_other` says that this is the other table's side.
     """
@@ -67,6 +67,9 @@ class TableJoinSide:
                 drop("null join key")
                 return
             new, old, is_latest = change
+            if not is_latest:
+                drop("out-of-order update of a versioned table")
+                return
             latest, match, joined, joined_before = timestamp, None, None, None
             try:
                 row = get(key)
@@ -84,7 +87,7 @@ class TableJoinSide:
             except BaseException as error:
                 failed(error, key, new, timestamp, headers)
                 return
-            forward(key, (joined, joined_before, is_latest), latest, headers)
+            forward(key, (joined, joined_before, True), latest, headers)
 
         return run
 
@@ -112,13 +115,13 @@ class TableJoinResult:
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             try:
-                put(serialize(key), change[0], timestamp, headers)
+                until = put(serialize(key), change[0], timestamp, headers)
             except BaseException as error:
                 failed(error, key, change[0], timestamp, headers)
                 return
-            if not cached:
+            if not cached and until != timestamp:
                 # The old value is that of the sides, not the store's: so it is in Kafka Streams.
-                forward(key, (change[0], change[1], True), timestamp, headers)
+                forward(key, (change[0], change[1], until is None), timestamp, headers)
 
         return run
 
@@ -157,3 +160,7 @@ class JoinGetter:
             return None if joined is None else (joined, max(one_at, two_at))
 
         return look_up
+
+    def compile_as_of(self, wiring: Wiring) -> GetAsOf | None:
+        """Nothing has versions: None."""
+        return None

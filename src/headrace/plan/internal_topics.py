@@ -19,6 +19,9 @@ WINDOW_ADDITIONAL_RETENTION_MS = 86_400_000
 #: Kafka keeps durations in 64 bits: what is kept for ever is kept so long.
 _RETENTION_MS_MAX = 2**63 - 1
 
+#: Source: `VersionedChangelogTopicConfig`.
+_ADDITIONAL_COMPACTION_LAG_MS = 86_400_000
+
 _REPARTITION = MappingProxyType(
     {
         "cleanup.policy": "delete",
@@ -44,6 +47,9 @@ def changelog_config(
         config["retention.ms"] = str(
             min(spec.retention_ms + window_additional_retention_ms, _RETENTION_MS_MAX)
         )
+    if spec.history_ms is not None:
+        # A version that is compacted away too early is missing from the history of whoever restores it.
+        config["min.compaction.lag.ms"] = str(spec.history_ms + _ADDITIONAL_COMPACTION_LAG_MS)
     return {**config, **spec.changelog_config}
 
 

@@ -12,6 +12,7 @@ from headrace.state.declaration import Store, check_handle, unreadable
 from headrace.state.spec import StoreSpec
 from headrace.state.typed_key_value import ReadOnlyKeyValueStore
 from headrace.state.typed_session import ReadOnlySessionStore
+from headrace.state.typed_versioned import ReadOnlyVersionedStore
 from headrace.state.typed_window import ReadOnlyWindowStore
 from headrace.topology.topology import Topology
 
@@ -55,7 +56,12 @@ def store_name(topology: Topology, store: Store[Any] | str) -> str:
 
 def local_view(
     spec: StoreSpec, partitions: Partitions, how: QueryOptions
-) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any] | ReadOnlySessionStore[Any, Any]:
+) -> (
+    ReadOnlyKeyValueStore[Any, Any]
+    | ReadOnlyWindowStore[Any, Any]
+    | ReadOnlySessionStore[Any, Any]
+    | ReadOnlyVersionedStore[Any, Any]
+):
     """Make the view of a store's kind."""
     chosen = how.get("partitions")
     if chosen is None:
@@ -78,6 +84,8 @@ def local_view(
             return SessionView(wanted)
         case "suppress":
             raise unreadable(spec)
+        case "versioned":
+            return VersionedView(wanted)
 
 
 class KeyValueView(Generic[K, V]):
@@ -162,3 +170,25 @@ class SessionView(Generic[K, V]):
         """Yield the sessions of one key, or of all, that overlap [start, end] (epoch ms, both included)."""
         for store in self._partitions().values():
             yield from store.sessions(key, start=start, end=end, reverse=reverse)
+
+
+class VersionedView(Generic[K, V]):
+    """A `ReadOnlyVersionedStore` over its partitions; see `KeyValueView`."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def get(self, key: K, as_of: int | None = None) -> tuple[V, int] | None:
+        """Return value and timestamp of the version that was valid then, or of the latest one."""
+        for store in self._partitions().values():
+            found: tuple[V, int] | None = store.get(key, as_of)
+            if found is not None:
+                return found
+        return None
+
+    def history(
+        self, key: K, start: int | None = None, end: int | None = None
+    ) -> Iterator[tuple[V, int, int | None]]:
+        """Yield the versions that were valid at some time from `start` to `end` (epoch ms, both included)."""
+        for store in self._partitions().values():
+            yield from store.history(key, start, end)

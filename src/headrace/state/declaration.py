@@ -29,6 +29,7 @@ class Store(Generic[S_co]):
         logging: whether there is a changelog; a mapping holds topic properties for it.
         retention_ms: of a window store or a session store.
         size_ms: of a window store.
+        history_ms: of a versioned store.
     """
 
     name: str | None
@@ -40,6 +41,7 @@ class Store(Generic[S_co]):
     logging: Logging = True
     retention_ms: int | None = None
     size_ms: int | None = None
+    history_ms: int | None = None
 
 
 def check_logging(logging: Logging) -> Logging:

@@ -26,6 +26,8 @@ __all__ = [
     "SegmentedReads",
     "SegmentedState",
     "StreamTime",
+    "VersionedReads",
+    "VersionedState",
     "WindowState",
 ]
 
@@ -293,3 +295,32 @@ class WindowState(SegmentedState, Protocol):
         otherwise: Counted,
     ) -> CountedColumns | None:
         """Make what does for a stretch what `counter` does for each of its records: see `KeyValueState`."""
+
+
+class VersionedReads(Protocol):
+    """What can be read of a versioned store: keys are bytes, values are objects, timestamps epoch ms."""
+
+    @property
+    def spec(self) -> StoreSpec:
+        """What was declared."""
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of the latest version."""
+
+    def as_of(self, key: bytes, time: int) -> tuple[Any, int, int | None] | None:
+        """The version that was valid at a time: value, since when, until when (None: it is the latest)."""
+
+    def history(
+        self, key: bytes, start: int | None, end: int | None
+    ) -> Iterator[tuple[Any, int, int | None]]:
+        """Versions that were valid at some time from `start` to `end`, both included: as `as_of`, oldest first."""
+
+
+class VersionedState(VersionedReads, Protocol):
+    """A versioned store as operators see it. Logs to the changelog by itself; drops what is older than its history."""
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
+        """Add a version; None deletes. Return until when it is valid.
+
+        That is None for the latest, and its own timestamp for one that is dropped.
+        """

@@ -10,12 +10,13 @@ from typing import Any
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.row import Row
 from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
+from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.merge import after, after_prefix
 from headrace.state.spec import StoreSpec
 
-__all__ = ["KeyValueReader", "SegmentedReader"]
+__all__ = ["KeyValueReader", "SegmentedReader", "VersionedReader"]
 
 
 class KeyValueReader:
@@ -97,3 +98,29 @@ class SegmentedReader:
             rows = self._buffer.copied()
         stream_time = self.observed_stream_time
         return self._buffer.view(key, from_ms, to_ms, over, stream_time, reverse=reverse, rows=rows)
+
+
+class VersionedReader:
+    """Reads a versioned store from any thread; with `committed`, as the last commit left it."""
+
+    __slots__ = ("_buffer", "_committed", "spec")
+
+    def __init__(self, buffer: VersionedBuffer, *, committed: bool) -> None:
+        self.spec: StoreSpec = buffer.spec
+        self._buffer = buffer
+        self._committed = committed
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of the latest version."""
+        return self._buffer.get(key, committed=self._committed)
+
+    def as_of(self, key: bytes, time: int) -> tuple[Any, int, int | None] | None:
+        """The version that was valid at a time."""
+        # The latest is looked for before the others, which a put fills first: copied here, they might lack what it had.
+        return self._buffer.as_of(key, time, committed=self._committed, rows=self._buffer.copied)
+
+    def history(
+        self, key: bytes, start: int | None, end: int | None
+    ) -> Iterator[tuple[Any, int, int | None]]:
+        """Versions that were valid at some time from `start` to `end`."""
+        return self._buffer.history(key, start, end, committed=self._committed, rows=self._buffer.copied)

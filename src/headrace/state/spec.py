@@ -10,7 +10,7 @@ from headrace.serde.serde import Serde
 
 __all__ = ["Engine", "StoreKind", "StoreSpec", "segment_interval_ms"]
 
-StoreKind: TypeAlias = Literal["key_value", "window", "session", "suppress"]
+StoreKind: TypeAlias = Literal["key_value", "window", "session", "suppress", "versioned"]
 Engine: TypeAlias = Literal["rocksdb", "memory"]
 
 #: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
@@ -36,6 +36,7 @@ class StoreSpec:
         retention_ms: of a store whose rows expire: a window store, a session store.
         size_ms: of a window store's windows.
         grace_ms: how late a record may be for the windows or sessions that fill it; None if an application fills it.
+        history_ms: of a versioned store, how far back its versions can be read.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         logs_headers: whether a changelog record has the headers of the record that caused it.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
@@ -57,6 +58,7 @@ class StoreSpec:
     size_ms: int | None = None
     grace_ms: int | None = None
     retain_duplicates: bool = False
+    history_ms: int | None = None
     logs_headers: bool = False
     source_topic: str | None = None
     global_topic: str | None = None
@@ -78,6 +80,8 @@ class StoreSpec:
         rows = "timestamped" if self.timestamped else "plain"
         if self.kind == "key_value":
             return f"{kind} {rows}"
+        if self.kind == "versioned":
+            return f"{kind} {rows} history={self.history_ms}"
         retention_ms = self.retention_ms or 0
         duplicates = " duplicates" if self.retain_duplicates else ""
         interval_ms = segment_interval_ms(retention_ms)

@@ -14,6 +14,7 @@ from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
 from headrace.state.buffer.suppress import SuppressBuffer
+from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.buffer.window import WindowBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
@@ -22,11 +23,19 @@ from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
 from headrace.state.declaration import unreadable
-from headrace.state.port import ChangelogAdmission, Database, KeyValueReads, Rows, SegmentedReads
-from headrace.state.reading import KeyValueReader, SegmentedReader
+from headrace.state.port import (
+    ChangelogAdmission,
+    Database,
+    KeyValueReads,
+    Rows,
+    SegmentedReads,
+    VersionedReads,
+)
+from headrace.state.reading import KeyValueReader, SegmentedReader, VersionedReader
 from headrace.state.spec import StoreSpec
 from headrace.state.suppress_rows import SuppressRows
 from headrace.state.values import ValueCodec
+from headrace.state.versioned_rows import VersionedRows
 
 __all__ = ["Buffer", "Cache", "Opening", "StoreParts", "parts_of"]
 
@@ -102,8 +111,8 @@ class StoreParts:
 
     buffer: Buffer
     cache: Cache | None
-    state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | Cache
-    reader: Callable[[bool], KeyValueReads | SegmentedReads]
+    state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | Cache
+    reader: Callable[[bool], KeyValueReads | SegmentedReads | VersionedReads]
     rows: Callable[[], ChangelogRows]
     log: Callable[[], None] | None = None
 
@@ -119,6 +128,8 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
             return _session(spec, opening)
         case "suppress":
             return _suppress(spec, opening)
+        case "versioned":
+            return _versioned(spec, opening)
 
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -172,3 +183,18 @@ def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:
 
     rows = partial(SuppressRows, spec, database.family(spec.name))
     return StoreParts(buffer, None, buffer, reader, rows, buffer.flush)
+
+
+def _versioned(spec: StoreSpec, opening: Opening) -> StoreParts:
+    database, codec, dropped = opening.database, opening.codec, opening.dropped
+    buffer = VersionedBuffer(spec, database, opening.changelog, codec, dropped, opening.admission)
+
+    def reader(committed: bool) -> VersionedReads:
+        return VersionedReader(buffer, committed=committed)
+
+    def rows() -> VersionedRows:
+        # What is older than the history was dropped, and counted, when it was put.
+        restoring = VersionedBuffer(spec, database, None, codec, lambda store, reason: None)
+        return VersionedRows(spec, restoring)
+
+    return StoreParts(buffer, None, buffer, reader, rows)

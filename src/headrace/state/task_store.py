@@ -8,14 +8,15 @@ from headrace.base.columns import Chunk
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
+from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.changelog_rows import ChangelogRows
-from headrace.state.port import KeyValueReads, Position, SegmentedReads
+from headrace.state.port import KeyValueReads, Position, SegmentedReads, VersionedReads
 from headrace.state.spec import StoreSpec
 from headrace.state.store_parts import Cache, Opening, parts_of
 
 __all__ = ["StoreState", "TaskStore"]
 
-StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | SuppressBuffer | Cache
+StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | Cache
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
@@ -65,7 +66,7 @@ class TaskStore:
             self.buffer.restored(position.stream_time, position.sequence)
             self.discard()
 
-    def reader(self, *, committed: bool) -> KeyValueReads | SegmentedReads:
+    def reader(self, *, committed: bool) -> KeyValueReads | SegmentedReads | VersionedReads:
         """Make what other threads read; with `committed`, as the last commit left it."""
         return self._reader(committed)
 

@@ -5,17 +5,25 @@ from typing import Any, cast
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.declaration import unreadable
-from headrace.state.port import KeyValueReads, KeyValueState, SegmentedReads, SegmentedState
+from headrace.state.port import (
+    KeyValueReads,
+    KeyValueState,
+    SegmentedReads,
+    SegmentedState,
+    VersionedReads,
+    VersionedState,
+)
 from headrace.state.typed_key_value import KeyValueReadings, KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_keys import TypedKeys
 from headrace.state.typed_session import ReadOnlySessionStore, SessionReadings, SessionStore
+from headrace.state.typed_versioned import ReadOnlyVersionedStore, VersionedReadings, VersionedStore
 from headrace.state.typed_window import ReadOnlyWindowStore, WindowReadings, WindowStore
 
 __all__ = ["read_only", "typed"]
 
 
 def typed(
-    state: KeyValueState | SegmentedState | SuppressBuffer,
+    state: KeyValueState | SegmentedState | VersionedState | SuppressBuffer,
     context: TaskContext,
     application_id: str | None = None,
 ) -> Any:
@@ -33,11 +41,18 @@ def typed(
             return SessionStore[Any, Any](cast("SegmentedState", state), keys, context)  # by its kind
         case "suppress":
             raise unreadable(state.spec)
+        case "versioned":
+            return VersionedStore[Any, Any](cast("VersionedState", state), keys, context)  # by its kind
 
 
 def read_only(
-    state: KeyValueReads | SegmentedReads, context: TaskContext
-) -> ReadOnlyKeyValueStore[Any, Any] | ReadOnlyWindowStore[Any, Any] | ReadOnlySessionStore[Any, Any]:
+    state: KeyValueReads | SegmentedReads | VersionedReads, context: TaskContext
+) -> (
+    ReadOnlyKeyValueStore[Any, Any]
+    | ReadOnlyWindowStore[Any, Any]
+    | ReadOnlySessionStore[Any, Any]
+    | ReadOnlyVersionedStore[Any, Any]
+):
     """Make the user's view of a state that is only read: a query's, or a processor's of another task's store."""
     keys = TypedKeys[Any](state.spec, context.application_id)
     match state.spec.kind:
@@ -49,3 +64,5 @@ def read_only(
             return SessionReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
         case "suppress":
             raise unreadable(state.spec)
+        case "versioned":
+            return VersionedReadings[Any, Any](cast("VersionedReads", state), keys)  # by its kind

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from headrace.base.errors import TopologyError
-from headrace.query.local import KeyValueView, SessionView, WindowView
+from headrace.query.local import KeyValueView, SessionView, VersionedView, WindowView
 from headrace.state.declaration import unreadable
 from headrace.state.spec import StoreSpec
 
@@ -29,6 +29,8 @@ def all_partitions(spec: StoreSpec, partitions: Callable[[], Mapping[int, Any]])
             return _Sessions(partitions, refuse)
         case "suppress":
             raise unreadable(spec)
+        case "versioned":
+            return _Versions(partitions, refuse)
 
 
 class _KeyValues(KeyValueView[Any, Any]):
@@ -47,3 +49,9 @@ class _Sessions(SessionView[Any, Any]):
     def __init__(self, partitions: Callable[[], Mapping[int, Any]], refuse: Callable[..., NoReturn]) -> None:
         super().__init__(partitions)
         self.put = refuse
+
+
+class _Versions(VersionedView[Any, Any]):
+    def __init__(self, partitions: Callable[[], Mapping[int, Any]], refuse: Callable[..., NoReturn]) -> None:
+        super().__init__(partitions)
+        self.put = self.delete = refuse

@@ -16,6 +16,8 @@ _DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
     "key_value": (),
     "window": ("size", "retention"),
     "session": ("retention",),
+    "suppress": (),
+    "versioned": (),
 }
 
 
@@ -59,6 +61,7 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
         changelog_config=dict(store.logging) if isinstance(store.logging, Mapping) else {},
         retention_ms=store.retention_ms,
         size_ms=store.size_ms,
+        history_ms=store.history_ms,
     )
 
 
