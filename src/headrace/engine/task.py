@@ -13,6 +13,7 @@ from headrace.base.records import NO_HEADERS
 from headrace.engine.collector import RecordCollector
 from headrace.engine.commit_metadata import encode_partition_time
 from headrace.engine.failures import Failures
+from headrace.engine.interleaving import Interleaving, ends_soon
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
@@ -109,6 +110,9 @@ class Task:
             global_states=self._global_states,
             dropped=self._count_dropped,
         )
+        self._interleaving = Interleaving(
+            context, self.failures, self._compiled.sources, self._take_undecodable
+        )
         for initialise in self._compiled.on_start:
             initialise()
 
@@ -184,15 +188,20 @@ class Task:
                 limit = min(limit, head)
         if picked is None:
             return 0
-        if len(self._order) > 1:
-            self._order.remove(picked)
-            self._order.append(picked)
         batch = picked.batch()
         assert batch is not None
         assert self._compiled is not None
         forward = self._compiled.sources[picked.source.name]
         self.has_progress = True
         self.context.enter()
+        if limit < NEVER and not self._compiled.stretches and ends_soon(batch, limit):
+            due = self._by_stream_time.next_due
+            if taken := self._interleaving.run(self._order, records_max, until, due):
+                self.processed += taken
+                return taken
+        if len(self._order) > 1:
+            self._order.remove(picked)
+            self._order.append(picked)
         end = min(len(batch.keys), batch.cursor + records_max)
         # `until` is inclusive, another queue's head is not.
         limit = min(limit, until + 1)
