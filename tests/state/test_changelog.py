@@ -90,7 +90,9 @@ def test_window_row_has_its_segment_before_the_key(open_stores: OpenStores) -> N
 
 
 def test_duplicates_are_numbered_and_outlive_a_restart(open_stores: OpenStores) -> None:
-    spec = store_spec(kind="window", engine="rocksdb", retention_ms=1_000, retain_duplicates=True)
+    spec = store_spec(
+        kind="window", engine="rocksdb", timestamped=False, retention_ms=1_000, retain_duplicates=True
+    )
     stores = open_stores(spec)
     for value in (1, 2):
         stores.only.put(b"a", 7, value, value, ())
@@ -109,7 +111,7 @@ def test_duplicates_are_numbered_and_outlive_a_restart(open_stores: OpenStores) 
         b"a\0\0\0\0\0\0\0\x07\0\0\0\x04",
         b"a\0\0\0\0\0\0\0\x08\0\0\0\x05",
     ]
-    expected = [(b"a", 7, 1, 1), (b"a", 7, 2, 2), (b"a", 7, 4, 4), (b"a", 8, 5, 5)]
+    expected = [(b"a", 7, 1, -1), (b"a", 7, 2, -1), (b"a", 7, 4, -1), (b"a", 8, 5, -1)]
     assert list(stores.only.range(b"a", 0, 10)) == expected
     stores.commit()
     assert list(stores.only.range(None, 0, 10, True)) == expected[::-1]
