@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import headrace as hr
-from benchmarks.input import KEPT, fill_orders, fill_users
-from benchmarks.workloads import USERS_COUNT, Topics
+from benchmarks.input import KEPT, fill_clicks, fill_orders, fill_users
+from benchmarks.workloads import USERS_COUNT, Topics, Workload
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log, TopicSpec
 from headrace.streams.logs import open_log
@@ -22,15 +22,18 @@ class Cluster:
     def __init__(self, properties: Mapping[str, str]) -> None:
         self.properties = properties
 
-    def fill(self, topics: Topics, records: int, value_bytes: int, *, users: bool) -> None:
-        """Write the input, and the users where wanted, unless they are there."""
+    def fill(self, topics: Topics, workload: Workload, records: int, value_bytes: int) -> None:
+        """Write the input, and the users or the clicks where wanted, unless they are there."""
         with self._log() as log:
             if not _holds(log, topics.input, topics.partitions, records):
                 _delete(log, [topics.input])
                 fill_orders(log, topics, records, value_bytes)
-            if users and not _holds(log, topics.users, topics.partitions, USERS_COUNT):
+            if workload.users and not _holds(log, topics.users, topics.partitions, USERS_COUNT):
                 _delete(log, [topics.users])
                 fill_users(log, topics)
+            if workload.clicks and not _holds(log, topics.clicks, topics.partitions, records):
+                _delete(log, [topics.clicks])
+                fill_clicks(log, topics, records)
 
     def make_output(self, topics: Topics) -> None:
         """Make the topic that a run writes to."""

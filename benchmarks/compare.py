@@ -154,10 +154,8 @@ class _Comparison:
     def line(self, case: Case) -> dict[str, object] | None:
         """Run all of a case, the two systems in turn; None if one failed."""
         source = f"benchmark-{case.records}-{case.partitions}-{case.record_bytes}"
-        users = WORKLOADS[case.workload].users
-        self._cluster.fill(
-            Topics(source, partitions=case.partitions), case.records, case.record_bytes, users=users
-        )
+        topics, workload = Topics(source, partitions=case.partitions), WORKLOADS[case.workload]
+        self._cluster.fill(topics, workload, case.records, case.record_bytes)
         results: dict[str, list[Result]] = {system: [] for system in self._systems}
         for _ in range(self._given.runs):
             for system in self._systems:

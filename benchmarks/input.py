@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from benchmarks.workloads import NATURAL_BYTES, USERS_COUNT, Topics, Workload, orders, user
+from benchmarks.workloads import NATURAL_BYTES, USERS_COUNT, Topics, Workload, click, orders, user
 from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS
 from headrace.log.port import Log, TopicSpec, Writer
 
-__all__ = ["fill", "fill_orders", "fill_users"]
+__all__ = ["fill", "fill_clicks", "fill_orders", "fill_users"]
 
 #: A batch as large as a broker takes (1 MiB), with the lengths of its records.
 _BATCH_BYTES = 940_000
@@ -25,9 +25,11 @@ KEPT = {"retention.ms": "-1"}
 
 
 def fill(log: Log, workload: Workload, topics: Topics, records: int) -> None:
-    """Make the topics and write the users, where wanted, and then the orders."""
+    """Make the topics and write the users or the clicks, where wanted, and then the orders."""
     if workload.users:
         fill_users(log, topics)
+    if workload.clicks:
+        fill_clicks(log, topics, records)
     fill_orders(log, topics, records)
 
 
@@ -35,6 +37,11 @@ def fill_users(log: Log, topics: Topics) -> None:
     """Write the table of users, older than the first order: records of two topics go by their time."""
     users = map(user, range(USERS_COUNT))
     _write(log, TopicSpec(topics.users, topics.partitions, KEPT), users, _START_MS - USERS_COUNT)
+
+
+def fill_clicks(log: Log, topics: Topics, records: int) -> None:
+    """Write as many clicks as there are orders, at the same times."""
+    _write(log, TopicSpec(topics.clicks, topics.partitions, KEPT), map(click, range(records)), _START_MS)
 
 
 def fill_orders(log: Log, topics: Topics, records: int, value_bytes: int = NATURAL_BYTES) -> None:

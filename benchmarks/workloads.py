@@ -13,7 +13,17 @@ import msgspec
 import headrace as hr
 from headrace import stores
 
-__all__ = ["NATURAL_BYTES", "USERS_COUNT", "WORKLOADS", "Topics", "Workload", "order", "orders", "user"]
+__all__ = [
+    "NATURAL_BYTES",
+    "USERS_COUNT",
+    "WORKLOADS",
+    "Topics",
+    "Workload",
+    "click",
+    "order",
+    "orders",
+    "user",
+]
 
 USERS_COUNT = 10_000
 
@@ -36,6 +46,11 @@ class Topics:
         """The table that `enrich` joins with."""
         return f"{self.input}-users"
 
+    @property
+    def clicks(self) -> str:
+        """The stream that `stream_join` joins with."""
+        return f"{self.input}-clicks"
+
 
 def order(number: int, value_bytes: int = NATURAL_BYTES) -> tuple[str, str]:
     """Return key and value of one input record: a user, and a JSON order, unless it has to be cut."""
@@ -56,18 +71,28 @@ def user(number: int) -> tuple[str, str]:
     return f"user{number}", f'{{"name":"User {number}","city":"city{number % 100}"}}'
 
 
+def click(number: int) -> tuple[str, str]:
+    """Return key and value of one record of the stream that `stream_join` joins with.
+
+    There are as many as orders. A user has an order every 10 s, and a click in the middle between two of them.
+    """
+    return order(number - USERS_COUNT // 2)[0], f'{{"click":{number},"page":"item{number % 500}"}}'
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A topology over the orders, and what it needs beside them.
 
     Attributes:
         users: whether it joins with the table of users, whose records are then waited for as well.
+        clicks: whether it joins with the stream of clicks.
         is_restore: whether what is measured is the return of its lost stores.
         repartitioned: how many records it sends through internal topics for an order: the same for each.
     """
 
     describe: Callable[[hr.StreamsBuilder, Orders, Topics], None]
     users: bool = False
+    clicks: bool = False
     is_restore: bool = False
     repartitioned: Callable[[str], int] = lambda value: 0
 
@@ -170,6 +195,12 @@ def _referrer(order: str) -> str:
     return f"user{int(order[12 : order.index(',')]) % USERS_COUNT}"
 
 
+def _stream_join(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    clicks = builder.stream(hr.Topic(topics.clicks, value=str, partitions=topics.partitions))
+    within = hr.JoinWindows("10s", grace="0s")
+    orders.join(clicks, lambda order, click: order + click, within=within, value=str).to(_texts(topics))
+
+
 def _restore(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     # Keys that do not repeat: what is restored is as many rows as there were orders, each of the order's size.
     by_order = orders.select_key(lambda key, value: value[12 : value.index(",")], key=str)
@@ -203,6 +234,7 @@ WORKLOADS: dict[str, Workload] = {
     "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),
     "foreign_key": Workload(_foreign_key, users=True, repartitioned=lambda value: 2),
+    "stream_join": Workload(_stream_join, clicks=True),
     "restore": Workload(_restore, is_restore=True),
 }
 

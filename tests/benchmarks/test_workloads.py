@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import Figures, measure
-from benchmarks.workloads import WORKLOADS, orders, user
+from benchmarks.workloads import WORKLOADS, click, orders, user
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
 
@@ -120,6 +120,20 @@ def test_foreign_key_ends_with_the_last_order_of_each_user_and_the_user_of_its_n
     assert {key: value.decode() for key, value in dict(pairs).items()} == joined
 
 
+def test_stream_join_joins_each_order_with_the_clicks_around_it(tmp_path: Path) -> None:
+    _, pairs = _run("stream_join", tmp_path)
+    # Five seconds before an order of a user, and five after it.
+    expected = {
+        (order_key, (value + click(number)[1]).encode())
+        for at, (order_key, value) in enumerate(orders(_RECORDS))
+        for number in (at - 5_000, at + 5_000)
+        if 0 <= number < _RECORDS
+    }
+    # The last click that an order waits for may come after the run has ended, which the orders decide.
+    assert set(pairs) <= expected
+    assert len(set(pairs)) == len(pairs) > len(expected) - 10
+
+
 def test_restore_brings_back_a_row_for_each_order(tmp_path: Path) -> None:
     figures = measure("restore", _RECORDS, directory=tmp_path)
     assert figures.records == _RECORDS
@@ -138,6 +152,7 @@ def test_all_workloads_are_tested() -> None:
         "wordcount",
         "enrich",
         "foreign_key",
+        "stream_join",
         "restore",
     }
     assert tested == set(WORKLOADS)
