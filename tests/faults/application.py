@@ -1,5 +1,5 @@
-"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, keeps by
-hand, and keeps what it has written in global stores, with one of which it joins.
+"""An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, pairs,
+keeps by hand, and keeps what it has written in global stores, with one of which it joins.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -35,6 +35,9 @@ FINAL = hr.Topic("final", key=str, value=int, partitions=2)
 #: Size and grace of the windows whose final counts go to `FINAL`.
 FINAL_SIZE_MS, FINAL_GRACE_MS = 1000, 1000
 JOINED = hr.Topic("joined", key=str, value=int, partitions=2)
+PAIRED = hr.Topic("paired", key=str, value=str, partitions=2)
+#: How far an even and an odd number of a key may lie apart to be a pair.
+PAIR_MS = 300
 BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
@@ -75,6 +78,10 @@ def build() -> hr.Topology:
     windows = hr.TimeWindows(f"{FINAL_SIZE_MS}ms", grace=f"{FINAL_GRACE_MS}ms")
     final = numbers.group_by_key().windowed_by(windows).count().suppress(hr.until_window_closes())
     final.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(FINAL)
+    even, odd = numbers.split_by(lambda key, value: value % 2 == 0)
+    within = hr.JoinWindows(f"{PAIR_MS}ms", grace="1s")
+    pairs = even.left_join(odd, lambda one, two: f"{one}+{two}", within=within, store="pairs", value=str)
+    pairs.to(PAIRED)
     # A number is in the table when its transaction is committed, and then it is not joined again.
     copied = builder.global_table(COPY, store=COPIED)
     joined = numbers.left_join(

@@ -27,6 +27,13 @@ Input = tuple[str, int, int]  # key, value, timestamp
 Rows = dict[Any, int]
 
 
+#: A record of a topic: key, value, timestamp.
+Row = tuple[bytes | None, bytes | None, int]
+
+#: The store of even numbers that wait for an odd one.
+_WAITING = "pairs-left-shared-join-store"
+
+
 class Feed:
     """Writes input as another process would, and remembers it."""
 
@@ -40,6 +47,7 @@ class Feed:
             application.COUNTED,
             application.FINAL,
             application.JOINED,
+            application.PAIRED,
         )
         self._log.create_topics([TopicSpec(topic.name, 2, {"retention.ms": "-1"}) for topic in topics])
 
@@ -125,6 +133,7 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     closed = closed_windows(written)
     emitted = {key for key, _, _ in read_topic(site, application.FINAL.name)}
     assert {key.encode() for key in closed} <= emitted
+    assert set(_pairs_of(written)[0]) <= set(read_topic(site, application.PAIRED.name))
     found, expected_rows = _stores(site), _rows_of(written)
     for store in ("by-last-digit", "per-window"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
@@ -148,7 +157,16 @@ def check(site: Site, written: Sequence[Input]) -> None:
         counted[key] = count
     expected = _rows_of(written)
     assert counted == expected["by-last-digit"]
-    assert _stores(site) == expected
+    found = _stores(site)
+    waiting = found.pop(_WAITING)
+    assert found == expected
+
+    pairs, alone = _pairs_of(written)
+    paired = Counter(read_topic(site, application.PAIRED.name))
+    # Which of those without a partner have left by now is the wall clock's business.
+    left = Counter(row for row in paired.elements() if row[1] is not None and row[1].endswith(b"+None"))
+    assert paired - left == pairs
+    assert left + Counter(waiting) == alone
 
     final = Counter((key, value) for key, value, _ in read_topic(site, application.FINAL.name))
     assert final == Counter(
@@ -182,6 +200,41 @@ def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         "copied": last,
         "written": dict(Counter(key for key, _, _ in written)),
     }
+
+
+def _pairs_of(written: Sequence[Input]) -> tuple[Counter[Row], Counter[Row]]:
+    """Even numbers with the odd ones around them, and even numbers that had no partner in time.
+
+    One that came after its window had passed did not wait for a partner, and may have found one nevertheless.
+    """
+    pairs: Counter[Row] = Counter()
+    alone: Counter[Row] = Counter()
+    waiting: set[tuple[str, int]] = set()
+    seen: dict[tuple[str, bool], list[tuple[int, int]]] = {}
+    latest = [-1, -1]
+    for key, value, stamp in written:
+        partition = partition_for(key.encode(), 2)
+        latest[partition] = max(latest[partition], stamp)
+        is_even = value % 2 == 0
+        partners = [
+            (other, at)
+            for other, at in seen.get((key, not is_even), [])
+            if abs(at - stamp) <= application.PAIR_MS
+        ]
+        for other, at in partners:
+            one, two = (value, other) if is_even else (other, value)
+            pairs[key.encode(), f"{one}+{two}".encode(), max(stamp, at)] += 1
+            if not is_even:
+                waiting.discard((key, other))
+        if is_even and not partners:
+            if stamp + application.PAIR_MS < latest[partition]:
+                alone[key.encode(), f"{value}+None".encode(), stamp] += 1
+            else:
+                waiting.add((key, value))
+        seen.setdefault((key, is_even), []).append((value, stamp))
+    stamps = {value: stamp for _, value, stamp in written}
+    alone.update((key.encode(), f"{value}+None".encode(), stamps[value]) for key, value in waiting)
+    return pairs, alone
 
 
 def _sessions(stamps: Sequence[int]) -> Iterator[list[int]]:
@@ -246,10 +299,15 @@ def _stores(site: Site) -> dict[str, Rows]:
     found: dict[str, Rows] = {}
     for task in worker.tasks:
         for spec in task.subtopology.stores:
-            if spec.name.startswith("K"):
-                continue  # it has a generated name: what the final counts are made with
+            if spec.name.startswith("K") or spec.retain_duplicates:
+                continue  # what the final counts, and the pairs, are made with
             store = typed(task.state.state(spec.name), task.context)
             rows = found.setdefault(spec.name, {})
+            if spec.name == _WAITING:
+                for place, values in store.all():
+                    for each in values:
+                        rows[place.key.encode(), f"{each.value}+None".encode(), place.timestamp] = 1
+                continue
             match spec.kind:
                 case "key_value":
                     rows.update(store.all())
