@@ -219,6 +219,27 @@ def test_retention_that_overtakes_a_running_store_makes_it_anew(bench: NewBench)
     assert app.read("out") == [(b"1", b"deleted=None"), (b"2", b"a=3")]
 
 
+def test_topic_made_anew_under_a_running_store_makes_it_anew_once(
+    bench: NewBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = bench(joining())
+    app.open()
+    for number in range(5):
+        rate(app, "old", number)
+    app.turn()
+    app.log.delete_topics(["rates"])
+    app.log.create_topics([TopicSpec("rates", 2)])
+    rate(app, "new", 1)
+    app.turn()
+    assert rows(app) == {"new": 1}
+    app.worker.commit()
+    app.crash()
+    seen = read_positions(monkeypatch)
+    app.open()
+    assert seen[0][TopicPartition("rates", 0)] == 1
+    assert rows(app) == {"new": 1}
+
+
 def test_nobody_is_told_anything_before_the_stores_are_read(bench: NewBench) -> None:
     app = bench(joining())
     app.log.create_topics([TopicSpec("rates", 2)])

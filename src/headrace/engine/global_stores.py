@@ -34,7 +34,7 @@ from headrace.engine.status import TaskStatus
 from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
-from headrace.log.port import Log, Reader
+from headrace.log.port import Log, Reader, TopicInfo
 from headrace.state.port import Position
 from headrace.state.task_store import StoreState
 from headrace.topology.topology import SubTopology
@@ -103,12 +103,16 @@ class GlobalStores:
         self.states.update({spec.name: task.state.state(spec.name) for spec in part.stores})
         task.context.scheduler = _refuse_to_schedule
         self._has_waiting = False
-        topics = self._log.topics(part.source_topics)
-        self._topic_ids = {name: topic.id for name, topic in topics.items()}
+        topics = self._know_topics(part.source_topics)
         self._committed = starting_offsets(task, self._log, topics, self._clock.wall_ms())
         reader.assign(self._committed)
         self._expect(self._log.end_offsets(task.queues))
         task.start()
+
+    def _know_topics(self, names: Iterable[str]) -> Mapping[str, TopicInfo]:
+        topics = self._log.topics(names)
+        self._topic_ids.update({name: topic.id for name, topic in topics.items()})
+        return topics
 
     def delete(self, path: str) -> None:
         """Delete the stores, all of them in one directory, and read their topics anew into new ones."""
@@ -230,6 +234,7 @@ class GlobalStores:
         for spec in task.state.specs:
             if spec.global_topic == error.topic:
                 task.state.clear(spec.name)
+        self._know_topics([error.topic])  # it may have been deleted, and made anew
         begins = self._log.beginning_offsets(partitions)
         self._committed.update(begins)
         reader.assign(begins)

@@ -336,7 +336,7 @@ class Worker:
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
-        if self._changelog_reader.under_way:
+        if self._changelog_reader.under_way or not self._global_stores.is_caught_up:
             return 0
         if self._uncommitted:
             timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))
