@@ -1082,7 +1082,9 @@ def graph(c: Case) -> None:
     c.feed(30, jitter=r.choice([0, 2000]))
 
 
-def windowed_fold(c: Case, node: str, value: str, store: str | None) -> tuple[str, str]:
+def windowed_fold(
+    c: Case, node: str, value: str, store: str | None, *, deletes: bool = True
+) -> tuple[str, str]:
     """A random fold over windows, one that deletes among them; returns the table and its value type."""
     r = c.rng
     common: dict[str, Any] = {"in": node, "store": store, "key": "string", "name": c.named("agg")}
@@ -1091,11 +1093,13 @@ def windowed_fold(c: Case, node: str, value: str, store: str | None) -> tuple[st
     kind = r.choice(["count", "reduce", "aggregate"])
     if kind == "count":
         return c.add("count", **common), "long"
-    fn = r.choice(["sum", "max"] if value == "long" else ["concat_comma", "concat", "null_on:b"])
+    texts = ["concat_comma", "concat", "null_on:b"] if deletes else ["concat_comma", "concat"]
+    fn = r.choice(["sum", "max"] if value == "long" else texts)
     if kind == "reduce":
         return c.add("reduce", **common, value=value, fn=fn), value
     init = "long:1" if value == "long" else "null" if fn == "null_on:b" else "s:"
-    return c.add("aggregate", **common, value=value, init=init, fn=fn), value
+    merge_fn = "sum" if value == "long" else "concat"
+    return c.add("aggregate", **common, value=value, init=init, fn=fn, merge_fn=merge_fn), value
 
 
 def below_windows(c: Case, t: str, value: str) -> None:
@@ -1181,14 +1185,16 @@ def closing(c: Case) -> None:
     g, value = grouped(c)
     size = r.choice([10, 1000, 6000])
     for number in range(2 if c.maybe(0.2) else 1):
-        kind = r.choice(["tumbling", "hopping", "sliding", "sliding"])
-        w: dict[str, Any] = {"type": kind, "difference_ms" if kind == "sliding" else "size_ms": size}
+        kind = r.choice(["tumbling", "hopping", "sliding", "session"])
+        named = {"sliding": "difference_ms", "session": "gap_ms"}.get(kind, "size_ms")
+        w: dict[str, Any] = {"type": kind, named: size}
         if kind == "hopping":
             w["advance_ms"] = r.choice([size, size // 2, max(1, size // 3)])
         if c.maybe(0.8):
             w["grace_ms"] = r.choice([0, size, 3 * size, 20 * size])
         node = c.add("windowed_by", **{"in": g}, window=w, emit="on_window_close")
-        t, folded = windowed_fold(c, node, value, f"closing-{number}" if c.maybe(0.6) else None)
+        store = f"closing-{number}" if c.maybe(0.6) else None
+        t, folded = windowed_fold(c, node, value, store, deletes=kind != "session")
         if number == 0:
             below_windows(c, t, folded)
         else:

@@ -39,6 +39,7 @@ def store_spec(
     size_ms: int | None = None,
     retain_duplicates: bool = False,
     history_ms: int | None = None,
+    time_ordered: bool = False,
     logging: bool = True,
 ) -> StoreSpec:
     return StoreSpec(
@@ -55,6 +56,7 @@ def store_spec(
         size_ms=size_ms,
         retain_duplicates=retain_duplicates,
         history_ms=history_ms,
+        time_ordered=time_ordered,
     )
 
 

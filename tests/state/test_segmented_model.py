@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.session_layout import SESSIONS, session_slot
@@ -39,18 +45,29 @@ class SegmentedMachine(RuleBasedStateMachine):
     caching = False
     cache_bytes = 1 << 20
     is_mutable = False
+    time_ordered = False
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         value: Any = LISTS if self.is_mutable else NUMBERS
         spec = store_spec(
-            kind=self.kind, engine=self.engine, caching=self.caching, value=value, retention_ms=RETENTION_MS
+            kind=self.kind,
+            engine=self.engine,
+            caching=self.caching,
+            value=value,
+            retention_ms=RETENTION_MS,
+            time_ordered=self.time_ordered,
         )
         self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
         self.model: dict[tuple[bytes, int], tuple[Any, int]] = {}
         self.stream_time = -1
         self.committed = (dict(self.model), self.stream_time)
+
+    @property
+    def lifetime_ms(self) -> int:
+        """Windows that can be read by time too live a millisecond longer."""
+        return RETENTION_MS + (self.time_ordered and self.kind == "window")
 
     def teardown(self) -> None:
         self.stores.state.close()
@@ -59,7 +76,7 @@ class SegmentedMachine(RuleBasedStateMachine):
 
     def expected(self, model: dict[tuple[bytes, int], tuple[Any, int]]) -> list[Row]:
         rows = [(key, slot, *found) for (key, slot), found in model.items()]
-        live = (row for row in rows if self.time(row[1]) > self.stream_time - RETENTION_MS)
+        live = (row for row in rows if self.time(row[1]) > self.stream_time - self.lifetime_ms)
         return sorted(live, key=lambda row: self.layout.row_key(row[0], row[1], SEGMENT_MS))
 
     def slot(self, cell: tuple[int, int]) -> int:
@@ -102,7 +119,7 @@ class SegmentedMachine(RuleBasedStateMachine):
     @rule(key=KEYS, cell=CELLS)
     def get(self, key: bytes, cell: tuple[int, int]) -> None:
         slot = self.slot(cell)
-        is_live = self.time(slot) > self.stream_time - RETENTION_MS
+        is_live = self.time(slot) > self.stream_time - self.lifetime_ms
         assert self.stores.only.get(key, slot) == (self.model.get((key, slot)) if is_live else None)
 
     @rule(key=KEYS, start=TIMES)
@@ -129,6 +146,23 @@ class SegmentedMachine(RuleBasedStateMachine):
         if reverse:
             expected.reverse()
         assert list(self.stores.only.range(key, start, end, reverse)) == expected
+
+    @precondition(lambda machine: machine.time_ordered)
+    @rule(start=TIMES, end=TIMES)
+    def ask_by_time(self, start: int, end: int) -> None:
+        rows = [(key, slot, *found) for (key, slot), found in self.model.items()]
+        asked = [row for row in rows if start <= self.time(row[1]) <= end]
+        asked.sort(key=lambda row: (row[1], row[0]))
+        oldest = self.stream_time - RETENTION_MS
+        if self.kind == "session":
+            oldest -= oldest % SEGMENT_MS  # sessions can be read by time until their segment expires
+        stored = [row for row in asked if self.time(row[1]) >= oldest]
+        found = list(self.stores.only.by_time(start, end))
+        if self.caching:  # which has some of those that have expired, too
+            assert [row for row in asked if row in found] == found
+            assert [row for row in found if row in stored] == stored
+        else:
+            assert found == stored
 
     @rule(key=KEYS, cell=CELLS, number=NUMBER)
     def change_while_iterating(self, key: bytes, cell: tuple[int, int], number: int) -> None:
@@ -218,8 +252,9 @@ class SegmentedMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
 @pytest.mark.parametrize("cache_bytes", [0, 1_500, 1 << 20], ids=["uncached", "evicting", "cached"])
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
+@pytest.mark.parametrize("time_ordered", [False, True], ids=["by-key", "by-time"])
 def test_store_behaves_like_a_dictionary_that_forgets(
-    engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
+    time_ordered: bool, engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
 ) -> None:
     attributes = {
         "kind": kind,
@@ -228,6 +263,7 @@ def test_store_behaves_like_a_dictionary_that_forgets(
         "caching": cache_bytes > 0,
         "cache_bytes": cache_bytes,
         "is_mutable": is_mutable,
+        "time_ordered": time_ordered,
     }
     machine = type("Machine", (SegmentedMachine,), attributes)
     examples = 5 if engine == "rocksdb" else 20

@@ -17,6 +17,7 @@ hr.TimeWindows("5m")  # 11 grace= forgotten
 hr.TimeWindows(300_000, grace=0)  # 12 bare numbers
 hr.SlidingWindows("5m")  # 34 grace= forgotten
 per_user.windowed_by("5m")  # 35 a duration for windows
+per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"), emit="closed")  # 36 a word that is none of the two
 hr.Streams(b.build(), aplication_id="x")  # 13 misspelt config
 orders.join(b.table("t", key=int, value=Order), lambda o, t: o)  # 14 keys of different types
 orders.map_values(lambda o: o.amount, value=str)  # 15 serde of another type (mypy alone)

@@ -165,7 +165,7 @@ co = per_user.cogroup(lambda k, o, s: s.add(o), value=Stats).cogroup(
     visits, lambda k, n, s: Stats(s.n + n, s.total)
 )
 assert_type(co.aggregate(Stats), KTable[str, Stats])
-sliding = per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"))
+sliding = per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"), emit="close")
 assert_type(sliding, TimeWindowedKStream[str, Order])
 assert_type(sliding.reduce(lambda one, two: two), KTable[Windowed[str], Order])
 assert_type(per_user.windowed_by(hr.UnlimitedWindows()).count(), KTable[Windowed[str], int])

@@ -18,10 +18,7 @@ INSTEAD: Mapping[str, str] = {
     "TumblingWindow": "write hr.TimeWindows(size, grace=…)",
     "HoppingWindow": "write hr.TimeWindows(size, advance=…, grace=…)",
     "BufferConfig": "hr.until_window_closes() and hr.until_time_limit('5m') take max_records= and max_bytes=",
-    "EmitStrategy": (
-        "a window's result leaves with each update, or once a commit where its store is cached; for final results "
-        "alone write suppress(hr.until_window_closes())"
-    ),
+    "EmitStrategy": "windowed_by(windows, emit='close') lets the result of each window leave once, when it closes",
     "Consumed": f"{_SERDES}; builder.stream() takes timestamp=, offset_reset= and name=",
     "Produced": f"{_SERDES}; to() takes partitioner= and name=",
     "Grouped": "group_by() and group_by_key() take key=, value= and name=",

@@ -101,7 +101,7 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
         "sum": "write reduce(lambda total, value: total + value, lambda total, value: total - value)",
     },
     "TimeWindowedKStream": {
-        "emit_strategy": _FINAL_RESULTS,
+        "emit_strategy": "write windowed_by(windows, emit='close')",
         "suppress": _FINAL_RESULTS,
         "cogroup": "cogroup first: group_by_key().cogroup(…).windowed_by(…)",
         "windowed_by": "it is windowed already: count(), reduce() or aggregate() make a table of it",

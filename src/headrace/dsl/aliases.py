@@ -1,7 +1,7 @@
 """Names of types in the DSL's signatures."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -14,6 +14,7 @@ from headrace.state.typed_window import WindowStore
 from headrace.topology.partitioners import WithHeaders
 
 __all__ = [
+    "Emit",
     "Extractor",
     "KeyPartitioner",
     "Name",
@@ -29,6 +30,9 @@ V = TypeVar("V")
 
 #: Name of a node.
 Name: TypeAlias = str | None
+
+#: When the result of a window leaves: with each update, or once, when it closes.
+Emit: TypeAlias = Literal["update", "close"]
 
 #: (record, partition time) -> epoch ms; a negative result drops the record.
 Extractor: TypeAlias = Callable[[Record[K, V], int], int] | None

@@ -8,13 +8,14 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, Name, TableStore
+from headrace.dsl.aliases import AnyStore, Emit, Name, TableStore
 from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
 from headrace.dsl.session_windowed import SessionWindowedCogroupedKStream, SessionWindowedKStream
 from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
+from headrace.dsl.time_windowing import TimeWindowing
 from headrace.dsl.windows import AnyTimeWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows
 from headrace.operators.aggregate import Aggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
@@ -91,18 +92,29 @@ class KGroupedStream(Generic[K, V]):
         return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
     @overload
-    def windowed_by(self, windows: AnyTimeWindows) -> "TimeWindowedKStream[K, V]": ...
+    def windowed_by(
+        self, windows: AnyTimeWindows, *, emit: Emit = "update"
+    ) -> "TimeWindowedKStream[K, V]": ...
     @overload
-    def windowed_by(self, windows: SessionWindows) -> "SessionWindowedKStream[K, V]": ...
-    def windowed_by(self, windows: AnyTimeWindows | SessionWindows) -> Any:
-        """Aggregate by windows of time, or by sessions; a result leaves with each update.
+    def windowed_by(
+        self, windows: SessionWindows, *, emit: Emit = "update"
+    ) -> "SessionWindowedKStream[K, V]": ...
+    def windowed_by(self, windows: AnyTimeWindows | SessionWindows, *, emit: Emit = "update") -> Any:
+        """Aggregate by windows of time, or by sessions.
+
+        A result leaves with each update; with `emit="close"` once, when stream time has passed the window's end and its
+        grace. That is looked at after each record, once a second at most. Where a stream may be silent for longer than
+        windows are kept, give their store a longer `retention`: what has expired by then does not leave.
 
         Raises:
-            TopologyError: `windows` are none.
+            TopologyError: `windows` are none, or never close.
         """
+        where = caller()
+        emits_final = _emits_final(emit, windows, where)
         if isinstance(windows, SessionWindows):
-            return SessionWindowedKStream(self._grouping, windows)
-        return TimeWindowedKStream(self._grouping, _checked(windows, caller()))
+            return SessionWindowedKStream(self._grouping, windows, emits_final=emits_final)
+        windowing = TimeWindowing.of(_checked(windows, where), emits_final=emits_final)
+        return TimeWindowedKStream(self._grouping, windowing)
 
     def cogroup(
         self, aggregator: Callable[[K, V, A], A | None], *, value: SerdeOf[A] = None
@@ -176,7 +188,18 @@ class CogroupedKStream(Generic[K, A]):
         """
         if isinstance(windows, SessionWindows):
             return SessionWindowedCogroupedKStream(self._cogrouping, windows)
-        return TimeWindowedCogroupedKStream(self._cogrouping, _checked(windows, caller()))
+        return TimeWindowedCogroupedKStream(self._cogrouping, TimeWindowing.of(_checked(windows, caller())))
+
+
+def _emits_final(emit: object, windows: object, where: Location) -> bool:
+    if emit != "update" and emit != "close":  # noqa: PLR1714 - it may have no hash
+        raise TopologyError(
+            f"{where}: emit={emit!r} does not exist: write 'update', for a result with each update, or 'close', for "
+            "one when the window closes"
+        )
+    if emit == "close" and isinstance(windows, UnlimitedWindows):
+        raise TopologyError(f"{where}: emit='close' would never emit anything: {windows!r} never close")
+    return emit == "close"
 
 
 def _checked(windows: object, where: Location) -> AnyTimeWindows:

@@ -48,6 +48,8 @@ class Materialized:
         queryable: whether the user gave it its name.
         retains_duplicates: a window store that keeps each record of a join: these have no time but their window's, and
             none of them is the last of its key.
+        time_ordered: whether its cells can be read by time too.
+        may_cache: whether it is cached unless the user says otherwise.
         source_topic: restored from this topic instead of from a changelog; set by the optimiser.
     """
 
@@ -63,6 +65,8 @@ class Materialized:
     history_ms: int | None = None
     grace_ms: int | None = None
     retains_duplicates: bool = False
+    time_ordered: bool = False
+    may_cache: bool = True
     source_topic: str | None = None
     _spec: StoreSpec | None = field(default=None, init=False, repr=False)
 
@@ -120,7 +124,7 @@ class Materialized:
             key=required(self.key, node, self.where),
             value=required(self.value, node, self.where),
             engine=declared.engine or engine,
-            caching=declared.caching is not False and not self.retains_duplicates,
+            caching=declared.caching is not False and self.may_cache and not self.retains_duplicates,
             logging=declared.logging is not False and self.source_topic is None,
             where=self.where,
             changelog_config=dict(declared.logging) if isinstance(declared.logging, Mapping) else {},
@@ -129,5 +133,6 @@ class Materialized:
             history_ms=self.history_ms,
             grace_ms=self.grace_ms,
             retain_duplicates=self.retains_duplicates,
+            time_ordered=self.time_ordered,
             source_topic=self.source_topic,
         )

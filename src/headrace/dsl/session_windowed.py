@@ -40,9 +40,9 @@ class SessionWindowedKStream(Generic[K, V]):
     dropped, and so is a record whose session would end before stream time minus grace and gap.
     """
 
-    def __init__(self, grouping: Grouping, windows: SessionWindows) -> None:
+    def __init__(self, grouping: Grouping, windows: SessionWindows, *, emits_final: bool = False) -> None:
         self._grouping = grouping
-        self._windows = windows
+        self._windowing = _SessionWindowing(windows, emits_final=emits_final)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -105,7 +105,7 @@ class SessionWindowedKStream(Generic[K, V]):
         return self._table(aggregated(init, aggregator, value, where, merge=merge), store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
-        return KTable(self._grouping.table(fold, _SessionWindowing(self._windows), store, name, where))
+        return KTable(self._grouping.table(fold, self._windowing, store, name, where))
 
 
 class SessionWindowedCogroupedKStream(Generic[K, A]):
@@ -147,8 +147,9 @@ class _SessionWindowing:
     kind: StoreKind = "session"
     count_burns_one = True
 
-    def __init__(self, windows: SessionWindows) -> None:
+    def __init__(self, windows: SessionWindows, *, emits_final: bool = False) -> None:
         self._windows = windows
+        self._emits_final = emits_final
 
     def settle(self, store: Materialized, where: Location) -> None:
         """Give the store grace and retention of the sessions."""
@@ -160,11 +161,12 @@ class _SessionWindowing:
                 f"together, {needed} ms: write retention='{needed}ms' or more"
             )
         store.grace_ms = needed
+        store.time_ordered, store.may_cache = self._emits_final, not self._emits_final
         store.retention_ms = needed if store.retention_ms is None else store.retention_ms
 
     def operator(self, fold: Fold, store: str) -> TableOperator:
         """Make what folds records into the store."""
-        return SessionAggregate(self._windows.shape, fold, store)
+        return SessionAggregate(self._windows.shape, fold, store, emits_final=self._emits_final)
 
     def key(self, inner: Typed) -> Typed:
         """Return the serde of keys in sessions."""

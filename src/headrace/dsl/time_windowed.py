@@ -14,7 +14,6 @@ from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
 from headrace.dsl.time_windowing import TimeWindowing
-from headrace.dsl.windows import AnyTimeWindows
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
 
@@ -32,9 +31,9 @@ class TimeWindowedKStream(Generic[K, V]):
     for that window.
     """
 
-    def __init__(self, grouping: Grouping, windows: AnyTimeWindows) -> None:
+    def __init__(self, grouping: Grouping, windowing: TimeWindowing) -> None:
         self._grouping = grouping
-        self._windows = windows
+        self._windowing = windowing
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -90,7 +89,7 @@ class TimeWindowedKStream(Generic[K, V]):
         return self._table(aggregated(init, aggregator, value, where), store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
-        return KTable(self._grouping.table(fold, TimeWindowing.of(self._windows), store, name, where))
+        return KTable(self._grouping.table(fold, self._windowing, store, name, where))
 
 
 class TimeWindowedCogroupedKStream(Generic[K, A]):
@@ -99,9 +98,9 @@ class TimeWindowedCogroupedKStream(Generic[K, A]):
     Null keys are dropped. What is late is judged for each of the streams by the records of that stream.
     """
 
-    def __init__(self, cogrouping: Cogrouping, windows: AnyTimeWindows) -> None:
+    def __init__(self, cogrouping: Cogrouping, windowing: TimeWindowing) -> None:
         self._cogrouping = cogrouping
-        self._windows = windows
+        self._windowing = windowing
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -121,5 +120,4 @@ class TimeWindowedCogroupedKStream(Generic[K, A]):
         `init` makes a window's first aggregate, whichever group it comes from; a class is initialiser, type and serde
         at once. A result of None deletes the window.
         """
-        windowing = TimeWindowing.of(self._windows)
-        return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
+        return KTable(self._cogrouping.table(init, value, self._windowing, store, name, caller()))

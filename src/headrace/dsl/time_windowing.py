@@ -33,6 +33,8 @@ class TimeWindowing:
         kept_ms: how long the store has to keep a window, from its start on.
         kept_for: what that is, in words.
         count_burns_one: see `Windowing`.
+        emits_final: whether results leave when windows close.
+        may_cache: whether the store is cached unless the user says otherwise.
     """
 
     aggregate: Callable[[Fold, str], TableOperator]
@@ -41,25 +43,35 @@ class TimeWindowing:
     kept_ms: int
     kept_for: str
     count_burns_one: bool = True
+    emits_final: bool = False
+    may_cache: bool = True
     kind: StoreKind = "window"
 
     @classmethod
-    def of(cls, windows: AnyTimeWindows) -> "TimeWindowing":
+    def of(cls, windows: AnyTimeWindows, *, emits_final: bool = False) -> "TimeWindowing":
         """Return what the user's windows say."""
         match windows:
             case TimeWindows(size_ms=size_ms, grace_ms=grace_ms):
-                aggregate = partial(WindowAggregate, windows.shape)
-                return cls(aggregate, size_ms, grace_ms, size_ms + grace_ms, "size and grace together")
+                return cls(
+                    partial(WindowAggregate, windows.shape, emits_final=emits_final),
+                    size_ms,
+                    grace_ms,
+                    size_ms + grace_ms,
+                    "size and grace together",
+                    emits_final=emits_final,
+                )
             case SlidingWindows(difference_ms=difference_ms, grace_ms=grace_ms):
                 # A record looks for windows that end before the one which ends with it.
                 kept_ms = 2 * difference_ms + grace_ms
                 return cls(
-                    partial(SlidingAggregate, windows.shape),
+                    partial(SlidingAggregate, windows.shape, emits_final=emits_final),
                     difference_ms,
                     grace_ms,
                     kept_ms,
                     "twice the difference and the grace together",
                     count_burns_one=False,
+                    emits_final=emits_final,
+                    may_cache=not emits_final,
                 )
             case UnlimitedWindows(start_ms=start_ms):
                 # As Kafka Streams has them; what ends later than there are times ends with time.
@@ -85,6 +97,7 @@ class TimeWindowing:
             )
         store.size_ms = self.size_ms
         store.grace_ms = self.grace_ms
+        store.time_ordered, store.may_cache = self.emits_final, self.may_cache
         store.retention_ms = self.kept_ms if store.retention_ms is None else store.retention_ms
 
     def operator(self, fold: Fold, store: str) -> TableOperator:

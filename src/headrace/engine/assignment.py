@@ -126,8 +126,8 @@ class Assignment:
                 raise
 
     def _take_up(self, task_id: TaskId) -> None:
-        offsets, times = self._starting.find(self._factory.inputs(task_id))
-        task = self.tasks[task_id] = self._factory.make(task_id, times, self._global_stores.states)
+        offsets, beside = self._starting.find(self._factory.inputs(task_id))
+        task = self.tasks[task_id] = self._factory.make(task_id, beside, self._global_stores.states)
         self._begin(task, offsets)
 
     def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
@@ -209,9 +209,9 @@ class Assignment:
                 self._take_up(task_id)
                 continue
             self._changelog_reader.forget(task_id)
-            offsets, times = self._starting.find(self._factory.inputs(task_id))
+            offsets, beside = self._starting.find(self._factory.inputs(task_id))
             task.stop()
-            task.discard(times)
+            task.discard(beside)
             self._fetcher.stop(task)
             self._begin(task, offsets)
         self._commit_starts()

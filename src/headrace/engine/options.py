@@ -8,10 +8,11 @@ from headrace.base.options import Option, OptionKind, boolean, duration_ms, func
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 
-__all__ = ["OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "EngineOptions"]
+__all__ = ["OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "WINDOW_EMIT_INTERVAL", "EngineOptions"]
 
-#: An internal property of Kafka Streams: its driver and its tests set it.
+#: Internal properties of Kafka Streams: its driver and its tests set them.
 OUTER_JOIN_EMIT_INTERVAL = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__"
+WINDOW_EMIT_INTERVAL = "__emit.interval.ms.kstreams.windowed.aggregation__"
 
 _OPTIONAL_MS: OptionKind[int | None] = duration_ms()
 
@@ -54,6 +55,12 @@ OPTIONS: tuple[Option[Any], ...] = (
         1000,
         "Time between two looks of a left or outer join of streams for records whose window has closed without a match "
         "(wall clock, ms).",
+    ),
+    Option(
+        WINDOW_EMIT_INTERVAL,
+        duration_ms(minimum=0),
+        1000,
+        "Time between two looks for windows that have closed, where their results leave then (wall clock, ms).",
     ),
     Option(
         "task.alignment.ms",
@@ -137,6 +144,7 @@ class EngineOptions:
     statestore_cache_max_bytes: int
     join_index_max_bytes: int
     __emit_interval_ms_kstreams_outer_join_spurious_results_fix__: int
+    __emit_interval_ms_kstreams_windowed_aggregation__: int
     task_alignment_ms: int | None
     max_task_idle_ms: int
     poll_ms: int

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from headrace.base.errors import LogError, OffsetOutOfRangeError
 from headrace.base.ids import TopicPartition
-from headrace.engine.commit_metadata import decode_partition_time
+from headrace.engine.commit_metadata import CommitMetadata, decode_metadata
 from headrace.log.port import CommittedOffset, Log
 from headrace.topology.nodes import SourceNode
 
@@ -39,14 +39,14 @@ class StartingOffsets:
 
     def find(
         self, sources: Mapping[TopicPartition, SourceNode]
-    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        """Return for each partition the offset to start at, and, where one is known, the partition time.
+    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, CommitMetadata]]:
+        """Return for each partition the offset to start at, and what was committed beside it, if anything was.
 
         Raises:
             LogError: a partition has no committed offset and its policy is "none".
         """
         offsets: dict[TopicPartition, int] = {}
-        times: dict[TopicPartition, int] = {}
+        beside: dict[TopicPartition, CommitMetadata] = {}
         committed = self._log.committed(self._group, sources)
         begin = self._log.beginning_offsets(sources)
         for partition, source in sources.items():
@@ -63,8 +63,8 @@ class StartingOffsets:
                     "%s: retention has deleted offsets %d to %d before group '%s' has read them",
                     partition, found.offset, begin[partition] - 1, self._group,
                 )  # fmt: skip
-            times[partition] = decode_partition_time(found.metadata)
-        return offsets, times
+            beside[partition] = decode_metadata(found.metadata)
+        return offsets, beside
 
     def _reset(self, partition: TopicPartition, source: SourceNode, begin: int) -> int:
         if partition in self._initial:

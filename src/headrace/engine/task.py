@@ -11,7 +11,12 @@ from headrace.base.columns import Stretch
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.base.records import NO_HEADERS
 from headrace.engine.collector import RecordCollector
-from headrace.engine.commit_metadata import encode_partition_time
+from headrace.engine.commit_metadata import (
+    NOTHING_COMMITTED,
+    CommitMetadata,
+    encode_metadata,
+    merged_processors,
+)
 from headrace.engine.failures import Failures
 from headrace.engine.interleaving import Interleaving, ends_soon
 from headrace.engine.key_placement import KeyPlacement
@@ -55,7 +60,7 @@ class Task:
         collector: RecordCollector,
         open_state: Callable[[TaskContext, Callable[[], None], Failures], TaskState],
         inputs: Mapping[TopicPartition, SourceNode],
-        committed: Mapping[TopicPartition, int],
+        committed: Mapping[TopicPartition, CommitMetadata],
         placement: Callable[[SourceNode, TopicPartition], KeyPlacement | None],
         wall_punctuations: TaskOrder,
         global_states: Mapping[str, StoreState],
@@ -67,6 +72,8 @@ class Task:
         self.dropped = 0
         self.has_progress = False
         self.context = TaskContext(application_id, task_id, now_ms)
+        self.context.processor_metadata = merged_processors(committed.values())
+        self.context.window_emit_interval_ms = options.__emit_interval_ms_kstreams_windowed_aggregation__
         self.context.join_emit_interval_ms = (
             options.__emit_interval_ms_kstreams_outer_join_spurious_results_fix__
         )
@@ -74,7 +81,10 @@ class Task:
         self.failures = Failures(self.context, self.collector, options, self._count_dropped)
         self.queues: dict[TopicPartition, RecordQueue] = {
             partition: RecordQueue(
-                partition, source, committed.get(partition, -1), placement(source, partition)
+                partition,
+                source,
+                committed.get(partition, NOTHING_COMMITTED).partition_time,
+                placement(source, partition),
             )
             for partition, source in inputs.items()
         }
@@ -134,15 +144,16 @@ class Task:
                 for close in reversed(compiled.on_close):
                     closing.callback(close)
 
-    def discard(self, committed: Mapping[TopicPartition, int]) -> None:
+    def discard(self, committed: Mapping[TopicPartition, CommitMetadata]) -> None:
         """Go back to the last commit: state changes and queued records are forgotten.
 
-        `committed` holds the partition times that were committed. The caller seeks its reader and starts it again.
+        `committed` is what stands beside the committed offsets. The caller seeks its reader and starts it again.
         """
         self.state.discard()
         for partition, queue in self.queues.items():
-            queue.partition_time = committed.get(partition, -1)
+            queue.partition_time = committed.get(partition, NOTHING_COMMITTED).partition_time
             queue.clear()
+        self.context.processor_metadata = merged_processors(committed.values())
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.topic = self.context.chunk = self.context.kept = None
         self.context.offset = -1
@@ -367,9 +378,10 @@ class Task:
     def offsets(self, position: Callable[[TopicPartition], int]) -> dict[TopicPartition, CommittedOffset]:
         """What to commit: for each input the next unprocessed record's offset, or the reader's position."""
         offsets = {}
+        processors = self.context.processor_metadata
         for partition, queue in self.queues.items():
             offset = queue.next_offset
-            metadata = encode_partition_time(queue.partition_time)
+            metadata = encode_metadata(CommitMetadata(queue.partition_time, processors))
             offsets[partition] = CommittedOffset(position(partition) if offset is None else offset, metadata)
         return offsets
 

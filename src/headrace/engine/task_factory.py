@@ -7,6 +7,7 @@ from pathlib import Path
 from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
+from headrace.engine.commit_metadata import CommitMetadata
 from headrace.engine.failures import Failures
 from headrace.engine.global_failures import of_global_stores
 from headrace.engine.key_placement import KeyPlacement
@@ -107,11 +108,14 @@ class TaskFactory:
         return found
 
     def make(
-        self, task_id: TaskId, times: Mapping[TopicPartition, int], global_states: Mapping[str, StoreState]
+        self,
+        task_id: TaskId,
+        committed: Mapping[TopicPartition, CommitMetadata],
+        global_states: Mapping[str, StoreState],
     ) -> Task:
-        """Make a task; `times` are its inputs' committed partition times."""
+        """Make a task; `committed` is what stands beside its inputs' committed offsets."""
         subtopology = self._topology.subtopologies[task_id.subtopology]
-        return self._make(task_id, subtopology, self._options, self.inputs(task_id), times, global_states)
+        return self._make(task_id, subtopology, self._options, self.inputs(task_id), committed, global_states)
 
     def make_global(self, part: SubTopology, global_states: Mapping[str, StoreState]) -> Task:
         """Make what fills all global stores: a task whose inputs are all partitions of their topics."""
@@ -129,7 +133,7 @@ class TaskFactory:
         subtopology: SubTopology,
         options: EngineOptions,
         inputs: Mapping[TopicPartition, SourceNode],
-        times: Mapping[TopicPartition, int],
+        committed: Mapping[TopicPartition, CommitMetadata],
         global_states: Mapping[str, StoreState],
     ) -> Task:
         def open_state(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> TaskState:
@@ -145,7 +149,7 @@ class TaskFactory:
             collector=self.collector,
             open_state=open_state,
             inputs=inputs,
-            committed=times,
+            committed=committed,
             placement=self._placement,
             wall_punctuations=self.wall_punctuations,
             global_states=global_states,

@@ -16,6 +16,7 @@ from typing import Any
 
 from headrace.base.programs import defined_by
 from headrace.operators.updates import key_serializer
+from headrace.operators.window_close import Emit
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["COUNT", "Deletions", "Fold", "aggregation", "first_aggregates", "reduction"]
@@ -44,6 +45,9 @@ else:
     put({cell}, new, latest, headers)
 """,
 }
+
+#: The piece `emit` of a program whose results leave when windows close; of others it is nothing.
+_EMIT = "emit(stream_time.ms - grace, headers)\n"
 
 _PIECE = re.compile(r"^( *)<(.+)>\n", re.MULTILINE)
 
@@ -99,20 +103,24 @@ class Fold:
         *,
         send_old: bool,
         cell: str = "key_bytes",
+        emit: Emit | None = None,
         **known: Any,
     ) -> Forward:
         """Make the closure `run` that a program defines, once this fold's expressions and the pieces stand in it.
 
-        The program finds the names of the wiring and of the store that are made here, and those of `known`.
+        The program finds the names of the wiring and of the store that are made here, and those of `known`. With
+        `emit`, no update leaves: final results do.
         """
         functions = dict(self.functions)
         if "init" in functions:
             functions["init"] = first_aggregates(functions["init"])
         known |= {
             **functions,
-            "cached": state.caching,
+            # Then nothing leaves now: the cache sends it on, or the close of its window.
+            "cached": state.caching or emit is not None,
             "deletions": self.deletions,
             "drop": wiring.drop,
+            "emit": emit,
             "failed": wiring.failed,
             "forward": wiring.forward,
             "get": state.get,
@@ -122,7 +130,8 @@ class Fold:
             "subtractions": self.subtractions,
             "wiring": wiring,
         }
-        program = _PIECE.sub(lambda place: indent(_PIECES[place[2]], place[1]), program)
+        pieces = {**_PIECES, "emit": _EMIT if emit is not None else "pass\n"}
+        program = _PIECE.sub(lambda place: indent(pieces[place[2]], place[1]), program)
         body = program.format(
             cell=cell, first=self.first, add=self.add, subtract=self.subtract, merge=self.merge
         )

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from headrace.base.records import NO_HEADERS, Window, Windowed
 from headrace.operators.fold import Fold
 from headrace.operators.updates import forward_flushed_sessions
+from headrace.operators.window_close import window_closer
 from headrace.state.buffer.session_layout import session_of, session_slot
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
@@ -42,8 +43,9 @@ def run(key, value, timestamp, headers):
                 start = found_start
             if found_end > end:
                 end = found_end
-        if end < stream_time.ms - grace - gap:
+        if end < stream_time.ms - grace:
             drop("expired session")
+            <emit>
             return
         old = {first}
         merged = []
@@ -61,6 +63,7 @@ def run(key, value, timestamp, headers):
         failed(error, key, value, timestamp, headers)
         return
     if cached:
+        <emit>
         return
     for slot, other in zip(near, merged):
         window = Window(*session_of(slot))
@@ -75,12 +78,21 @@ class SessionShape(NamedTuple):
     gap_ms: int
     grace_ms: int
 
+    def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
+        """Return the ends of sessions that have closed: see `ClosedSince`."""
+        lowest = max(0, last)
+        return (lowest, closed - 1) if closed > lowest else None
+
 
 class SessionAggregate:
-    """Folds records into one value for each key and session. A result of None deletes it."""
+    """Folds records into one value for each key and session. A result of None deletes it.
 
-    def __init__(self, shape: SessionShape, fold: Fold, store: str) -> None:
+    With `emits_final`, results leave when sessions close, not with each update.
+    """
+
+    def __init__(self, shape: SessionShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
         self._shape = shape
+        self._emits_final = emits_final
         self._fold = fold
         self._name = store
         self.store: str | None = store
@@ -88,16 +100,22 @@ class SessionAggregate:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
+        gap, grace = self._shape
         state = wiring.store(self._name)
-        if state.caching:
+        emit = None
+        if self._emits_final:
+            emit = window_closer(wiring, state, self._shape.closed_since, _result_of)
+        elif state.caching:
             forward_flushed_sessions(wiring, state, send_old=self.send_old)
         return self._fold.compile(
             _PROGRAM,
             wiring,
             state,
             send_old=self.send_old,
-            gap=self._shape.gap_ms,
-            grace=self._shape.grace_ms,
+            emit=emit,
+            gap=gap,
+            # A session is open for as long as a record may join it, and for the grace.
+            grace=gap + grace,
             replace=state.replace,
             session_of=session_of,
             session_slot=session_slot,
@@ -107,3 +125,8 @@ class SessionAggregate:
             Window=Window,
             Windowed=Windowed,
         )
+
+
+def _result_of(slot: int, latest: int) -> tuple[Window, int]:
+    start, end = session_of(slot)
+    return Window(start, end), end

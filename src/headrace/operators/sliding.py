@@ -3,7 +3,8 @@
 A null key or value is dropped, and so is a record at t where even [t, t + d] has closed: its end is before stream time
 minus grace. Windows that have closed do not get the others either. Stream time is this node's own.
 
-Which windows there are, `sliding_windows` says.
+Which windows there are, `sliding_windows` says. Where results leave when windows close, records earlier than the
+difference close none.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
 from headrace.operators.sliding_windows import NONE_YET, touching
 from headrace.operators.updates import forward_flushed_windows
+from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
 from headrace.operators.windowed import PUT_UPDATES
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
@@ -44,7 +46,9 @@ def run(key, value, timestamp, headers):
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
-{PUT_UPDATES}"""
+{PUT_UPDATES}    if timestamp >= size:
+        <emit>
+"""
 
 
 class SlidingShape(NamedTuple):
@@ -53,12 +57,23 @@ class SlidingShape(NamedTuple):
     difference_ms: int
     grace_ms: int
 
+    def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
+        """Return the starts of windows that have closed: see `ClosedSince`."""
+        highest = closed - self.difference_ms - 1
+        if highest < 0:
+            return None
+        return (0 if last == NEVER_EMITTED else max(0, last - self.difference_ms)), highest
+
 
 class SlidingAggregate:
-    """Folds records into one value for each key and window. A result of None deletes it."""
+    """Folds records into one value for each key and window. A result of None deletes it.
 
-    def __init__(self, shape: SlidingShape, fold: Fold, store: str) -> None:
+    With `emits_final`, results leave when windows close, not with each update.
+    """
+
+    def __init__(self, shape: SlidingShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
         self._shape = shape
+        self._emits_final = emits_final
         self._fold = fold
         self._name = store
         self.store: str | None = store
@@ -68,7 +83,10 @@ class SlidingAggregate:
         """Make the closure."""
         size, grace = self._shape
         state = wiring.store(self._name)
-        if state.caching:
+        emit = None
+        if self._emits_final:
+            emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
+        elif state.caching:
             forward_flushed_windows(wiring, state, size, send_old=self.send_old)
         return self._fold.compile(
             _PROGRAM,
@@ -76,6 +94,7 @@ class SlidingAggregate:
             state,
             send_old=self.send_old,
             cell="key_bytes, start",
+            emit=emit,
             size=size,
             grace=grace,
             stream_time=StreamTime(),

@@ -12,6 +12,7 @@ __all__ = [
     "forward_flushed",
     "forward_flushed_sessions",
     "forward_flushed_windows",
+    "key_deserializer",
     "key_serializer",
 ]
 
@@ -25,6 +26,12 @@ def key_serializer(wiring: Wiring, state: Any) -> Callable[[Any], bytes]:
     """Return what makes the bytes of a store's keys."""
     serializer: Callable[[Any], bytes] = state.spec.key.serializer(changelog_topic(wiring, state))
     return serializer
+
+
+def key_deserializer(wiring: Wiring, state: Any) -> Callable[[bytes], Any]:
+    """Return what makes the keys of a store of their bytes."""
+    deserializer: Callable[[bytes], Any] = state.spec.key.deserializer(changelog_topic(wiring, state))
+    return deserializer
 
 
 def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
@@ -64,5 +71,5 @@ def forward_flushed_sessions(wiring: Wiring, state: Any, *, send_old: bool) -> N
 
 
 def _listen(wiring: Wiring, state: Any, flushed: Callable[..., None], *, send_old: bool) -> None:
-    open_key = state.spec.key.deserializer(changelog_topic(wiring, state))
+    open_key = key_deserializer(wiring, state)
     state.on_flush(flushed, send_old=send_old, refused=wiring.failed, open_key=open_key)

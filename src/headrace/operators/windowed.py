@@ -10,6 +10,7 @@ from typing import NamedTuple
 from headrace.base.records import Window, Windowed
 from headrace.operators.fold import COUNT, Fold
 from headrace.operators.updates import forward_flushed_windows, key_serializer
+from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
 from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
@@ -30,6 +31,7 @@ def run(key, value, timestamp, headers):
         stream_time.ms = timestamp
     elif start + size <= stream_time.ms - grace:
         drop("expired window")
+        <emit>
         return
     try:
         key_bytes = serialize(key)
@@ -43,6 +45,7 @@ def run(key, value, timestamp, headers):
         if window.start != start:
             window = Window(start, start + size)
         forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+    <emit>
 """
 
 #: The end of a program whose records have several windows. All results are made before the first is put: if the
@@ -82,7 +85,8 @@ def run(key, value, timestamp, headers):
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
-{PUT_UPDATES}"""
+{PUT_UPDATES}    <emit>
+"""
 
 
 class WindowShape(NamedTuple):
@@ -92,6 +96,23 @@ class WindowShape(NamedTuple):
     advance_ms: int
     grace_ms: int
 
+    def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
+        """Return the starts of windows that have closed: see `ClosedSince`."""
+        highest = closed - self.size_ms
+        if highest < 0:
+            return None
+        if last == NEVER_EMITTED:
+            return 0, highest
+        before = max(0, last - self.size_ms)
+        if self._starts_at(before) == self._starts_at(highest):
+            return None  # no window has closed since, so that nothing needs to be looked for
+        return before + 1, highest
+
+    def _starts_at(self, time: int) -> tuple[int, int]:
+        """Return the first and the last start of windows that hold a time."""
+        first = max(0, time - self.size_ms + self.advance_ms) // self.advance_ms
+        return first, time // self.advance_ms
+
     @property
     def is_tumbling(self) -> bool:
         """Whether each record has one window."""
@@ -99,10 +120,14 @@ class WindowShape(NamedTuple):
 
 
 class WindowAggregate:
-    """Folds records into one value for each key and window. A result of None deletes it."""
+    """Folds records into one value for each key and window. A result of None deletes it.
 
-    def __init__(self, shape: WindowShape, fold: Fold, store: str) -> None:
+    With `emits_final`, results leave when windows close, not with each update.
+    """
+
+    def __init__(self, shape: WindowShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
         self._shape = shape
+        self._emits_final = emits_final
         self._fold = fold
         self._name = store
         self.store: str | None = store
@@ -112,7 +137,10 @@ class WindowAggregate:
         """Make the closure; counting in a cache, in tumbling windows, gets shorter ones."""
         size, advance, grace = self._shape
         state = wiring.store(self._name)
-        if state.caching:
+        emit = None
+        if self._emits_final:
+            emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
+        elif state.caching:
             forward_flushed_windows(wiring, state, size, send_old=self.send_old)
         stream_time = StreamTime()
         run = self._fold.compile(
@@ -121,6 +149,7 @@ class WindowAggregate:
             state,
             send_old=self.send_old,
             cell="key_bytes, start",
+            emit=emit,
             size=size,
             advance=advance,
             grace=grace,
@@ -128,7 +157,7 @@ class WindowAggregate:
             Window=Window,
             Windowed=Windowed,
         )
-        if self._fold is not COUNT or not self._shape.is_tumbling:
+        if self._fold is not COUNT or not self._shape.is_tumbling or self._emits_final:
             return run
         serialize = key_serializer(wiring, state)
         columns = state.column_counter(size, grace, stream_time, serialize, run)

@@ -73,6 +73,10 @@ class TaskContext:
 
     `thread` is the one that runs the task, `NO_THREAD` while it is closed: what changes something compares it with its
     own, and calls `refuse` where they differ.
+
+    `processor_metadata` is what nodes remember beyond a restart, each under the name of its store: it is committed with
+    the offsets, and goes back with them. `window_emit_interval_ms` is the time between two looks for windows that have
+    closed (wall clock, ms).
     """
 
     __slots__ = (
@@ -86,12 +90,14 @@ class TaskContext:
         "now_ms",
         "offset",
         "partition",
+        "processor_metadata",
         "scheduler",
         "stream_time",
         "task_id",
         "thread",
         "timestamp",
         "topic",
+        "window_emit_interval_ms",
     )
 
     def __init__(self, application_id: str, task_id: TaskId, now_ms: Callable[[], int]) -> None:
@@ -111,6 +117,8 @@ class TaskContext:
         self.join_emit_interval_ms = 1000
         self.scheduler: Scheduler | None = None
         self.thread = NO_THREAD
+        self.processor_metadata: dict[str, int] = {}
+        self.window_emit_interval_ms = 1000
 
     def enter(self) -> None:
         """Belong to the calling thread from now on."""

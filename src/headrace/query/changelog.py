@@ -116,11 +116,11 @@ def key_value_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[KeyValue
 
 def span_rows(rows: Mapping[bytes, tuple[bytes, int]], spec: StoreSpec) -> Iterator[SpanRow]:
     """Yield the windows or sessions of a segmented store by key and time, without those that it hides as expired."""
-    layout, retention_ms = layout_of(spec), spec.retention_ms or 0
+    layout, lifetime_ms = layout_of(spec), spec.lifetime_ms
     size, unpack = layout.suffix.size, layout.suffix.unpack_from
     split = [(row[:-size], *unpack(row, len(row) - size), row) for row in rows if len(row) >= size]
     newest = max((time for _, time, _, _ in split), default=0)
-    for key, time, rest, row in sorted(each for each in split if each[1] > newest - retention_ms):
+    for key, time, rest, row in sorted(each for each in split if each[1] > newest - lifetime_ms):
         value, timestamp = rows[row]
         if spec.kind == "session":
             yield SpanRow(key, rest, time, value, timestamp)

@@ -61,7 +61,7 @@ class CachedSegmented(RecordCache[Cell]):
         self._below = below
         self._layout = layout
         self._rest_bits = layout.rest_bits
-        self._retention_ms = below.spec.retention_ms or 0
+        self._retention_ms = below.spec.lifetime_ms
         self._listener: SegmentedFlushListener | None = None
         self._send_old = False
         self._index = SlotIndex(self._slots_of)

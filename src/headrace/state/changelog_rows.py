@@ -96,8 +96,8 @@ class SegmentedRows:
         self.sequence = 0
         self._store = spec.name
         self._layout = layout
-        self._retention_ms = spec.retention_ms or 0
-        self._interval_ms = segment_interval_ms(self._retention_ms)
+        self._retention_ms = spec.lifetime_ms
+        self._interval_ms = segment_interval_ms(spec.retention_ms or 0)
         self._timestamped = spec.timestamped
         self._rows: dict[bytes, bytes | None] = {}
 

@@ -26,6 +26,7 @@ __all__ = [
     "SegmentedReads",
     "SegmentedState",
     "StreamTime",
+    "TimeOrderedState",
     "VersionedReads",
     "VersionedState",
     "WindowState",
@@ -268,6 +269,13 @@ class SegmentedState(SegmentedReads, Protocol):
         open_key: OpenKey = bytes,
     ) -> None:
         """The same as in `KeyValueState`."""
+
+
+class TimeOrderedState(SegmentedState, Protocol):
+    """A segmented store whose cells can be read by time too."""
+
+    def by_time(self, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Cells of all keys with from <= time <= to, by slot and key: key, slot, value, timestamp."""
 
 
 class WindowState(SegmentedState, Protocol):

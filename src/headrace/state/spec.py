@@ -38,6 +38,7 @@ class StoreSpec:
         grace_ms: how late a record may be for the windows or sessions that fill it; None if an application fills it.
         history_ms: of a versioned store, how far back its versions can be read.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
+        time_ordered: whether its cells can be read by time too, for results that leave when windows close.
         logs_headers: whether a changelog record has the headers of the record that caused it.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         global_topic: filled from all partitions of this topic, in every instance; None for stores of tasks.
@@ -59,6 +60,7 @@ class StoreSpec:
     grace_ms: int | None = None
     retain_duplicates: bool = False
     history_ms: int | None = None
+    time_ordered: bool = False
     logs_headers: bool = False
     source_topic: str | None = None
     global_topic: str | None = None
@@ -72,6 +74,15 @@ class StoreSpec:
         return f"{self.name}-changelog"
 
     @property
+    def lifetime_ms(self) -> int:
+        """How far behind the highest time of a store a cell has expired.
+
+        Windows that can be read by time have a millisecond more: without grace, all would have expired when they
+        close. Source: `AbstractDualSchemaRocksDBSegmentedBytesStore.getActualFrom`.
+        """
+        return (self.retention_ms or 0) + (self.time_ordered and self.kind == "window")
+
+    @property
     def mark(self) -> str:
         """Say how rows are laid out. Rows under another mark cannot be read: the store is rebuilt."""
         kind = f"{self.kind} {_FORMAT_VERSION}"
@@ -83,6 +94,6 @@ class StoreSpec:
         if self.kind == "versioned":
             return f"{kind} {rows} history={self.history_ms}"
         retention_ms = self.retention_ms or 0
-        duplicates = " duplicates" if self.retain_duplicates else ""
+        duplicates = " duplicates" if self.retain_duplicates else " by time" if self.time_ordered else ""
         interval_ms = segment_interval_ms(retention_ms)
         return f"{kind} {rows} interval={interval_ms} retention={retention_ms}{duplicates}"

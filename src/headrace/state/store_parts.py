@@ -11,15 +11,18 @@ from headrace.state.buffer.duplicates import DuplicatesBuffer
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.layouts import layout_of
 from headrace.state.buffer.live_cells import LiveBudget
+from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
 from headrace.state.buffer.suppress import SuppressBuffer
+from headrace.state.buffer.time_ordered import TimeOrderedBuffer, TimeOrderedRows
 from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.buffer.window import WindowBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
+from headrace.state.cached_time_ordered import CachedTimeOrdered
 from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
 from headrace.state.declaration import unreadable
@@ -144,6 +147,8 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
 
 
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
+    if spec.time_ordered:
+        return _time_ordered(spec, WINDOWS, opening)
     database, log, codec, context = opening.database, opening.changelog, opening.codec, opening.context
     buffer: WindowBuffer
     cache: CachedWindow | None = None
@@ -159,6 +164,8 @@ def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
 
 
 def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
+    if spec.time_ordered:
+        return _time_ordered(spec, SESSIONS, opening)
     database, log, codec = opening.database, opening.changelog, opening.codec
     buffer = SegmentedBuffer(spec, SESSIONS, database, log, codec, opening.dropped, opening.admission)
     cache: CachedSegmented | None = None
@@ -167,11 +174,21 @@ def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
     return _segmented(spec, buffer, cache)
 
 
+def _time_ordered(spec: StoreSpec, layout: SegmentLayout, opening: Opening) -> StoreParts:
+    database, log, codec = opening.database, opening.changelog, opening.codec
+    buffer = TimeOrderedBuffer(spec, layout, database, log, codec, opening.dropped, opening.admission)
+    cache: CachedTimeOrdered | None = None
+    if opening.cache is not None:
+        cache = CachedTimeOrdered(buffer, layout, codec, opening.context, opening.cache)
+    return _segmented(spec, buffer, cache)
+
+
 def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented | None) -> StoreParts:
     def reader(committed: bool) -> SegmentedReads:
         return SegmentedReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, partial(SegmentedRows, spec, layout_of(spec)))
+    rows = TimeOrderedRows if spec.time_ordered else SegmentedRows
+    return StoreParts(buffer, cache, cache or buffer, reader, partial(rows, spec, layout_of(spec)))
 
 
 def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:

@@ -12,7 +12,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, TopologyError
 from headrace.base.records import Record
 from headrace.engine.clock import ManualClock
-from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, EngineOptions
+from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
 from headrace.processor.handlers import log_and_fail
@@ -82,7 +82,12 @@ class TopologyTestDriver:
         return str(self._values["application.id"])
 
     def _open(self) -> None:
-        values = {OUTER_JOIN_EMIT_INTERVAL: 0, **self._values, "stretch.records.max": 1}
+        values = {
+            OUTER_JOIN_EMIT_INTERVAL: 0,
+            WINDOW_EMIT_INTERVAL: 0,
+            **self._values,
+            "stretch.records.max": 1,
+        }
         self._worker = Worker(
             self._topology,
             self.log,

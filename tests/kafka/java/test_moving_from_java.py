@@ -14,7 +14,7 @@ import pytest
 import headrace as hr
 from headrace import stores
 from headrace.base.ids import TopicPartition
-from headrace.engine.commit_metadata import decode_partition_time
+from headrace.engine.commit_metadata import decode_metadata
 from headrace.log.port import CommittedOffset
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
@@ -243,7 +243,10 @@ def repartition_times(kafka: LocalKafka, application: str) -> list[int]:
     assert set(last) == set(range(PARTITIONS))
     for topic_partition in topic_partitions:
         assert last[topic_partition.partition] < found[topic_partition].offset <= ends[topic_partition]
-    return [decode_partition_time(found[topic_partition].metadata) for topic_partition in topic_partitions]
+    return [
+        decode_metadata(found[topic_partition].metadata).partition_time
+        for topic_partition in topic_partitions
+    ]
 
 
 def comparable(name: str, found: Mapping[int, list[Row]]) -> object:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from headrace.base.columns import Columns
-from headrace.base.errors import StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
+from headrace.state.buffer.uncached import Uncached
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
 from headrace.state.port import (
@@ -14,9 +14,6 @@ from headrace.state.port import (
     Counted,
     CountedColumns,
     Database,
-    FlushListener,
-    FlushRefused,
-    OpenKey,
     Rows,
 )
 from headrace.state.spec import StoreSpec
@@ -25,7 +22,7 @@ from headrace.state.values import ValueCodec, pack_timestamp
 __all__ = ["KeyValueBuffer"]
 
 
-class KeyValueBuffer:
+class KeyValueBuffer(Uncached):
     """The uncommitted rows of a store over its rows in the database. A `KeyValueState`.
 
     # Invariant: a row leaves the buffer only after the database has it; readers on other threads look here first.
@@ -50,10 +47,8 @@ class KeyValueBuffer:
         "_timestamped",
         "admission",
         "buffered_bytes",
-        "spec",
     )
 
-    caching = False
     #: Rows of this kind have no time of their own, and none of them is a duplicate.
     observed_stream_time = -1
     sequence = 0
@@ -66,7 +61,7 @@ class KeyValueBuffer:
         codec: ValueCodec,
         admission: ChangelogAdmission | None = None,
     ) -> None:
-        self.spec = spec
+        super().__init__(spec)
         self.admission = admission
         self._admit = None if admission is None else admission.check
         #: Roughly what waits for the commit.
@@ -226,21 +221,6 @@ class KeyValueBuffer:
     def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
         """Nothing is cached here: None."""
         return None
-
-    def on_flush(
-        self,
-        listener: FlushListener,
-        *,
-        send_old: bool,
-        refused: FlushRefused | None = None,
-        open_key: OpenKey = bytes,
-    ) -> None:
-        """There is no cache to listen to.
-
-        Raises:
-            StateError: always. Ask `caching` first.
-        """
-        raise StateError(f"store {self.spec.name!r} has no cache: forward each update yourself")
 
     def changes(self) -> Rows:
         """What a commit has to write."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.segment_layout import SEGMENT_BYTES, SegmentLayout, segment_prefix
 from headrace.state.port import Family
 
@@ -38,9 +37,11 @@ class SegmentScans:
     def of_all(self, first: int, last: int, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         """Rows of all keys, by segment, key and slot."""
         interval = self._interval_ms
-        low, high = segment_prefix(first - first % interval), last - last % interval + interval
-        scan = self._family.scan(
-            low, segment_prefix(high) if high <= TIMESTAMP_MAX else None, reverse=reverse
-        )
+        segments = range(first - first % interval, last + 1, interval)
+        # A scan for each: what lies between two segments are no cells (`time_ordered`).
+        scans = [
+            self._family.scan(segment_prefix(segment), segment_prefix(segment + 1), reverse=reverse)
+            for segment in (reversed(segments) if reverse else segments)
+        ]
         time = self._layout.time
-        return (pair for pair in scan if first <= time(pair[0]) <= last)
+        return (pair for pair in chain.from_iterable(scans) if first <= time(pair[0]) <= last)

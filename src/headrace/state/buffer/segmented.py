@@ -14,14 +14,12 @@ from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCod
 from headrace.state.buffer.segment_layout import SegmentLayout, segment_prefix
 from headrace.state.buffer.segment_scans import SegmentScans
 from headrace.state.buffer.slot_index import SlotIndex
+from headrace.state.buffer.uncached import Uncached
 from headrace.state.merge import merge
 from headrace.state.port import (
     ChangelogAdmission,
     Database,
-    FlushRefused,
-    OpenKey,
     Rows,
-    SegmentedFlushListener,
 )
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
@@ -35,7 +33,7 @@ Overlay = dict[bytes, dict[int, Row | None]]
 _KEY_BYTES = 200
 
 
-class SegmentedBuffer:
+class SegmentedBuffer(Uncached):
     """The uncommitted cells of a store over its rows in the database: a `SegmentedState`. A declared extension point.
 
     Kept by key and then by slot, since a record asks for the cells of its own key. Cells of all keys come in the order
@@ -66,16 +64,14 @@ class SegmentedBuffer:
         "_rows",
         "_rows_codec",
         "_scans",
+        "_stored_ms",
         "_suffix",
         "_timestamped",
         "admission",
         "buffered_bytes",
         "observed_stream_time",
         "sequence",
-        "spec",
     )
-
-    caching = False
 
     def __init__(
         self,
@@ -89,7 +85,7 @@ class SegmentedBuffer:
     ) -> None:
         if spec.retention_ms is None:
             raise StateError(f"{layout.noun} store {spec.name!r} has no retention")
-        self.spec = spec
+        super().__init__(spec)
         self.admission = admission
         self._admit = None if admission is None else admission.check
         #: Roughly what waits for the commit.
@@ -99,7 +95,9 @@ class SegmentedBuffer:
         self.observed_stream_time = -1
         self._committed = (-1, 0)
         self._expired_end = 0
-        self._retention_ms = spec.retention_ms
+        self._retention_ms = spec.lifetime_ms
+        #: How far behind the highest time a cell is not stored any more; it may be hidden before.
+        self._stored_ms = spec.lifetime_ms
         self._layout = layout
         self._rest_bits, self._rest_max = layout.rest_bits, layout.rest_max
         self._is_numbered = layout.is_numbered
@@ -197,7 +195,7 @@ class SegmentedBuffer:
                 return  # logged under a number of its own, as in Kafka Streams
         if time > self.observed_stream_time:
             self.observed_stream_time = time
-        elif time <= self.observed_stream_time - self._retention_ms:
+        elif time <= self.observed_stream_time - self._stored_ms:
             self._drop_expired(time)
             return
         if self._index:
@@ -331,7 +329,7 @@ class SegmentedBuffer:
     def changes(self) -> Rows:
         """What a commit has to write: cells that have expired meanwhile are left out."""
         bits, rest_max, interval_ms = self._rest_bits, self._rest_max, self._interval_ms
-        first = (self.observed_stream_time - self._retention_ms + 1) << bits
+        first = self._oldest_stored() << bits
         stored, pack = self._rows_codec.stored, self._layout.suffix.pack
         changes: dict[bytes, bytes | None] = {}
         around = -1
@@ -345,6 +343,10 @@ class SegmentedBuffer:
                     prefix, suffix = segment_prefix(time - time % interval_ms), pack(time, slot & rest_max)
                 changes[prefix + key + suffix] = stored(row)
         return changes
+
+    def _oldest_stored(self) -> int:
+        """Time from which on cells are stored."""
+        return self.observed_stream_time - self._stored_ms + 1
 
     def expired(self) -> tuple[bytes, bytes] | None:
         """Range of rows whose segments have expired since this was last asked, and None if there are none."""
@@ -376,21 +378,6 @@ class SegmentedBuffer:
         """Take over what the database's rows have seen."""
         self.observed_stream_time, self.sequence = self._committed = (stream_time, sequence)
         self._index.clear()
-
-    def on_flush(
-        self,
-        listener: SegmentedFlushListener,
-        *,
-        send_old: bool,
-        refused: FlushRefused | None = None,
-        open_key: OpenKey = bytes,
-    ) -> None:
-        """There is no cache to listen to.
-
-        Raises:
-            StateError: always. Ask `caching` first.
-        """
-        raise StateError(f"store {self.spec.name!r} has no cache: forward each update yourself")
 
     def _drop_expired(self, time: int) -> None:
         # RocksDB stores of Kafka Streams drop by segment, those in memory by window. What a segment's grace lets in
