@@ -233,6 +233,10 @@ def test_what_has_no_match_can_be_read() -> None:
             ("a", (5, 20_005), "x"),
             ("a", (5, 20_005), "z"),
         ]
+        with pytest.raises(
+            hr.StateError, match=r"several of one key and time .* range\(key, start=…, end=…\)"
+        ):
+            kept.get("a", 5)
 
 
 # ── results ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,9 +1,10 @@
 """Window stores that keep every value put: the sides of a join of streams. They have no cache; reads go to memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from headrace.base.columns import Columns
+from headrace.base.errors import StateError
 from headrace.base.records import Headers
 from headrace.state.buffer.live_cells import LiveBudget, LiveCells
 from headrace.state.buffer.row import ENCODED, Row
@@ -105,6 +106,25 @@ class DuplicatesBuffer(WindowBuffer):
             elif type(value) is not self._kept_type:
                 value = self._found(raw)
             live.add(key, start, value, len(raw))
+
+    def get(self, key: bytes, slot: int) -> NoReturn:
+        """There is not one value of a window.
+
+        Raises:
+            StateError: always.
+        """
+        raise StateError(
+            f"store {self.spec.name!r} keeps every record of a join, several of one key and time among them: read them "
+            "with range(key, start=…, end=…)"
+        )
+
+    def committed_row(self, key: bytes, slot: int) -> NoReturn:
+        """There is not one value of a window either, as the last commit left it.
+
+        Raises:
+            StateError: always.
+        """
+        self.get(key, slot)
 
     def find(self, key: bytes, from_ms: int, to_ms: int) -> Sequence[tuple[int, Any]]:
         """Return starts and values of a key with from <= start <= to that have not expired, by start and put.
