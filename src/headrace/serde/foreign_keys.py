@@ -44,9 +44,12 @@ Response: TypeAlias = tuple[bytes | None, T | None, int | None]
 #: Set in the first byte, whose rest is the version, where there is no hash.
 _NO_HASH = 0x80
 
-_pack_partition = Struct(">i").pack
-_unpack_partition = Struct(">i").unpack
+_PARTITION = Struct(">i")
+_pack_partition = _PARTITION.pack
+_partition_at = _PARTITION.unpack_from
 _pack_length = Struct(">I").pack
+
+_INSTRUCTION_MAX = int(Instruction.KEEP)
 
 #: The first two bytes of a subscription, by instruction: with a hash, and without. Version 1 has a partition.
 _HEADS = tuple(bytes((1, each)) for each in Instruction)
@@ -75,17 +78,21 @@ def decode_subscription(data: bytes) -> Subscription:
     Raises:
         ValueError: the bytes are no subscription, or one of a version to come.
     """
-    version, instruction = data[0] & ~_NO_HASH, data[1]
+    first, instruction = data[0], data[1]
+    version, start = (first, 2 + HASH_BYTES) if first < _NO_HASH else (first - _NO_HASH, 2)
     if version > 1:
         raise ValueError(f"a subscription of version {version}, which is younger than this program")
-    if instruction > Instruction.KEEP:
+    if instruction > _INSTRUCTION_MAX:
         raise ValueError(f"there is no instruction {instruction}")
-    start = 2 if data[0] & _NO_HASH else 2 + HASH_BYTES
     end = len(data) - 4 * version
     if end < start:
         raise ValueError("it ends before its primary key")
-    hash = None if start == 2 else data[2:start]
-    return instruction, hash, data[start:end], _unpack_partition(data[end:])[0] if version else None
+    return (
+        instruction,
+        None if start == 2 else data[2:start],
+        data[start:end],
+        _partition_at(data, end)[0] if version else None,
+    )
 
 
 #: Serializes subscriptions, with and without a partition.
@@ -160,11 +167,12 @@ def _begun(hash: bytes | None) -> bytes:
 
 
 def _taken_apart(data: bytes) -> tuple[bytes | None, bytes]:
-    version = data[0] & ~_NO_HASH
-    if version:
-        raise ValueError(f"a response of version {version}, which is younger than this program")
-    if data[0] & _NO_HASH:
+    version = data[0]
+    if version == _NO_HASH:
         return None, data[1:]
+    if version:
+        version %= _NO_HASH
+        raise ValueError(f"a response of version {version}, which is younger than this program")
     if len(data) <= HASH_BYTES:
         raise ValueError("it ends within its hash")
     return data[1 : 1 + HASH_BYTES], data[1 + HASH_BYTES :]
