@@ -46,9 +46,12 @@ NEARBY = stores.window("nearby", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
 COPIED = stores.key_value("copied", key=str, value=int)
 WRITTEN = stores.key_value("written", key=str, value=int)
-#: Sliding windows are many, one or two for each record: of each fourth.
+FRIENDS = stores.key_value("friends", key=str, value=int)
+#: How many keys there are; each number has one for its friend.
+USERS = 200
 NEARBY_WITHIN = timedelta(seconds=1)
-EACH_NEARBY = 4
+#: Sliding windows are many, one or two for each record, and a foreign key makes several: of each fourth number.
+EACH_OF_FEW = 4
 
 
 @processor(LAST)
@@ -63,6 +66,11 @@ def count_written(record: hr.Record[str, int], written: KeyValueStore[str, int])
     """Count the records of each key, which tells whether one was taken twice."""
     written.put(record.key, (written.get(record.key) or 0) + 1)
     return []
+
+
+def with_friend(value: int, of_friend: int) -> int:
+    """Tell a number and its friend's as one."""
+    return value * 1_000_000 + of_friend
 
 
 def build() -> hr.Topology:
@@ -89,7 +97,9 @@ def build() -> hr.Topology:
     )
     joined.to(JOINED)
     builder.add_global_store(WRITTEN, JOINED, count_written)
-    few = numbers.filter(lambda key, value: value % EACH_NEARBY == 0)
+    few = numbers.filter(lambda key, value: value % EACH_OF_FEW == 0)
+    latest = few.to_table()
+    latest.join(latest, with_friend, on=lambda value: f"user{value % USERS}", store=FRIENDS)
     few.group_by_key().windowed_by(hr.SlidingWindows(NEARBY_WITHIN, grace="1d")).count(store=NEARBY)
     return builder.build()
 

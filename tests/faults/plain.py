@@ -55,7 +55,7 @@ class Feed:
         """Append records, in one transaction."""
         columns = {0: Columns(), 1: Columns()}
         for _ in range(count):
-            key = f"user{self._random.randrange(200)}"
+            key = f"user{self._random.randrange(application.USERS)}"
             value, timestamp = len(self.written), len(self.written) * 3 + self._random.randrange(500)
             self.written.append((key, value, timestamp))
             partition = partition_for(key.encode(), 2)
@@ -137,7 +137,7 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     found, expected_rows = _stores(site), _rows_of(written)
     for store in ("by-last-digit", "per-window"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
-    for store in ("last", "copied", "written"):
+    for store in ("last", "copied", "written", "friends"):
         assert found[store].keys() == expected_rows[store].keys()
 
 
@@ -199,6 +199,18 @@ def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         "last": last,
         "copied": last,
         "written": dict(Counter(key for key, _, _ in written)),
+        "friends": _friends(
+            {key: value for key, value, _ in written if value % application.EACH_OF_FEW == 0}
+        ),
+    }
+
+
+def _friends(last: dict[str, int]) -> Rows:
+    """Each key's last number with that of its friend, where the friend has one."""
+    return {
+        key: application.with_friend(value, last[friend])
+        for key, value in last.items()
+        if (friend := f"user{value % application.USERS}") in last
     }
 
 
@@ -269,7 +281,7 @@ def _sliding_counts(written: Sequence[Input]) -> Rows:
     within = application.NEARBY_WITHIN // timedelta(milliseconds=1)
     by_key: dict[str, list[int]] = {}
     for key, value, stamp in written:
-        if value % application.EACH_NEARBY == 0:
+        if value % application.EACH_OF_FEW == 0:
             by_key.setdefault(key, []).append(stamp)
     counts: Rows = {}
     for key, stamps in by_key.items():
