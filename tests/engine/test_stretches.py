@@ -175,6 +175,60 @@ def test_a_stretch_gives_what_its_records_give_one_by_one(
     assert len(results[1]) > 5
 
 
+def shortened(value: str) -> str:
+    return value[value.index("x") :]
+
+
+async def shortened_later(value: str) -> str:
+    return shortened(value)
+
+
+MAPPED_TOGETHER: dict[str, Callable[[KStream[str, str]], KStream[str, str]]] = {
+    "batch": lambda stream: stream.map_values_batch(lambda values: list(map(shortened, values)), value=str),
+    "small batches": lambda stream: stream.map_values_batch(
+        lambda values: list(map(shortened, values)), batch_max=3, value=str
+    ),
+    "async": lambda stream: stream.map_values_async(shortened_later),
+    "async, behind others": lambda stream: stream.peek(lambda key, value: None).map_values_async(
+        shortened_later
+    ),
+    "both": lambda stream: stream.map_values_async(shortened_later).map_values_batch(
+        lambda values: values, value=str
+    ),
+}
+
+
+@pytest.mark.parametrize("mapped", MAPPED_TOGETHER.values(), ids=MAPPED_TOGETHER)
+@pytest.mark.parametrize("ending", [count, count_windows, write, group_anew], ids=lambda each: each.__name__)
+def test_values_mapped_together_are_those_that_are_mapped_one_by_one(
+    tmp_path: Path,
+    ending: Callable[[KStream[str, Any]], None],
+    mapped: Callable[[KStream[str, str]], KStream[str, str]],
+) -> None:
+    together = run(tmp_path / "together", lambda stream, seen: ending(mapped(stream)))
+    one_by_one = run(tmp_path / "one", lambda stream, seen: ending(stream.map_values(shortened)))
+    assert sorted(together[0], key=repr) == sorted(one_by_one[0], key=repr)
+    assert together[1:] == one_by_one[1:]
+    assert len(together[0]) > 5
+
+
+def test_values_that_wait_together_are_mapped_by_one_call(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def measured(values: list[str]) -> list[str]:
+        sizes.append(len(values))
+        return values
+
+    # Nothing below takes records together: they go on one by one.
+    run(
+        tmp_path,
+        lambda stream, seen: write(
+            stream.map_values_batch(measured, batch_max=40, value=str).flat_map_values(lambda value: [value])
+        ),
+    )
+    assert max(sizes) == 40
+
+
 def test_a_join_takes_stretches_as_well(tmp_path: Path) -> None:
     def describe(
         through: Callable[[KStream[str, str]], KStream[str, str]],

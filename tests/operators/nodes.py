@@ -1,20 +1,22 @@
 """Compiles one operator over real stores, with a stand-in for the task around it: what it forwards is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from typing_extensions import TypeVar
 
+from headrace.base.columns import Stretch
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location, TaskId
 from headrace.base.records import NO_HEADERS, Headers
+from headrace.engine.event_loop import EventLoop
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
 from headrace.state.task_state import TaskState
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Outcomes, Step
 
 __all__ = ["Node", "Sent"]
 
@@ -92,8 +94,31 @@ class Node:
             raise TopologyError(name)
         return lambda key, value, timestamp, headers: self.children[name].append(Sent(key, value, timestamp))
 
-    def take_stretches(self, do: ForwardStretch) -> None:
-        """See `Wiring`. Records are sent one by one here."""
+    def take_stretches(self, do: ForwardStretch, *, records: int = 1) -> None:
+        """See `Wiring`. A test may send several at once."""
+        self.run_together = do
+
+    def onward(self) -> ForwardStretch:
+        """See `Wiring`."""
+
+        def one_by_one(stretch: Stretch) -> None:
+            for key, value, timestamp, headers, self.context.offset in stretch.records():
+                self.forward(key, value, timestamp, headers)
+
+        return one_by_one
+
+    def awaited(
+        self,
+        calls: Sequence[Callable[[], Awaitable[Any]]],
+        concurrency: int,
+        timeout_seconds: float | None,
+    ) -> Outcomes:
+        """See `Wiring`. On a loop of its own."""
+        loop = EventLoop()
+        try:
+            return loop.outcomes(calls, concurrency, timeout_seconds)
+        finally:
+            loop.close()
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """See `Wiring`. Records are sent one by one here."""

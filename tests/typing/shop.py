@@ -84,6 +84,15 @@ assert_type(orders.flat_map_values(hr.with_key(lambda k, o: [k, o.id])), KStream
 assert_type(orders.flat_map(lambda k, o: [(o.sku, o.amount), (o.sku + 1, 0.0)]), KStream[int, float])
 assert_type(orders.select_key(lambda k, o: o.sku), KStream[int, Order])
 assert_type(orders.map_values(str), KStream[str, str])
+
+
+async def fetched(order: Order) -> Stock:
+    return Stock(order.sku)
+
+
+assert_type(orders.map_values_async(fetched, timeout="2s"), KStream[str, Stock])
+assert_type(orders.map_values_async(hr.with_key(lambda k, o: fetched(o))), KStream[str, Stock])
+assert_type(orders.map_values_batch(lambda values: [o.amount for o in values]), KStream[str, float])
 assert_type(b.stream(EVENTS).only(Paid), KStream[str, Paid])
 assert_type(b.stream(EVENTS).merge(orders), KStream[str, Paid | Refunded | Order])
 b.stream(EVENTS).only(Paid).to(EVENTS)

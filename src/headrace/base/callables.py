@@ -37,20 +37,21 @@ _Cached = type(functools.lru_cache(lambda: None))
 _UNSTARTED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 _NOBODY_AWAITS = (
-    "whose result is a coroutine that nobody awaits; hand over a plain function, which may call asyncio.run()"
+    "whose result is a coroutine that nobody awaits; hand over a plain function, which may call asyncio.run(), or let "
+    "map_values_async() await it"
 )
 
 
-def misfit(fn: object, arguments: Sequence[str], *, yields: bool = False) -> str | None:
+def misfit(fn: object, arguments: Sequence[str], *, yields: bool = False, awaits: bool = False) -> str | None:
     """Return why a function cannot be called with these arguments for its result, or None if it can.
 
-    With `yields` any iterable is wanted, so that a generator function will do. What says nothing of itself, as some
-    builtins do, is let through.
+    With `yields` any iterable is wanted, so that a generator function will do; with `awaits` an async function will.
+    What says nothing of itself, as some builtins do, is let through.
     """
     if not callable(fn):
         return f"must be a function, found {fn!r}"
     inner = called(fn)
-    if inspect.iscoroutinefunction(inner):
+    if inspect.iscoroutinefunction(inner) and not awaits:
         return f"{named(fn)} is an async function, {_NOBODY_AWAITS}"
     if inspect.isasyncgenfunction(inner):
         return f"{named(fn)} is an async generator function, whose values nobody awaits; hand over a plain function"

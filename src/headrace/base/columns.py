@@ -1,6 +1,7 @@
 """Records as columns: from the log (`Chunk`), through the nodes (`Stretch`), into the log (`Columns`)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from headrace.base.records import Headers
@@ -126,6 +127,15 @@ class Stretch(NamedTuple):
     def records(self) -> Iterator[tuple[Any, Any, int, Headers, int]]:
         """Key, value, timestamp, headers and offset of each."""
         return zip(self.keys, self.values, self.timestamps, self.headers, self.offsets)
+
+    def left(
+        self, kept: Sequence[bool], *, keys: Sequence[Any] | None = None, values: Sequence[Any] | None = None
+    ) -> "Stretch":
+        """Return the records that were kept, with their new keys and values where there are such."""
+        stretch = self if False not in kept else Stretch(*(list(compress(column, kept)) for column in self))
+        if keys is not None:
+            stretch = stretch._replace(keys=keys)
+        return stretch if values is None else stretch._replace(values=values)
 
     def part(self, start: int, end: int) -> "Stretch":
         """Return the records from `start` to before `end`."""

@@ -78,11 +78,12 @@ def plain(
     yields: bool = False,
     keyed: bool = False,
     acts: bool = False,
+    awaits: bool = False,
 ) -> tuple[Callable[..., Any], bool]:
     """Return the function itself, and whether it takes the key.
 
     `arguments` name what it will be called with; where it is `keyed`, `with_key` puts the key before them. `yields`
-    says that its results are iterables, `acts` that it needs to give none.
+    says that its results are iterables, `acts` that it needs to give none, `awaits` that they are awaited.
 
     Raises:
         TopologyError: it is no function, cannot be called so, would give a coroutine or a generator for its result, or
@@ -104,7 +105,9 @@ def plain(
             return "; write hr.with_key(...) around it to be given the key first"
         return ""
 
-    return accepted(inner, what, where, *arguments, yields=yields, acts=acts, hint=hint), takes_key
+    return accepted(
+        inner, what, where, *arguments, yields=yields, acts=acts, awaits=awaits, hint=hint
+    ), takes_key
 
 
 def optional_plain(

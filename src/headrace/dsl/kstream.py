@@ -1,11 +1,12 @@
 """Streams of records: the operators of `KStream`, named and linked as Kafka Streams does. Source: `KStreamImpl`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
+from headrace.base.durations import Duration
 from headrace.base.errors import TopologyError
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
@@ -18,7 +19,15 @@ from headrace.dsl.join_stores import JoinStores
 from headrace.dsl.joins import joined
 from headrace.dsl.kgrouped import KGroupedStream
 from headrace.dsl.ktable import KTable
-from headrace.dsl.mappings import flat_mapped, flat_mapped_values, mapped, mapped_values, with_new_key
+from headrace.dsl.mappings import (
+    flat_mapped,
+    flat_mapped_values,
+    mapped,
+    mapped_async,
+    mapped_batches,
+    mapped_values,
+    with_new_key,
+)
 from headrace.dsl.merging import check_merged, merged_with
 from headrace.dsl.processing import processed, processed_values
 from headrace.dsl.serdes import either
@@ -157,6 +166,52 @@ class KStream(Generic[K, V_co]):
         where = caller()
         fn, _ = plain(action, "action", where, "key", "value", acts=True)
         return KStream(self._flow.then_stateless(name, "KSTREAM-PEEK-", where, Peek(fn), calls=fn))
+
+    def map_values_batch(
+        self,
+        mapper: Callable[[list[V_co]], Sequence[V2]],
+        *,
+        batch_max: int = 1000,
+        value: SerdeOf[V2] = None,
+        name: Name = None,
+    ) -> "KStream[K, V2]":
+        """Replace values by those that one call returns for many: as many as it is given, in the same order.
+
+        For what is quicker in bulk, such as a model or a look-up of several ids. What came together is mapped together,
+        in calls of `batch_max` values at most, and then goes on in its order, each with its own timestamp. A call that
+        fails is made again for each value alone, and only those that fail then go to the processing handler.
+        """
+        return KStream(
+            mapped_batches(self._flow, mapper, batch_max=batch_max, value=value, name=name, where=caller())
+        )
+
+    def map_values_async(
+        self,
+        mapper: Callable[[V_co], Awaitable[V2]] | WithKey[K, [V_co], Awaitable[V2]],
+        *,
+        concurrency: int = 64,
+        timeout: Duration | None = None,
+        value: SerdeOf[V2] = None,
+        name: Name = None,
+    ) -> "KStream[K, V2]":
+        """Replace values by what an async function makes of each, up to `concurrency` calls side by side.
+
+        For calls of services. What came together is awaited together, all of it on one event loop in a thread of its
+        own, and then goes on in its order, each with its own timestamp; nothing is pending when offsets are committed.
+        The slowest call is waited for: give a `timeout`, after which a call is cancelled and goes to the processing
+        handler alone, as does one that fails. After a crash, calls are made again.
+        """
+        return KStream(
+            mapped_async(
+                self._flow,
+                mapper,
+                concurrency=concurrency,
+                timeout=timeout,
+                value=value,
+                name=name,
+                where=caller(),
+            )
+        )
 
     def foreach(self, action: Callable[[K, V_co], object], *, name: Name = None) -> None:
         """Call a function with each record, the last to see it."""

@@ -83,6 +83,7 @@ class Assignment:
     def close(self) -> None:
         """Close all tasks, what restores them, and the global stores; each also when one before it fails."""
         with ExitStack() as closing:  # the last one first
+            closing.callback(self._factory.close)
             closing.callback(self._global_stores.close)
             for task in reversed(self.tasks.values()):
                 closing.callback(task.close)

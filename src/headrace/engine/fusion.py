@@ -6,7 +6,6 @@ written as a program, since that is the only way to have no call: `source_of` sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any
 
 from headrace.base.callables import pair, refuse_unstarted, truth
@@ -62,7 +61,7 @@ def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch)
         steps[at].failed(error, key, value, stretch.timestamps[index], stretch.headers[index])
 
     known: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
-    known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into, "_left": _left}
+    known |= {"MISSING": MISSING, "context": context, "failed": failed, "into": into}
     known |= {"pair": pair, "refuse_unstarted": refuse_unstarted, "truth": truth}
     run: ForwardStretch = defined_by(source_of(steps), " ".join(step.node for step in steps), known)["run"]
     return run
@@ -96,15 +95,6 @@ def source_of(steps: Sequence[FusedStep]) -> str:
         "        keep(True)",
         *(["        add_key(key)"] if new_key else []),
         *(["        add_value(value)"] if new_value else []),
-        f"    into(_left(stretch, kept, {'keys' if new_key else 'None'}, {'values' if new_value else 'None'}))",
+        f"    into(stretch.left(kept{', keys=keys' if new_key else ''}{', values=values' if new_value else ''}))",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _left(stretch: Stretch, kept: list[bool], keys: list[Any] | None, values: list[Any] | None) -> Stretch:
-    """Return the records that were kept, with their new keys and values where there are such."""
-    if False in kept:
-        stretch = Stretch(*(list(compress(column, kept)) for column in stretch))
-    if keys is not None:
-        stretch = stretch._replace(keys=keys)
-    return stretch if values is None else stretch._replace(values=values)

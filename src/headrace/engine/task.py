@@ -24,7 +24,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
 from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable
 from headrace.engine.task_order import TaskOrder
-from headrace.engine.wiring import CompiledTopology, compile_topology
+from headrace.engine.wiring import Awaited, CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
@@ -64,6 +64,7 @@ class Task:
         placement: Callable[[SourceNode, TopicPartition], KeyPlacement | None],
         wall_punctuations: TaskOrder,
         global_states: Mapping[str, StoreState],
+        awaited: Awaited,
     ) -> None:
         self.id = task_id
         self.topology = topology
@@ -93,6 +94,7 @@ class Task:
         self._by_wall_clock = PunctuationQueue("wall")
         self._wall_punctuations = wall_punctuations
         self._global_states = global_states
+        self._awaited = awaited
         self._now_ms = now_ms
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
@@ -119,6 +121,7 @@ class Task:
             state=self.state.state,
             global_states=self._global_states,
             dropped=self._count_dropped,
+            awaited=self._awaited,
         )
         self._interleaving = Interleaving(
             context, self.failures, self._compiled.sources, self._take_undecodable
@@ -183,7 +186,8 @@ class Task:
 
         The stretch ends before the first record whose timestamp is above `until` or not below another queue's head
         (equal heads take turns), after a record that makes a punctuation due or that interrupts (commit requested,
-        punctuation scheduled), and after `records_max`. At least one record is taken if any waits.
+        punctuation scheduled), and after `records_max`, or as many as the nodes want together. At least one record is
+        taken if any waits.
         """
         picked: RecordQueue | None = None
         lowest = NEVER
@@ -213,7 +217,8 @@ class Task:
         if len(self._order) > 1:
             self._order.remove(picked)
             self._order.append(picked)
-        end = min(len(batch.keys), batch.cursor + records_max)
+        wanted = max(records_max, self._compiled.records.get(picked.source.name, 1))
+        end = min(len(batch.keys), batch.cursor + wanted)
         # `until` is inclusive, another queue's head is not.
         limit = min(limit, until + 1)
         together = self._compiled.stretches.get(picked.source.name)

@@ -8,6 +8,7 @@ from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.commit_metadata import CommitMetadata
+from headrace.engine.event_loop import EventLoop
 from headrace.engine.failures import Failures
 from headrace.engine.global_failures import of_global_stores
 from headrace.engine.key_placement import KeyPlacement
@@ -62,12 +63,17 @@ class TaskFactory:
         self._cache = cache
         self._live = LiveBudget(options.join_index_max_bytes)
         self._memory = RocksMemory()
+        self._event_loop = EventLoop()
         self._written = WrittenTopics(log)
         self.wall_punctuations = TaskOrder()
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
         self.collector = RecordCollector(
             self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen
         )
+
+    def close(self) -> None:
+        """End what the tasks have had together, once they are closed."""
+        self._event_loop.close()
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has; see `topic_info`."""
@@ -153,6 +159,7 @@ class TaskFactory:
             placement=self._placement,
             wall_punctuations=self.wall_punctuations,
             global_states=global_states,
+            awaited=self._event_loop.outcomes,
         )
 
     @property

@@ -1,13 +1,14 @@
 """Compiles a sub-topology into closures, children first: the bridge from plain nodes to running code."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
 from headrace.base.callables import refuse_unstarted
+from headrace.base.columns import Stretch
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import NO_HEADERS, Headers
@@ -18,23 +19,27 @@ from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Outcomes, Step
 
-__all__ = ["CompiledTopology", "compile_topology"]
+__all__ = ["Awaited", "CompiledTopology", "compile_topology"]
 
 _log = logging.getLogger("headrace.dropped")
 
 T = TypeVar("T")
 
+#: See `topology.wiring.Wiring.awaited`.
+Awaited: TypeAlias = Callable[[Sequence[Callable[[], Awaitable[Any]]], int, float | None], Outcomes]
+
 
 class CompiledTopology:
     """What a task runs: where each source's records go, and what to call when the task starts and closes."""
 
-    __slots__ = ("on_close", "on_start", "shared", "sources", "stretches")
+    __slots__ = ("on_close", "on_start", "records", "shared", "sources", "stretches")
 
     def __init__(self) -> None:
         self.sources: dict[str, Forward] = {}  # by the source node's name
         self.stretches: dict[str, ForwardStretch] = {}  # the same, of sources whose nodes take stretches
+        self.records: dict[str, int] = {}  # how many of them are best taken together
         self.shared: dict[
             object, Any
         ] = {}  # what several nodes have together, by what they know each other by
@@ -53,6 +58,7 @@ class _Chain(NamedTuple):
 
     steps: tuple[FusedStep, ...]
     into: ForwardStretch
+    records: int = 1
 
 
 class _NodeWiring:
@@ -71,6 +77,7 @@ class _NodeWiring:
         dropped: Callable[[], None],
         below: _Chain | None,
         alone: "_Alone",
+        awaited: Awaited,
     ) -> None:
         self.name = name
         self.where = where
@@ -85,6 +92,7 @@ class _NodeWiring:
         self._stores = stores
         self._global_states = global_states
         self.drop = _dropper(name, where, context, dropped)
+        self.awaited = awaited
 
     def on_start(self, do: Callable[[], object]) -> None:
         self._compiled.on_start.append(lambda: self._alone(do, "initialise"))
@@ -92,16 +100,27 @@ class _NodeWiring:
     def on_close(self, do: Callable[[], object]) -> None:
         self._compiled.on_close.append(lambda: self._alone(do, "close"))
 
-    def take_stretches(self, do: ForwardStretch) -> None:
-        self.chain = _Chain((), do)
+    def take_stretches(self, do: ForwardStretch, *, records: int = 1) -> None:
+        self.chain = _Chain((), do, records)
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         if self._below is not None:
             this = FusedStep(self.name, step, call, self.failed)
-            self.chain = _Chain((this, *self._below.steps), self._below.into)
+            self.chain = self._below._replace(steps=(this, *self._below.steps))
 
     def pass_through(self) -> None:
         self.chain = self._below
+
+    def onward(self) -> ForwardStretch:
+        below, forward, context = self._below, self.forward, self.context
+        if below is not None:
+            return fuse(below.steps, context, below.into)
+
+        def one_by_one(stretch: Stretch) -> None:
+            for key, value, timestamp, headers, context.offset in stretch.records():
+                forward(key, value, timestamp, headers)
+
+        return one_by_one
 
     def child(self, name: str) -> Forward:
         if name not in self._children:
@@ -213,6 +232,7 @@ def compile_topology(
     state: Callable[[str], Any],
     global_states: Mapping[str, Any],
     dropped: Callable[[], None],
+    awaited: Awaited,
 ) -> CompiledTopology:
     """Compile a sub-topology for one task.
 
@@ -230,6 +250,7 @@ def compile_topology(
             compiled.sources[name] = _to_all(list(children.values()))
             if below is not None:
                 compiled.stretches[name] = fuse(below.steps, context, below.into)
+                compiled.records[name] = below.records
         elif isinstance(node, SinkNode):
             forwards[name], together = compile_sink(
                 node,
@@ -258,6 +279,7 @@ def compile_topology(
                 dropped,
                 below,
                 alone,
+                awaited,
             )
             forwards[name] = alone(partial(node.operator.compile, wiring), "be made")
             if wiring.chain is not None:

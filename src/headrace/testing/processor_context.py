@@ -4,7 +4,7 @@ Source: `MockProcessorContext`. We differ in that the processor is given to it, 
 task runs them, and stores come from the declarations.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,7 +26,7 @@ from headrace.state.typed_stores import typed
 from headrace.topology.locations import caller
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Outcomes, Step
 
 __all__ = ["Forwarded", "MockProcessorContext", "Scheduled"]
 
@@ -237,8 +237,19 @@ class _Wiring:
     def shared(self, between: object, make: Callable[[], T]) -> T:
         return make()
 
-    def take_stretches(self, do: ForwardStretch) -> None:
+    def take_stretches(self, do: ForwardStretch, *, records: int = 1) -> None:
         """Records come one by one."""
+
+    def onward(self) -> ForwardStretch:
+        raise NotImplementedError("records come one by one")
+
+    def awaited(
+        self,
+        calls: Sequence[Callable[[], Awaitable[Any]]],
+        concurrency: int,
+        timeout_seconds: float | None,
+    ) -> Outcomes:
+        raise NotImplementedError("a processor awaits nothing")
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """Records come one by one."""

@@ -35,18 +35,20 @@ def accepted(
     *arguments: str,
     yields: bool = False,
     acts: bool = False,
+    awaits: bool = False,
     hint: Callable[[], str] = str,
 ) -> Callable[..., Any]:
     """Return a function that can be called so; `arguments` name what it will be called with.
 
-    `yields` says that its results are iterables, `acts` that it needs to give none. `hint` ends the message about one
+    `yields` says that its results are iterables, `acts` that it needs to give none, `awaits` that they are awaited.
+    `hint` ends the message about one
     that does not fit.
 
     Raises:
         TopologyError: it is no function, cannot be called so, would give a coroutine or a generator for its result, or
             gives none.
     """
-    problem = misfit(fn, arguments, yields=yields)
+    problem = misfit(fn, arguments, yields=yields, awaits=awaits)
     if problem is not None:
         raise TopologyError(f"{where}: the {what} {problem}{hint()}")
     if not acts and gives_nothing(fn):
@@ -55,7 +57,7 @@ def accepted(
             "`-> None` if that is meant"
         )
     assert callable(fn), "misfit() has refused what is not"
-    return watched(fn, yields=yields)
+    return fn if awaits else watched(fn, yields=yields)
 
 
 def extracting(fn: object, where: Location) -> Callable[..., Any] | None:

@@ -4,7 +4,7 @@ Before a task runs, its sub-topology is compiled, children first, into closures
 `(key, value, timestamp, headers) -> None`. What can be decided once is decided here, not per record.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
@@ -15,7 +15,17 @@ from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 
-__all__ = ["MISSING", "Change", "Failed", "Forward", "ForwardStretch", "Operator", "Step", "Wiring"]
+__all__ = [
+    "MISSING",
+    "Change",
+    "Failed",
+    "Forward",
+    "ForwardStretch",
+    "Operator",
+    "Outcomes",
+    "Step",
+    "Wiring",
+]
 
 T = TypeVar("T")
 
@@ -35,6 +45,10 @@ Failed: TypeAlias = Callable[[BaseException, Any, Any, int, Headers], None]
 #: The records of a stretch on their way into a node that calls no function of the user's, all at once. What caches let
 #: go of meanwhile comes when caches please, as always.
 ForwardStretch: TypeAlias = Callable[[Stretch], None]
+
+
+#: Of each record the result of a function, or what it raised.
+Outcomes: TypeAlias = Sequence[tuple[Any, BaseException | None]]
 
 
 class Step(Enum):
@@ -75,8 +89,23 @@ class Wiring(Protocol):
     forward: Forward
     failed: Failed
 
-    def take_stretches(self, do: ForwardStretch) -> None:
-        """Offer a function that takes stretches; it is used where all above can send them. It calls nobody's code."""
+    def take_stretches(self, do: ForwardStretch, *, records: int = 1) -> None:
+        """Offer a function that takes stretches; it is used where all above can send them.
+
+        It calls nobody's code, or is best given so many `records` at a time, which a task then takes however long they
+        take.
+        """
+
+    def onward(self) -> ForwardStretch:
+        """Return what sends a stretch to all children, together where they can take it, else one by one."""
+
+    def awaited(
+        self,
+        calls: Sequence[Callable[[], Awaitable[Any]]],
+        concurrency: int,
+        timeout_seconds: float | None,
+    ) -> Outcomes:
+        """Await calls of async functions, so many at a time, while this thread waits."""
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """Offer to be a step of a loop, which does what the closure does; it is used where all below take stretches."""
