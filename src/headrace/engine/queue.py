@@ -5,7 +5,7 @@ marker, and goes to the handler when the cursor reaches it, not before: what cam
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import starmap
 from typing import Any, Literal
 
@@ -14,12 +14,13 @@ from headrace.base.ids import TopicPartition
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
 from headrace.engine.key_placement import KeyPlacement
+from headrace.engine.punctuation import NEVER
 from headrace.engine.seconds import tell_of_seconds
 from headrace.processor.parts import TIMESTAMP_MAX, checked_timestamp
 from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
 
-__all__ = ["DecodedRecords", "RecordQueue", "Undecodable"]
+__all__ = ["DecodedRecords", "RecordQueue", "Undecodable", "oldest"]
 
 #: Records decoded at a time: enough that the loop's overhead vanishes, few enough that memory stays small.
 _DECODE_RECORDS = 1000
@@ -267,3 +268,22 @@ def _decode_singly(
             return Undecodable(error, "deserialize")
 
     return list(starmap(attempt, enumerate(rows))), failures
+
+
+def oldest(queues: Iterable[RecordQueue]) -> tuple[RecordQueue | None, int]:
+    """Return the queue whose head is oldest, the first of equal ones, and the lowest head of the others.
+
+    None where nothing waits, and NEVER where it waits in one queue alone.
+    """
+    picked: RecordQueue | None = None
+    lowest = limit = NEVER
+    for queue in queues:
+        head = queue.head_timestamp
+        if head is None:
+            continue
+        if picked is None or head < lowest:
+            limit = min(limit, lowest)
+            picked, lowest = queue, head
+        else:
+            limit = min(limit, head)
+    return picked, limit

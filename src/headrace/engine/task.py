@@ -22,7 +22,7 @@ from headrace.engine.interleaving import Interleaving, ends_soon
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
 from headrace.engine.punctuation import NEVER, PunctuationQueue
-from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable
+from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable, oldest
 from headrace.engine.task_order import TaskOrder
 from headrace.engine.wiring import Awaited, CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
@@ -189,18 +189,7 @@ class Task:
         punctuation scheduled), and after `records_max`, or as many as the nodes want together. At least one record is
         taken if any waits.
         """
-        picked: RecordQueue | None = None
-        lowest = NEVER
-        limit = NEVER
-        for queue in self._order:
-            head = queue.head_timestamp
-            if head is None:
-                continue
-            if picked is None or head < lowest:
-                limit = min(limit, lowest)
-                picked, lowest = queue, head
-            else:
-                limit = min(limit, head)
+        picked, limit = oldest(self._order)
         if picked is None:
             return 0
         batch = picked.batch()
