@@ -19,7 +19,7 @@ import headrace as hr
 from headrace import stores
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
-from headrace.engine.options import EngineOptions
+from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.port import Log
 from headrace.processor.api import processor
@@ -32,7 +32,8 @@ INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
 COPY = hr.Topic("copy", key=str, value=int, partitions=2)
 COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
 FINAL = hr.Topic("final", key=str, value=int, partitions=2)
-#: Size and grace of the windows whose final counts go to `FINAL`.
+CLOSED = hr.Topic("closed", key=str, value=int, partitions=2)
+#: Size and grace of the windows whose final counts go to `FINAL`, and those of each fourth number to `CLOSED`.
 FINAL_SIZE_MS, FINAL_GRACE_MS = 1000, 1000
 JOINED = hr.Topic("joined", key=str, value=int, partitions=2)
 PAIRED = hr.Topic("paired", key=str, value=str, partitions=2)
@@ -100,6 +101,8 @@ def build() -> hr.Topology:
     few = numbers.filter(lambda key, value: value % EACH_OF_FEW == 0)
     latest = few.to_table()
     latest.join(latest, with_friend, on=lambda value: f"user{value % USERS}", store=FRIENDS)
+    closed = few.group_by_key().windowed_by(windows, emit="close").count()
+    closed.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(CLOSED)
     few.group_by_key().windowed_by(hr.SlidingWindows(NEARBY_WITHIN, grace="1d")).count(store=NEARBY)
     return builder.build()
 
@@ -150,6 +153,7 @@ def main() -> None:
         EngineOptions.of(
             {
                 "commit.interval.ms": 20,
+                WINDOW_EMIT_INTERVAL: 0,
                 # The records are of 1970: a broker would delete the windows within a minute.
                 "windowstore.changelog.additional.retention.ms": 100 * 365 * 86_400_000,
             }

@@ -46,6 +46,7 @@ class Feed:
             application.COPY,
             application.COUNTED,
             application.FINAL,
+            application.CLOSED,
             application.JOINED,
             application.PAIRED,
         )
@@ -168,10 +169,9 @@ def check(site: Site, written: Sequence[Input]) -> None:
     assert paired - left == pairs
     assert left + Counter(waiting) == alone
 
-    final = Counter((key, value) for key, value, _ in read_topic(site, application.FINAL.name))
-    assert final == Counter(
-        (key.encode(), count.to_bytes(8, "big")) for key, count in closed_windows(written).items()
-    )
+    check_closed(site, application.FINAL.name, written)
+    few = [each for each in written if each[1] % application.EACH_OF_FEW == 0]
+    check_closed(site, application.CLOSED.name, few)
 
 
 def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
@@ -258,6 +258,14 @@ def _sessions(stamps: Sequence[int]) -> Iterator[list[int]]:
             session = []
         session.append(stamp)
     yield session
+
+
+def check_closed(site: Site, topic: str, written: Sequence[Input]) -> None:
+    """Compare the final counts in a topic: each closed window is there, once."""
+    final = Counter((key, value) for key, value, _ in read_topic(site, topic))
+    assert final == Counter(
+        (key.encode(), count.to_bytes(8, "big")) for key, count in closed_windows(written).items()
+    )
 
 
 def closed_windows(written: Sequence[Input]) -> dict[str, int]:
