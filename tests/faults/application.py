@@ -7,6 +7,7 @@ step for the Nth time. What it restores goes to FOLDER/restored.log, one line a 
 """
 
 import argparse
+import functools
 import logging
 import os
 import signal
@@ -173,18 +174,23 @@ def main() -> None:
     log.close()
 
 
-def is_drained(log: Log) -> bool:
-    """Whether all inputs, internal ones too, are committed to their ends. Asked in this order: a commit moves both."""
+@functools.cache  # asked in each turn of the loop, and building takes as long as many records
+def inputs() -> tuple[str, ...]:
+    """Full names of the topics that tasks read, internal ones too."""
     topology = build()
-    names = [
+    return tuple(
         topology.decorate(topic, APPLICATION_ID)
         for each in topology.subtopologies
         if not each.is_global
         for topic in each.source_topics
-    ]
+    )
+
+
+def is_drained(log: Log) -> bool:
+    """Whether all inputs, internal ones too, are committed to their ends. Asked in this order: a commit moves both."""
     places = [
         TopicPartition(name, number)
-        for name, info in log.topics(names).items()
+        for name, info in log.topics(inputs()).items()
         for number in range(info.partitions)
     ]
     committed = log.committed(APPLICATION_ID, places)
