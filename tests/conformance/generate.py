@@ -467,7 +467,8 @@ def versions(c: Case) -> None:
     """Tables of versions: late updates, views, what groups and joins them, and streams that look back in time."""
     r = c.rng
     value = r.choice(["string", "string", "long"])
-    kind = f"versioned:{r.choice([0, 500, 2000, 5000, 60000, 200000])}"
+    history_ms = r.choice([0, 500, 2000, 5000, 60000, 200000])
+    kind = f"versioned:{history_ms}"
     if c.maybe(0.7):
         t = c.source("table", "in", value=value, store="versions", store_type=kind)
     else:
@@ -482,6 +483,7 @@ def versions(c: Case) -> None:
             t = c.add(
                 "map_values", **fields, fn="add:1" if value == "long" else r.choice(["upper", "null_if:ab"])
             )
+    null_key = 0.05
     below = r.choice(["stream", "group", "table_join", "stream_join", "stream_join", "self_join"])
     if value == "long" and below in ("table_join", "stream_join", "self_join"):
         below = "group"
@@ -498,7 +500,12 @@ def versions(c: Case) -> None:
         c.to(c.add("to_stream", **{"in": t}), value=value)
     elif below == "stream_join":
         s = c.source("stream", "clicks")
-        c.to(c.add(r.choice(["join", "left_join"]), **{"in": s}, other=t, name=c.named("vj")))
+        kinds = [node.get("store_type") for node in c.doc["topology"] if node.get("store")]
+        graces = [None, *(each for each in (0, 500, 2000, 10000) if each <= history_ms)]
+        grace = None if None in kinds else r.choice(graces)
+        c.to(c.add(r.choice(["join", "left_join"]), **{"in": s}, other=t, name=c.named("vj"), grace_ms=grace))
+        if grace is not None:  # Kafka Streams itself fails on a null key
+            null_key = 0.0
     else:
         other = (
             c.add("map_values", **{"in": t}, fn="append:!")
@@ -515,6 +522,7 @@ def versions(c: Case) -> None:
         c.to(c.add("to_stream", **{"in": t}))
     c.feed(
         r.choice([25, 50]),
+        null_key=null_key,
         null_value=0.2,
         jitter=r.choice([0, 1500, 4000, 20000]),
         step=r.choice([300, 1000, 8000]),

@@ -15,12 +15,7 @@ from tests.conformance.run import case_files
 _CASES = Path(__file__).parent / "cases"
 
 #: What the library does not offer yet. An entry that no case is skipped for any more has to go.
-_MISSING = frozenset(
-    {
-        "KStream.join(grace=)",
-        "KStream.left_join(grace=)",
-    }
-)
+_MISSING: frozenset[str] = frozenset()
 
 
 @pytest.mark.parametrize("file", case_files([_CASES]), ids=lambda file: file.stem)

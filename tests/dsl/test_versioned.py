@@ -1,6 +1,7 @@
 """Tables with versions, from the builder to the records: late updates, looking back, what is refused, restarts."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -172,3 +173,75 @@ def test_declaration_that_makes_no_sense_is_told(
 ) -> None:
     with pytest.raises(error, match=words):
         stores.versioned(name, history=history)
+
+
+# ── joins that wait ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waiting(grace: str) -> hr.StreamsBuilder:
+    builder = hr.StreamsBuilder()
+    prices = builder.table(PRICES, store=VERSIONS)
+    orders = builder.stream(ORDERS)
+    orders.left_join(
+        prices, lambda order, price: f"{order} for {price}", grace=grace, value=str, name="priced"
+    ).to(OUT)
+    return builder
+
+
+def test_record_waits_for_versions_that_are_late() -> None:
+    with testing.TopologyTestDriver(waiting("2s").build()) as driver:
+        driver.input(ORDERS).pipe("a", "first", timestamp=1_000, headers=[("h", b"1")])
+        driver.input(PRICES).pipe("a", 7, timestamp=900)
+        driver.input(ORDERS).pipe("a", "second", timestamp=3_000)
+        (record,) = driver.output(OUT).read_all()
+        assert (record.value, record.timestamp, record.headers) == ("first for 7", 1_000, (("h", b"1"),))
+
+
+def test_record_that_is_later_than_the_grace_is_joined_at_once() -> None:
+    with testing.TopologyTestDriver(waiting("2s").build()) as driver:
+        driver.input(ORDERS).pipe("a", "first", timestamp=5_000)
+        driver.input(ORDERS).pipe("b", "late", timestamp=2_999)
+        assert driver.output(OUT).read_pairs() == [("b", "late for None")]
+
+
+def test_record_without_a_key_does_not_wait() -> None:
+    # Kafka Streams fails on it.
+    with testing.TopologyTestDriver(waiting("2s").build()) as driver:
+        driver.input(ORDERS).pipe(None, "whose", timestamp=1_000)
+        found: list[Any] = driver.output(OUT).read_pairs()
+        assert found == [(None, "whose for None")]
+
+
+@pytest.mark.parametrize("lose_state", [False, True])
+def test_records_that_wait_survive_a_restart(lose_state: bool) -> None:
+    with testing.TopologyTestDriver(waiting("2s").build()) as driver:
+        for order in ("one", "two"):
+            driver.input(ORDERS).pipe("a", order, timestamp=1_000)
+        driver.restart(lose_state=lose_state)
+        driver.input(ORDERS).pipe("a", "three", timestamp=1_000)
+        driver.input(ORDERS).pipe("a", "four", timestamp=3_000)
+        found = [value for _, value in driver.output(OUT).read_pairs()]
+        assert found == ["one for None", "two for None", "three for None"]
+        assert "test-priced-Buffer-changelog" in driver.log.topics()
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            lambda builder: builder.table(PRICES),
+            r"table KTABLE-SOURCE-\d+ has none: keep it in stores\.versioned",
+        ),
+        (
+            lambda builder: builder.table(PRICES, store=VERSIONS),
+            "wait for 60000 ms, and the versions .* go back 10000 ms",
+        ),
+        (lambda builder: builder.global_table(PRICES), "grace= is of a join with a table of versions"),
+    ],
+)
+def test_grace_needs_versions_that_go_back_so_far(other: Any, words: str) -> None:
+    builder = hr.StreamsBuilder()
+    stream: Any = builder.stream(ORDERS)
+    table = other(builder)
+    with pytest.raises(hr.TopologyError, match=words):
+        stream.join(table, lambda order, price: order, grace="60s")

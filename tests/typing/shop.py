@@ -146,7 +146,7 @@ assert_type(final.to_stream(lambda w, n: w.key), KStream[str, int])
 STOCKS = stores.versioned("stocks", history="1h", key=str, value=Stock)
 past = b.table("past-stock", value=Stock, store=STOCKS)
 assert_type(past, KTable[str, Stock])
-assert_type(orders.join(past, check), KStream[str, Processed])
+assert_type(orders.join(past, check, grace="5m"), KStream[str, Processed])
 assert_type(stock.suppress(hr.until_time_limit("5m", max_bytes=1 << 20)), KTable[str, Stock])
 assert_type(
     win.aggregate(Stats, lambda k, o, s: s.add(o)).to_stream().filter(lambda w, s: w.window.start > s.n),

@@ -22,6 +22,9 @@ _MISPLACED = {
         "a record is joined with what a table has at its time, without windows: leave within= out, or join with the "
         "table's updates, to_stream()"
     ),
+    "grace": (
+        "grace= is of a join with a table of versions; of streams it belongs to the windows, hr.JoinWindows(…, grace=…)"
+    ),
     "store": "a join with a table has no stores of its own: leave store= out",
 }
 
@@ -47,7 +50,7 @@ def joined(
         TopologyError: with this a stream cannot be joined, or not so.
     """
     if isinstance(other, flow.building.stream):
-        _refuse(own, "on", where=where)
+        _refuse(own, "on", "grace", where=where)
         return joined_streams(
             flow,
             other._flow,
@@ -68,11 +71,14 @@ def joined(
         raise TopologyError(f"{where}: a stream is joined with {wanted}, found {other!r}; {hint}")
     _refuse(own, "within", "store", where=where)
     if isinstance(other, GlobalKTable):
+        _refuse(own, "grace", where=where)
         return joined_with_global_table(
             flow, other._spec, joiner, own.get("on"), value, name=name, where=where, left=left
         )
     _refuse(own, "on", where=where)
-    return joined_with_table(flow, other._state, joiner, value, name=name, where=where, left=left)
+    return joined_with_table(
+        flow, other._state, joiner, value, name=name, where=where, left=left, grace=own.get("grace")
+    )
 
 
 def _refuse(own: Mapping[str, object], *names: str, where: Location) -> None:

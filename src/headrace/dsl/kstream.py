@@ -340,6 +340,7 @@ class KStream(Generic[K, V_co]):
         other: KTable[K, VO],
         joiner: Callable[[V_co, VO], R] | WithKey[K, [V_co, VO], R],
         *,
+        grace: Duration | None = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -369,6 +370,7 @@ class KStream(Generic[K, V_co]):
         other: object,
         joiner: object,
         *,
+        grace: object = None,
         on: object = None,
         within: object = None,
         store: object = None,
@@ -381,6 +383,9 @@ class KStream(Generic[K, V_co]):
         dropped, and the topics on both sides need equal partition counts. A global table is looked up by the key that
         `on` selects of key and value, None for none; the joiner may take both keys (`with_keys`). Two streams join each
         pair of records `within` windows once, when the second of them comes; the result has the higher timestamp.
+
+        A table of versions is looked up as of the record's own time; with `grace`, the record waits so long (of stream
+        time) for versions that are late.
         """
         return KStream(
             joined(
@@ -391,6 +396,7 @@ class KStream(Generic[K, V_co]):
                 name=name,
                 where=caller(),
                 left=False,
+                grace=grace,
                 on=on,
                 within=within,
                 store=store,
@@ -403,6 +409,7 @@ class KStream(Generic[K, V_co]):
         other: KTable[K, VO],
         joiner: Callable[[V_co, VO | None], R] | WithKey[K, [V_co, VO | None], R],
         *,
+        grace: Duration | None = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -434,6 +441,7 @@ class KStream(Generic[K, V_co]):
         other: object,
         joiner: object,
         *,
+        grace: object = None,
         on: object = None,
         within: object = None,
         store: object = None,
@@ -454,6 +462,7 @@ class KStream(Generic[K, V_co]):
                 name=name,
                 where=caller(),
                 left=True,
+                grace=grace,
                 on=on,
                 within=within,
                 store=store,

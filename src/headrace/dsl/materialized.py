@@ -105,6 +105,11 @@ class Materialized:
             history_ms=declared.history_ms,
         )
 
+    @property
+    def versions_ms(self) -> int:
+        """How far back its versions go; -1 where it has none."""
+        return -1 if self.history_ms is None else self.history_ms
+
     def spec(self, node: str, engine: Engine) -> StoreSpec:
         """Return the specification, for the nodes that own the store: one and the same for all of them.
 

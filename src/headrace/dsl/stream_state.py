@@ -116,7 +116,8 @@ class TableState:
         parent: the table that a filter or a mapping is made of.
         joined: the two tables that a join is made of.
         source_store: name of the store that a source table gets if something needs its content.
-        versions: whether its store has versions; None where it has no store, and `parent` tells.
+        history_ms: how far back its store's versions go; -1 where it has none, None where it has no store and `parent`
+            tells.
     """
 
     flow: Flow
@@ -126,17 +127,22 @@ class TableState:
     parent: "TableState | None" = None
     joined: "tuple[TableState, ...]" = ()
     source_store: str = ""
-    versions: bool | None = False
+    history_ms: int | None = -1
 
     @property
-    def is_versioned(self) -> bool:
-        """Whether an update may be one that is not the latest of its key, and whether the table can be looked back in.
+    def versions_ms(self) -> int:
+        """How far the table can be looked back in; -1 where it has no versions.
 
         Source: `InternalStreamsBuilder.enableVersionedSemantics`.
         """
-        if self.versions is not None or self.parent is None:
-            return bool(self.versions)
-        return self.parent.is_versioned
+        if self.history_ms is not None or self.parent is None:
+            return -1 if self.history_ms is None else self.history_ms
+        return self.parent.versions_ms
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether an update may be one that is not the latest of its key."""
+        return self.versions_ms >= 0
 
     def send_old_values(self, *, force: bool) -> bool:
         """Ask for old values in the table's updates; return whether they will be there.
@@ -168,5 +174,5 @@ def source_table(flow: Flow, operator: TableSource, store: Materialized) -> Tabl
         operator.store = store.name
         return StoreGetter(store.name)
 
-    versions = store.kind == "versioned"
-    return TableState(flow, operator, getter, operator.store, source_store=store.name, versions=versions)
+    history_ms = store.versions_ms
+    return TableState(flow, operator, getter, operator.store, source_store=store.name, history_ms=history_ms)

@@ -121,5 +121,5 @@ def joined_tables(
         lambda: kept,
         made.name if made is not None and made.queryable else None,
         joined=(this, other),
-        versions=made is not None and made.kind == "versioned",
+        history_ms=-1 if made is None else made.versions_ms,
     )

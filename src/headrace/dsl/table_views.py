@@ -133,7 +133,6 @@ def _view(
         node, key=flow.key if made is None else made.key, value=value if made is None else made.value
     )
     if made is None or not made.queryable:
-        return TableState(out, operator, getter, None, parent=table, versions=None)
+        return TableState(out, operator, getter, None, parent=table, history_ms=None)
     kept = StoreGetter(made.name)
-    versions = made.kind == "versioned"
-    return TableState(out, operator, lambda: kept, made.name, parent=table, versions=versions)
+    return TableState(out, operator, lambda: kept, made.name, parent=table, history_ms=made.versions_ms)
