@@ -99,6 +99,40 @@ def test_foreign_key_may_be_of_another_type_than_the_key() -> None:
         assert driver.output(OUT).read_pairs() == [("k", "abc+three")]
 
 
+@pytest.mark.parametrize(
+    ("windows", "end"),
+    [(hr.TimeWindows("1s", grace="0s"), 1000), (hr.SessionWindows("1s", grace="0s"), 999)],
+)
+def test_windowed_table_has_foreign_keys(windows: Any, end: int) -> None:
+    builder = hr.StreamsBuilder()
+    counts: Any = builder.stream(LEFT).group_by_key().windowed_by(windows).count()
+    words = hr.Topic("words", key=int, value=str)
+    joined = counts.left_join(builder.table(words), both, on=lambda count: count, value=str, store="J")
+    joined.to_stream(lambda each, value: f"{each.key}@{each.window.end}").to(OUT)
+    with testing.TopologyTestDriver(builder.build(), partitions=3) as driver:
+        driver.input(words).pipe(1, "one")
+        driver.input(LEFT).pipe("k", "x", timestamp=0)
+        driver.input(LEFT).pipe("k", "x", timestamp=999)
+        assert driver.output(OUT).read_pairs()[-1] == (f"k@{end}", "2+None")
+
+
+def test_foreign_keys_may_be_windowed() -> None:
+    builder = hr.StreamsBuilder()
+    counts = builder.stream(RIGHT).group_by_key().windowed_by(hr.TimeWindows("1s", grace="0s")).count()
+    first = builder.table(LEFT).join(
+        counts,
+        lambda value, count: f"{value}+{count}",
+        on=lambda value: hr.Windowed(value, hr.Window(0, 1000)),
+        value=str,
+    )
+    first.to_stream().to(OUT)
+    with testing.TopologyTestDriver(builder.build(), partitions=3) as driver:
+        driver.input(RIGHT).pipe("a", "x", timestamp=100)
+        driver.input(LEFT).pipe("k", "a")
+        driver.input(RIGHT).pipe("a", "x", timestamp=200)
+        assert driver.output(OUT).read_pairs() == [("k", "a+1"), ("k", "a+2")]
+
+
 def test_table_is_joined_with_itself() -> None:
     builder, left, _ = tables()
     left.left_join(left, both, on=named).to_stream().to(OUT)
