@@ -1,8 +1,10 @@
 """The record cache: updates that are neither forwarded nor logged yet, and clean copies of rows, within a budget.
 
 Between an operator and a store's buffer. Only the last value of a key leaves it, at a flush or when the budget is
-used up. Source: `ThreadCache`, `NamedCache`. We differ in that an eviction lets go of one entry, not of all that wait,
-and in the order of eviction: a second chance in place of strict LRU, which would cost a move for each access.
+used up. What waits leaves in the order of the last puts, always: an eviction that meets an update lets all of them go.
+Else an update would reach what lies below after later ones, and be late there: a window that suppression has closed by
+then would close once more. Source: `ThreadCache`, `NamedCache`. We differ in the order of eviction: a second chance in
+place of strict LRU, which would cost a move for each access.
 
 What a handler drops changes nothing. An update is judged when it is put, its bytes and its change record, while the
 cache still holds the one before it: a put that is refused leaves what `get` finds, the changelog, what goes downstream
@@ -251,9 +253,6 @@ class RecordCache(Generic[C]):
     def _dirtied(self, entry: CacheEntry[C]) -> None:
         """Note that an entry became dirty."""
 
-    def _cleaned(self, key: C) -> None:
-        """Note that a dirty entry is evicted. Not told of a flush, which ends with nothing dirty."""
-
     def _evict(self) -> None:
         budget, entries = self._budget, self._entries
         while budget.used_bytes > budget.max_bytes and entries:
@@ -268,19 +267,13 @@ class RecordCache(Generic[C]):
             budget.used_bytes -= entry.size_bytes
             entry.size_bytes = 0
             if entry.is_dirty:
-                del self._dirty[key]
-                self._cleaned(key)
-                saved = self._context.save()
-                try:
-                    self._let_go(entry)
-                finally:
-                    self._context.return_to(saved)
+                self.flush()
                 if entries.get(key) is not entry:
-                    continue  # evicted by what the listener put
+                    continue  # a deletion, or evicted by what the listener put
                 if entry.is_dirty:
                     self._weigh(entry)  # put again by the listener: it stays
                     entries.move_to_end(key)
-                    continue
+                    return
             self._leave(entry)
 
     def flush(self) -> bool:
