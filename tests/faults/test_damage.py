@@ -7,32 +7,39 @@ from pathlib import Path
 import pytest
 
 from headrace.engine.clock import SystemClock
-from headrace.engine.options import EngineOptions
+from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.embedded import EmbeddedLog
 from tests.faults import application, plain
 from tests.faults.site import Site
 
 
-def work(folder: Path) -> None:
-    """Run the application to the end of its input, and stop it in good order."""
-    log = EmbeddedLog.open(folder / "log.db")
-    worker = Worker(
+def worker_at(folder: Path, log: EmbeddedLog) -> Worker:
+    return Worker(
         application.build(),
         log,
-        EngineOptions.of({"commit.interval.ms": 1}),
+        EngineOptions.of({"commit.interval.ms": 1, WINDOW_EMIT_INTERVAL: 0}),
         application_id=application.APPLICATION_ID,
         state_dir=folder / "state",
         clock=SystemClock(),
     )
+
+
+def run_to_the_end(worker: Worker, log: EmbeddedLog) -> None:
+    """Process all inputs, internal ones too: what is written to these is there to be read after a commit."""
+    while not application.is_drained(log):
+        while worker.step(0):
+            pass
+        worker.commit()
+
+
+def work(folder: Path) -> None:
+    """Run the application to the end of its input, and stop it in good order."""
+    log = EmbeddedLog.open(folder / "log.db")
+    worker = worker_at(folder, log)
     try:
         worker.open()
-        while worker.step(0):
-            pass
-        worker.commit()
-        while worker.step(0):
-            pass
-        worker.commit()
+        run_to_the_end(worker, log)
     finally:
         worker.close()
         log.close()
@@ -113,14 +120,7 @@ def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_p
     feed = plain.Feed(Site(tmp_path), seed=9)
     feed.write(4_000)
     log = EmbeddedLog.open(tmp_path / "log.db")
-    worker = Worker(
-        application.build(),
-        log,
-        EngineOptions.of({"commit.interval.ms": 1}),
-        application_id=application.APPLICATION_ID,
-        state_dir=tmp_path / "state",
-        clock=SystemClock(),
-    )
+    worker = worker_at(tmp_path, log)
     worker.open()
     while worker.step(0):
         pass
@@ -142,25 +142,13 @@ def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path:
     feed.write(4_000)
     work(tmp_path)
     log = EmbeddedLog.open(tmp_path / "log.db")
-    worker = Worker(
-        application.build(),
-        log,
-        EngineOptions.of({"commit.interval.ms": 1}),
-        application_id=application.APPLICATION_ID,
-        state_dir=tmp_path / "state",
-        clock=SystemClock(),
-    )
+    worker = worker_at(tmp_path, log)
     worker.open()
     for file in (tmp_path / "state").rglob("*.sst"):
         flipped(file)
     feed.write(4_000)
     feed.close()
-    while worker.step(0):
-        pass
-    worker.commit()
-    while worker.step(0):
-        pass
-    worker.commit()
+    run_to_the_end(worker, log)
     worker.close()
     log.close()
     plain.check(Site(tmp_path), feed.written)
