@@ -29,6 +29,11 @@ from tests.faults.site import Site
 
 APPLICATION_ID = "faults"
 GAP_MS = 500
+OPTIONS = {
+    WINDOW_EMIT_INTERVAL: 0,
+    # The records are of 1970: a log would delete what joins and windows have logged of them, sooner or later.
+    "windowstore.changelog.additional.retention.ms": 100 * 365 * 86_400_000,
+}
 INPUT = hr.Topic("numbers", key=str, value=int, partitions=2)
 COPY = hr.Topic("copy", key=str, value=int, partitions=2)
 COUNTED = hr.Topic("counted", key=str, value=int, partitions=2)
@@ -154,9 +159,7 @@ def main() -> None:
         EngineOptions.of(
             {
                 "commit.interval.ms": 20,
-                WINDOW_EMIT_INTERVAL: 0,
-                # The records are of 1970: a broker would delete the windows within a minute.
-                "windowstore.changelog.additional.retention.ms": 100 * 365 * 86_400_000,
+                **OPTIONS,
             }
         ),
         application_id=APPLICATION_ID,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.engine.clock import SystemClock
-from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
+from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.embedded import EmbeddedLog
 from tests.faults import application, plain
@@ -18,7 +18,7 @@ def worker_at(folder: Path, log: EmbeddedLog) -> Worker:
     return Worker(
         application.build(),
         log,
-        EngineOptions.of({"commit.interval.ms": 1, WINDOW_EMIT_INTERVAL: 0}),
+        EngineOptions.of({"commit.interval.ms": 1, **application.OPTIONS}),
         application_id=application.APPLICATION_ID,
         state_dir=folder / "state",
         clock=SystemClock(),
