@@ -15,7 +15,7 @@ put over it since the last flush is forgotten.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from operator import attrgetter
 from typing import Any, Generic
 
@@ -26,7 +26,7 @@ from headrace.base.errors import HeadraceError, SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX
-from headrace.state.buffer.row import ENCODED
+from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.port import ChangelogAdmission, FlushRefused, OpenKey
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec
@@ -112,10 +112,12 @@ class RecordCache(Generic[C]):
         "_entries",
         "_horizon",
         "_kept_type",
+        "_listener",
         "_moves",
         "_open_key",
         "_refused",
         "_safe_ms",
+        "_send_old",
         "_store",
         "_timestamped",
         "_weighs",
@@ -144,6 +146,8 @@ class RecordCache(Generic[C]):
         # Numbers all weigh about the same: their updates need no weighing.
         self._weighs = codec.kept_type not in {int, float, bool}
         self._moves = 0
+        self._listener: Callable[..., None] | None = None
+        self._send_old = False
         self._open_key: OpenKey = bytes
         self._refused: FlushRefused | None = None
         #: Least recently entered first.
@@ -181,6 +185,13 @@ class RecordCache(Generic[C]):
         if self._kept_type is None:
             return ENCODED, row[0], self._codec.to_value(row[0]) if is_forwarded else None
         return row[0], self._encoded(row[0]), row[0]
+
+    def _over(self, entry: CacheEntry[C]) -> Row | None:
+        """Return a row as it lies over those of the buffer."""
+        if entry.row is None:
+            return None
+        value, timestamp = entry.row
+        return (ENCODED, timestamp, value) if self._kept_type is None else (value, timestamp, b"")
 
     def _encoded(self, value: Any) -> bytes:
         """Bytes of a value. Raises SerializationError: the serde refuses it."""
@@ -319,6 +330,21 @@ class RecordCache(Generic[C]):
             return self._open_key(key)
         except Exception as error:
             raise SerializationError(f"cannot deserialize a key of store {self._store!r}: {error}") from error
+
+    def on_flush(
+        self,
+        listener: Callable[..., None],
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
+    ) -> None:
+        """Name the one who forwards what the cache lets go of, and who decides about what cannot be written."""
+        self._listener = listener
+        self._send_old = send_old
+        self._open_key = open_key
+        if refused is not None:
+            self._refused = refused
 
     def on_refused(self, refused: FlushRefused) -> None:
         """Name the one who decides about what cannot be written after all."""

@@ -8,11 +8,11 @@ from headrace.base.errors import ProductionError, SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
-from headrace.state.buffer.row import ENCODED, Row
+from headrace.state.buffer.row import Row
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
 from headrace.state.merge import after, after_prefix
 from headrace.state.order import KeyOrder
-from headrace.state.port import Counted, CountedColumns, FlushListener, FlushRefused, OpenKey
+from headrace.state.port import Counted, CountedColumns
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedKeyValue"]
@@ -21,7 +21,7 @@ __all__ = ["CachedKeyValue"]
 class CachedKeyValue(RecordCache[bytes]):
     """A `KeyValueState` that forwards the last update of each key. Source: `CachingKeyValueStore`."""
 
-    __slots__ = ("_below", "_listener", "_order", "_send_old", "spec")
+    __slots__ = ("_below", "_order", "spec")
 
     caching = True
 
@@ -31,8 +31,6 @@ class CachedKeyValue(RecordCache[bytes]):
         super().__init__(below.spec, codec, context, budget, below.admission)
         self.spec = below.spec
         self._below = below
-        self._listener: FlushListener | None = None
-        self._send_old = False
         self._order = KeyOrder()
 
     def get(self, key: bytes) -> tuple[Any, int] | None:
@@ -185,30 +183,9 @@ class CachedKeyValue(RecordCache[bytes]):
         over = {key: self._over(dirty[key]) for key in self._order.between(start, end) if key in dirty}
         return self._below.view(start, end, over, reverse=reverse)
 
-    def _over(self, entry: CacheEntry[bytes]) -> Row | None:
-        if entry.row is None:
-            return None
-        value, timestamp = entry.row
-        return (ENCODED, timestamp, value) if self._kept_type is None else (value, timestamp, b"")
-
     def approximate_count(self) -> int:
         """Roughly how many rows there are, without those that wait in the cache or for the commit."""
         return self._below.approximate_count()
-
-    def on_flush(
-        self,
-        listener: FlushListener,
-        *,
-        send_old: bool,
-        refused: FlushRefused | None = None,
-        open_key: OpenKey = bytes,
-    ) -> None:
-        """Name the one who forwards what the cache lets go of, and who decides about what cannot be written."""
-        self._listener = listener
-        self._send_old = send_old
-        self._open_key = open_key
-        if refused is not None:
-            self._refused = refused
 
     def _release(self, entry: CacheEntry[bytes]) -> None:
         key, row = entry.key, entry.row

@@ -6,12 +6,10 @@ from typing import Any, TypeAlias
 from headrace.base.errors import HeadraceError, ProductionError, SerializationError
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
-from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
 from headrace.state.buffer.slot_index import SlotIndex
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
-from headrace.state.port import FlushRefused, OpenKey, SegmentedFlushListener
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedSegmented", "Cell"]
@@ -37,10 +35,8 @@ class CachedSegmented(RecordCache[Cell]):
         "_dirty_slots",
         "_index",
         "_layout",
-        "_listener",
         "_rest_bits",
         "_retention_ms",
-        "_send_old",
         "observed_stream_time",
         "spec",
     )
@@ -62,8 +58,6 @@ class CachedSegmented(RecordCache[Cell]):
         self._layout = layout
         self._rest_bits = layout.rest_bits
         self._retention_ms = below.spec.lifetime_ms
-        self._listener: SegmentedFlushListener | None = None
-        self._send_old = False
         self._index = SlotIndex(self._slots_of)
         #: Dirty entries by key and slot, kept from the first range that needs them until all are flushed.
         self._dirty_slots: dict[bytes, dict[int, CacheEntry[Cell]]] | None = None
@@ -194,27 +188,6 @@ class CachedSegmented(RecordCache[Cell]):
             if entries:
                 over[over_key] = {slot: self._over(entry) for slot, entry in entries.items()}
         return over
-
-    def _over(self, entry: CacheEntry[Cell]) -> Row | None:
-        if entry.row is None:
-            return None
-        value, timestamp = entry.row
-        return (ENCODED, timestamp, value) if self._kept_type is None else (value, timestamp, b"")
-
-    def on_flush(
-        self,
-        listener: SegmentedFlushListener,
-        *,
-        send_old: bool,
-        refused: FlushRefused | None = None,
-        open_key: OpenKey = bytes,
-    ) -> None:
-        """Name the one who forwards what the cache lets go of, and who decides about what cannot be written."""
-        self._listener = listener
-        self._send_old = send_old
-        self._open_key = open_key
-        if refused is not None:
-            self._refused = refused
 
     def _release(self, entry: CacheEntry[Cell]) -> None:
         key, slot = entry.key
