@@ -1,9 +1,7 @@
 """Topics of a cluster that change while an application runs: partitions added, topics that come and go."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -12,40 +10,14 @@ from confluent_kafka.cimpl import NewPartitions
 import headrace as hr
 from headrace import stores
 from headrace.base.errors import LogError, UnknownTopicError
-from headrace.streams.config import Config
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.broker.conftest import Guarantee, NewStreams, Unique
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
 
-Unique = Callable[[str], str]
-Guarantee = Literal["exactly_once_v2", "at_least_once"]
-NewStreams = Callable[..., hr.Streams]
-
 SEEN = stores.key_value("seen", key=str, value=int)
-
-
-@pytest.fixture
-def new_streams(broker: LocalKafka, tmp_path: Path) -> Iterator[NewStreams]:
-    """Make applications that look at the topics all the time."""
-    made: list[hr.Streams] = []
-
-    def make(topology: hr.Topology, name: str, guarantee: Guarantee = "exactly_once_v2") -> hr.Streams:
-        config = Config(
-            application_id=name,
-            bootstrap_servers=broker.bootstrap_servers,
-            state_dir=str(tmp_path),
-            processing_guarantee=guarantee,
-            commit_interval_ms=50,
-            properties={"metadata.max.age.ms": 50},
-        )
-        made.append(hr.Streams(topology, config))
-        return made[-1]
-
-    yield make
-    for streams in made:
-        streams.close()
 
 
 def _grow(broker: LocalKafka, topic: str, partitions: int) -> None:

@@ -2,9 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Mapping
 
 import pytest
 from confluent_kafka import Producer
@@ -14,40 +12,14 @@ from confluent_kafka.cimpl import NewPartitions
 import headrace as hr
 from headrace import stores
 from headrace.base.errors import StoreUnavailableError, UnknownTopicError
-from headrace.streams.config import Config
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.broker.conftest import Guarantee, NewStreams, Unique
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
 
-Unique = Callable[[str], str]
-Guarantee = Literal["exactly_once_v2", "at_least_once"]
-NewStreams = Callable[..., hr.Streams]
-
 KEPT = stores.key_value("kept", key=str, value=str)
-
-
-@pytest.fixture
-def new_streams(broker: LocalKafka, tmp_path: Path) -> Iterator[NewStreams]:
-    """Make applications that look at the topics all the time."""
-    made: list[hr.Streams] = []
-
-    def make(topology: hr.Topology, name: str, guarantee: Guarantee = "exactly_once_v2") -> hr.Streams:
-        config = Config(
-            application_id=name,
-            bootstrap_servers=broker.bootstrap_servers,
-            state_dir=str(tmp_path),
-            processing_guarantee=guarantee,
-            commit_interval_ms=50,
-            properties={"metadata.max.age.ms": 50},
-        )
-        made.append(hr.Streams(topology, config))
-        return made[-1]
-
-    yield make
-    for streams in made:
-        streams.close()
 
 
 def joining(rows: str, orders: str, out: str) -> hr.Topology:
