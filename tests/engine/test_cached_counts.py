@@ -57,6 +57,8 @@ def outputs(
         worker.commit()
     worker.close()
     names = {"out": "out", "changelog": next(name for name in log.topics() if name.endswith("-changelog"))}
+    if "late" in log.topics():
+        names["late"] = "late"
     return {which: [record[2:] for record in log.records(name)] for which, name in names.items()}
 
 
@@ -79,11 +81,18 @@ def test_cached_window_count_gives_what_an_aggregation_gives(tmp_path: Path, cac
     windows = hr.TimeWindows("4s", grace="2s")
 
     def count(grouped: KGroupedStream[str, str]) -> None:
-        grouped.windowed_by(windows).count().to_stream().to("out")
+        grouped.windowed_by(windows, late_to="late").count().to_stream().to("out")
 
     def aggregate(grouped: KGroupedStream[str, str]) -> None:
-        grouped.windowed_by(windows).aggregate(int, add_one).to_stream().to("out")
+        grouped.windowed_by(windows, late_to="late").aggregate(int, add_one).to_stream().to("out")
 
     counted = outputs(tmp_path / "count", count, cache_bytes)
-    assert counted == outputs(tmp_path / "aggregate", aggregate, cache_bytes)
+    aggregated = outputs(tmp_path / "aggregate", aggregate, cache_bytes)
+    late, also_late = (
+        [(*record[:3], [each for each in record[3] if each[0] != "__headrace.late.node"]) for record in rows]
+        for rows in (counted.pop("late"), aggregated.pop("late"))
+    )
+    assert counted == aggregated
     assert len(counted["out"]) > 60
+    assert late == also_late
+    assert len(late) > 60

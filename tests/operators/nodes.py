@@ -44,8 +44,11 @@ class Node:
         *stores: StoreSpec,
         cache_bytes: int = 0,
         children: tuple[str, ...] = ("child",),
+        tells_late: bool = False,
     ) -> None:
         self.forward: Forward = self._to_all
+        self.late: Forward | None = self._late if tells_late else None
+        self.came_late: list[tuple[Sent, Headers]] = []
         self.failed: Failed = self._resumed
         self.context = TaskContext("app", TaskId(0, 0), lambda: 0)
         self.context.enter()
@@ -83,6 +86,9 @@ class Node:
     def _to_all(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         for child in self.children.values():
             child.append(Sent(key, value, timestamp))
+
+    def _late(self, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        self.came_late.append((Sent(key, value, timestamp), headers))
 
     def _resumed(self, error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         # As with a handler that resumes.

@@ -41,6 +41,9 @@ orders.join(prices, lambda o, p: o)  # 26 the key selector is missing
 orders.join(prices, lambda o, p: o, on=lambda k, o: o.id)  # 27 a selector of another key
 orders.left_join(prices, lambda o, p: o.amount * p, on=lambda k, o: o.sku)  # 28 None forgotten
 
+per_user.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to=PROCESSED)  # 37 late records of another type
+orders.join(b.stream(ORDERS), lambda o, p: o, within=WITHIN, late_to=EVENTS)  # 38 the same of a join
+
 
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:

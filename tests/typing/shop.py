@@ -183,6 +183,19 @@ assert_type(in_windows.aggregate(Stats), KTable[Windowed[str], Stats])
 in_sessions = co.windowed_by(hr.SessionWindows("30m", grace="5m"))
 assert_type(in_sessions.aggregate(Stats, lambda k, x, y: x), KTable[Windowed[str], Stats])
 
+LATE = hr.Topic("late", value=Order)
+assert_type(
+    per_user.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to=LATE), TimeWindowedKStream[str, Order]
+)
+assert_type(
+    per_user.windowed_by(hr.SessionWindows("30m", grace="5m"), emit="close", late_to="late"),
+    hr.SessionWindowedKStream[str, Order],
+)
+assert_type(
+    co.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to="late"),
+    hr.TimeWindowedCogroupedKStream[str, Stats],
+)
+
 
 def add_order(key: str, order: Order, stats: Stats) -> Stats:
     return stats.add(order)
@@ -246,6 +259,11 @@ paid = b.stream("paid", value=Paid)
 assert_type(orders.join(paid, lambda o, p: (o.id, p.amount), within=WITHIN), KStream[str, tuple[str, float]])
 assert_type(
     orders.left_join(paid, lambda o, p: p.amount if p else 0.0, within=WITHIN, store="paying"),
+    KStream[str, float],
+)
+LATE_SIDES = hr.Topic("late-sides", value=hr.json(Order | Paid))
+assert_type(
+    orders.join(paid, lambda o, p: o.amount - p.amount, within=WITHIN, late_to=LATE_SIDES),
     KStream[str, float],
 )
 assert_type(

@@ -12,11 +12,13 @@ from headrace.state.typed_session import SessionStore
 from headrace.state.typed_versioned import VersionedStore
 from headrace.state.typed_window import WindowStore
 from headrace.topology.partitioners import WithHeaders
+from headrace.topology.topics import Writable
 
 __all__ = [
     "Emit",
     "Extractor",
     "KeyPartitioner",
+    "LateTo",
     "Name",
     "Partitioner",
     "SessionsStore",
@@ -33,6 +35,9 @@ Name: TypeAlias = str | None
 
 #: When the result of a window leaves: with each update, or once, when it closes.
 Emit: TypeAlias = Literal["update", "close"]
+
+#: A topic for records that are late: see `KGroupedStream.windowed_by`.
+LateTo: TypeAlias = str | Writable[K, V] | None
 
 #: (record, partition time) -> epoch ms; a negative result drops the record.
 Extractor: TypeAlias = Callable[[Record[K, V], int], int] | None

@@ -97,10 +97,13 @@ class Cogrouping:
         parents = [group.grouping.parent_of(made, where, keeps_values=False) for group in self.groups]
         operators: list[TableOperator] = []
         nodes: list[GraphNode] = []
-        for number, (fold, (parent, _)) in enumerate(zip(folds, parents)):
+        for number, (group, fold, (parent, _)) in enumerate(zip(self.groups, folds, parents)):
             node_name = names.suffixed(name, f"-cogroup-agg-{number}", _AGGREGATE, where)
             operators.append(windowing.operator(fold.fold, made.name))
-            nodes.append(GraphProcessor(node_name, where, operators[-1], stores=(made,), calls=fold.calls))
+            late = group.grouping.late_below(node_name, windowing, made)
+            nodes.append(
+                GraphProcessor(node_name, where, operators[-1], stores=(made,), calls=fold.calls, late=late)
+            )
             nodes[-1].grace_ms = made.grace_ms
             graph.add(nodes[-1], parent)
         merged = names.suffixed(name, "-cogroup-merge", _MERGE, where)

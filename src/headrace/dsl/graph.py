@@ -9,6 +9,7 @@ from typing import Any
 
 from headrace.base.callables import short_name
 from headrace.base.ids import Location
+from headrace.dsl.late import LateSink
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed, first_known, required
@@ -77,7 +78,7 @@ class GraphNode:
 
 
 class GraphProcessor(GraphNode):
-    """A processor. Adds and connects stores of its own, and connects others."""
+    """A processor. Adds and connects stores of its own, and connects others. `late` is the sink of late records."""
 
     def __init__(
         self,
@@ -88,23 +89,28 @@ class GraphProcessor(GraphNode):
         stores: Sequence[Materialized | StoreSpec] = (),
         uses: Sequence[str] = (),
         calls: Callable[..., Any] | None = None,
+        late: LateSink | None = None,
     ) -> None:
         super().__init__(name, where)
         self.operator = operator
         self.stores = stores
         self.uses = uses
         self.calls = "" if calls is None else short_name(calls)
+        self.late = late
 
     def write(self, out: Assembly, engine: Engine) -> None:
-        """Add stores and processor."""
+        """Add stores, processor, and the sink of late records."""
         specs = [
             store if isinstance(store, StoreSpec) else store.spec(self.name, engine) for store in self.stores
         ]
         for spec in specs:
             out.add_store(spec)
         names = (*(spec.name for spec in specs), *self.uses)
-        node = ProcessorNode(self.name, self.operator, self.where, names, self.calls)
+        late = "" if self.late is None else self.late.name
+        node = ProcessorNode(self.name, self.operator, self.where, names, self.calls, late)
         out.add_processor(node, self.parent_names)
+        if self.late is not None:
+            out.add_sink(self.late.node(), (self.name,))
 
 
 class GraphStore(GraphNode):

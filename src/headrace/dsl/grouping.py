@@ -9,9 +9,10 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
 from headrace.dsl.folds import DescribedFold
 from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
+from headrace.dsl.late import LateSink, LateTopic
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.repartitioning import new_repartition
-from headrace.dsl.serdes import Typed, UnknownSerde
+from headrace.dsl.serdes import Typed, UnknownSerde, first_known
 from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, StoreGetter
@@ -35,6 +36,10 @@ class Windowing(Protocol):
         That can no longer be changed.
         """
 
+    @property
+    def late(self) -> LateTopic | None:
+        """Where records go that are late for all windows."""
+
     def settle(self, store: Materialized, where: Location) -> None:
         """Give the store what it has to know of the windows.
 
@@ -56,6 +61,7 @@ class Unwindowed:
     """One row for each key; `aggregate` makes the operator of a fold and a store."""
 
     kind: StoreKind = "key_value"
+    late: LateTopic | None = None
 
     def __init__(
         self, aggregate: Callable[[Fold, str], TableOperator], *, count_burns_one: bool = True
@@ -96,9 +102,24 @@ class Grouping:
         node = flow.building.graph.names.node(name, prefix, where)
         windowing.settle(made, where)
         parent, sources = self.parent_of(made, where, keeps_values=fold.keeps_values)
+        late = self.late_below(node, windowing, made)
         return aggregate_table(
-            flow.building, fold, windowing, made, node=node, parent=parent, sources=sources, where=where
+            flow.building,
+            fold,
+            windowing,
+            made,
+            node=node,
+            parent=parent,
+            sources=sources,
+            where=where,
+            late=late,
         )
+
+    def late_below(self, node: str, windowing: Windowing, store: Materialized) -> LateSink | None:
+        """Return the sink of late records below a node that folds this stream into a store."""
+        if windowing.late is None:
+            return None
+        return windowing.late.below(node, first_known(self.flow.key, store.key), self.flow.value)
 
     def parent_of(
         self, store: Materialized, where: Location, *, keeps_values: bool
@@ -169,10 +190,11 @@ def aggregate_table(
     parent: GraphNode,
     sources: frozenset[str],
     where: Location,
+    late: LateSink | None = None,
 ) -> TableState:
     """Add the node that folds into the store; return its table."""
     operator = windowing.operator(fold.fold, store.name)
-    added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls)
+    added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls, late=late)
     added.grace_ms = store.grace_ms
     building.graph.add(added, parent)
     flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)

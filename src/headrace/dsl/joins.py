@@ -25,6 +25,10 @@ _MISPLACED = {
     "grace": (
         "grace= is of a join with a table of versions; of streams it belongs to the windows, hr.JoinWindows(…, grace=…)"
     ),
+    "late_to": (
+        "a record is joined with what a table has at its time, and none is late: leave late_to= out, which is of joins "
+        "with another stream"
+    ),
     "store": "a join with a table has no stores of its own: leave store= out",
 }
 
@@ -58,6 +62,7 @@ def joined(
             own.get("within"),
             own.get("store"),
             value,
+            late_to=own.get("late_to"),
             name=name,
             where=where,
             keeps_this=left,
@@ -69,7 +74,7 @@ def joined(
         if isinstance(other, KTable | GlobalKTable):
             hint = "a table's updates are a stream: to_stream(); or join it as a table with left_join()"
         raise TopologyError(f"{where}: a stream is joined with {wanted}, found {other!r}; {hint}")
-    _refuse(own, "within", "store", where=where)
+    _refuse(own, "within", "store", "late_to", where=where)
     if isinstance(other, GlobalKTable):
         _refuse(own, "grace", where=where)
         return joined_with_global_table(

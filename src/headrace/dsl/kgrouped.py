@@ -8,11 +8,12 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, Emit, Name, TableStore
+from headrace.dsl.aliases import AnyStore, Emit, LateTo, Name, TableStore
 from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
+from headrace.dsl.late import late_topic
 from headrace.dsl.session_windowed import SessionWindowedCogroupedKStream, SessionWindowedKStream
 from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
 from headrace.dsl.time_windowing import TimeWindowing
@@ -93,27 +94,38 @@ class KGroupedStream(Generic[K, V]):
 
     @overload
     def windowed_by(
-        self, windows: AnyTimeWindows, *, emit: Emit = "update"
+        self, windows: AnyTimeWindows, *, emit: Emit = "update", late_to: LateTo[K, V] = None
     ) -> "TimeWindowedKStream[K, V]": ...
     @overload
     def windowed_by(
-        self, windows: SessionWindows, *, emit: Emit = "update"
+        self, windows: SessionWindows, *, emit: Emit = "update", late_to: LateTo[K, V] = None
     ) -> "SessionWindowedKStream[K, V]": ...
-    def windowed_by(self, windows: AnyTimeWindows | SessionWindows, *, emit: Emit = "update") -> Any:
+    def windowed_by(
+        self,
+        windows: AnyTimeWindows | SessionWindows,
+        *,
+        emit: Emit = "update",
+        late_to: LateTo[K, V] = None,
+    ) -> Any:
         """Aggregate by windows of time, or by sessions.
 
         A result leaves with each update; with `emit="close"` once, when stream time has passed the window's end and its
         grace. That is looked at after each record, once a second at most. Where a stream may be silent for longer than
         windows are kept, give their store a longer `retention`: what has expired by then does not leave.
 
+        A record that no window takes any more, since all of its own have closed, is dropped, and counted as such; with
+        `late_to=` it goes to that topic as well: as it came here, and with headers (`__headrace.late.…`) that say which
+        node found it late, at which stream time, when its last window closed, and where it was read. With windows
+        that never end, it is what comes before their start. A topic given by name has the serdes of this stream.
+
         Raises:
-            TopologyError: `windows` are none, or never close.
+            TopologyError: `windows` are none, or never close; `late_to` is no topic, or has other serdes.
         """
         where = caller()
-        emits_final = _emits_final(emit, windows, where)
+        emits_final, late = _emits_final(emit, windows, where), late_topic(late_to, where)
         if isinstance(windows, SessionWindows):
-            return SessionWindowedKStream(self._grouping, windows, emits_final=emits_final)
-        windowing = TimeWindowing.of(_checked(windows, where), emits_final=emits_final)
+            return SessionWindowedKStream(self._grouping, windows, emits_final=emits_final, late=late)
+        windowing = TimeWindowing.of(_checked(windows, where), emits_final=emits_final, late=late)
         return TimeWindowedKStream(self._grouping, windowing)
 
     def cogroup(
@@ -177,18 +189,28 @@ class CogroupedKStream(Generic[K, A]):
         return KTable(self._cogrouping.table(init, value, windowing, store, name, caller()))
 
     @overload
-    def windowed_by(self, windows: AnyTimeWindows) -> "TimeWindowedCogroupedKStream[K, A]": ...
+    def windowed_by(
+        self, windows: AnyTimeWindows, *, late_to: LateTo[K, Any] = None
+    ) -> "TimeWindowedCogroupedKStream[K, A]": ...
     @overload
-    def windowed_by(self, windows: SessionWindows) -> "SessionWindowedCogroupedKStream[K, A]": ...
-    def windowed_by(self, windows: AnyTimeWindows | SessionWindows) -> Any:
+    def windowed_by(
+        self, windows: SessionWindows, *, late_to: LateTo[K, Any] = None
+    ) -> "SessionWindowedCogroupedKStream[K, A]": ...
+    def windowed_by(self, windows: AnyTimeWindows | SessionWindows, *, late_to: LateTo[K, Any] = None) -> Any:
         """Aggregate by windows of time, or by sessions; a result leaves with each update.
 
+        `late_to=` is one topic for the late records of all groups, as in `KGroupedStream.windowed_by`; the node in
+        their headers tells which group they are of. A topic given by name has the serdes of each.
+
         Raises:
-            TopologyError: `windows` are none.
+            TopologyError: `windows` are none; `late_to` is no topic, or has other serdes.
         """
+        where = caller()
+        late = late_topic(late_to, where)
         if isinstance(windows, SessionWindows):
-            return SessionWindowedCogroupedKStream(self._cogrouping, windows)
-        return TimeWindowedCogroupedKStream(self._cogrouping, TimeWindowing.of(_checked(windows, caller())))
+            return SessionWindowedCogroupedKStream(self._cogrouping, windows, late=late)
+        windowing = TimeWindowing.of(_checked(windows, where), late=late)
+        return TimeWindowedCogroupedKStream(self._cogrouping, windowing)
 
 
 def _emits_final(emit: object, windows: object, where: Location) -> bool:

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 from headrace.base.durations import Duration
 from headrace.base.errors import TopologyError
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import Name, Partitioner, TableStore, TopicChooser
+from headrace.dsl.aliases import LateTo, Name, Partitioner, TableStore, TopicChooser
 from headrace.dsl.branching import BranchedKStream, GrowingBranch
 from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
 from headrace.dsl.functions import WithKey, WithKeys, optional_plain, plain
@@ -352,6 +352,7 @@ class KStream(Generic[K, V_co]):
         *,
         within: JoinWindows,
         store: str | JoinStores | None = None,
+        late_to: LateTo[K, V_co | VO] = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -374,6 +375,7 @@ class KStream(Generic[K, V_co]):
         on: object = None,
         within: object = None,
         store: object = None,
+        late_to: object = None,
         value: object = None,
         name: Name = None,
     ) -> "KStream[K, Any]":
@@ -383,6 +385,8 @@ class KStream(Generic[K, V_co]):
         dropped, and the topics on both sides need equal partition counts. A global table is looked up by the key that
         `on` selects of key and value, None for none; the joiner may take both keys (`with_keys`). Two streams join each
         pair of records `within` windows once, when the second of them comes; the result has the higher timestamp.
+        A record that comes when its window and the grace are over meets what is still there, but is not kept for what
+        is to come; with `late_to=` it goes to that topic as well (of both sides), as in `KGroupedStream.windowed_by`.
 
         A table of versions is looked up as of the record's own time; with `grace`, the record waits so long (of stream
         time) for versions that are late.
@@ -400,6 +404,7 @@ class KStream(Generic[K, V_co]):
                 on=on,
                 within=within,
                 store=store,
+                late_to=late_to,
             )
         )
 
@@ -421,6 +426,7 @@ class KStream(Generic[K, V_co]):
         *,
         within: JoinWindows,
         store: str | JoinStores | None = None,
+        late_to: LateTo[K, V_co | VO] = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -445,6 +451,7 @@ class KStream(Generic[K, V_co]):
         on: object = None,
         within: object = None,
         store: object = None,
+        late_to: object = None,
         value: object = None,
         name: Name = None,
     ) -> "KStream[K, Any]":
@@ -466,6 +473,7 @@ class KStream(Generic[K, V_co]):
                 on=on,
                 within=within,
                 store=store,
+                late_to=late_to,
             )
         )
 
@@ -476,6 +484,7 @@ class KStream(Generic[K, V_co]):
         *,
         within: JoinWindows,
         store: str | JoinStores | None = None,
+        late_to: LateTo[K, V_co | VO] = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]":
@@ -492,6 +501,7 @@ class KStream(Generic[K, V_co]):
                 outer=True,
                 within=within,
                 store=store,
+                late_to=late_to,
             )
         )
 

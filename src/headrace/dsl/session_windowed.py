@@ -14,6 +14,7 @@ from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
+from headrace.dsl.late import LateTopic
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import TableOperator
@@ -40,9 +41,16 @@ class SessionWindowedKStream(Generic[K, V]):
     dropped, and so is a record whose session would end before stream time minus grace and gap.
     """
 
-    def __init__(self, grouping: Grouping, windows: SessionWindows, *, emits_final: bool = False) -> None:
+    def __init__(
+        self,
+        grouping: Grouping,
+        windows: SessionWindows,
+        *,
+        emits_final: bool = False,
+        late: LateTopic | None = None,
+    ) -> None:
         self._grouping = grouping
-        self._windowing = _SessionWindowing(windows, emits_final=emits_final)
+        self._windowing = _SessionWindowing(windows, emits_final=emits_final, late=late)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -114,9 +122,12 @@ class SessionWindowedCogroupedKStream(Generic[K, A]):
     Null keys are dropped. What is late is judged for each of the streams by the records of that stream.
     """
 
-    def __init__(self, cogrouping: Cogrouping, windows: SessionWindows) -> None:
+    def __init__(
+        self, cogrouping: Cogrouping, windows: SessionWindows, *, late: LateTopic | None = None
+    ) -> None:
         self._cogrouping = cogrouping
         self._windows = windows
+        self._late = late
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -137,7 +148,7 @@ class SessionWindowedCogroupedKStream(Generic[K, A]):
         `init` makes a session's first aggregate, whichever group it comes from; a class is initialiser, type and serde
         at once. `merge(key, aggregate, other)` makes one aggregate of two. A result of None deletes the session.
         """
-        windowing = _SessionWindowing(self._windows)
+        windowing = _SessionWindowing(self._windows, late=self._late)
         return KTable(self._cogrouping.table(init, value, windowing, store, name, caller(), merge=merge))
 
 
@@ -147,8 +158,11 @@ class _SessionWindowing:
     kind: StoreKind = "session"
     count_burns_one = True
 
-    def __init__(self, windows: SessionWindows, *, emits_final: bool = False) -> None:
+    def __init__(
+        self, windows: SessionWindows, *, emits_final: bool = False, late: LateTopic | None = None
+    ) -> None:
         self._windows = windows
+        self.late = late
         self._emits_final = emits_final
 
     def settle(self, store: Materialized, where: Location) -> None:

@@ -10,6 +10,7 @@ from headrace.dsl.aliases import Name
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
 from headrace.dsl.join_stores import JoinStores, given_stores, unmatched_spec, window_store
+from headrace.dsl.late import late_topic
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import first_known, of_result, refuse_clash
 from headrace.dsl.stream_state import Flow
@@ -92,6 +93,7 @@ def joined_streams(
     store: object,
     value: object,
     *,
+    late_to: object,
     name: Name,
     where: Location,
     keeps_this: bool,
@@ -106,7 +108,7 @@ def joined_streams(
     """
     windows = _windows(within, where)
     fn, with_key = plain(joiner, "joiner", where, "value", "other", keyed=True)
-    stores = given_stores(store, where)
+    stores, late_into = given_stores(store, where), late_topic(late_to, where)
     if name is not None:
         check_name(name, "node", where)
     refuse_clash(
@@ -141,7 +143,8 @@ def joined_streams(
     node = StreamJoinNode(node_name, where, joining=joining, this=this, other=other, stores=stores)
     for flow, each in ((one, this), (two, other)):
         keeping = StreamJoinWindow(each.store.name)
-        graph.add(GraphProcessor(each.windowed, where, keeping, stores=(each.store,)), flow.node)
+        late = None if late_into is None else late_into.below(each.windowed, key, flow.value)
+        graph.add(GraphProcessor(each.windowed, where, keeping, stores=(each.store,), late=late), flow.node)
     graph.add(node, one.node, two.node)
     return Flow(this_flow.building, node_name, node, key, of_result(fn, value, "value", where), sources)
 

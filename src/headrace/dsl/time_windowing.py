@@ -1,11 +1,12 @@
 """How windows of time cut a group: the rows of a window store, one for each key and window."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.late import LateTopic
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import TableOperator
@@ -35,6 +36,7 @@ class TimeWindowing:
         count_burns_one: see `Windowing`.
         emits_final: whether results leave when windows close.
         may_cache: whether the store is cached unless the user says otherwise.
+        late: where records go that are late for all windows.
     """
 
     aggregate: Callable[[Fold, str], TableOperator]
@@ -45,11 +47,18 @@ class TimeWindowing:
     count_burns_one: bool = True
     emits_final: bool = False
     may_cache: bool = True
+    late: LateTopic | None = None
     kind: StoreKind = "window"
 
     @classmethod
-    def of(cls, windows: AnyTimeWindows, *, emits_final: bool = False) -> "TimeWindowing":
+    def of(
+        cls, windows: AnyTimeWindows, *, emits_final: bool = False, late: LateTopic | None = None
+    ) -> "TimeWindowing":
         """Return what the user's windows say."""
+        return replace(cls._of(windows, emits_final=emits_final), late=late)
+
+    @classmethod
+    def _of(cls, windows: AnyTimeWindows, *, emits_final: bool) -> "TimeWindowing":
         match windows:
             case TimeWindows(size_ms=size_ms, grace_ms=grace_ms):
                 return cls(

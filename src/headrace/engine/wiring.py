@@ -17,7 +17,7 @@ from headrace.engine.failures import Failures, is_worth_a_warning
 from headrace.engine.fusion import FusedStep, fuse
 from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
-from headrace.topology.nodes import SinkNode, SourceNode
+from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import Failed, Forward, ForwardStretch, Outcomes, Step
 
@@ -66,9 +66,9 @@ class _NodeWiring:
 
     def __init__(
         self,
-        name: str,
-        where: Location,
+        node: ProcessorNode,
         children: dict[str, Forward],
+        late: Forward | None,
         stores: dict[str, Any],
         global_states: Mapping[str, Any],
         compiled: CompiledTopology,
@@ -79,10 +79,11 @@ class _NodeWiring:
         alone: "_Alone",
         awaited: Awaited,
     ) -> None:
-        self.name = name
-        self.where = where
+        self.name = node.name
+        self.where = node.where
         self.context = context
         self.forward = _to_all(list(children.values()))
+        self.late = late
         self.failed = failed
         self._compiled = compiled
         self._alone = alone
@@ -91,7 +92,7 @@ class _NodeWiring:
         self._children = children
         self._stores = stores
         self._global_states = global_states
-        self.drop = _dropper(name, where, context, dropped)
+        self.drop = _dropper(node.name, node.where, context, dropped)
         self.awaited = awaited
 
     def on_start(self, do: Callable[[], object]) -> None:
@@ -245,6 +246,7 @@ def compile_topology(
     for name in reversed(subtopology.nodes):
         node = topology.nodes[name]
         children = {child: forwards[child] for child in topology.children.get(name, ())}
+        late = children.pop(node.late, None) if isinstance(node, ProcessorNode) else None
         below = chains.get(next(iter(children))) if len(children) == 1 else None
         if isinstance(node, SourceNode):
             compiled.sources[name] = _to_all(list(children.values()))
@@ -264,14 +266,13 @@ def compile_topology(
             if together is not None:
                 chains[name] = _Chain((), together)
         else:
-            stores = {store: state(store) for store in node.stores}
             failed = failures.of_processing(node.name, node.where)
             alone = _alone(failures, node.name, node.where)
             wiring = _NodeWiring(
-                node.name,
-                node.where,
+                node,
                 children,
-                stores,
+                late,
+                {store: state(store) for store in node.stores},
                 global_states,
                 compiled,
                 failed,

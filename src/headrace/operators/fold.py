@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from headrace.base.programs import defined_by
+from headrace.operators.late import late_sender
 from headrace.operators.updates import key_serializer
 from headrace.operators.window_close import Emit
 from headrace.topology.wiring import Forward, Wiring
@@ -124,6 +125,7 @@ class Fold:
             "failed": wiring.failed,
             "forward": wiring.forward,
             "get": state.get,
+            "late": late_sender(wiring),
             "put": state.put,
             "send_old": send_old,
             "serialize": key_serializer(wiring, state),

@@ -45,6 +45,7 @@ def run(key, value, timestamp, headers):
                 end = found_end
         if end < stream_time.ms - grace:
             drop("expired session")
+            late(key, value, timestamp, headers, stream_time.ms, end + grace + 1)
             <emit>
             return
         old = {first}

@@ -30,8 +30,11 @@ def run(key, value, timestamp, headers):
     closed = stream_time.ms - grace
     if timestamp + size < closed:
         drop("expired window")
+        late(key, value, timestamp, headers, stream_time.ms, timestamp + size + grace + 1)
         return
     updates = []
+    closed_at = -1
+    is_taken = False
     try:
         key_bytes = serialize(key)
         for start, old, latest, is_copy in touched(key_bytes, timestamp):
@@ -39,13 +42,17 @@ def run(key, value, timestamp, headers):
                 updates.append((start, old, None, latest))
             elif start + size < closed:
                 drop("expired window")
+                closed_at = max(closed_at, start + size + grace + 1)
             else:
+                is_taken = True
                 if old is none_yet:
                     old = {{first}}
                 updates.append((start, {{add}}, old, latest))
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
+    if closed_at >= 0 and not is_taken:
+        late(key, value, timestamp, headers, stream_time.ms, closed_at)
 {PUT_UPDATES}    if timestamp >= size:
         <emit>
 """

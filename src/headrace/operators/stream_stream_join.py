@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headrace.base.records import Headers
+from headrace.operators.late import late_sender
 from headrace.operators.unmatched import UnmatchedRecords
 from headrace.operators.updates import key_serializer
 from headrace.topology.wiring import Forward, Wiring
@@ -75,7 +76,11 @@ class StreamJoining:
 
 
 class StreamJoinWindow:
-    """Hands each record to the join, and keeps it then for what comes from the other side. Null keys are not kept."""
+    """Hands each record to the join, and keeps it then for what comes from the other side. Null keys are not kept.
+
+    A late record, which the store does not keep, has met what is there of the other side; with `late_to=` it goes there
+    too, behind its results.
+    """
 
     def __init__(self, store: str) -> None:
         self._name = store
@@ -85,6 +90,7 @@ class StreamJoinWindow:
         state = wiring.store(self._name)
         put, serialize = state.put, key_serializer(wiring, state)
         forward, failed = wiring.forward, wiring.failed
+        late, tells_late, kept_ms = late_sender(wiring), wiring.late is not None, state.spec.lifetime_ms
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             forward(key, value, timestamp, headers)
@@ -94,6 +100,9 @@ class StreamJoinWindow:
                 put(serialize(key), timestamp, value, timestamp, headers)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
+                return
+            if tells_late and value is not None and timestamp <= state.observed_stream_time - kept_ms:
+                late(key, value, timestamp, headers, state.observed_stream_time, timestamp + kept_ms)
 
         return run
 

@@ -1,7 +1,7 @@
 """Aggregations over one window that never ends. Source: `UnlimitedWindows`, `KStreamWindowAggregate`.
 
 A null key is dropped; a null value goes to the aggregator. A record before the start is in no window: it is left out,
-and not counted. None is late.
+and not counted; with `late_to=` it goes there. No other is late.
 """
 
 from headrace.base.records import Window, Windowed
@@ -18,6 +18,7 @@ def run(key, value, timestamp, headers):
         drop("null key")
         return
     if timestamp < start:
+        late(key, value, timestamp, headers, context.stream_time, start)
         return
     try:
         key_bytes = serialize(key)
@@ -54,6 +55,7 @@ class UnlimitedAggregate:
             state,
             send_old=self.send_old,
             cell="key_bytes, start",
+            context=wiring.context,
             start=window.start,
             window=window,
             Windowed=Windowed,

@@ -2,7 +2,7 @@
 
 A null key is dropped; a null value goes to the aggregator, unlike without windows. Stream time is this node's own: the
 highest timestamp that reached it in this task. A record is late for a window whose end is not after stream time minus
-grace; it still counts in its other windows.
+grace; it still counts in its other windows. With `late_to=`, it goes there if there is none.
 """
 
 from typing import NamedTuple
@@ -31,6 +31,7 @@ def run(key, value, timestamp, headers):
         stream_time.ms = timestamp
     elif start + size <= stream_time.ms - grace:
         drop("expired window")
+        late(key, value, timestamp, headers, stream_time.ms, start + size + grace)
         <emit>
         return
     try:
@@ -85,6 +86,9 @@ def run(key, value, timestamp, headers):
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
+    if not updates:
+        # `start` is that of the first window after the record.
+        late(key, value, timestamp, headers, stream_time.ms, start - advance + size + grace)
 {PUT_UPDATES}    <emit>
 """
 

@@ -184,6 +184,7 @@ class _Wiring:
     """Stands for the task around the node; see `topology.wiring.Wiring`. What a handler would decide is raised."""
 
     name = "processor"
+    late: Forward | None = None
 
     def __init__(
         self,

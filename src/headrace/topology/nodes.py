@@ -38,6 +38,7 @@ class ProcessorNode:
     Attributes:
         stores: names of the stores that it is connected to.
         calls: name of the user's function, for pictures; empty where there is none.
+        late: name of the sink below that gets nothing but late records; empty where there is none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ProcessorNode:
     where: Location
     stores: tuple[str, ...] = ()
     calls: str = ""
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,8 +85,10 @@ class Wiring(Protocol):
     name: str
     where: Location
     context: TaskContext
-    #: Sends to all children in the order in which they were added.
+    #: Sends to all children in the order in which they were added, but not to the sink of late records.
     forward: Forward
+    #: Sends to the sink of late records; None where the user wants none.
+    late: Forward | None
     failed: Failed
 
     def take_stretches(self, do: ForwardStretch, *, records: int = 1) -> None:
