@@ -47,9 +47,13 @@ def older_kafka(request: pytest.FixtureRequest, kafka_of: Callable[[str], LocalK
 
 @pytest.fixture(scope="session")
 def secured(local_kafka_is_there: None) -> Iterator[LocalKafka]:
-    """One broker with TLS, all SASL mechanisms and ACLs; `admin` may do everything, `alice` nothing as yet."""
+    """One broker with TLS, all SASL mechanisms and ACLs; `admin` may do everything, `alice` nothing as yet.
+
+    Logins end after 2 s, unless they are renewed.
+    """
     users = {"alice": "alice-secret"}
-    with LocalKafka(security="sasl_ssl", users=users, authorizer=True) as kafka:
+    config = {"connections.max.reauth.ms": "2000"}
+    with LocalKafka(security="sasl_ssl", users=users, authorizer=True, config=config) as kafka:
         yield kafka
 
 

@@ -177,6 +177,21 @@ def test_each_mechanism_logs_in(secured: LocalKafka, new_network: NewNetwork, me
     assert list(network.brokers) == [0]
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"])
+def test_a_login_that_ends_is_renewed_while_requests_come(
+    secured: LocalKafka, new_network: NewNetwork, mechanism: str
+) -> None:
+    network = new_network(secured, dict(secured.client_properties_of("alice", mechanism)))  # type: ignore[arg-type]  # one of its four words
+    network.connect()
+    until = time.monotonic() + 4.5
+    answers: list[ApiMessage] = []
+    while time.monotonic() < until:
+        # After its 2 s, a login that was not renewed would have its connection closed by the next request.
+        network.send(0, metadata_request(()), answers.append, _never)
+        network.pump(50)
+    assert len(answers) > 40
+
+
 def _refusal(network: Network) -> tuple[str, float]:
     started = time.monotonic()
     with pytest.raises(LogError) as failed:

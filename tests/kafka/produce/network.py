@@ -8,6 +8,7 @@ from typing import Any
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import PartitionMetadata, TopicMetadata
 from headrace.kafka.net.errors import NetworkError
+from headrace.kafka.net.messages import Bounded
 from tests.kafka.produce.cluster import Cluster
 
 
@@ -39,14 +40,15 @@ class ModelNetwork:
     def send(
         self,
         node_id: int,
-        request: Any,
+        message: Any,
         answered: Callable[[Any], None],
         failed: Callable[[NetworkError], None],
         *,
         timeout_ms: int | None = None,
     ) -> None:
         cluster, dice = self._cluster, self._dice
-        version = min(request.max_version, request._max_version or request.max_version)
+        request, newest = message if isinstance(message, Bounded) else (message, None)
+        version = request.max_version if newest is None else min(request.max_version, newest)
         data = request.encode(version=version)
 
         def fail(*, was_sent: bool) -> None:

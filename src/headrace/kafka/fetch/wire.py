@@ -1,4 +1,4 @@
-"""Fetch requests as bytes, versions 4 to 12, made to travel over kafka-python's connections.
+"""Fetch requests as bytes, versions 4 to 12, made to travel like kafka-python's messages.
 
 Source: FetchRequest.json of Kafka 4.3.
 """
@@ -22,17 +22,14 @@ _REQUEST_HEADER = Struct(">hhi")
 
 
 class FetchMessage:
-    """A request on the wire, and the reader of its answer. Has what kafka-python's connections ask of a request.
+    """A request on the wire, and the reader of its answer. Has what a connection asks of kafka-python's messages.
 
     It reads an answer into a `FetchAnswer`, whose records are views of the received bytes.
     """
 
     name = "FetchRequest"
     API_KEY = 1
-    min_version = OLDEST_VERSION
     max_version = NEWEST_VERSION
-    _min_version = OLDEST_VERSION
-    _max_version = NEWEST_VERSION
 
     def __init__(self, fetch: Fetch, version: int, next_position: NextPosition) -> None:
         if not OLDEST_VERSION <= version <= NEWEST_VERSION:

@@ -1,1 +1,1 @@
-"""Connections to brokers: requests out, answers back, on the thread that owns them; kafka-python is used here."""
+"""Connections to brokers: requests out, answers back, on the thread that owns them."""

@@ -1,4 +1,4 @@
-"""Keep kafka-python's log lines at DEBUG while we drive it: what matters is said once, by us."""
+"""Keep the log lines of kafka-python's logins at DEBUG while we drive them: what matters is said once, by us."""
 
 import logging
 import threading
@@ -7,19 +7,12 @@ from contextlib import contextmanager
 
 __all__ = ["quietly"]
 
-# Those of its modules that run on our behalf.
 _LOGGERS = (
-    "kafka.future",
-    "kafka.net.connection",
     "kafka.net.sasl.gssapi",
     "kafka.net.sasl.msk",
     "kafka.net.sasl.oauth",
     "kafka.net.sasl.plain",
     "kafka.net.sasl.scram",
-    "kafka.net.selector",
-    "kafka.net.transport",
-    "kafka.net.wakeup_notifier",
-    "kafka.protocol.parser",
 )
 
 

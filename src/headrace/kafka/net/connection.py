@@ -1,187 +1,193 @@
-"""One connection to a broker: kafka-python's, with our frames, our handshake, and the features that brokers tell."""
+"""One connection to a broker: the conversation with it, over a socket that a selector watches."""
 
 import logging
-import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
+from socket import socket
+from ssl import SSLContext
 
-from kafka.errors import IncompatibleBrokerVersion, KafkaTimeoutError
-from kafka.net.connection import KafkaConnection
-from kafka.net.sasl import get_sasl_mechanism
-from kafka.protocol.metadata import ApiVersionsRequest
-from kafka.protocol.parser import KafkaProtocol
-from kafka.protocol.sasl import SaslAuthenticateRequest, SaslBytesRequest, SaslHandshakeRequest
-
-from headrace.kafka.error_codes import ErrorCode
+from headrace.kafka.metadata import Address
+from headrace.kafka.net.conversation import Conversation
 from headrace.kafka.net.errors import NetworkError
-from headrace.kafka.net.frames import FrameStream
-from headrace.kafka.net.security.logins import Security
+from headrace.kafka.net.messages import Request
+from headrace.kafka.net.stream import Dial, Stream
 
-__all__ = ["BrokerVersions", "Connection"]
+__all__ = ["Connection"]
 
 _log = logging.getLogger(__name__)
 
-# The oldest broker that headrace is made for is 2.5; what sets it apart is OffsetFetch 7, which knows *stable* offsets.
-_OFFSET_FETCH_KEY = 9
-_OFFSET_FETCH_STABLE = 7
+_AT_ONCE = 0.0
 
 
-class BrokerVersions:
-    """The versions of each request that a broker has. Has what kafka-python asks of its own BrokerVersionData."""
+class Connection:
+    """Dials, shakes hands, talks. Belongs to the thread of its network, which tells it what the selector has seen.
 
-    # It asks this to know who sleeps when a broker throttles: since 2.0 the client does.
-    broker_version = (2, 5)
-
-    def __init__(self, ranges: Mapping[int, tuple[int, int]], features: Mapping[str, int]) -> None:
-        self.ranges = ranges
-        self.features = features
-
-    def newest(self, request: Any) -> int | None:
-        """Return the newest version of a request (class or instance) that the broker and kafka-python share."""
-        known = self.ranges.get(request.API_KEY)
-        if known is None or known[0] > request.max_version:
-            return None
-        version: int = min(known[1], request.max_version)
-        return version
-
-    def api_version(self, request: Any) -> int:
-        """Return the version in which to send a request, kafka-python's way.
-
-        Raises:
-            IncompatibleBrokerVersion: the broker does not have it.
-        """
-        version = self.newest(request)
-        least, most = request._min_version or 0, request._max_version
-        if version is not None and most is not None:
-            version = min(version, most)
-        if version is None or version < max(least, self.ranges[request.API_KEY][0]):
-            raise IncompatibleBrokerVersion(
-                f"the broker does not have {request.name} in a version that we know"
-            )
-        return version
-
-
-class _FrameProtocol(KafkaProtocol):  # type: ignore[misc]  # kafka-python has no types
-    """Decodes whole frames, which the transport has cut, instead of pieces of them."""
-
-    def receive_bytes(self, data: memoryview) -> list[Any]:
-        return [self._process_response(FrameStream(data))]
-
-
-class Connection(KafkaConnection):  # type: ignore[misc]  # kafka-python has no types
-    """A connection that a Network makes, uses and closes."""
+    Attributes:
+        conversation: what is said on it.
+        last_activity: when (monotonic seconds) something was last sent or received.
+        is_closed: it is of no more use.
+    """
 
     def __init__(
-        self, selector: Any, node_id: int, *, client_id: str, request_timeout_ms: int, security: Security
+        self,
+        selector: BaseSelector,
+        conversation: Conversation,
+        address: Address,
+        tls: SSLContext | None,
+        *,
+        setup_until: float,
+        closed: Callable[[NetworkError | None], None],
     ) -> None:
-        super().__init__(
-            selector,
-            node_id=node_id,
-            client_id=client_id,
-            request_timeout_ms=request_timeout_ms,
-            # Those who send know how much they have under way; here a limit would only fail requests.
-            max_in_flight_requests_per_connection=1 << 30,
-            security_protocol=security.protocol,
-            sasl_mechanism=security.mechanism,
-        )
-        self._login = security.login
-        self.throttled_ms = 0
+        """Make it without doing anything: `start` does. `closed` hears of the end, and of the error if it was one."""
+        self._selector = selector
+        self._address = address
+        self._tls = tls
+        self._setup_until = setup_until
+        self._tell_closed = closed
+        self._dial: Dial | None = None
+        self._stream: Stream | None = None
+        self._is_talking = False
+        self._watched: tuple[socket, int] | None = None
+        self._broken: NetworkError | None = None
+        self.conversation = conversation
+        self.last_activity = 0.0
+        self.is_closed = False
 
-    def connection_made(self, transport: Any) -> None:
-        """Take over a transport that is connected."""
-        super().connection_made(transport)
-        self.parser = _FrameProtocol(client_id=self.config["client_id"], ident=f"node={self.node_id}")
+    def start(self, now: float) -> None:
+        """Look the host's name up, blocking, and begin to connect."""
+        self.last_activity = now
+        try:
+            self._dial = Dial(self._address, now, self._setup_until)
+            self._watch()
+        except Exception as error:
+            self.close(_told(error))
 
-    async def _get_api_versions(self, timeout_at: float | None = None) -> None:
-        """Ask for versions and features; kafka-python keeps only the versions."""
-        version = ApiVersionsRequest.max_version
-        while True:
-            request = ApiVersionsRequest(
-                version=version, client_software_name="headrace", client_software_version=_software_version()
-            )
-            answer = await self._send_request(request, timeout_at=timeout_at)
-            code = ErrorCode(answer.error_code)
-            ranges = {each.api_key: (each.min_version, each.max_version) for each in answer.api_keys}
-            if code is ErrorCode.NONE:
-                break
-            if code is not ErrorCode.UNSUPPORTED_VERSION or version == 0:
-                raise NetworkError(f"it refused to tell its versions ({code.name})", is_fatal=True)
-            # The refusal itself is in version 0 and says what the broker has; very old ones say nothing.
-            version = min(ranges.get(ApiVersionsRequest.API_KEY, (0, 0))[1], version - 1)
-        if ranges.get(_OFFSET_FETCH_KEY, (0, 0))[1] < _OFFSET_FETCH_STABLE:
-            raise NetworkError("it is too old: headrace needs Kafka 2.5 or later", is_fatal=True)
-        features = {each.name: each.max_version_level for each in answer.finalized_features or ()}
-        self.broker_version_data = BrokerVersions(ranges, features)
+    def ask(self, request: Request, now: float) -> None:
+        """Send a request, now or as soon as the other side may be asked."""
+        self.conversation.ask(request, now)
+        self._write(now)
 
-    async def _sasl_authenticate(self, timeout_at: float | None = None) -> None:
-        """Log in, at the start and (KIP-368) again before a session ends. Source: KIP-43, KIP-152."""
-        if timeout_at is None:
-            timeout_at = self._timeout_at()
-        name = self.config["sasl_mechanism"]
-        shake = await self._send_request(
-            SaslHandshakeRequest(mechanism=name, max_version=1), timeout_at=timeout_at
-        )
-        code = ErrorCode(shake.error_code)
-        if code is not ErrorCode.NONE:
-            raise NetworkError(_refused_handshake(name, code, shake.mechanisms), is_fatal=True)
-        mechanism = _start_login(name, host=self.transport.host, **self.config | self._login)
-        answer = None
-        while not mechanism.is_done():
-            if time.monotonic() > timeout_at:
-                raise KafkaTimeoutError("the login took too long")
-            token = mechanism.auth_bytes()
-            kind = SaslAuthenticateRequest if shake.API_VERSION == 1 else SaslBytesRequest
-            answer = await self._send_request(kind(token), timeout_at=timeout_at)
-            code = ErrorCode(answer.error_code)
-            if code is not ErrorCode.NONE:
+    def ready(self, events: int, now: float) -> None:
+        """Go on with what the selector has seen."""
+        try:
+            if self._dial is not None:
+                if self._dial.look(now, is_ready=bool(events & EVENT_WRITE)):
+                    self._connected()
+                self._watch()
+            if self._stream is not None and not self._is_talking:
+                self._shake_hands(now)
+            if self._is_talking:
+                if events & EVENT_READ:
+                    self._read(now)
+                self._write(now)
+        except Exception as error:
+            self.close(_told(error))
+
+    def look(self, now: float) -> None:
+        """Do what is due by now; called after `ready`."""
+        if self.is_closed:
+            return
+        try:
+            if self._broken is not None:
+                # It could not be written to. What it said before is read first: why a login failed, perhaps.
+                self._read(now)
+                raise self._broken
+            if self._dial is not None:
+                self._dial.look(now, is_ready=False)
+                self._watch()
+            elif not self._is_talking and now >= self._setup_until:
                 raise NetworkError(
-                    _refused_login(name, getattr(answer, "error_message", None)), is_fatal=True
+                    "it did not answer the TLS handshake in time; does this port speak TLS (security.protocol)?"
                 )
-            if shake.API_VERSION == 0 and mechanism.is_done():
-                break
-            try:
-                mechanism.receive(bytes(answer.auth_bytes))
-            except Exception as error:
-                # What the mechanism cannot make sense of: a broker that does not prove to know the password, say.
-                said = f"{type(error).__name__}: {error}"
-                raise NetworkError(_refused_login(name, said), is_fatal=True) from error
-        if not mechanism.is_authenticated():
-            raise NetworkError(_refused_login(name, None), is_fatal=True)
-        if shake.API_VERSION == 1 and answer is not None:
-            self._reauth.session_updated(answer.session_lifetime_ms)
-        _log.debug("%s: %s", self, mechanism.auth_details())
+            self.conversation.look(now)
+            self._write(now)
+        except Exception as error:
+            self.close(_told(error))
 
-    def _maybe_throttle(self, response: Any) -> None:
-        self.throttled_ms += getattr(response, "throttle_time_ms", 0) or 0
-        super()._maybe_throttle(response)
+    def next_time(self) -> float:
+        """When to look again, if nothing is seen until then."""
+        if self._broken is not None:
+            return _AT_ONCE
+        if self._is_talking:
+            return self.conversation.next_time()
+        setup_until = self._setup_until if self._dial is None else self._dial.until
+        return min(setup_until, self.conversation.next_time())
+
+    def close(self, error: NetworkError | None = None) -> None:
+        """Close it; what has no answer yet fails with the error."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._unwatch()
+        if self._stream is not None:
+            self._stream.close()
+        elif self._dial is not None:
+            self._dial.sock.close()
+        self._tell_closed(error)
+        self.conversation.end(error or NetworkError("the connection was closed"))
+
+    def _connected(self) -> None:
+        assert self._dial is not None
+        self._unwatch()
+        dial, self._dial = self._dial, None
+        self._stream = Stream(dial.sock, self._address.host, self._tls)
+
+    def _shake_hands(self, now: float) -> None:
+        assert self._stream is not None
+        if self._stream.shake_hands():
+            self._is_talking = True
+            self.conversation.begin(now)
+        self._watch()
+
+    def _read(self, now: float) -> None:
+        assert self._stream is not None
+        self.last_activity = now
+        frames, broken = self._stream.receive()
+        for frame in frames:
+            self.conversation.hear(frame, now)
+        if broken is not None:
+            raise broken
+
+    def _write(self, now: float) -> None:
+        if self._stream is None or self.is_closed:
+            return
+        parts = self.conversation.outgoing()
+        try:
+            if parts:
+                self.last_activity = now
+                self._stream.send(parts)
+            elif self._stream.wants_write and self._is_talking:
+                self._stream.flush()
+        except NetworkError as error:
+            self._broken = error
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let the selector look for what is waited for."""
+        if self._dial is not None:
+            sock, events = self._dial.sock, EVENT_WRITE
+        elif self._stream is not None:
+            sock, events = self._stream.sock, EVENT_READ | (EVENT_WRITE if self._stream.wants_write else 0)
+        else:
+            return
+        wanted = (sock, events)
+        if wanted == self._watched:
+            return
+        if self._watched is not None and self._watched[0] is sock:
+            self._selector.modify(sock, events, self)
+        else:
+            self._unwatch()
+            self._selector.register(sock, events, self)
+        self._watched = wanted
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            self._selector.unregister(self._watched[0])
+            self._watched = None
 
 
-def _start_login(name: str, **arguments: object) -> Any:
-    try:
-        return get_sasl_mechanism(name)(**arguments)
-    except Exception as error:
-        # No Kerberos ticket, no AWS credentials.
-        raise NetworkError(f"the login with {name} cannot begin: {error}", is_fatal=True) from error
-
-
-def _refused_handshake(name: str, code: ErrorCode, mechanisms: Any) -> str:
-    if code is ErrorCode.UNSUPPORTED_SASL_MECHANISM:
-        enabled = ", ".join(mechanisms or ()) or "none"
-        return f"it does not take sasl.mechanism={name} (enabled there: {enabled})"
-    if code is ErrorCode.ILLEGAL_SASL_STATE:
-        return "this port takes no login: set security.protocol to PLAINTEXT or SSL"
-    return f"it refused the login ({code.name})"
-
-
-def _refused_login(name: str, said: str | None) -> str:
-    reason = f": {said}" if said else ""
-    return f"it refused the login with {name}{reason}; check sasl.jaas.config (or sasl.username and sasl.password)"
-
-
-def _software_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("headrace")
-    except PackageNotFoundError:
-        return "0"
+def _told(error: Exception) -> NetworkError:
+    if isinstance(error, NetworkError):
+        return error
+    _log.debug("a connection ends", exc_info=error)
+    return NetworkError(str(error) or type(error).__name__)

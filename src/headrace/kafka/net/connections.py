@@ -5,13 +5,15 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from selectors import BaseSelector
 
 from headrace.kafka.metadata import Address
-from headrace.kafka.net.connection import BrokerVersions, Connection
-from headrace.kafka.net.errors import NetworkError, told
+from headrace.kafka.net.connection import Connection
+from headrace.kafka.net.conversation import Conversation
+from headrace.kafka.net.errors import NetworkError
+from headrace.kafka.net.messages import BrokerVersions
 from headrace.kafka.net.security.logins import Security
-from headrace.kafka.net.transport import Transport, open_socket
 from headrace.kafka.options import ConnectionSettings
 
 __all__ = ["Connections"]
@@ -34,7 +36,7 @@ class Connections:
     """
 
     def __init__(
-        self, selector: Any, settings: ConnectionSettings, security: Security, client_id: str
+        self, selector: BaseSelector, settings: ConnectionSettings, security: Security, client_id: str
     ) -> None:
         self._selector = selector
         self._settings = settings
@@ -105,7 +107,7 @@ class Connections:
         """
         connected = [node for node in self.brokers if self.is_ready(node)]
         if connected:
-            return min(connected, key=lambda node: (len(self._open[node].in_flight_requests), node))
+            return min(connected, key=lambda node: (self._open[node].conversation.under_way, node))
         for nodes in (list(self.brokers), list(self._servers)):
             free = [node for node in nodes if self.delay_s(node) == 0]
             if free:
@@ -119,12 +121,7 @@ class Connections:
     def is_ready(self, node_id: int) -> bool:
         """Whether a node is connected, and takes requests now."""
         connection = self._open.get(node_id)
-        return connection is not None and connection.connected and not connection.paused
-
-    def is_throttled(self, node_id: int) -> bool:
-        """Whether a node has asked us to wait before the next request."""
-        connection = self._open.get(node_id)
-        return connection is not None and "throttle" in connection.paused
+        return connection is not None and connection.conversation.takes_requests(time.monotonic())
 
     def get(self, node_id: int) -> Connection:
         """Return the connection to a node, which may only be on its way: it keeps requests until it is there.
@@ -140,43 +137,47 @@ class Connections:
             raise NetworkError(f"broker {node_id} is not known; the cluster's brokers have changed")
         if self.delay_s(node_id) > 0:
             raise self._backoffs[node_id].error.at(self.name(node_id))
+        now = time.monotonic()
+        setup_until = now + self._settings.socket_connection_setup_timeout_ms / 1000
+        conversation = Conversation(
+            self._client_id,
+            self._security.login_at(address.host),
+            request_timeout_s=self._settings.request_timeout_ms / 1000,
+            settle_by=setup_until,
+        )
         connection = Connection(
             self._selector,
-            node_id,
-            client_id=self._client_id,
-            request_timeout_ms=self._settings.request_timeout_ms,
-            security=self._security,
+            conversation,
+            address,
+            self._security.tls,
+            setup_until=setup_until,
+            closed=partial(self._closed, node_id),
         )
         self._open[node_id] = connection
-        connection.close_future.add_both(lambda error: self._closed(node_id, connection, error))
-        timeout_at = time.monotonic() + self._settings.socket_connection_setup_timeout_ms / 1000
-        self._selector.call_soon(lambda: self._connect(connection, address, timeout_at))
+        connection.start(now)
+        if connection.is_closed:
+            raise self._backoffs[node_id].error.at(self.name(node_id))
         return connection
 
-    async def _connect(self, connection: Connection, address: Address, timeout_at: float) -> None:
-        transport: Transport | None = None
-        try:
-            sock = await open_socket(self._selector, address, timeout_at)
-            transport = Transport(self._selector, sock, address.host, self._security.tls)
-            await transport.shake_hands(timeout_at)
-            if connection.closed:
-                return
-            connection.connection_made(transport)
-            transport = None
-            await connection.initialize(timeout_at=timeout_at)
-        except Exception as error:
-            connection.connection_lost(error)
-            return
-        finally:
-            if transport is not None:
-                transport.close()
-        if connection.connected:
-            self._backoffs.pop(connection.node_id, None)
-            self._versions[connection.node_id] = connection.broker_version_data
+    def look(self, now: float) -> None:
+        """Do what is due by now on all connections."""
+        for node_id, connection in list(self._open.items()):
+            connection.look(now)
+            versions = connection.conversation.versions
+            if (
+                versions is not None
+                and self._versions.get(node_id) is not versions
+                and not connection.is_closed
+            ):
+                self._versions[node_id] = versions
+                self._backoffs.pop(node_id, None)
 
-    def _closed(self, node_id: int, connection: Connection, error: Exception | None) -> None:
-        if self._open.get(node_id) is connection:
-            del self._open[node_id]
+    def next_time(self) -> float:
+        """When to look again, if nothing is seen until then."""
+        return min((connection.next_time() for connection in self._open.values()), default=float("inf"))
+
+    def _closed(self, node_id: int, error: NetworkError | None) -> None:
+        del self._open[node_id]
         if error is None:
             return
         _log.debug("connection to %s is lost: %s", self.name(node_id), error)
@@ -188,15 +189,16 @@ class Connections:
         )
         # Many clients lose a broker at the same moment; they shall not all come back at the same moment.
         wait_s = wait_ms / 1000 * random.uniform(0.8, 1.2)
-        self._backoffs[node_id] = _Backoff(failures, time.monotonic() + wait_s, told(error))
+        self._backoffs[node_id] = _Backoff(failures, time.monotonic() + wait_s, error)
 
     def close_idle(self) -> None:
         """Close connections that carried nothing for `connections.max.idle.ms`."""
-        limit = time.monotonic() - self._settings.connections_max_idle_ms / 1000
+        now = time.monotonic()
+        limit = now - self._settings.connections_max_idle_ms / 1000
         for connection in list(self._open.values()):
-            transport = connection.transport
-            is_idle = connection.connected and not connection.in_flight_requests
-            if is_idle and transport is not None and transport.last_activity < limit:
+            conversation = connection.conversation
+            is_idle = conversation.takes_requests(now) and not conversation.under_way
+            if is_idle and connection.last_activity < limit:
                 connection.close()
 
     def close(self) -> None:

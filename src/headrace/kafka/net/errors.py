@@ -2,9 +2,7 @@
 
 from enum import Enum, auto
 
-from kafka.errors import IncompatibleBrokerVersion, KafkaTimeoutError, RequestTimedOutError
-
-__all__ = ["Ending", "NetworkError", "told"]
+__all__ = ["Ending", "NetworkError"]
 
 
 class Ending(Enum):
@@ -48,18 +46,6 @@ class NetworkError(Exception):
 
     def at(self, name: str, *, was_sent: bool = False) -> "NetworkError":
         """Return the same of a broker by its name. A new one: a broken connection fails many requests."""
-        return NetworkError(f"{name}: {self}", was_sent=was_sent, is_fatal=self.is_fatal, ending=self.ending)
-
-
-def told(error: Exception) -> NetworkError:
-    """Say what a connection ended with, in our words."""
-    if isinstance(error, NetworkError):
-        return error
-    if isinstance(error, KafkaTimeoutError | RequestTimedOutError):
-        return NetworkError(
-            "it did not answer in time (request.timeout.ms, socket.connection.setup.timeout.ms)",
-            ending=Ending.SILENT,
-        )
-    return NetworkError(
-        str(error) or type(error).__name__, is_fatal=isinstance(error, IncompatibleBrokerVersion)
-    )
+        named = NetworkError(f"{name}: {self}", was_sent=was_sent, is_fatal=self.is_fatal, ending=self.ending)
+        named.__cause__ = self
+        return named

@@ -1,4 +1,4 @@
-"""The narrow port over kafka-python's connections: requests out, answers back, on the thread that owns it."""
+"""Requests out to the brokers of a cluster, answers back, on the thread that owns it."""
 
 import logging
 import random
@@ -6,10 +6,9 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
-
-from kafka.net.selector import NetworkSelector
+from selectors import EVENT_READ, DefaultSelector
 
 from headrace.base.errors import LogError, LogUnavailableError
 from headrace.kafka.error_codes import ErrorCode
@@ -21,19 +20,16 @@ from headrace.kafka.metadata import (
     read_brokers,
     read_topics,
 )
-from headrace.kafka.net.client_logging import quietly
 from headrace.kafka.net.connections import Connections
-from headrace.kafka.net.errors import Ending, NetworkError, told
+from headrace.kafka.net.errors import Ending, NetworkError
+from headrace.kafka.net.messages import ApiMessage, Bounded, Request
 from headrace.kafka.net.security.logins import Security
 from headrace.kafka.net.waiting import ANY_NODE, Waiting
 from headrace.kafka.options import ConnectionSettings
 
-__all__ = ["ApiMessage", "Network", "NetworkError", "PartitionMetadata", "TopicMetadata"]
+__all__ = ["ApiMessage", "Bounded", "Network", "NetworkError", "PartitionMetadata", "TopicMetadata"]
 
 _log = logging.getLogger(__name__)
-
-#: A request or an answer of kafka-python, which has no types.
-ApiMessage: TypeAlias = Any
 
 _IDLE_CHECK_S = 30.0
 
@@ -44,16 +40,6 @@ _LOOK_MS = 200
 _CLOSING_S = 5.0
 
 _CONNECTING = "connecting"
-
-
-class _Held(NamedTuple):
-    """A request to a broker that has asked us to wait."""
-
-    node_id: int
-    request: ApiMessage
-    answered: Callable[[ApiMessage], None]
-    failed: Callable[[NetworkError], None]
-    deadline: float
 
 
 class Network:
@@ -75,12 +61,14 @@ class Network:
         self._purpose = purpose
         self._waiting = waiting or Waiting()
         client_id = f"{settings.client_id or 'headrace'}-{purpose}"
-        security = Security.of(settings)  # before the selector, which has sockets to close
-        # A slow task is a slow user of ours (a decoder), which kafka-python would warn of.
-        self._selector: Any = NetworkSelector(client_id=client_id, slow_task_threshold_secs=0)
+        security = Security.of(settings)  # before there are sockets to close
+        self._selector = DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self._selector.register(self._woken, EVENT_READ)
         self._connections = Connections(self._selector, settings, security, client_id)
         self._outcomes: deque[Callable[[], None]] = deque()
-        self._held: deque[_Held] = deque()
         self._idle_check_at = time.monotonic() + _IDLE_CHECK_S
         self._is_closed = False
 
@@ -137,8 +125,7 @@ class Network:
                     if error.is_fatal:
                         return wrong
                 else:
-                    with quietly():
-                        self._connections.release(server)
+                    self._connections.release(server)
                     return None
         return wrong
 
@@ -182,7 +169,7 @@ class Network:
         return f"{reasons}; {advice}"
 
     def version(self, request: type[ApiMessage]) -> int | None:
-        """Return the newest version of a request that all brokers met so far and kafka-python share, or None.
+        """Return the newest version of a request that all brokers met so far and we have, or None.
 
         Meant for after `connect`. A request sent without a version takes the newest that its own broker has.
         """
@@ -215,7 +202,7 @@ class Network:
     def send(
         self,
         node_id: int,
-        request: ApiMessage,
+        request: ApiMessage | Bounded,
         answered: Callable[[ApiMessage], None],
         failed: Callable[[NetworkError], None],
         *,
@@ -227,34 +214,39 @@ class Network:
         unknown unless the error's `was_sent` is False. A request that takes longer than `timeout_ms`, which is
         `request.timeout.ms` if not given, closes the connection, and fails all that was under way on it.
         """
+        self._send(node_id, request, answered, failed, timeout_ms)
+
+    def _send(
+        self,
+        node_id: int,
+        message: ApiMessage | Bounded,
+        answered: Callable[[ApiMessage], None],
+        failed: Callable[[NetworkError], None],
+        timeout_ms: int | None,
+    ) -> Request:
         self._check_open()
-        # Encoding sets it: it tells whether the request can have reached the wire, this time.
-        request._header = None
+        newest = None
+        if isinstance(message, Bounded):
+            message, newest = message
         wait_ms = self._settings.request_timeout_ms if timeout_ms is None else timeout_ms
-        self._dispatch(_Held(node_id, request, answered, failed, time.monotonic() + wait_ms / 1000))
-
-    def _dispatch(self, held: _Held) -> None:
-        if self._connections.is_throttled(held.node_id):
-            self._held.append(held)
-            return
-        with quietly():
-            try:
-                connection = self._connections.get(held.node_id)
-            except NetworkError as error:
-                self._outcomes.append(partial(held.failed, error))
-                return
-            future = connection.send_request(held.request, request_timeout_ms=_left_ms(held.deadline))
-            future.add_callback(lambda answer: self._outcomes.append(partial(held.answered, answer)))
-            future.add_errback(
-                lambda error: self._outcomes.append(partial(held.failed, self._explain(held, error)))
-            )
-
-    def _explain(self, held: _Held, error: Exception) -> NetworkError:
-        """Say what went wrong with a request."""
-        name, was_sent = self._connections.name(held.node_id), held.request.header is not None
-        explained = told(error).at(name, was_sent=was_sent)
-        explained.__cause__ = error
-        return explained
+        now = time.monotonic()
+        request = Request(
+            message,
+            lambda answer: self._outcomes.append(partial(answered, answer)),
+            lambda error, was_sent: self._outcomes.append(
+                partial(failed, error.at(self._connections.name(node_id), was_sent=was_sent))
+            ),
+            now + wait_ms / 1000,
+            newest,
+        )
+        try:
+            connection = self._connections.get(node_id)
+        except NetworkError as error:
+            # It has the broker's name already.
+            self._outcomes.append(partial(failed, error))
+        else:
+            connection.ask(request, now)
+        return request
 
     def request_metadata(
         self,
@@ -299,34 +291,28 @@ class Network:
 
     def _pump_until(self, is_enough: Callable[[], bool], deadline: float) -> None:
         self._check_open()
-        with quietly():
-            while True:
-                self._selector.drain()
-                left_s = 0.0 if is_enough() else max(0.0, deadline - time.monotonic())
-                self._selector.poll(timeout_ms=1000 * left_s)
-                self._selector.drain()
-                self._upkeep()
-                if left_s == 0 or is_enough():
-                    return
-
-    def _upkeep(self) -> None:
-        for _ in range(len(self._held)):
-            held = self._held.popleft()
-            if time.monotonic() >= held.deadline:
-                error = NetworkError(f"{self._connections.name(held.node_id)} throttles us for too long")
-                self._outcomes.append(partial(held.failed, error))
-            else:
-                self._dispatch(held)
-        if time.monotonic() >= self._idle_check_at:
-            self._idle_check_at = time.monotonic() + _IDLE_CHECK_S
-            self._connections.close_idle()
+        while True:
+            wake_at = 0.0 if is_enough() else min(deadline, self._connections.next_time())
+            for key, events in self._selector.select(max(0.0, wake_at - time.monotonic())):
+                if key.data is None:
+                    self._woken.recv(1024)
+                else:
+                    key.data.ready(events, time.monotonic())
+            now = time.monotonic()
+            self._connections.look(now)
+            if now >= self._idle_check_at:
+                self._idle_check_at = now + _IDLE_CHECK_S
+                self._connections.close_idle()
+            if is_enough() or now >= deadline:
+                return
 
     def wakeup(self) -> None:
         """Let a `pump` that waits on another thread look again. It goes on waiting; safe from any thread."""
-        self._selector.wakeup()
+        with suppress(BlockingIOError, OSError):  # it is awake already, or closed
+            self._waker.send(b"\0")
 
     def call(
-        self, request: ApiMessage, *, node_id: int | None = None, timeout_ms: int | None = None
+        self, request: ApiMessage | Bounded, *, node_id: int | None = None, timeout_ms: int | None = None
     ) -> ApiMessage:
         """Send a request, to any broker where `node_id` is None, and wait for its answer, calling others back.
 
@@ -346,13 +332,12 @@ class Network:
                 self.pump(max(1, min(delay_ms, _LOOK_MS, _left_ms(deadline))))
         answers: list[ApiMessage] = []
         errors: list[NetworkError] = []
-        self.send(node_id, request, answers.append, errors.append, timeout_ms=_left_ms(deadline))
+        sent = self._send(node_id, request, answers.append, errors.append, _left_ms(deadline))
         while not answers and not errors:
             if time.monotonic() >= self._waiting.deadline(deadline):
-                was_sent = request.header is not None
                 # What went wrong with the connection before says more than that it takes its time again.
                 trouble = self._connections.trouble(node_id) or self._silence(wait_ms, deadline)
-                raise trouble.at(self._connections.name(node_id), was_sent=was_sent)
+                raise trouble.at(self._connections.name(node_id), was_sent=sent.was_sent)
             self.pump(min(_LOOK_MS, _left_ms(deadline)))
         if errors:
             raise errors[0]
@@ -367,11 +352,11 @@ class Network:
         if self._is_closed:
             return
         self._is_closed = True
-        with quietly():
-            self._connections.close()
-            self._selector.close()
+        self._connections.close()
+        self._selector.close()
+        self._woken.close()
+        self._waker.close()
         self._outcomes.clear()
-        self._held.clear()
 
     def _check_open(self) -> None:
         if self._is_closed:

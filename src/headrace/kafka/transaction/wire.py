@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
+from headrace.kafka.net.messages import ApiMessage, Bounded
 from headrace.kafka.net.network import Network
 from headrace.kafka.transaction.messages import (
     NO_IDENTITY,
@@ -23,6 +24,9 @@ from headrace.kafka.transaction.messages import (
 from headrace.log.port import CommittedOffset
 
 __all__ = ["has_newest_protocol", "read_answer", "transaction_request"]
+
+# Version 6 is for two-phase commits (KIP-939).
+_INIT_PRODUCER_NEWEST = 5
 
 # From version 4 on, the request is for brokers among themselves.
 _ADD_PARTITIONS_NEWEST = 3
@@ -47,8 +51,31 @@ _TXN_OFFSET_COMMIT_NEWEST = 5
 _NOBODY = "headrace"
 
 
-def transaction_request(request: TransactionRequest, *, is_newest_protocol: bool) -> Any:
+def transaction_request(request: TransactionRequest, *, is_newest_protocol: bool) -> Bounded:
     """Make the message, its version held below what the protocol allows."""
+    message = _message(request, is_newest_protocol=is_newest_protocol)
+    return Bounded(message, _newest_version(request, is_newest_protocol=is_newest_protocol))
+
+
+def _newest_version(request: TransactionRequest, *, is_newest_protocol: bool) -> int | None:
+    match request:
+        case FindCoordinator() | AddOffsets():
+            return None
+        case InitProducer():
+            return _INIT_PRODUCER_NEWEST
+        case AddPartitions():
+            return _ADD_PARTITIONS_NEWEST
+        case TransactionalOffsetCommit():
+            return _TXN_OFFSET_COMMIT_NEWEST if is_newest_protocol else _TXN_OFFSET_COMMIT_V1
+        case EndTransaction():
+            return None if is_newest_protocol else _END_TXN_V1
+        case OffsetCommit():
+            return _OFFSET_COMMIT_NEWEST
+        case _:
+            assert_never(request)
+
+
+def _message(request: TransactionRequest, *, is_newest_protocol: bool) -> ApiMessage:
     from kafka.protocol.metadata import FindCoordinatorRequest
     from kafka.protocol.producer import (
         AddOffsetsToTxnRequest,
@@ -67,7 +94,6 @@ def transaction_request(request: TransactionRequest, *, is_newest_protocol: bool
                 transaction_timeout_ms=request.timeout_ms,
                 producer_id=request.expected.producer_id,
                 producer_epoch=request.expected.epoch,
-                max_version=5,
             )
         case AddPartitions():
             return _add_partitions(request)
@@ -86,7 +112,6 @@ def transaction_request(request: TransactionRequest, *, is_newest_protocol: bool
                 producer_id=request.identity.producer_id,
                 producer_epoch=request.identity.epoch,
                 committed=request.is_commit,
-                max_version=None if is_newest_protocol else _END_TXN_V1,
             )
         case OffsetCommit():
             return _offsets(request)
@@ -108,7 +133,6 @@ def _add_partitions(request: AddPartitions) -> Any:
             AddPartitionsToTxnRequest.AddPartitionsToTxnTopic(name=name, partitions=partitions)
             for name, partitions in topics.items()
         ],
-        max_version=_ADD_PARTITIONS_NEWEST,
     )
 
 
@@ -142,7 +166,6 @@ def _transactional_offsets(request: TransactionalOffsetCommit, *, is_newest_prot
         member_id=_NOBODY if is_nobody else request.member.member_id,
         group_instance_id=request.member.instance_id,
         topics=_offset_topics(request.offsets, topic, topic.TxnOffsetCommitRequestPartition),
-        max_version=_TXN_OFFSET_COMMIT_NEWEST if is_newest_protocol else _TXN_OFFSET_COMMIT_V1,
     )
 
 
@@ -156,7 +179,6 @@ def _offsets(request: OffsetCommit) -> Any:
         member_id=request.member.member_id,
         group_instance_id=request.member.instance_id,
         topics=_offset_topics(request.offsets, topic, topic.OffsetCommitRequestPartition),
-        max_version=_OFFSET_COMMIT_NEWEST,
     )
 
 

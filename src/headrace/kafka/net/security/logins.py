@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from headrace.base.errors import ConfigError
 from headrace.kafka.net.security.jaas import Jaas, parse_jaas
@@ -11,7 +12,7 @@ from headrace.kafka.net.security.oauth import token_source
 from headrace.kafka.net.security.tls import tls_context
 from headrace.kafka.options import ConnectionSettings
 
-__all__ = ["Security"]
+__all__ = ["Login", "Security"]
 
 _MODULES = {
     "PLAIN": "PlainLoginModule",
@@ -50,6 +51,27 @@ class Security:
         if not settings.uses_sasl:
             return cls(settings.security_protocol, tls, None, {})
         return cls(settings.security_protocol, tls, settings.sasl_mechanism, _login(settings))
+
+    def login_at(self, host: str) -> "Login | None":
+        """Return how to log in at a host, if there is a login."""
+        if self.mechanism is None:
+            return None
+        known = {"security_protocol": self.protocol, "sasl_mechanism": self.mechanism, "host": host}
+        return Login(self.mechanism, {**known, **self.login})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Login:
+    """A login at one host. Has no `repr`: it holds passwords."""
+
+    mechanism: str
+    arguments: Mapping[str, object]
+
+    def start(self) -> Any:
+        """Begin anew: return kafka-python's `SaslMechanism`, which says what to send and hears what comes back."""
+        from kafka.net.sasl import get_sasl_mechanism
+
+        return get_sasl_mechanism(self.mechanism)(**self.arguments)
 
 
 def _login(settings: ConnectionSettings) -> Mapping[str, object]:
