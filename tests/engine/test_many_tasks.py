@@ -1,19 +1,23 @@
 """What a turn of the worker costs goes by the tasks that have something to do, not by those that are there."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import pytest
 
 import headrace as hr
 from headrace.base.columns import Columns
+from headrace.base.errors import TransactionAbortedError
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
-from headrace.log.port import TopicSpec
+from headrace.log.port import Log, TopicSpec
 
 FEW, MANY = 20, 400
 HOUR_MS = 3_600_000
@@ -114,3 +118,55 @@ def test_idle_turn_takes_no_more_calls_where_there_are_twenty_times_as_many_task
 ) -> None:
     many, few = (calls_of_an_idle_turn(tmp_path, count, ticks=ticks) for count in (MANY, FEW))
     assert many < 2 * few
+
+
+class CountingLog:
+    """A log that counts how often it is asked for something."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+        self.questions: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.questions[name] += 1
+        return getattr(self._log, name)
+
+
+def questions_of_a_start_and_an_abort(folder: Path, partitions: int) -> tuple[Counter[str], Counter[str]]:
+    memory = MemoryLog()
+    memory.create_topics([TopicSpec(name, partitions) for name in ("in", "late", "since")])
+    log = CountingLog(memory)
+    builder = hr.StreamsBuilder()
+    streams = [
+        builder.stream(hr.Topic("in", value=str)),
+        builder.stream(hr.Topic("late", value=str), offset_reset="latest"),
+        builder.stream(hr.Topic("since", value=str), offset_reset=timedelta(hours=1)),
+    ]
+    for stream in streams:
+        stream.group_by_key().count()
+    options = EngineOptions.of({})
+    worker = Worker(
+        builder.build(), cast(Log, log), options, application_id="app", state_dir=folder, clock=ManualClock()
+    )
+    worker.open()
+    while worker.step(0):
+        pass
+    at_start = log.questions.copy()
+    log.questions.clear()
+    worker._assignment.start_over(TransactionAbortedError("for once"))
+    after_abort = log.questions.copy()
+    worker.close()
+    return at_start, after_abort
+
+
+def test_how_often_a_log_is_asked_does_not_go_by_how_many_tasks_there_are(tmp_path: Path) -> None:
+    counted = [
+        questions_of_a_start_and_an_abort(tmp_path / str(partitions), partitions)
+        for partitions in (1, 20, 200)
+    ]
+    assert counted[0] == counted[1] == counted[2]
+    at_start, after_abort = counted[0]
+    assert at_start["committed"] == after_abort["committed"] == 1
+    assert at_start["end_offsets"] == 2  # of the changelogs, and for the source that starts at the end
+    assert after_abort["end_offsets"] == 1
+    assert at_start["beginning_offsets"] == after_abort["beginning_offsets"] == 2

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -100,8 +101,7 @@ class Assignment:
         deleted: set[str] = set()
         while True:
             try:
-                for task_id in self._assigned:
-                    self._take_up(task_id)
+                self._take_up(self._assigned)
                 break
             except StateCorruptionError as error:
                 if error.path in deleted:
@@ -126,21 +126,36 @@ class Assignment:
                 self._starting.put_back(found)
                 raise
 
-    def _take_up(self, task_id: TaskId) -> None:
-        offsets, beside = self._starting.find(self._factory.inputs(task_id))
-        task = self.tasks[task_id] = self._factory.make(task_id, beside, self._global_stores.states)
-        self._begin(task, offsets)
+    def _take_up(self, task_ids: Iterable[TaskId]) -> None:
+        """Make tasks, or take those that are there back to their last commit; begin to restore them.
 
-    def _begin(self, task: Task, offsets: dict[TopicPartition, int]) -> None:
+        The log is asked for all of them at once: how often does not go by how many there are.
+
+        # Invariant: the ends of the changelogs are asked for after the committed offsets.
+        """
+        inputs = {task_id: self._factory.inputs(task_id) for task_id in task_ids}
+        offsets, beside = self._starting.find(ChainMap(*inputs.values()))
+        for task_id, partitions in inputs.items():
+            committed = {partition: beside[partition] for partition in partitions if partition in beside}
+            task = self.tasks.get(task_id)
+            if task is None:
+                self.tasks[task_id] = self._factory.make(task_id, committed, self._global_stores.states)
+            else:
+                self._changelog_reader.forget(task_id)
+                task.stop()
+                task.discard(committed)
+                self._fetcher.stop(task)
+        starts = {
+            self.tasks[task_id]: {partition: offsets[partition] for partition in partitions}
+            for task_id, partitions in inputs.items()
+        }
         self._changelog_reader.begin(
-            task,
-            offsets,
-            changelog_name=self._factory.changelog_name,
-            full_name=self._factory.full_name,
+            starts, changelog_name=self._factory.changelog_name, full_name=self._factory.full_name
         )
         self._committer.know(offsets)
-        # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
-        self._fetcher.add(task, offsets)
+        for task, start in starts.items():
+            # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
+            self._fetcher.add(task, start)
 
     # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,17 +219,7 @@ class Assignment:
         """
         self._writer.abort()
         self._factory.collector.discard()
-        for task_id in self._assigned:
-            task = self.tasks.get(task_id)
-            if task is None:  # let go of with a damaged store
-                self._take_up(task_id)
-                continue
-            self._changelog_reader.forget(task_id)
-            offsets, beside = self._starting.find(self._factory.inputs(task_id))
-            task.stop()
-            task.discard(beside)
-            self._fetcher.stop(task)
-            self._begin(task, offsets)
+        self._take_up(self._assigned)  # what a damaged store has cost is made anew
         self._commit_starts()
 
     def _wait_before_retry(self) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.task import Task
-from headrace.log.port import Log, Reader, TopicInfo
+from headrace.log.port import Reader, TopicInfo
 from headrace.serde.serde import Serde
 from headrace.state.port import Position
 from headrace.state.rebuilding import must_rebuild, tombstones_live_ms
 
-__all__ = ["Restoration", "RestoreProgress"]
+__all__ = ["ChangelogPartition", "Restoration", "RestoreProgress"]
 
 _log = logging.getLogger("headrace.restore")
 
@@ -50,6 +50,16 @@ class _Following:
     is_done: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ChangelogPartition:
+    """What the log said of a store's changelog: its first offset, and the one behind its last, uncommitted included."""
+
+    partition: TopicPartition
+    topic: TopicInfo
+    begin: int
+    end: int
+
+
 class Restoration:
     """Restores one task: takes chunks of its changelogs until `is_done`.
 
@@ -60,66 +70,37 @@ class Restoration:
     def __init__(
         self,
         task: Task,
-        log: Log,
         reader: Reader,
-        *,
-        changelog_name: Callable[[str], str],
-        full_name: Callable[[str], str],
+        changelogs: Mapping[str, ChangelogPartition],
         committed: Mapping[TopicPartition, int],
+        *,
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
     ) -> None:
+        """`changelogs` are those that are there, by store; `committed` are the offsets of the task's inputs."""
         self._task = task
-        self._log = log
         self._now_ms = now_ms
         self._seconds = seconds
         self._started = seconds()
         self._reader = reader
         self._following: dict[TopicPartition, _Following] = {}
-        self._plan(changelog_name, full_name, committed)
-
-    def _plan(
-        self,
-        changelog_name: Callable[[str], str],
-        full_name: Callable[[str], str],
-        committed: Mapping[TopicPartition, int],
-    ) -> None:
-        task = self._task
-        sources = {
-            spec.name: changelog_name(spec.name)
-            if spec.source_topic is None
-            else full_name(spec.source_topic)
-            for spec in task.subtopology.stores
-            if spec.logging or spec.source_topic is not None
-        }
-        if not sources:
-            return
-        topics = self._log.topics(sources.values())
-        # A table's own topic may have fewer partitions than its neighbours.
-        partitions = {
-            store: TopicPartition(topic, task.id.partition)
-            for store, topic in sources.items()
-            if topic in topics and task.id.partition < topics[topic].partitions
-        }
-        begins = self._log.beginning_offsets(partitions.values())
-        ends = self._log.end_offsets(partitions.values(), committed=False)
-        positions = task.state.positions()
+        positions = task.state.positions() if changelogs else {}
         for spec in task.subtopology.stores:
-            if spec.name not in partitions:
+            changelog = changelogs.get(spec.name)
+            if changelog is None:
                 continue
-            partition = partitions[spec.name]
-            topic, begin, end = partition.topic, begins[partition], ends[partition]
+            partition, begin, end = changelog.partition, changelog.begin, changelog.end
             if spec.source_topic is not None:
                 # The topic is an input too: what the task has not processed yet is not its state yet.
                 end = min(committed.get(partition, begin), end)
-            start, is_full = self._start(spec.name, positions.get(spec.name), topics[topic], begin, end)
+            start, is_full = self._start(spec.name, positions.get(spec.name), changelog.topic, begin, end)
             check = self._checker(spec.key, spec.value, partition) if spec.source_topic is not None else None
-            following = _Following(spec.name, topics[topic].id, end, is_full, check, self._started)
+            following = _Following(spec.name, changelog.topic.id, end, is_full, check, self._started)
             self._following[partition] = following
             if start >= end:
                 following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
             else:
-                self._reader.assign({partition: start})
+                reader.assign({partition: start})
 
     def _start(
         self, store: str, position: Position | None, topic: TopicInfo, begin: int, end: int

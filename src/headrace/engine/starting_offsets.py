@@ -49,12 +49,11 @@ class StartingOffsets:
         beside: dict[TopicPartition, CommitMetadata] = {}
         committed = self._log.committed(self._group, sources)
         begin = self._log.beginning_offsets(sources)
-        for partition, source in sources.items():
+        self._start({each: source for each, source in sources.items() if each not in committed}, begin)
+        for partition in sources:
             found = committed.get(partition)
             if found is None:
-                offsets[partition] = self._initial.setdefault(
-                    partition, self._reset(partition, source, begin[partition])
-                )
+                offsets[partition] = self._initial[partition]
                 continue
             # A committed offset below the first record means that retention was faster than the application.
             offsets[partition] = max(found.offset, begin[partition])
@@ -66,26 +65,41 @@ class StartingOffsets:
             beside[partition] = decode_metadata(found.metadata)
         return offsets, beside
 
-    def _reset(self, partition: TopicPartition, source: SourceNode, begin: int) -> int:
-        if partition in self._initial:
-            return self._initial[partition]
-        policy = source.offset_reset
-        if policy is None or policy == "earliest":
-            return begin
-        if self._known is not None and partition.partition >= self._known.get(partition.topic, 0):
-            return self._kept(partition, begin)
-        if policy == "latest":
-            return self._kept(partition, self._log.end_offsets([partition])[partition])
-        if isinstance(policy, timedelta):
-            return self._kept(partition, self._since(partition, policy))
-        raise LogError(
-            f"group '{self._group}' has no committed offset for {partition}, and {source.name} ({source.where}) has "
-            'offset_reset="none"; commit one, or use "earliest" or "latest"'
-        )
+    def _start(
+        self, sources: Mapping[TopicPartition, SourceNode], begin: Mapping[TopicPartition, int]
+    ) -> None:
+        """Decide where partitions start that have no committed offset."""
+        latest: list[TopicPartition] = []
+        since: dict[TopicPartition, int] = {}
+        for partition, source in sources.items():
+            if partition in self._initial:
+                continue
+            policy = source.offset_reset
+            if policy is None or policy == "earliest":
+                self._initial[partition] = begin[partition]
+            elif self._known is not None and partition.partition >= self._known.get(partition.topic, 0):
+                self._keep({partition: begin[partition]})
+            elif policy == "latest":
+                latest.append(partition)
+            elif isinstance(policy, timedelta):
+                since[partition] = self._ms_ago(policy)
+            else:
+                raise LogError(
+                    f"group '{self._group}' has no committed offset for {partition}, and {source.name} "
+                    f'({source.where}) has offset_reset="none"; commit one, or use "earliest" or "latest"'
+                )
+        if latest:
+            self._keep(self._log.end_offsets(latest))
+        if since:
+            self._keep(self._log.offsets_for_times(since))
 
-    def _since(self, partition: TopicPartition, back: timedelta) -> int:
-        since = self._now_ms() - int(back.total_seconds() * 1000)
-        return self._log.offsets_for_times({partition: since})[partition]
+    def _keep(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Remember starts that are to be committed."""
+        self._initial.update(offsets)
+        self._found.update({partition: CommittedOffset(offset) for partition, offset in offsets.items()})
+
+    def _ms_ago(self, back: timedelta) -> int:
+        return self._now_ms() - int(back.total_seconds() * 1000)
 
     def reset(self, partition: TopicPartition, source: SourceNode, error: OffsetOutOfRangeError) -> int:
         """Return where to go on with a partition whose next offset does not exist any more, or not yet.
@@ -106,14 +120,10 @@ class StartingOffsets:
         elif source.offset_reset == "latest":
             offset = self._log.end_offsets([partition])[partition]
         elif isinstance(source.offset_reset, timedelta):
-            offset = self._since(partition, source.offset_reset)
+            offset = self._log.offsets_for_times({partition: self._ms_ago(source.offset_reset)})[partition]
         else:
             offset = self._log.beginning_offsets([partition])[partition]
         _log.warning("%s; group '%s' goes on at %d, %s", error, self._group, offset, how)
-        return offset
-
-    def _kept(self, partition: TopicPartition, offset: int) -> int:
-        self._found[partition] = CommittedOffset(offset)
         return offset
 
     def take_found(self) -> Mapping[TopicPartition, CommittedOffset]:
