@@ -1,0 +1,1 @@
+"""Who runs which task: decisions about a group of instances, without IO."""
