@@ -46,18 +46,28 @@ def key_value(
     *,
     key: SerdeLike[KA] | None = None,
     value: SerdeLike[VA] | None = None,
+    ttl: Duration | None = None,
     engine: Engine | None = None,
     caching: bool | None = None,
     logging: Logging = True,
 ) -> Store[KeyValueStore[KA, VA]]:
     """Declare a store of the last value of each key.
 
+    With `ttl`, a row expires when the store's stream time is so far ahead of its own timestamp, which is that of the
+    record that put it, or of the latest that went into an aggregate. Stream time is the highest timestamp of the
+    records that have reached a node with the store; the wall clock has no say in it, so that a replay lets the same
+    rows expire. From then on nobody reads the row. It is deleted, in the changelog too; a table sends a deletion on, a
+    processor's store sends nothing. A row that would have expired when it is put is dropped, and counted as such.
+
     Raises:
-        TypeError: `key` or `value` is no serde, nor a class that stands for one.
+        TypeError: `key` or `value` is no serde, nor a class that stands for one; `ttl` is a bare number.
         ValueError: another argument is impossible; the message says which and what is wanted.
     """
     _check(name, engine, logging)
-    return Store(name, "key_value", serde_of(key), serde_of(value), engine, caching, logging)
+    ttl_ms = None if ttl is None else milliseconds(ttl, name="ttl")
+    if ttl_ms == 0:
+        raise ValueError(f"ttl={ttl!r} would keep nothing: a duration of more than 0 is wanted")
+    return Store(name, "key_value", serde_of(key), serde_of(value), engine, caching, logging, ttl_ms=ttl_ms)
 
 
 def window(

@@ -40,6 +40,7 @@ def store_spec(
     retain_duplicates: bool = False,
     history_ms: int | None = None,
     time_ordered: bool = False,
+    ttl_ms: int | None = None,
     logging: bool = True,
 ) -> StoreSpec:
     return StoreSpec(
@@ -57,6 +58,7 @@ def store_spec(
         retain_duplicates=retain_duplicates,
         history_ms=history_ms,
         time_ordered=time_ordered,
+        ttl_ms=ttl_ms,
     )
 
 
@@ -83,11 +85,14 @@ class Stores:
         self.rebuilt: list[str] = []
         self.forwarded: list[tuple[Any, ...]] = []
         self.now_ms = 1_000
+        #: What is committed with the offsets.
+        self.metadata: dict[str, int] = {}
         self.open()
 
     def open(self) -> None:
         self.context = TaskContext("app", TaskId(0, 0), lambda: self.now_ms)
         self.context.enter()
+        self.context.processor_metadata = dict(self.metadata)
         self.columns = {spec.name: Columns() for spec in self.specs if spec.logging}
         self.state = TaskState(
             self.specs,
@@ -102,7 +107,7 @@ class Stores:
         )
         for spec in self.specs:
             store: Any = self.state.state(spec.name)
-            if store.caching:
+            if store.caching or spec.ttl_ms is not None:
                 store.on_flush(lambda *update: self.forwarded.append(update), send_old=True)
 
     def _database(self) -> RocksDatabase:
@@ -136,6 +141,7 @@ class Stores:
                 (key or b"", value, timestamp, headers) for key, value, timestamp, headers in rows
             ]
             columns.clear()
+        self.metadata = dict(self.context.processor_metadata)
 
     def commit_stores(self) -> None:
         """The second half of a commit: rows and positions."""
@@ -145,6 +151,7 @@ class Stores:
         for columns in self.columns.values():
             columns.clear()
         self.state.discard()
+        self.context.processor_metadata = dict(self.metadata)
 
     def crash(self) -> None:
         """Lose everything that is not on disk, and start again."""

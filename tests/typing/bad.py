@@ -44,6 +44,8 @@ orders.left_join(prices, lambda o, p: o.amount * p, on=lambda k, o: o.sku)  # 28
 per_user.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to=PROCESSED)  # 37 late records of another type
 orders.join(b.stream(ORDERS), lambda o, p: o, within=WITHIN, late_to=EVENTS)  # 38 the same of a join
 
+hr.stores.key_value("s", ttl=3600)  # 39 a bare number
+
 
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:

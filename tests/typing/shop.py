@@ -52,6 +52,7 @@ EVENTS = hr.Topic("events", value=hr.json(Paid | Refunded))
 PROCESSED = hr.Topic("processed-orders", value=Processed)
 COUNTS = stores.key_value("counts", key=str, value=int)
 SEEN = stores.key_value("seen", key=str, value=int)
+EXPIRING = stores.key_value("expiring", key=str, value=int, ttl="1d")
 PER_MIN = stores.window("per-min", key=str, value=int)
 
 
@@ -134,6 +135,8 @@ assert_type(
 assert_type(
     per_user.aggregate(lambda: Stats(1), lambda k, o, s: s.add(o), value=hr.json(Stats)), KTable[str, Stats]
 )
+
+assert_type(per_user.count(store=EXPIRING), KTable[str, int])
 
 # Windows.
 win = per_user.windowed_by(hr.TimeWindows("5m", grace="1m"))

@@ -136,6 +136,7 @@ class Materialized:
             retention_ms=self.retention_ms,
             size_ms=self.size_ms,
             history_ms=self.history_ms,
+            ttl_ms=declared.ttl_ms,
             grace_ms=self.grace_ms,
             retain_duplicates=self.retains_duplicates,
             time_ordered=self.time_ordered,

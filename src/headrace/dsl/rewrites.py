@@ -71,9 +71,12 @@ def _merge_source(graph: Graph, main: StreamSource, other: StreamSource) -> None
 
 
 def reuse_source_topics(graph: Graph) -> None:
-    """Let tables that are read straight from a topic be restored from it, without a changelog."""
+    """Let tables that are read straight from a topic be restored from it, without a changelog.
+
+    One whose rows expire keeps its own: the topic has not their deletions.
+    """
     for node in graph.order:
-        if isinstance(node, TableSourceNode):
+        if isinstance(node, TableSourceNode) and node.store.declared.ttl_ms is None:
             node.store.source_topic = node.topic
 
 

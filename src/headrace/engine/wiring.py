@@ -13,13 +13,14 @@ from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.engine.collector import RecordCollector
+from headrace.engine.expiry import advancing, expiring
 from headrace.engine.failures import Failures, is_worth_a_warning
 from headrace.engine.fusion import FusedStep, fuse
 from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Outcomes, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Outcomes, Step
 
 __all__ = ["Awaited", "CompiledTopology", "compile_topology"]
 
@@ -94,6 +95,15 @@ class _NodeWiring:
         self._global_states = global_states
         self.drop = _dropper(node.name, node.where, context, dropped)
         self.awaited = awaited
+
+    def compiled(self, operator: Operator) -> Forward:
+        """Make the node's closure."""
+        run = self._alone(partial(operator.compile, self), "be made")
+        stores = expiring(self._stores.values())
+        if not stores:
+            return run
+        self.chain = None  # each record moves the time of the stores
+        return advancing(run, stores)
 
     def on_start(self, do: Callable[[], object]) -> None:
         self._compiled.on_start.append(lambda: self._alone(do, "initialise"))
@@ -282,7 +292,7 @@ def compile_topology(
                 alone,
                 awaited,
             )
-            forwards[name] = alone(partial(node.operator.compile, wiring), "be made")
+            forwards[name] = wiring.compiled(node.operator)
             if wiring.chain is not None:
                 chains[name] = wiring.chain
     compiled.on_start.reverse()

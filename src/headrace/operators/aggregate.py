@@ -25,7 +25,7 @@ def run(key, value, timestamp, headers):
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
-    if not cached:
+    if not cached and dropped is None:
         forward(key, (new, old if send_old else None, True), latest, headers)
 """
 
@@ -42,8 +42,7 @@ class Aggregate:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure; counting in a cache gets shorter ones."""
         state = wiring.store(self._name)
-        if state.caching:
-            forward_flushed(wiring, state, send_old=self.send_old)
+        forward_flushed(wiring, state, send_old=self.send_old)
         run = self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old)
         if self._fold is not COUNT:
             return run

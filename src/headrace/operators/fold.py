@@ -37,13 +37,13 @@ else:
     old, stored = row
     latest = max(latest, stored)
 """,
-    # The changelog stamps a deletion with the record's own time.
+    # The changelog stamps a deletion with the record's own time. What has expired already is not put.
     "put": """\
 if new is None:
     deletions.seen(wiring, old)
-    put({cell}, None, timestamp, headers)
+    dropped = put({cell}, None, timestamp, headers)
 else:
-    put({cell}, new, latest, headers)
+    dropped = put({cell}, new, latest, headers)
 """,
 }
 

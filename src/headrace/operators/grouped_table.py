@@ -91,7 +91,7 @@ def run(key, change, timestamp, headers):
     except BaseException as error:
         failed(error, key, change[0], timestamp, headers)
         return
-    if not cached:
+    if not cached and dropped is None:
         forward(key, (new, before if send_old else None, True), latest, headers)
 """
 
@@ -111,6 +111,5 @@ class TableAggregate:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         state = wiring.store(self._name)
-        if state.caching:
-            forward_flushed(wiring, state, send_old=self.send_old)
+        forward_flushed(wiring, state, send_old=self.send_old)
         return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old)

@@ -45,8 +45,7 @@ class TableSource:
         forward, failed, drop, send_old = wiring.forward, wiring.failed, wiring.drop, self.send_old
         state = wiring.store(store)
         get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
-        if cached:
-            forward_flushed(wiring, state, send_old=send_old)
+        forward_flushed(wiring, state, send_old=send_old)
         needs_old = send_old and not cached
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
@@ -180,8 +179,7 @@ def _compile_update(
 
     state = wiring.store(store)
     get, put, cached, serialize = state.get, state.put, state.caching, key_serializer(wiring, state)
-    if cached:
-        forward_flushed(wiring, state, send_old=send_old)
+    forward_flushed(wiring, state, send_old=send_old)
 
     def run_with_store(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
         old = None

@@ -110,8 +110,7 @@ class TableJoinResult:
             return forward
         state = wiring.store(self.store)
         put, cached, serialize = state.put, state.caching, key_serializer(wiring, state)
-        if cached:
-            forward_flushed(wiring, state, send_old=send_old)
+        forward_flushed(wiring, state, send_old=send_old)
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             try:

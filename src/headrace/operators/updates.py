@@ -35,7 +35,9 @@ def key_deserializer(wiring: Wiring, state: Any) -> Callable[[bytes], Any]:
 
 
 def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
-    """Forward the last value of each key when a cached key-value store lets go of it."""
+    """Forward what a key-value store lets go of: the last value of each key, if it is cached, and what expires."""
+    if not state.caching and state.spec.ttl_ms is None:
+        return
     forward = wiring.forward
 
     def flushed(key: Any, new: Any, old: Any, timestamp: int, headers: Headers) -> None:

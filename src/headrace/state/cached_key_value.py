@@ -71,7 +71,7 @@ class CachedKeyValue(RecordCache[bytes]):
         """
         return {entry.key: self._over(entry) for entry in list(self._entries.values())}
 
-    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
         """Set or delete, in the cache."""
         row_timestamp = timestamp if self._timestamped else -1
         row: tuple[Any, int] | None
@@ -88,6 +88,7 @@ class CachedKeyValue(RecordCache[bytes]):
                 if timestamp > self._safe_ms:
                     self._safe_ms = self._horizon()
         self._set(key, row, timestamp, headers)
+        return None
 
     def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
         """Make what counts a record on its key's number, if that is here; see `KeyValueState.counter`."""
@@ -196,7 +197,7 @@ class CachedKeyValue(RecordCache[bytes]):
             if listener is not None and row is None and self._below.entry_row(key) is None:
                 return  # put and deleted between two flushes: nobody has ever heard of it
             if listener is not None and send_old:
-                old = self._below.get(key)
+                old = self._before(key)
             named = key if listener is None else self._opened_key(key)
             self._below.put_encoded(key, value, raw, entry.timestamp)
         except (SerializationError, ProductionError) as error:
@@ -205,6 +206,10 @@ class CachedKeyValue(RecordCache[bytes]):
         if listener is not None:
             before = old[0] if send_old and old is not None else None
             listener(named, forwarded, before, entry.timestamp, entry.headers)
+
+    def _before(self, key: bytes) -> tuple[Any, int] | None:
+        """Return the row that the next one replaces for those who hear of it."""
+        return self._below.get(key)
 
     def _key_bytes(self, key: bytes) -> int:
         return len(key)

@@ -30,6 +30,7 @@ class Store(Generic[S_co]):
         retention_ms: of a window store or a session store.
         size_ms: of a window store.
         history_ms: of a versioned store.
+        ttl_ms: of a key-value store whose rows expire.
     """
 
     name: str | None
@@ -42,6 +43,7 @@ class Store(Generic[S_co]):
     retention_ms: int | None = None
     size_ms: int | None = None
     history_ms: int | None = None
+    ttl_ms: int | None = None
 
 
 def check_logging(logging: Logging) -> Logging:

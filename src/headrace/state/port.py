@@ -186,8 +186,11 @@ class KeyValueState(KeyValueReads, Protocol):
     def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
         """The bytes of a value and its timestamp, for who looks no further: nothing is decoded."""
 
-    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
-        """Set a value, or delete it with None. `timestamp` is also that of the changelog record."""
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
+        """Set a value, or delete it with None. `timestamp` is also that of the changelog record.
+
+        Returns the timestamp where the store drops the row because it has expired already, else None.
+        """
 
     def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
         """Make what counts a record (key, value, timestamp, headers) on the number of its key.

@@ -39,6 +39,7 @@ class StoreSpec:
         history_ms: of a versioned store, how far back its versions can be read.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         time_ordered: whether its cells can be read by time too, for results that leave when windows close.
+        ttl_ms: of a key-value store whose rows expire: how far behind its stream time.
         logs_headers: whether a changelog record has the headers of the record that caused it.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         global_topic: filled from all partitions of this topic, in every instance; None for stores of tasks.
@@ -62,6 +63,7 @@ class StoreSpec:
     history_ms: int | None = None
     time_ordered: bool = False
     logs_headers: bool = False
+    ttl_ms: int | None = None
     source_topic: str | None = None
     global_topic: str | None = None
 
@@ -90,7 +92,7 @@ class StoreSpec:
             return kind
         rows = "timestamped" if self.timestamped else "plain"
         if self.kind == "key_value":
-            return f"{kind} {rows}"
+            return f"{kind} {rows}" if self.ttl_ms is None else f"{kind} expiring"
         if self.kind == "versioned":
             return f"{kind} {rows} history={self.history_ms}"
         retention_ms = self.retention_ms or 0

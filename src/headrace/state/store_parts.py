@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol, TypeAlias
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.duplicates import DuplicatesBuffer
+from headrace.state.buffer.expiring import ExpiringBuffer, ExpiringRows
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.layouts import layout_of
 from headrace.state.buffer.live_cells import LiveBudget
@@ -20,6 +21,7 @@ from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.buffer.window import WindowBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
+from headrace.state.cached_expiring import CachedExpiring
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_time_ordered import CachedTimeOrdered
@@ -137,13 +139,26 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
     codec, context, budget = opening.codec, opening.context, opening.cache
-    buffer = KeyValueBuffer(spec, opening.database, opening.changelog, codec, opening.admission)
-    cache = None if budget is None else CachedKeyValue(buffer, codec, context, budget)
+    rows: Callable[[], ChangelogRows] = partial(KeyValueRows, spec)
+    buffer: KeyValueBuffer
+    cache: CachedKeyValue | None = None
+    if spec.ttl_ms is not None:
+        database = opening.database
+        buffer = expiring = ExpiringBuffer(
+            spec, database, opening.changelog, codec, context, opening.dropped, opening.admission
+        )
+        if budget is not None:
+            cache = CachedExpiring(expiring, codec, context, budget)
+        rows = partial(ExpiringRows, spec, database.family(spec.name))
+    else:
+        buffer = KeyValueBuffer(spec, opening.database, opening.changelog, codec, opening.admission)
+        if budget is not None:
+            cache = CachedKeyValue(buffer, codec, context, budget)
 
     def reader(committed: bool) -> KeyValueReads:
         return KeyValueReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, partial(KeyValueRows, spec))
+    return StoreParts(buffer, cache, cache or buffer, reader, rows)
 
 
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:

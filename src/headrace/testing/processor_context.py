@@ -15,6 +15,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location, TaskId
 from headrace.base.records import Headers, Record
+from headrace.engine.expiry import advancing, expiring
 from headrace.processor.api import FixedKeyProcessor, FixedKeyProcessorSupplier, ProcessorSupplier
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
@@ -114,7 +115,10 @@ class MockProcessorContext:
             now_ms=lambda: self._wall_ms,
         )
         self._wiring = _Wiring(self._task, self._state, where, self.forwarded, self.drops)
-        self._run = operator.compile(self._wiring)
+        self._run = advancing(
+            operator.compile(self._wiring),
+            expiring(self._state.state(spec.name) for spec in self._state.specs),
+        )
         self._task.scheduler = self._schedule
 
     def __enter__(self) -> Self:

@@ -62,6 +62,7 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
         retention_ms=store.retention_ms,
         size_ms=store.size_ms,
         history_ms=store.history_ms,
+        ttl_ms=store.ttl_ms,
     )
 
 
@@ -69,7 +70,15 @@ def global_store(spec: StoreSpec, topic: str) -> StoreSpec:
     """Return the specification of a store that is filled from all of a topic, in every instance.
 
     The topic is its changelog, and nothing is forwarded from it that a cache could hold back.
+
+    Raises:
+        TopologyError: its rows are to expire.
     """
+    if spec.ttl_ms is not None:
+        raise TopologyError(
+            f"{spec.where}: global store '{spec.name}' has what its topic has, of which nothing expires: leave ttl= "
+            "out, and write deletions to the topic"
+        )
     return replace(spec, global_topic=topic, logging=False, changelog_config={}, caching=False)
 
 

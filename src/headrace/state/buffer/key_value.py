@@ -14,6 +14,7 @@ from headrace.state.port import (
     Counted,
     CountedColumns,
     Database,
+    Family,
     Rows,
 )
 from headrace.state.spec import StoreSpec
@@ -73,7 +74,7 @@ class KeyValueBuffer(Uncached):
         self._logs_headers = spec.logs_headers
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._database = database
-        self._family = database.family(spec.name)
+        self._family: Family = database.family(spec.name)
         self._rows: dict[bytes, Row | None] = {}
         self._order = KeyOrder()
         self._log = log is not None
@@ -109,17 +110,18 @@ class KeyValueBuffer(Uncached):
             row = self._family.get(key)
         return None if row is None else self._rows_codec.for_cache(row)
 
-    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> None:
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
         """Set or delete, and log it. A deletion is logged even if there is nothing to delete, as in Kafka Streams."""
         logged = headers if self._logs_headers else NO_HEADERS
         if value is None:
             self.put_encoded(key, None, None, timestamp, logged)
-            return
+            return None
         try:
             raw = self._encode(value)
         except Exception:
             raw = self._codec.to_bytes(value)  # raises with words
         self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp, logged)
+        return None
 
     def put_encoded(
         self, key: bytes, value: Any, raw: bytes | None, timestamp: int, logged: Headers = NO_HEADERS

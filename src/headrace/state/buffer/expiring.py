@@ -1,0 +1,322 @@
+"""A key-value store whose rows expire: its rows, and beside each a second one that begins with the row's time.
+
+The store's stream time is the highest timestamp of the records that have reached a node with the store: nothing else
+moves it, so that a replay moves it alike. It is committed with the offsets (`engine/commit_metadata.py`), and goes back
+with them. A row has expired when stream time is `ttl` ahead of its own timestamp: nobody sees it from then on. It is
+deleted, in the changelog too, before the record that has moved stream time goes on; where many expire at once, as many
+of them as no record waits for long, and the rest with the next ones.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from headrace.base.columns import Columns
+from headrace.base.records import NO_HEADERS, Headers
+from headrace.processor.context import TaskContext
+from headrace.state.buffer.key_value import KeyValueBuffer
+from headrace.state.buffer.row import Row, RowCodec
+from headrace.state.changelog_rows import KeyValueRows
+from headrace.state.expiry_queue import NEVER, ExpiryQueue
+from headrace.state.port import (
+    ChangelogAdmission,
+    Database,
+    Family,
+    FlushListener,
+    FlushRefused,
+    OpenKey,
+    Rows,
+)
+from headrace.state.spec import StoreSpec
+from headrace.state.values import ValueCodec, unpack_timestamp
+
+__all__ = ["ExpiringBuffer", "ExpiringRows", "RowsAlone"]
+
+#: Keys of rows begin with the first, keys of second rows with the other.
+_ROW, _TIME, _END = b"\x00", b"\x01", b"\x02"
+
+_TIME_OF = struct.Struct(">cQ")
+
+
+def _time_key(key: bytes, time: int) -> bytes:
+    # A store that a test fills may have rows without a time; they expire first.
+    return _TIME_OF.pack(_TIME, max(time, 0)) + key
+
+
+def _time_of(time_key: bytes) -> int:
+    time: int = _TIME_OF.unpack_from(time_key)[1]
+    return time
+
+
+def _with_times(rows: Rows, family: Family) -> dict[bytes, bytes | None]:
+    """Return what a commit writes of timestamped rows: them, their second rows, and no second row of before."""
+    changes: dict[bytes, bytes | None] = {}
+    for key, row in rows.items():
+        row_key = _ROW + key
+        before = family.get(row_key)
+        if before is not None:
+            changes[_time_key(key, unpack_timestamp(before))] = None
+        changes[row_key] = row
+        if row is not None:
+            changes[_time_key(key, unpack_timestamp(row))] = b""
+    return changes
+
+
+class RowsAlone:
+    """The rows of a store without their second ones: a `Family`."""
+
+    __slots__ = ("_family",)
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of one row."""
+        return self._family.get(_ROW + key)
+
+    def scan(
+        self, start: bytes | None, end: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end; see `Family`."""
+        first = _ROW + (start or b"")
+        # Opened here and not at the first `next`: it shows the rows as they are now.
+        found = self._family.scan(first, _TIME if end is None else _ROW + end, reverse=reverse)
+        return ((key[1:], row) for key, row in found)
+
+
+class ExpiringBuffer(KeyValueBuffer):
+    """The uncommitted rows of a store over its rows in the database. A `KeyValueState`, of a store with a `ttl`.
+
+    # Invariant: what is in `_rows` is in the queue with its time or an earlier one; what is in the database alone has a
+    # second row that is not before `_cursor`, unless it is deleted already. (tests/state: the model of expiring stores)
+    """
+
+    __slots__ = (
+        "_committed_time",
+        "_context",
+        "_cursor",
+        "_dropped",
+        "_is_expiring",
+        "_listener",
+        "_next_stored",
+        "_open_key",
+        "_queue",
+        "_send_old",
+        "_stale",
+        "_stored",
+        "expired_until",
+        "observed_stream_time",
+        "ttl_ms",
+    )
+
+    #: Rows deleted for one record: about 5 ms of work.
+    at_once = 1000
+
+    def __init__(
+        self,
+        spec: StoreSpec,
+        database: Database,
+        log: Columns | None,
+        codec: ValueCodec,
+        context: TaskContext,
+        dropped: Callable[[str, str], None],
+        admission: ChangelogAdmission | None = None,
+    ) -> None:
+        super().__init__(spec, database, log, codec, admission)
+        # Stores of processors too: a row's time is what it expires by.
+        self._timestamped = True
+        self._rows_codec = RowCodec(codec, timestamped=True)
+        self._stored = self._family
+        self._family = RowsAlone(self._stored)
+        self._context = context
+        self._cursor, self._next_stored = _TIME, -1
+        self._dropped = dropped
+        self._queue = ExpiryQueue()
+        self._stale: list[bytes] = []
+        self._listener: FlushListener | None = None
+        self._send_old = False
+        self._open_key: OpenKey = bytes
+        self._is_expiring = False
+        self.ttl_ms = spec.ttl_ms or 0
+        self.restored(-1, 0)
+
+    # ── stream time ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def advance(self, timestamp: int) -> None:
+        """Take notice of a record's time before the record goes on; let go of what has expired by it."""
+        self.move_to(timestamp)
+        if self.next_due <= self.expired_until and not self._is_expiring:
+            self._is_expiring = True
+            try:
+                for _, key in sorted(self.take_due(self.at_once)):
+                    self._expire(key)
+            finally:
+                self._is_expiring = False
+
+    def move_to(self, timestamp: int) -> None:
+        """Take notice of a record's time."""
+        if timestamp > self.observed_stream_time:
+            self.observed_stream_time = timestamp
+            self.expired_until = timestamp - self.ttl_ms
+            self._context.processor_metadata[self.spec.name] = timestamp
+
+    @property
+    def next_due(self) -> int:
+        """No row that is still to be deleted is older (epoch ms)."""
+        return min(self._queue.oldest, self._next_stored)
+
+    def take_due(self, most: int) -> list[tuple[int, bytes]]:
+        """Times and keys of rows that have expired, not more than `most`. None is named twice, but after an abort."""
+        until = self.expired_until
+        due = self._queue.take(until, self._time_here, most)
+        if len(due) < most and self._next_stored <= until:
+            due += self._take_stored(until, most - len(due))
+        return due
+
+    def _time_here(self, key: bytes) -> int | None:
+        row = self._rows.get(key)
+        return None if row is None else row[1]
+
+    def _take_stored(self, until: int, most: int) -> list[tuple[int, bytes]]:
+        """Times and keys of rows that are in the database alone."""
+        found: list[tuple[int, bytes]] = []
+        for time_key, _ in self._stored.scan(self._cursor, _END):
+            time = _time_of(time_key)
+            if time > until or len(found) == most:
+                self._next_stored, self._cursor = time, time_key
+                return found
+            key = time_key[_TIME_OF.size :]
+            if key in self._rows:
+                continue  # it is queued, if it is there
+            row = self._family.get(key)
+            if row is None or max(unpack_timestamp(row), 0) != time:
+                self._stale.append(time_key)  # a crash within a commit has left it
+            else:
+                found.append((time, key))
+        self._next_stored, self._cursor = NEVER, _END
+        return found
+
+    def _expire(self, key: bytes) -> None:
+        """Delete a row if it has expired, and tell who forwards it."""
+        found = self.kept(key)
+        if found is None or found[1] > self.expired_until:
+            return
+        value, timestamp = found
+        at = timestamp + self.ttl_ms
+        self.put_encoded(key, None, None, at)
+        if self._listener is not None:
+            self._listener(self._open_key(key), None, value if self._send_old else None, at, NO_HEADERS)
+
+    def on_flush(
+        self,
+        listener: FlushListener,
+        *,
+        send_old: bool,
+        refused: FlushRefused | None = None,
+        open_key: OpenKey = bytes,
+    ) -> None:
+        """Name the one who forwards the deletions of what expires. All else it forwards itself: there is no cache."""
+        self._listener, self._send_old, self._open_key = listener, send_old, open_key
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def kept(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of a row that has not been deleted yet, expired or not."""
+        return super().get(key)
+
+    def get(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp of a key."""
+        return self._alive(super().get(key))
+
+    def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
+        """The bytes of a value and its timestamp; see `KeyValueState`."""
+        found = super().get_encoded(key)
+        return None if found is None or found[1] <= self.expired_until else found
+
+    def committed_row(self, key: bytes) -> tuple[Any, int] | None:
+        """Value and timestamp as the last commit left them, if the row has not expired. From any thread."""
+        return self._alive(super().committed_row(key))
+
+    def _alive(self, found: tuple[Any, int] | None) -> tuple[Any, int] | None:
+        return None if found is None or found[1] <= self.expired_until else found
+
+    def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, Any, int]]:
+        until = self.expired_until
+        return (row for row in super()._opened(rows) if row[2] > until)
+
+    def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
+        """Set or delete, and log it. What would have expired is dropped: then the timestamp is returned, else None."""
+        if value is not None and self.refuses(timestamp):
+            return timestamp
+        if self.next_due <= self.expired_until:
+            self._expire(key)  # who hears of it hears of the old row's end first
+        return super().put(key, value, timestamp, headers)
+
+    def refuses(self, timestamp: int) -> bool:
+        """Whether a row of a time would have expired when it is put; then it is counted as dropped."""
+        if timestamp > self.expired_until:
+            return False
+        self._dropped(self.spec.name, "row has expired")
+        return True
+
+    def put_encoded(
+        self, key: bytes, value: Any, raw: bytes | None, timestamp: int, logged: Headers = NO_HEADERS
+    ) -> None:
+        """Put a value whose bytes are known already; see `KeyValueBuffer`."""
+        super().put_encoded(key, value, raw, timestamp, logged)
+        if raw is not None:
+            self._queue.add(key, timestamp)
+
+    def approximate_count(self) -> int:
+        """Roughly how many rows there are, without those that wait for the commit."""
+        return super().approximate_count() // 2
+
+    # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(self) -> Rows:
+        """What a commit has to write: two rows for each key."""
+        changes = _with_times(super().changes(), self._stored)
+        for time_key in self._stale:
+            changes.setdefault(time_key, None)
+        return changes
+
+    def committed(self) -> None:
+        """Drop what waited: the database has it."""
+        lowest = min((row[1] for row in self._rows.values() if row is not None), default=NEVER)
+        if lowest < NEVER:
+            self._next_stored = min(self._next_stored, lowest)
+            self._cursor = min(self._cursor, _time_key(b"", lowest))
+        self._committed_time = self.observed_stream_time
+        self._drop_waiting()
+
+    def forget(self) -> None:
+        """Drop what waits, and what was seen with it."""
+        self._drop_waiting()
+        self.observed_stream_time = self._committed_time
+        self.expired_until = self._committed_time - self.ttl_ms
+        self._cursor, self._next_stored = _TIME, -1
+
+    def restored(self, stream_time: int, sequence: int) -> None:
+        """Begin with what was committed."""
+        self._committed_time = max(stream_time, self._context.processor_metadata.get(self.spec.name, -1))
+        self.forget()
+
+    def _drop_waiting(self) -> None:
+        super().forget()
+        self._queue.clear()
+        self._stale.clear()
+
+
+class ExpiringRows(KeyValueRows):
+    """Restores a store whose rows expire. Its stream time is committed elsewhere, and does not follow from them."""
+
+    __slots__ = ("_family",)
+
+    def __init__(self, spec: StoreSpec, family: Family) -> None:
+        super().__init__(spec)
+        self._timestamped = True
+        self._family = family
+
+    def take(self) -> Rows:
+        """Hand over what was gathered, and begin again."""
+        return _with_times(super().take(), self._family)
