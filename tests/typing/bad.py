@@ -46,6 +46,8 @@ orders.join(b.stream(ORDERS), lambda o, p: o, within=WITHIN, late_to=EVENTS)  # 
 
 hr.stores.key_value("s", ttl=3600)  # 39 a bare number
 
+per_user.windowed_by(hr.SessionWindows("5m", grace="1m"), idle=30)  # 40 a bare number
+
 
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:

@@ -186,6 +186,10 @@ assert_type(in_windows.aggregate(Stats), KTable[Windowed[str], Stats])
 in_sessions = co.windowed_by(hr.SessionWindows("30m", grace="5m"))
 assert_type(in_sessions.aggregate(Stats, lambda k, x, y: x), KTable[Windowed[str], Stats])
 
+assert_type(
+    per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"), emit="close", idle="30s"),
+    TimeWindowedKStream[str, Order],
+)
 LATE = hr.Topic("late", value=Order)
 assert_type(
     per_user.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to=LATE), TimeWindowedKStream[str, Order]

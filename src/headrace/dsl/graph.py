@@ -13,6 +13,7 @@ from headrace.dsl.late import LateSink
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed, first_known, required
+from headrace.operators.idle import Idle
 from headrace.operators.stateless import RepartitionFilter
 from headrace.operators.table import TableSource
 from headrace.state.spec import Engine, StoreSpec
@@ -42,6 +43,7 @@ class GraphNode:
         is_merge: joins two streams into one.
         relaxes_null_keys: a left join that has use for null keys (KIP-962).
         grace_ms: how long after its end a window of what this makes may change; None where it makes no windows.
+        idle: after how long a silence those windows close; None where they wait for records.
         parents, children: in the order of linking.
     """
 
@@ -54,6 +56,7 @@ class GraphNode:
         self.is_merge = False
         self.relaxes_null_keys = False
         self.grace_ms: int | None = None
+        self.idle: Idle | None = None
         self.is_written = False
         self.parents: dict[GraphNode, None] = {}
         self.children: dict[GraphNode, None] = {}

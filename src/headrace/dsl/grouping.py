@@ -16,6 +16,7 @@ from headrace.dsl.serdes import Typed, UnknownSerde, first_known
 from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, StoreGetter
+from headrace.operators.idle import Idle
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreKind
 
@@ -47,7 +48,11 @@ class Windowing(Protocol):
             TopologyError: it is declared with something that does not fit them.
         """
 
-    def operator(self, fold: Fold, store: str) -> TableOperator:
+    @property
+    def idle_ms(self) -> int | None:
+        """After how long a silence of the input windows close; None where they wait for records."""
+
+    def operator(self, fold: Fold, store: str, idle: Idle | None = None) -> TableOperator:
         """Make what folds records into the store."""
 
     def key(self, inner: Typed) -> Typed:
@@ -62,6 +67,7 @@ class Unwindowed:
 
     kind: StoreKind = "key_value"
     late: LateTopic | None = None
+    idle_ms: int | None = None
 
     def __init__(
         self, aggregate: Callable[[Fold, str], TableOperator], *, count_burns_one: bool = True
@@ -72,8 +78,8 @@ class Unwindowed:
     def settle(self, store: Materialized, where: Location) -> None:
         """There is nothing to know."""
 
-    def operator(self, fold: Fold, store: str) -> TableOperator:
-        """Make what folds records into the store."""
+    def operator(self, fold: Fold, store: str, idle: Idle | None = None) -> TableOperator:
+        """Make what folds records into the store. There is no window to close."""
         return self._aggregate(fold, store)
 
     def key(self, inner: Typed) -> Typed:
@@ -193,9 +199,10 @@ def aggregate_table(
     late: LateSink | None = None,
 ) -> TableState:
     """Add the node that folds into the store; return its table."""
-    operator = windowing.operator(fold.fold, store.name)
+    idle = None if windowing.idle_ms is None else Idle(windowing.idle_ms)
+    operator = windowing.operator(fold.fold, store.name, idle)
     added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls, late=late)
-    added.grace_ms = store.grace_ms
+    added.grace_ms, added.idle = store.grace_ms, idle
     building.graph.add(added, parent)
     flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)
     getter = windowing.getter(store.name)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
+from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
@@ -94,17 +95,28 @@ class KGroupedStream(Generic[K, V]):
 
     @overload
     def windowed_by(
-        self, windows: AnyTimeWindows, *, emit: Emit = "update", late_to: LateTo[K, V] = None
+        self,
+        windows: AnyTimeWindows,
+        *,
+        emit: Emit = "update",
+        idle: Duration | None = None,
+        late_to: LateTo[K, V] = None,
     ) -> "TimeWindowedKStream[K, V]": ...
     @overload
     def windowed_by(
-        self, windows: SessionWindows, *, emit: Emit = "update", late_to: LateTo[K, V] = None
+        self,
+        windows: SessionWindows,
+        *,
+        emit: Emit = "update",
+        idle: Duration | None = None,
+        late_to: LateTo[K, V] = None,
     ) -> "SessionWindowedKStream[K, V]": ...
     def windowed_by(
         self,
         windows: AnyTimeWindows | SessionWindows,
         *,
         emit: Emit = "update",
+        idle: Duration | None = None,
         late_to: LateTo[K, V] = None,
     ) -> Any:
         """Aggregate by windows of time, or by sessions.
@@ -113,19 +125,32 @@ class KGroupedStream(Generic[K, V]):
         grace. That is looked at after each record, once a second at most. Where a stream may be silent for longer than
         windows are kept, give their store a longer `retention`: what has expired by then does not leave.
 
+        Stream time moves with records: the last windows wait for a later one. With `idle`, they close when no record
+        has come for so long by the wall clock, in one partition: all windows that have records at once, each with its
+        grace, here and in `suppress(until_window_closes())` below. What comes for them afterwards is late, also after a
+        restart. Choose it longer than `commit.interval.ms` and than an outage of brokers that is to be sat out: what is
+        not seen counts as silence, A restart begins to wait anew.
+
         A record that no window takes any more, since all of its own have closed, is dropped, and counted as such; with
         `late_to=` it goes to that topic as well: as it came here, and with headers (`__headrace.late.…`) that say which
         node found it late, at which stream time, when its last window closed, and where it was read. With windows
         that never end, it is what comes before their start. A topic given by name has the serdes of this stream.
 
         Raises:
-            TopologyError: `windows` are none, or never close; `late_to` is no topic, or has other serdes.
+            TopologyError: `windows` are none, or never close; `late_to` is no topic, or has other serdes; `idle` is no
+                time.
+            TypeError: `idle` is a bare number.
         """
         where = caller()
         emits_final, late = _emits_final(emit, windows, where), late_topic(late_to, where)
+        idle_ms = _idle_ms(idle, windows, where)
         if isinstance(windows, SessionWindows):
-            return SessionWindowedKStream(self._grouping, windows, emits_final=emits_final, late=late)
-        windowing = TimeWindowing.of(_checked(windows, where), emits_final=emits_final, late=late)
+            return SessionWindowedKStream(
+                self._grouping, windows, emits_final=emits_final, late=late, idle_ms=idle_ms
+            )
+        windowing = TimeWindowing.of(
+            _checked(windows, where), emits_final=emits_final, late=late, idle_ms=idle_ms
+        )
         return TimeWindowedKStream(self._grouping, windowing)
 
     def cogroup(
@@ -222,6 +247,19 @@ def _emits_final(emit: object, windows: object, where: Location) -> bool:
     if emit == "close" and isinstance(windows, UnlimitedWindows):
         raise TopologyError(f"{where}: emit='close' would never emit anything: {windows!r} never close")
     return emit == "close"
+
+
+def _idle_ms(idle: Duration | None, windows: object, where: Location) -> int | None:
+    if idle is None:
+        return None
+    idle_ms = milliseconds(idle, name="idle")
+    if idle_ms == 0:
+        raise TopologyError(
+            f"{where}: idle={idle!r} is no time that the input could be silent: more than 0 is wanted"
+        )
+    if isinstance(windows, UnlimitedWindows):
+        raise TopologyError(f"{where}: idle= would never close anything: {windows!r} never close")
+    return idle_ms
 
 
 def _checked(windows: object, where: Location) -> AnyTimeWindows:

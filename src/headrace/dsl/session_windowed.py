@@ -21,6 +21,7 @@ from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import SessionWindows
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, SessionStoreGetter
+from headrace.operators.idle import Idle
 from headrace.operators.session import SessionAggregate
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.serde.windowed import SessionWindowedSerde
@@ -48,9 +49,10 @@ class SessionWindowedKStream(Generic[K, V]):
         *,
         emits_final: bool = False,
         late: LateTopic | None = None,
+        idle_ms: int | None = None,
     ) -> None:
         self._grouping = grouping
-        self._windowing = _SessionWindowing(windows, emits_final=emits_final, late=late)
+        self._windowing = _SessionWindowing(windows, emits_final=emits_final, late=late, idle_ms=idle_ms)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -159,10 +161,16 @@ class _SessionWindowing:
     count_burns_one = True
 
     def __init__(
-        self, windows: SessionWindows, *, emits_final: bool = False, late: LateTopic | None = None
+        self,
+        windows: SessionWindows,
+        *,
+        emits_final: bool = False,
+        late: LateTopic | None = None,
+        idle_ms: int | None = None,
     ) -> None:
         self._windows = windows
         self.late = late
+        self.idle_ms = idle_ms
         self._emits_final = emits_final
 
     def settle(self, store: Materialized, where: Location) -> None:
@@ -178,9 +186,10 @@ class _SessionWindowing:
         store.time_ordered, store.may_cache = self._emits_final, not self._emits_final
         store.retention_ms = needed if store.retention_ms is None else store.retention_ms
 
-    def operator(self, fold: Fold, store: str) -> TableOperator:
+    def operator(self, fold: Fold, store: str, idle: Idle | None = None) -> TableOperator:
         """Make what folds records into the store."""
-        return SessionAggregate(self._windows.shape, fold, store, emits_final=self._emits_final)
+        shape = self._windows.shape
+        return SessionAggregate(shape, fold, store, emits_final=self._emits_final, idle=idle)
 
     def key(self, inner: Typed) -> Typed:
         """Return the serde of keys in sessions."""

@@ -2,11 +2,12 @@
 
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.graph import GraphNode, GraphProcessor, Repartition
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import UnknownSerde
 from headrace.dsl.stream_state import Flow, TableState
 from headrace.dsl.suppressed import Suppressed
+from headrace.operators.idle import Idle
 from headrace.operators.suppress import Holding, Suppress, SuppressGetter
 from headrace.serde.windowed import WindowedSerde
 from headrace.state.declaration import Store
@@ -41,6 +42,7 @@ def suppressed_table(table: TableState, suppressed: object, where: Location) -> 
         records_max=suppressed.max_records,
         bytes_max=suppressed.max_bytes,
         emits_early=suppressed.emits_early,
+        idle=_idle_above(flow.node, where) if suppressed.limit_ms is None else None,
     )
     store_name = names.store(_PREFIX) if suppressed.name is None else f"{name}-store"
     store = Materialized.of(
@@ -72,6 +74,25 @@ def _grace_ms(flow: Flow, where: Location) -> int:
             "windowed_by(...); or write hr.until_time_limit('5m'), which holds any key back"
         )
     return grace_ms
+
+
+def _idle_above(node: GraphNode, where: Location) -> Idle | None:
+    """Return after how long a silence the windows above close; None where they wait for records.
+
+    Raises:
+        TopologyError: they close by themselves, but not together with others, or in other tasks.
+    """
+    if node.grace_ms is not None:
+        return node.idle
+    found = {_idle_above(parent, where) for parent in node.parents}
+    idle = next((each for each in found if each is not None), None)
+    if idle is not None and (len(found) > 1 or isinstance(node, Repartition)):
+        what = "go through a repartition topic" if isinstance(node, Repartition) else "are joined with others"
+        raise TopologyError(
+            f"{where}: until_window_closes() is told of windows that close by themselves (idle=) right below them, but "
+            f"these {what} before: suppress them first"
+        )
+    return idle
 
 
 def _grace_above(node: GraphNode) -> int | None:

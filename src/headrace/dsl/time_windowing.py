@@ -13,6 +13,7 @@ from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import AnyTimeWindows, SlidingWindows, TimeWindows, UnlimitedWindows
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, WindowStoreGetter
+from headrace.operators.idle import Idle
 from headrace.operators.sliding import SlidingAggregate
 from headrace.operators.unlimited import UnlimitedAggregate
 from headrace.operators.windowed import WindowAggregate
@@ -37,9 +38,10 @@ class TimeWindowing:
         emits_final: whether results leave when windows close.
         may_cache: whether the store is cached unless the user says otherwise.
         late: where records go that are late for all windows.
+        idle_ms: after how long a silence of the input windows close; None where they wait for records.
     """
 
-    aggregate: Callable[[Fold, str], TableOperator]
+    aggregate: Callable[..., TableOperator]
     size_ms: int
     grace_ms: int | None
     kept_ms: int
@@ -48,14 +50,20 @@ class TimeWindowing:
     emits_final: bool = False
     may_cache: bool = True
     late: LateTopic | None = None
+    idle_ms: int | None = None
     kind: StoreKind = "window"
 
     @classmethod
     def of(
-        cls, windows: AnyTimeWindows, *, emits_final: bool = False, late: LateTopic | None = None
+        cls,
+        windows: AnyTimeWindows,
+        *,
+        emits_final: bool = False,
+        late: LateTopic | None = None,
+        idle_ms: int | None = None,
     ) -> "TimeWindowing":
         """Return what the user's windows say."""
-        return replace(cls._of(windows, emits_final=emits_final), late=late)
+        return replace(cls._of(windows, emits_final=emits_final), late=late, idle_ms=idle_ms)
 
     @classmethod
     def _of(cls, windows: AnyTimeWindows, *, emits_final: bool) -> "TimeWindowing":
@@ -109,9 +117,9 @@ class TimeWindowing:
         store.time_ordered, store.may_cache = self.emits_final, self.may_cache
         store.retention_ms = self.kept_ms if store.retention_ms is None else store.retention_ms
 
-    def operator(self, fold: Fold, store: str) -> TableOperator:
+    def operator(self, fold: Fold, store: str, idle: Idle | None = None) -> TableOperator:
         """Make what folds records into the store."""
-        return self.aggregate(fold, store)
+        return self.aggregate(fold, store) if idle is None else self.aggregate(fold, store, idle=idle)
 
     def key(self, inner: Typed) -> Typed:
         """Return the serde of windowed keys."""

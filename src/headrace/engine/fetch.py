@@ -1,6 +1,7 @@
 """Keeps the tasks' queues filled: reads ahead within limits, and knows what is still to be fetched."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
@@ -52,6 +53,7 @@ class Fetcher:
         """Read for a task from now on."""
         self._queues.update(task.queues)
         self._tasks.update(dict.fromkeys(task.queues, task))
+        task.context.has_more_input = partial(self._has_more_of, task)
         self.changed(task)
         self.reader.resume(task.queues)
         self.expect_more()
@@ -153,6 +155,9 @@ class Fetcher:
         end = self.reader.end(partition)
         # A reader that has not heard of an end yet has something to fetch, for all that is known.
         return end is None or self.reader.position(partition) < end
+
+    def _has_more_of(self, task: Task) -> bool:
+        return any(not queue.is_empty or self._has_more(each) for each, queue in task.queues.items())
 
     def is_processable(self, task: Task, idle_max_ms: int, clock: Clock) -> bool:
         """Whether a task may go on although some of its inputs have nothing waiting (`max.task.idle.ms`).

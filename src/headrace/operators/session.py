@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from headrace.base.records import NO_HEADERS, Window, Windowed
 from headrace.operators.fold import Fold
+from headrace.operators.idle import Idle, closing_when_idle
 from headrace.operators.updates import forward_flushed_sessions
 from headrace.operators.window_close import window_closer
 from headrace.state.buffer.session_layout import session_of, session_slot
@@ -79,6 +80,10 @@ class SessionShape(NamedTuple):
     gap_ms: int
     grace_ms: int
 
+    def closed_at(self, time: int) -> int:
+        """Return the stream time at which all sessions are closed that end at a time."""
+        return time + self.gap_ms + self.grace_ms + 1
+
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
         """Return the ends of sessions that have closed: see `ClosedSince`."""
         lowest = max(0, last)
@@ -91,8 +96,17 @@ class SessionAggregate:
     With `emits_final`, results leave when sessions close, not with each update.
     """
 
-    def __init__(self, shape: SessionShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
+    def __init__(
+        self,
+        shape: SessionShape,
+        fold: Fold,
+        store: str,
+        *,
+        emits_final: bool = False,
+        idle: Idle | None = None,
+    ) -> None:
         self._shape = shape
+        self._idle = idle
         self._emits_final = emits_final
         self._fold = fold
         self._name = store
@@ -108,7 +122,8 @@ class SessionAggregate:
             emit = window_closer(wiring, state, self._shape.closed_since, _result_of)
         elif state.caching:
             forward_flushed_sessions(wiring, state, send_old=self.send_old)
-        return self._fold.compile(
+        stream_time = StreamTime()
+        run = self._fold.compile(
             _PROGRAM,
             wiring,
             state,
@@ -121,10 +136,20 @@ class SessionAggregate:
             session_of=session_of,
             session_slot=session_slot,
             slots=state.slots,
-            stream_time=StreamTime(),
+            stream_time=stream_time,
             NO_HEADERS=NO_HEADERS,
             Window=Window,
             Windowed=Windowed,
+        )
+        return closing_when_idle(
+            wiring,
+            run,
+            state,
+            self._idle,
+            stream_time=stream_time,
+            closed_at=self._shape.closed_at,
+            grace_ms=gap + grace,
+            emit=emit,
         )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
+from headrace.operators.idle import Idle, closing_when_idle
 from headrace.operators.sliding_windows import NONE_YET, touching
 from headrace.operators.updates import forward_flushed_windows
 from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
@@ -64,6 +65,10 @@ class SlidingShape(NamedTuple):
     difference_ms: int
     grace_ms: int
 
+    def closed_at(self, time: int) -> int:
+        """Return the stream time at which all windows that hold a time are closed."""
+        return time + self.difference_ms + self.grace_ms + 1
+
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
         """Return the starts of windows that have closed: see `ClosedSince`."""
         highest = closed - self.difference_ms - 1
@@ -78,8 +83,17 @@ class SlidingAggregate:
     With `emits_final`, results leave when windows close, not with each update.
     """
 
-    def __init__(self, shape: SlidingShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
+    def __init__(
+        self,
+        shape: SlidingShape,
+        fold: Fold,
+        store: str,
+        *,
+        emits_final: bool = False,
+        idle: Idle | None = None,
+    ) -> None:
         self._shape = shape
+        self._idle = idle
         self._emits_final = emits_final
         self._fold = fold
         self._name = store
@@ -95,7 +109,8 @@ class SlidingAggregate:
             emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
         elif state.caching:
             forward_flushed_windows(wiring, state, size, send_old=self.send_old)
-        return self._fold.compile(
+        stream_time = StreamTime()
+        run = self._fold.compile(
             _PROGRAM,
             wiring,
             state,
@@ -104,9 +119,19 @@ class SlidingAggregate:
             emit=emit,
             size=size,
             grace=grace,
-            stream_time=StreamTime(),
+            stream_time=stream_time,
             touched=touching(state, size),
             none_yet=NONE_YET,
             Window=Window,
             Windowed=Windowed,
+        )
+        return closing_when_idle(
+            wiring,
+            run,
+            state,
+            self._idle,
+            stream_time=stream_time,
+            closed_at=self._shape.closed_at,
+            grace_ms=grace,
+            emit=emit,
         )

@@ -10,6 +10,7 @@ from typing import Any
 from headrace.base.errors import ProcessingError
 from headrace.base.records import Headers
 from headrace.operators.getters import Get, GetAsOf, Getter
+from headrace.operators.idle import Idle, followers_of
 from headrace.operators.updates import changelog_topic, key_serializer
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED
@@ -29,6 +30,7 @@ class Holding:
             their window.
         until_windows_close: whether it is the end of the window. Keys have windows then, and deletions are dropped:
             nobody has heard of what they delete.
+        idle: of the windows above, which may close although nothing comes; None where they do not.
         records_max, bytes_max: what the buffer may hold. Where it is more, the oldest go on early, or it is an error.
     """
 
@@ -37,6 +39,7 @@ class Holding:
     records_max: int | None
     bytes_max: int | None
     emits_early: bool
+    idle: Idle | None = None
 
 
 class Suppress:
@@ -67,6 +70,15 @@ class Suppress:
             holding.emits_early,
         )
         stream_time = -1
+
+        def follow(time: int) -> None:
+            nonlocal stream_time
+            stream_time = max(stream_time, time)
+            if buffer.oldest <= stream_time - wait_ms:
+                emit(stream_time - wait_ms)
+
+        if holding.idle is not None:
+            followers_of(wiring, holding.idle).append(follow)
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             nonlocal stream_time

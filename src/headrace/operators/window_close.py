@@ -12,7 +12,7 @@ keeps its windows, the windows before that have expired with the next record, un
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from headrace.base.records import Headers, Window, Windowed
 from headrace.operators.updates import key_deserializer
@@ -31,8 +31,15 @@ ClosedSince: TypeAlias = Callable[[int, int], tuple[int, int] | None]
 #: Tells the window of a cell, and the time of its result, by its slot and the time in its row.
 ResultOf: TypeAlias = Callable[[int, int], tuple[Window, int]]
 
-#: Looks whether windows have closed: stream time less grace, the headers of the record that moved it.
-Emit: TypeAlias = Callable[[int, Headers], None]
+
+class Emit(Protocol):
+    """Looks whether windows have closed."""
+
+    def __call__(self, closed: int, headers: Headers, *, at_once: bool = False) -> None:
+        """Take stream time less grace, and the headers of the record that moved it.
+
+        With `at_once`, the wall clock has no say in it.
+        """
 
 
 def window_closer(
@@ -44,10 +51,10 @@ def window_closer(
     now_ms, interval_ms = context.now_ms, context.window_emit_interval_ms
     next_ms = 0
 
-    def emit(closed: int, headers: Headers) -> None:
+    def emit(closed: int, headers: Headers, *, at_once: bool = False) -> None:
         nonlocal next_ms
         now = now_ms()
-        if now < next_ms:
+        if now < next_ms and not at_once:
             return
         next_ms = now + interval_ms
         last = metadata.get(store, NEVER_EMITTED)

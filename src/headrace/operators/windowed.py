@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from headrace.base.records import Window, Windowed
 from headrace.operators.fold import COUNT, Fold
+from headrace.operators.idle import Idle, closing_when_idle
 from headrace.operators.updates import forward_flushed_windows, key_serializer
 from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
 from headrace.state.port import StreamTime
@@ -100,6 +101,10 @@ class WindowShape(NamedTuple):
     advance_ms: int
     grace_ms: int
 
+    def closed_at(self, time: int) -> int:
+        """Return the stream time at which all windows that hold a time are closed."""
+        return time - time % self.advance_ms + self.size_ms + self.grace_ms
+
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
         """Return the starts of windows that have closed: see `ClosedSince`."""
         highest = closed - self.size_ms
@@ -129,8 +134,17 @@ class WindowAggregate:
     With `emits_final`, results leave when windows close, not with each update.
     """
 
-    def __init__(self, shape: WindowShape, fold: Fold, store: str, *, emits_final: bool = False) -> None:
+    def __init__(
+        self,
+        shape: WindowShape,
+        fold: Fold,
+        store: str,
+        *,
+        emits_final: bool = False,
+        idle: Idle | None = None,
+    ) -> None:
         self._shape = shape
+        self._idle = idle
         self._emits_final = emits_final
         self._fold = fold
         self._name = store
@@ -161,11 +175,19 @@ class WindowAggregate:
             Window=Window,
             Windowed=Windowed,
         )
-        if self._fold is not COUNT or not self._shape.is_tumbling or self._emits_final:
-            return run
-        serialize = key_serializer(wiring, state)
-        columns = state.column_counter(size, grace, stream_time, serialize, run)
-        if columns is not None:
-            wiring.take_stretches(columns)
-        counter: Forward = state.counter(size, grace, stream_time, serialize, run)
-        return counter
+        if self._fold is COUNT and self._shape.is_tumbling and not self._emits_final:
+            serialize = key_serializer(wiring, state)
+            columns = state.column_counter(size, grace, stream_time, serialize, run)
+            if columns is not None and self._idle is None:
+                wiring.take_stretches(columns)
+            run = state.counter(size, grace, stream_time, serialize, run)
+        return closing_when_idle(
+            wiring,
+            run,
+            state,
+            self._idle,
+            stream_time=stream_time,
+            closed_at=self._shape.closed_at,
+            grace_ms=grace,
+            emit=emit,
+        )

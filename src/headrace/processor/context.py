@@ -71,6 +71,8 @@ class TaskContext:
 
     `join_emit_interval_ms` is how often left and outer joins of streams look for what has no match (wall clock).
 
+    `has_more_input` says whether records wait for the task, here or in the log, for all that its reader knows.
+
     `thread` is the one that runs the task, `NO_THREAD` while it is closed: what changes something compares it with its
     own, and calls `refuse` where they differ.
 
@@ -83,6 +85,7 @@ class TaskContext:
         "application_id",
         "chunk",
         "commit_requested",
+        "has_more_input",
         "headers",
         "interrupted",
         "join_emit_interval_ms",
@@ -113,6 +116,7 @@ class TaskContext:
         self.headers: Headers = NO_HEADERS
         self.stream_time = -1
         self.commit_requested = False
+        self.has_more_input: Callable[[], bool] = bool
         self.interrupted = False
         self.join_emit_interval_ms = 1000
         self.scheduler: Scheduler | None = None

@@ -1,0 +1,89 @@
+"""A crash at any step of the commit in which windows close that nothing has come for: each result is there once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import headrace as hr
+from headrace.base.columns import Columns
+from headrace.engine.clock import ManualClock
+from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
+from headrace.engine.worker import Worker
+from headrace.log.memory import MemoryLog
+from headrace.log.port import TopicSpec
+from tests.dsl.test_idle_windows import closing, suppressed
+
+STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
+
+
+class Killed(BaseException):
+    """Ends the worker where it is."""
+
+
+class Application:
+    """Workers of one application, one after the other, on one log and one disk."""
+
+    def __init__(self, topology: hr.Topology, folder: Path) -> None:
+        self.topology, self.folder = topology, folder
+        self.log, self.clock = MemoryLog(), ManualClock()
+        self.log.create_topics([TopicSpec("in", 1)])
+        self.kill_at: str | None = None
+        self.worker = self.begin()
+
+    def begin(self) -> Worker:
+        worker = Worker(
+            self.topology,
+            self.log,
+            EngineOptions.of({WINDOW_EMIT_INTERVAL: 0}),
+            application_id="app",
+            state_dir=self.folder,
+            clock=self.clock,
+            commit_each_stretch=True,
+            reached=self._reached,
+        )
+        worker.open()
+        return worker
+
+    def _reached(self, step: str) -> None:
+        if step == self.kill_at:
+            self.kill_at = None
+            raise Killed(step)
+
+    def pipe(self, *records: tuple[bytes, int]) -> None:
+        columns = Columns()
+        for key, timestamp in records:
+            columns.append(key, b"x", timestamp, ())
+        writer = self.log.writer("feed")
+        writer.append("in", 0, columns)
+        writer.commit({})
+        self.run()
+
+    def run(self) -> None:
+        while self.worker.step(0):
+            pass
+
+    def left(self, topic: str) -> list[tuple[bytes | None, int]]:
+        return [(record[2], record[4]) for record in self.log.records(topic)]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("build", [closing, suppressed])
+def test_each_result_leaves_once_wherever_the_process_is_killed(
+    build: Callable[..., hr.Topology], step: str, tmp_path: Path
+) -> None:
+    application = Application(build(), tmp_path)
+    application.pipe((b"a", 5), (b"b", 60_001))
+    application.clock.advance(30_000)
+    application.kill_at = step
+    with pytest.raises(Killed):
+        application.run()
+    application.worker.close()
+    application.worker = application.begin()
+    application.run()
+    application.clock.advance(30_000)
+    application.run()
+    assert application.left("out") == [(b"a@0", 5), (b"b@60000", 60_001)]
+    application.pipe((b"a", 119_999), (b"a", 120_000))
+    assert application.left("late") == [(b"a", 119_999)]
+    application.worker.close()
