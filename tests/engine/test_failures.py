@@ -6,7 +6,7 @@ import pytest
 
 import headrace as hr
 from headrace import stores, testing
-from headrace.engine.failures import is_worth_a_warning
+from headrace.base.rare_warnings import is_worth_a_warning
 from headrace.log.port import TopicSpec
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore

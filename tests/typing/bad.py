@@ -48,6 +48,9 @@ hr.stores.key_value("s", ttl=3600)  # 39 a bare number
 
 per_user.windowed_by(hr.SessionWindows("5m", grace="1m"), idle=30)  # 40 a bare number
 
+orders.resequence(lambda o: o.id, within="1m")  # 41 numbers that are none
+orders.resequence("timestamps", within="1m")  # 42 a word that is not the one
+
 
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:

@@ -210,6 +210,18 @@ def add_order(key: str, order: Order, stats: Stats) -> Stats:
 
 assert_type(per_user.cogroup(add_order).aggregate(Stats), KTable[str, Stats])
 
+# In order.
+assert_type(orders.resequence(lambda o: o.sku, within="1m", first=1, late_to=LATE), KStream[str, Order])
+assert_type(
+    orders.resequence(
+        hr.with_key(lambda k, o: o.sku),
+        within="1m",
+        on_gap=lambda key, first, last: print(key.upper(), last - first),
+    ),
+    KStream[str, Order],
+)
+assert_type(orders.resequence("timestamp", within="5s", max_bytes=1 << 20), KStream[str, Order])
+
 # Joins with tables, and what is made of tables.
 assert_type(
     orders.left_join(stock, lambda o, s: (o.id, s.quantity if s else 0)), KStream[str, tuple[str, int]]

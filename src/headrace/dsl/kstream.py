@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, overload
 
 from typing_extensions import TypeVar
 
@@ -30,6 +30,7 @@ from headrace.dsl.mappings import (
 )
 from headrace.dsl.merging import check_merged, merged_with
 from headrace.dsl.processing import processed, processed_values
+from headrace.dsl.resequencing import resequenced
 from headrace.dsl.serdes import either
 from headrace.dsl.stream_state import Flow
 from headrace.dsl.windows import JoinWindows
@@ -257,6 +258,53 @@ class KStream(Generic[K, V_co]):
         where = caller()
         branched: BranchedKStream[K, V_co] = self.split(name=name)
         return branched._branch(predicate, None, where), branched._default(None, where)
+
+    def resequence(
+        self,
+        by: Callable[[V_co], int] | WithKey[K, [V_co], int] | Literal["timestamp"],
+        *,
+        within: Duration,
+        first: int | None = None,
+        max_records: int = 100_000,
+        max_bytes: int | None = None,
+        on_gap: Callable[[K, int, int], object] | None = None,
+        late_to: LateTo[K, V_co] = None,
+        store: TableStore[K, int] = None,
+        name: Name = None,
+    ) -> "KStream[K, V_co]":
+        """Put the records of each key in order: by the number that a function gives them, or by their timestamps.
+
+        By numbers, which go up by one, a record goes on once all before it have; one that is missing is waited for.
+        After `within` it is a gap: it is warned of, `on_gap(key, first, last)` is told, and those that wait go on. The
+        first record of a key begins its sequence, unless `first` is its number. By `"timestamp"`, where nobody can
+        tell whether one is missing, each record waits `within`.
+
+        Time is stream time, the highest timestamp of the records that have come here, in each partition: without
+        further records nothing ends its wait. What comes too late, or has the number of another, is dropped, and goes
+        to the topic of `late_to` if there is one. If more than `max_records` wait in a task, or more than `max_bytes`,
+        the longest wait ends early. Records keep their timestamps and headers. Null keys are dropped.
+
+        The next number of each key stands in `store`; give it a `ttl` if keys come and go.
+
+        Raises:
+            TopologyError: an argument is impossible, or has no use with the others.
+            TypeError: `within` is a bare number.
+        """
+        return KStream(
+            resequenced(
+                self._flow,
+                by,
+                within=within,
+                first=first,
+                max_records=max_records,
+                max_bytes=max_bytes,
+                on_gap=on_gap,
+                late_to=late_to,
+                store=store,
+                name=name,
+                where=caller(),
+            )
+        )
 
     # ── topics and tables ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,6 +20,7 @@ from headrace.base.errors import (
 )
 from headrace.base.ids import Location
 from headrace.base.interrupts import is_interrupt
+from headrace.base.rare_warnings import is_worth_a_warning
 from headrace.base.records import Headers
 from headrace.base.topic_names import topic_name_problem
 from headrace.base.wording import message, wording
@@ -30,7 +31,7 @@ from headrace.processor.handlers import Failure, Handler, Reaction, dead_letter_
 from headrace.topology.locations import is_raised_by_user
 from headrace.topology.wiring import Failed
 
-__all__ = ["Failures", "is_worth_a_warning"]
+__all__ = ["Failures"]
 
 _log = logging.getLogger("headrace.failures")
 
@@ -253,8 +254,3 @@ class Failures:
         if context.raw_value is None:
             return " (the value was null: a tombstone)"
         return " (the value is None here, but was not null when it was read)"
-
-
-def is_worth_a_warning(seen: int) -> bool:
-    """Whether the nth record dropped in one place is logged: the 1st, 2nd, 3rd, 10th, 100th, 1,000th and so on."""
-    return seen <= 3 or str(seen).strip("0") == "1"

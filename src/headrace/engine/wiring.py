@@ -11,10 +11,11 @@ from headrace.base.callables import refuse_unstarted
 from headrace.base.columns import Stretch
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.base.rare_warnings import is_worth_a_warning
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.engine.collector import RecordCollector
 from headrace.engine.expiry import advancing, expiring
-from headrace.engine.failures import Failures, is_worth_a_warning
+from headrace.engine.failures import Failures
 from headrace.engine.fusion import FusedStep, fuse
 from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext

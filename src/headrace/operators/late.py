@@ -17,8 +17,11 @@ __all__ = ["SendLate", "late_sender"]
 SendLate: TypeAlias = Callable[[Any, Any, int, Headers, int, int], None]
 
 
-def late_sender(wiring: Wiring) -> SendLate:
-    """Make what sends late records to the topic of `late_to=`; without one, it does nothing."""
+def late_sender(wiring: Wiring, bound: str = "closed.at") -> SendLate:
+    """Make what sends late records to the topic of `late_to=`; without one, it does nothing.
+
+    `bound` is how the header is called that has what the record came behind.
+    """
     send = wiring.late
     if send is None:
         return _nowhere
@@ -32,7 +35,7 @@ def late_sender(wiring: Wiring) -> SendLate:
             *headers,
             ("__headrace.late.node", node),
             ("__headrace.late.stream.time", str(stream_time).encode()),
-            ("__headrace.late.closed.at", str(closed_at).encode()),
+            (f"__headrace.late.{bound}", str(closed_at).encode()),
             ("__headrace.late.topic", None if topic is None else topic.encode()),
             ("__headrace.late.partition", str(context.partition).encode()),
             ("__headrace.late.offset", str(context.offset).encode()),
