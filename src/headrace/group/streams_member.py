@@ -14,7 +14,8 @@
 A broker (4.4.0) tells tasks with a join and when a heartbeat has changed them, once: where that answer is lost, later
 ones say nothing, and the member would go without, or keep what others wait for. So it asks, by StreamsGroupDescribe.
 
-Sources: StreamsMembershipManager and GroupMetadataManager of Kafka 4.4; what brokers of 4.3.1 and 4.4.0 do was tried.
+Sources: StreamsMembershipManager and GroupMetadataManager of Kafka 4.4; what brokers of 4.3.1 and 4.4.0 do was tried
+(`findings/kafka_streams_group_tells_tasks_once.sh`).
 """
 
 from collections.abc import Mapping
