@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import headrace as hr
-from benchmarks.input import KEPT, fill_clicks, fill_orders, fill_users
-from benchmarks.workloads import USERS_COUNT, Topics, Workload
+from benchmarks.input import KEPT, fill_clicks, fill_orders, fill_profiles, fill_users
+from benchmarks.workloads import ORDERS_PER_PROFILE, USERS_COUNT, Topics, Workload
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log, TopicSpec
 from headrace.streams.logs import open_log
@@ -23,7 +23,7 @@ class Cluster:
         self.properties = properties
 
     def fill(self, topics: Topics, workload: Workload, records: int, value_bytes: int) -> None:
-        """Write the input, and the users or the clicks where wanted, unless they are there."""
+        """Write the input, and users, clicks or profiles where wanted, unless they are there."""
         with self._log() as log:
             if not _holds(log, topics.input, topics.partitions, records):
                 _delete(log, [topics.input])
@@ -34,6 +34,10 @@ class Cluster:
             if workload.clicks and not _holds(log, topics.clicks, topics.partitions, records):
                 _delete(log, [topics.clicks])
                 fill_clicks(log, topics, records)
+            updates = records // ORDERS_PER_PROFILE
+            if workload.profiles and not _holds(log, topics.profiles, topics.partitions, updates):
+                _delete(log, [topics.profiles])
+                fill_profiles(log, topics, records)
 
     def make_output(self, topics: Topics) -> None:
         """Make the topic that a run writes to."""

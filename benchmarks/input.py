@@ -2,13 +2,23 @@
 
 from collections.abc import Iterable
 
-from benchmarks.workloads import NATURAL_BYTES, USERS_COUNT, Topics, Workload, click, orders, user
+from benchmarks.workloads import (
+    NATURAL_BYTES,
+    ORDERS_PER_PROFILE,
+    USERS_COUNT,
+    Topics,
+    Workload,
+    click,
+    orders,
+    profile,
+    user,
+)
 from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS
 from headrace.log.port import Log, TopicSpec, Writer
 
-__all__ = ["fill", "fill_clicks", "fill_orders", "fill_users"]
+__all__ = ["fill", "fill_clicks", "fill_orders", "fill_profiles", "fill_users"]
 
 #: A batch as large as a broker takes (1 MiB), with the lengths of its records.
 _BATCH_BYTES = 940_000
@@ -25,11 +35,13 @@ KEPT = {"retention.ms": "-1"}
 
 
 def fill(log: Log, workload: Workload, topics: Topics, records: int) -> None:
-    """Make the topics and write the users or the clicks, where wanted, and then the orders."""
+    """Make the topics and write the users, clicks or profiles, where wanted, and then the orders."""
     if workload.users:
         fill_users(log, topics)
     if workload.clicks:
         fill_clicks(log, topics, records)
+    if workload.profiles:
+        fill_profiles(log, topics, records)
     fill_orders(log, topics, records)
 
 
@@ -42,6 +54,13 @@ def fill_users(log: Log, topics: Topics) -> None:
 def fill_clicks(log: Log, topics: Topics, records: int) -> None:
     """Write as many clicks as there are orders, at the same times."""
     _write(log, TopicSpec(topics.clicks, topics.partitions, KEPT), map(click, range(records)), _START_MS)
+
+
+def fill_profiles(log: Log, topics: Topics, records: int) -> None:
+    """Write the updates of the table of profiles, one for some orders, over the same time."""
+    spec = TopicSpec(topics.profiles, topics.partitions, KEPT)
+    updates = map(profile, range(records // ORDERS_PER_PROFILE))
+    _write(log, spec, updates, _START_MS, every_ms=ORDERS_PER_PROFILE)
 
 
 def fill_orders(log: Log, topics: Topics, records: int, value_bytes: int = NATURAL_BYTES) -> None:
@@ -60,9 +79,9 @@ class _Batches:
         self._bytes = [0] * topic.partitions
         self._pending = 0
 
-    def add(self, partition: int, key: bytes, value: bytes, timestamp: int) -> None:
+    def add(self, partition: int, key: bytes, value: bytes | None, timestamp: int) -> None:
         self._columns[partition].append(key, value, timestamp, NO_HEADERS)
-        self._bytes[partition] += len(key) + len(value) + _RECORD_OVERHEAD
+        self._bytes[partition] += len(key) + len(value or b"") + _RECORD_OVERHEAD
         if self._bytes[partition] >= _BATCH_BYTES:
             self._write(partition)
 
@@ -82,7 +101,9 @@ class _Batches:
             self._pending = 0
 
 
-def _write(log: Log, topic: TopicSpec, pairs: Iterable[tuple[str, str]], start_ms: int) -> None:
+def _write(
+    log: Log, topic: TopicSpec, pairs: Iterable[tuple[str, str | None]], start_ms: int, *, every_ms: int = 1
+) -> None:
     log.create_topics([topic])
     # Without a transactional id: no markers among the records, and nothing for a reader to wait for.
     writer = log.writer("benchmark")
@@ -92,6 +113,7 @@ def _write(log: Log, topic: TopicSpec, pairs: Iterable[tuple[str, str]], start_m
         key = text.encode()
         if (partition := partitions.get(text)) is None:
             partition = partitions[text] = partition_for(key, topic.partitions)
-        batches.add(partition, key, value.encode(), start_ms + number)
+        encoded = None if value is None else value.encode()
+        batches.add(partition, key, encoded, start_ms + number * every_ms)
     batches.finish()
     writer.close()

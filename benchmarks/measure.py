@@ -9,7 +9,7 @@ from pathlib import Path
 
 import headrace as hr
 from benchmarks.input import fill
-from benchmarks.workloads import USERS_COUNT, WORKLOADS, Topics, Workload
+from benchmarks.workloads import ORDERS_PER_PROFILE, USERS_COUNT, WORKLOADS, Topics, Workload
 from headrace.log.embedded import EmbeddedLog
 
 __all__ = ["Figures", "Run", "measure", "measure_on"]
@@ -88,6 +88,7 @@ class _Watch:
                 self.begin()
                 self.processed += self.processed * self._workload.repartitioned(value)
                 self.processed += USERS_COUNT if self._workload.users else 0
+                self.processed += self._records // ORDERS_PER_PROFILE if self._workload.profiles else 0
             left -= 1
             if not left:
                 self.all_seen.set()

@@ -15,6 +15,7 @@ from headrace import stores
 
 __all__ = [
     "NATURAL_BYTES",
+    "ORDERS_PER_PROFILE",
     "USERS_COUNT",
     "WORKLOADS",
     "Topics",
@@ -22,10 +23,17 @@ __all__ = [
     "click",
     "order",
     "orders",
+    "profile",
     "user",
 ]
 
 USERS_COUNT = 10_000
+
+#: Orders for each update of the table that `table_join` joins with.
+ORDERS_PER_PROFILE = 4
+
+#: Every so many of those updates is a deletion.
+_PROFILES_PER_DELETION = 20
 
 #: What an order weighs that is neither filled up nor cut: about so much.
 NATURAL_BYTES = 110
@@ -50,6 +58,11 @@ class Topics:
     def clicks(self) -> str:
         """The stream that `stream_join` joins with."""
         return f"{self.input}-clicks"
+
+    @property
+    def profiles(self) -> str:
+        """The table that `table_join` joins with."""
+        return f"{self.input}-profiles"
 
 
 def order(number: int, value_bytes: int = NATURAL_BYTES) -> tuple[str, str]:
@@ -79,6 +92,17 @@ def click(number: int) -> tuple[str, str]:
     return order(number - USERS_COUNT // 2)[0], f'{{"click":{number},"page":"item{number % 500}"}}'
 
 
+def profile(number: int) -> tuple[str, str | None]:
+    """Return key and value of one update of the table that `table_join` joins with; None is a deletion.
+
+    A user has an order every 10 s, and an update every 40 s, at another time.
+    """
+    key = f"user{number * 7907 % USERS_COUNT}"  # another prime than that of orders
+    if number % _PROFILES_PER_DELETION == _PROFILES_PER_DELETION - 1:
+        return key, None
+    return key, f'{{"name":"User {number}","city":"city{number % 100}","updates":{number}}}'
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A topology over the orders, and what it needs beside them.
@@ -86,6 +110,7 @@ class Workload:
     Attributes:
         users: whether it joins with the table of users, whose records are then waited for as well.
         clicks: whether it joins with the stream of clicks.
+        profiles: whether it joins with the table of profiles, whose records are waited for as well.
         is_restore: whether what is measured is the return of its lost stores.
         repartitioned: how many records it sends through internal topics for an order: the same for each.
     """
@@ -93,6 +118,7 @@ class Workload:
     describe: Callable[[hr.StreamsBuilder, Orders, Topics], None]
     users: bool = False
     clicks: bool = False
+    profiles: bool = False
     is_restore: bool = False
     repartitioned: Callable[[str], int] = lambda value: 0
 
@@ -195,6 +221,15 @@ def _referrer(order: str) -> str:
     return f"user{int(order[12 : order.index(',')]) % USERS_COUNT}"
 
 
+def _table_join(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    # Each update of either side is a result: a cache would let one of each user's through.
+    latest = orders.to_table(store=stores.key_value("orders", key=str, value=str, caching=False))
+    kept = stores.key_value("profiles", key=str, value=str, caching=False)
+    profiles = builder.table(hr.Topic(topics.profiles, value=str, partitions=topics.partitions), store=kept)
+    joined = latest.join(profiles, lambda order, profile: order + profile, value=str)
+    joined.to_stream().to(_texts(topics))
+
+
 def _stream_join(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
     clicks = builder.stream(hr.Topic(topics.clicks, value=str, partitions=topics.partitions))
     within = hr.JoinWindows("10s", grace="0s")
@@ -234,6 +269,7 @@ WORKLOADS: dict[str, Workload] = {
     "wordcount": Workload(_wordcount, repartitioned=lambda value: len(_words(value))),
     "enrich": Workload(_enrich, users=True),
     "foreign_key": Workload(_foreign_key, users=True, repartitioned=lambda value: 2),
+    "table_join": Workload(_table_join, profiles=True),
     "stream_join": Workload(_stream_join, clicks=True),
     "restore": Workload(_restore, is_restore=True),
 }

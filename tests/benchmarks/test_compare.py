@@ -67,6 +67,27 @@ def test_compare_prints_a_line_for_each_guarantee_with_the_figures_of_both(local
         } == counted
 
 
+def _last_rows(kafka: LocalKafka, topic: str) -> dict[bytes | None, bytes]:
+    last = {record.key: record.value for record in kafka.consume_with_java(topic)}
+    return {key: value for key, value in last.items() if value is not None}
+
+
+@pytest.mark.broker
+@pytest.mark.process
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workload", ["table_join", "foreign_key"])
+def test_both_systems_end_with_the_same_rows_of_a_join(local_kafka: LocalKafka, workload: str) -> None:
+    servers = local_kafka.bootstrap_servers
+    _compare(workload, "--bootstrap-servers", servers, "--guarantee", "exactly_once_v2", "--keep")
+
+    outputs = [
+        name for name in local_kafka.view().topics if f"-{workload}-" in name and name.endswith(".results")
+    ]
+    ours, theirs = (_last_rows(local_kafka, name) for name in sorted(outputs))
+    assert ours == theirs
+    assert len(ours) > 1_000
+
+
 @pytest.mark.broker
 @pytest.mark.process
 def test_compare_leaves_nothing_but_its_input_on_the_broker(local_kafka: LocalKafka) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import Figures, measure
-from benchmarks.workloads import WORKLOADS, click, orders, user
+from benchmarks.workloads import ORDERS_PER_PROFILE, WORKLOADS, click, orders, profile, user
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
 
@@ -120,6 +120,15 @@ def test_foreign_key_ends_with_the_last_order_of_each_user_and_the_user_of_its_n
     assert {key: value.decode() for key, value in dict(pairs).items()} == joined
 
 
+def test_table_join_ends_with_the_last_order_of_each_user_who_has_a_profile(tmp_path: Path) -> None:
+    _, pairs = _run("table_join", tmp_path)
+    profiles = dict(map(profile, range(_RECORDS // ORDERS_PER_PROFILE)))
+    last = dict(orders(_RECORDS))
+    joined = {key: order + value for key, value in profiles.items() if (order := last[key]) and value}
+    assert {key: value.decode() for key, value in dict(pairs).items() if value} == joined
+    assert 0 < len(joined) < len(profiles)
+
+
 def test_stream_join_joins_each_order_with_the_clicks_around_it(tmp_path: Path) -> None:
     _, pairs = _run("stream_join", tmp_path)
     # Five seconds before an order of a user, and five after it.
@@ -152,6 +161,7 @@ def test_all_workloads_are_tested() -> None:
         "wordcount",
         "enrich",
         "foreign_key",
+        "table_join",
         "stream_join",
         "restore",
     }
