@@ -46,8 +46,8 @@ OPTIONS: tuple[Option[Any], ...] = (
         long(minimum=0),
         128 * 1024 * 1024,
         "What a worker's joins of streams keep of their windows in memory (bytes), beside the rows in their stores: "
-        "the newest records. What meets older ones reads them from RocksDB, which takes 30 times as long. Not a "
-        "property of Kafka.",
+        "the newest records. What meets older ones reads them from RocksDB, which takes 30 times as long. The rows "
+        "that stores without a cache have written last count as well, up to 8 MiB a store. Not a property of Kafka.",
     ),
     Option(
         OUTER_JOIN_EMIT_INTERVAL,

@@ -195,7 +195,9 @@ class TaskFactory:
         }
 
         admissions = {
-            name: ChangelogAdmission(partial(admission.check, context.partition), admission.horizon)
+            name: ChangelogAdmission(
+                partial(admission.check, context.partition), admission.admits_all, admission.horizon
+            )
             for name in changelogs
             if (admission := self.collector.admission(self.changelog_name(name), are_keyed=True)) is not None
         }

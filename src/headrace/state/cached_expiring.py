@@ -1,5 +1,6 @@
 """A record cache over a key-value store whose rows expire: they are deleted in it, which leaves with the next flush."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.base.records import NO_HEADERS, Headers
@@ -63,6 +64,10 @@ class CachedExpiring(CachedKeyValue):
     def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
         """The bytes of a value and its timestamp; see `KeyValueState`."""
         return self._alive(super().get_encoded(key))
+
+    def get_all_encoded(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """What `get_encoded` finds for each of the keys."""
+        return [self.get_encoded(key) for key in keys]
 
     def peek(self, key: bytes) -> tuple[Any, int] | None:
         """What `get` finds, leaving no trace. From any thread."""

@@ -1,6 +1,6 @@
 """A key-value store with a record cache over its buffer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from headrace.base.columns import Stretch
@@ -51,6 +51,20 @@ class CachedKeyValue(RecordCache[bytes]):
             entry.is_used = True
             row = entry.row
         return row if row is None or self._kept_type is None else (self._codec.to_bytes(row[0]), row[1])
+
+    def get_all_encoded(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """What `get_encoded` finds for each of the keys."""
+        find, get, kept, encode = self._entries.get, self.get_encoded, self._kept_type, self._codec.encode
+        found: list[tuple[bytes, int] | None] = []
+        for key in keys:
+            entry = find(key)
+            if entry is None:
+                found.append(get(key))
+                continue
+            entry.is_used = True
+            row = entry.row
+            found.append(row if row is None or kept is None else (encode(row[0]), row[1]))
+        return found
 
     def _found_below(self, key: bytes) -> tuple[Any, int] | None:
         row = self._below.entry_row(key)

@@ -129,11 +129,14 @@ class ChangelogAdmission(NamedTuple):
 
     Attributes:
         check: is given key, value and timestamp of a record; raises ProductionError where it is not taken.
+        admits_all: is given keys, values and timestamps of records; says whether it is clear at a glance that all of
+            them are taken.
         horizon: returns a timestamp (epoch ms) up to which time alone is no reason to refuse a record; -2 where each
             one is to be checked.
     """
 
     check: Callable[[bytes, bytes | None, int], None]
+    admits_all: Callable[[Sequence[bytes], Sequence[bytes | None], Sequence[int]], bool]
     horizon: Callable[[], int]
 
 
@@ -185,6 +188,9 @@ class KeyValueState(KeyValueReads, Protocol):
 
     def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
         """The bytes of a value and its timestamp, for who looks no further: nothing is decoded."""
+
+    def get_all_encoded(self, keys: Sequence[bytes]) -> Sequence[tuple[bytes, int] | None]:
+        """What `get_encoded` finds for each of the keys."""
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
         """Set a value, or delete it with None. `timestamp` is also that of the changelog record.

@@ -88,7 +88,7 @@ class Opening:
         cache: the worker's budget, None where the store is not to be cached.
         dropped: told of each put that was dropped: store and reason.
         admission: of a changelog that does not take every record.
-        live: the worker's budget of what joins look up in memory.
+        live: the worker's budget of what is looked up in memory although databases have it too.
     """
 
     database: Database
@@ -151,7 +151,11 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
             cache = CachedExpiring(expiring, codec, context, budget)
         rows = partial(ExpiringRows, spec, database.family(spec.name))
     else:
-        buffer = KeyValueBuffer(spec, opening.database, opening.changelog, codec, opening.admission)
+        # A cache has rows of its own, and what is in memory anyway is found as fast there.
+        recent = opening.live if budget is None and spec.engine != "memory" else None
+        buffer = KeyValueBuffer(
+            spec, opening.database, opening.changelog, codec, opening.admission, recent=recent
+        )
         if budget is not None:
             cache = CachedKeyValue(buffer, codec, context, budget)
 

@@ -8,7 +8,7 @@ of them as no record waits for long, and the rest with the next ones.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from headrace.base.columns import Columns
@@ -266,6 +266,16 @@ class ExpiringBuffer(KeyValueBuffer):
         super().put_encoded(key, value, raw, timestamp, logged)
         if raw is not None:
             self._queue.add(key, timestamp)
+
+    def put_all_encoded(
+        self,
+        keys: Sequence[bytes],
+        raws: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers],
+    ) -> bool:
+        """Each row is queued by its own time: no."""
+        return False
 
     def approximate_count(self) -> int:
         """Roughly how many rows there are, without those that wait for the commit."""

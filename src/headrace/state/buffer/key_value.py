@@ -1,10 +1,13 @@
 """A key-value store without a cache: changes are logged at once, and wait here for the commit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from headrace.base.columns import Columns
 from headrace.base.records import NO_HEADERS, Headers
+from headrace.state.buffer.live_cells import LiveBudget
+from headrace.state.buffer.recent_rows import RecentRows
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.buffer.uncached import Uncached
 from headrace.state.merge import after, after_prefix, merge
@@ -27,22 +30,29 @@ class KeyValueBuffer(Uncached):
     """The uncommitted rows of a store over its rows in the database. A `KeyValueState`.
 
     # Invariant: a row leaves the buffer only after the database has it; readers on other threads look here first.
+
+    With a budget for them, rows of the last commits are looked up in memory.
     """
 
     __slots__ = (
         "_admit",
+        "_admits_all",
         "_codec",
         "_database",
         "_encode",
         "_family",
         "_kept_type",
         "_log",
+        "_log_all",
         "_log_headers",
         "_log_key",
         "_log_timestamp",
         "_log_value",
         "_logs_headers",
         "_order",
+        "_recent",
+        "_recent_budget",
+        "_recent_rows",
         "_rows",
         "_rows_codec",
         "_timestamped",
@@ -61,10 +71,13 @@ class KeyValueBuffer(Uncached):
         log: Columns | None,
         codec: ValueCodec,
         admission: ChangelogAdmission | None = None,
+        *,
+        recent: LiveBudget | None = None,
     ) -> None:
         super().__init__(spec)
         self.admission = admission
         self._admit = None if admission is None else admission.check
+        self._admits_all = None if admission is None else admission.admits_all
         #: Roughly what waits for the commit.
         self.buffered_bytes = 0
         self._codec = codec
@@ -76,9 +89,13 @@ class KeyValueBuffer(Uncached):
         self._database = database
         self._family: Family = database.family(spec.name)
         self._rows: dict[bytes, Row | None] = {}
+        self._recent_budget = recent
+        self._recent: RecentRows | None = None
+        self._recent_rows: dict[bytes, Row | None] = {}
         self._order = KeyOrder()
         self._log = log is not None
         columns = Columns() if log is None else log
+        self._log_all = columns.extend
         self._log_key = columns.keys.append
         self._log_value = columns.values.append
         self._log_timestamp = columns.timestamps.append
@@ -87,7 +104,7 @@ class KeyValueBuffer(Uncached):
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp of a key."""
         row = self._rows.get(key, UNTOUCHED)
-        if row is UNTOUCHED:
+        if row is UNTOUCHED and (row := self._recent_rows.get(key, UNTOUCHED)) is UNTOUCHED:
             raw = self._family.get(key)
             return None if raw is None else self._rows_codec.opened(raw)
         if row is None:
@@ -99,9 +116,14 @@ class KeyValueBuffer(Uncached):
     def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
         """The bytes of a value and its timestamp; see `KeyValueState`."""
         row = self._rows.get(key, UNTOUCHED)
-        if row is UNTOUCHED:
-            row = self._family.get(key)
-        return None if row is None else self._rows_codec.encoded(row)
+        if row is UNTOUCHED and (row := self._recent_rows.get(key, UNTOUCHED)) is UNTOUCHED:
+            raw = self._family.get(key)
+            return None if raw is None else self._rows_codec.encoded(raw)
+        return None if row is None else (row[2], row[1])
+
+    def get_all_encoded(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """What `get_encoded` finds for each of the keys."""
+        return [self.get_encoded(key) for key in keys]
 
     def entry_row(self, key: bytes) -> tuple[Any, int] | None:
         """What `get` finds, in the form that a cache keeps."""
@@ -152,6 +174,43 @@ class KeyValueBuffer(Uncached):
             self._log_value(raw)
             self._log_timestamp(timestamp)
             self._log_headers(logged)
+
+    def put_all_encoded(
+        self,
+        keys: Sequence[bytes],
+        raws: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers],
+    ) -> bool:
+        """Put values whose bytes are known, one after the other. None as bytes deletes.
+
+        Says whether that was done: where the changelog's topic may not take one of them, nothing has changed, and
+        `put_encoded` of each is to judge.
+        """
+        if self._admits_all is not None and not self._admits_all(keys, raws, timestamps):
+            return False
+        rows = self._rows
+        times = timestamps if self._timestamped else repeat(-1)
+        put: dict[bytes, Row | None] = {
+            key: None if raw is None else (ENCODED, timestamp, raw)
+            for key, raw, timestamp in zip(keys, raws, times)
+        }
+        added = 0
+        for key, row in put.items():
+            old = rows.get(key, UNTOUCHED)
+            if old is UNTOUCHED:
+                self._order.add(key)
+                added += ROW_BYTES + len(key)
+            elif old is not None:
+                added -= len(old[2])
+            if row is not None:
+                added += len(row[2])
+        rows.update(put)
+        self.buffered_bytes += added
+        if self._log:
+            logged = headers if self._logs_headers else [NO_HEADERS] * len(keys)
+            self._log_all(keys, raws, timestamps, logged)
+        return True
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
@@ -233,10 +292,21 @@ class KeyValueBuffer(Uncached):
 
     def committed(self) -> None:
         """Drop what waited: the database has it."""
-        self.forget()
+        if self._rows and self._recent_budget is not None:
+            if self._recent is None:
+                self._recent = RecentRows(self._recent_budget)
+                self._recent_rows = self._recent.rows
+            self._recent.add(self._rows, self.buffered_bytes)
+        self._empty()
 
     def forget(self) -> None:
-        """Drop what waits."""
+        """Drop what waits, and what is known of the database's rows: they may be others now."""
+        if self._recent is not None:
+            self._recent.close()
+            self._recent = None
+        self._empty()
+
+    def _empty(self) -> None:
         self._rows.clear()
         self._order.clear()
         self.buffered_bytes = 0

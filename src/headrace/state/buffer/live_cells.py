@@ -6,7 +6,7 @@ expired, or when the cells of all joins of a worker take more than their budget.
 """
 
 from bisect import bisect_left
-from typing import Any
+from typing import Any, Protocol
 
 __all__ = ["LiveBudget", "LiveCells"]
 
@@ -25,29 +25,40 @@ _SPANS = 8
 _NOTHING: list[Cell] = []
 
 
+class Sharer(Protocol):
+    """Somebody who keeps in memory what a database has too."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Its part of the budget."""
+
+    def drop_oldest(self) -> None:
+        """Let go of some of it, and take that from the budget."""
+
+
 class LiveBudget:
-    """`join.index.max.bytes` of one worker, shared by the live cells of all its tasks."""
+    """`join.index.max.bytes` of one worker: for the live cells and the recent rows of all its tasks."""
 
     __slots__ = ("_sharers", "max_bytes", "used_bytes")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.used_bytes = 0
-        self._sharers: list[LiveCells] = []
+        self._sharers: list[Sharer] = []
 
-    def share(self, cells: "LiveCells") -> None:
-        """Let somebody's cells count."""
-        self._sharers.append(cells)
+    def share(self, sharer: Sharer) -> None:
+        """Let what somebody keeps count."""
+        self._sharers.append(sharer)
 
-    def leave(self, cells: "LiveCells") -> None:
-        """Let them count no longer."""
-        self._sharers.remove(cells)
-        self.used_bytes -= cells.used_bytes
+    def leave(self, sharer: Sharer) -> None:
+        """Let it count no longer."""
+        self._sharers.remove(sharer)
+        self.used_bytes -= sharer.used_bytes
 
     def shrink(self) -> None:
-        """Let go of spans, of who has most at first, until the budget is kept."""
+        """Have who keeps most let go of some of it, until the budget is kept."""
         while self.used_bytes > self.max_bytes:
-            max(self._sharers, key=lambda cells: cells.used_bytes).drop_oldest()
+            max(self._sharers, key=lambda sharer: sharer.used_bytes).drop_oldest()
 
 
 class LiveCells:

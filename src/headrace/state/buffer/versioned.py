@@ -5,7 +5,7 @@ expires; it is missing where the last version is a deletion. The others are cell
 they were valid. Source: `RocksDBVersionedStore`, whose rows are others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from struct import Struct
 from typing import Any, TypeAlias
@@ -106,6 +106,10 @@ class VersionedBuffer:
         """What `get` finds, with the bytes of the value."""
         row = self._latest_row(key)
         return None if row is None else (row[TIMESTAMP_BYTES:], unpack_timestamp(row))
+
+    def get_all_encoded(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """What `get_encoded` finds for each of the keys."""
+        return [self.get_encoded(key) for key in keys]
 
     def as_of(
         self, key: bytes, time: int, *, committed: bool = False, rows: Copied | None = None
