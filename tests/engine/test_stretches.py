@@ -22,7 +22,11 @@ Seen = list[tuple[object, ...]]
 
 
 def run(
-    folder: Path, describe: Callable[[KStream[str, str], Seen], None], *, cache_bytes: int = 10_000_000
+    folder: Path,
+    describe: Callable[[KStream[str, str], Seen], None],
+    *,
+    cache_bytes: int = 10_000_000,
+    records_max: int = 1000,
 ) -> tuple[Seen, list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Feed batches with commits in between; return what user code saw, the outputs, and the changelog."""
     seen: Seen = []
@@ -42,6 +46,7 @@ def run(
             {
                 "statestore.cache.max.bytes": cache_bytes,
                 "commit.interval.ms": 1_000_000,
+                "stretch.records.max": records_max,
                 "processing.exception.handler": handler,
                 "deserialization.exception.handler": handler,
                 "production.exception.handler": handler,
@@ -245,6 +250,41 @@ def test_a_join_takes_stretches_as_well(tmp_path: Path) -> None:
     )
     assert together == one_by_one
     assert len(together[1]) > 100
+
+
+def foreign_key_of(key: str, value: str) -> str | None:
+    if value == "bad" and key == "a":
+        raise ValueError("bad")
+    return {"a": None, "b": "nobody"}.get(key, key)
+
+
+def placed(topic: str, key: str, value: str, partitions: int) -> int:
+    return 1 if key == "c" else 0  # where there is one partition, that is none of them
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+@pytest.mark.parametrize("partitioner", [None, placed])
+def test_a_join_by_a_foreign_key_takes_stretches_as_well(
+    tmp_path: Path, is_left: bool, partitioner: Callable[..., int] | None
+) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        other = stream.filter(lambda key, value: key > "b").map_values(str, value=str).to_table()
+        this = stream.to_table()
+        join = this.left_join if is_left else this.join
+        joined = join(
+            other,
+            lambda left, right: f"{left}{right}",
+            on=hr.with_key(foreign_key_of),
+            partitioner=partitioner,
+            value=str,
+        )
+        write(joined.to_stream())
+
+    together = run(tmp_path / "together", describe, cache_bytes=0)
+    one_by_one = run(tmp_path / "one", describe, cache_bytes=0, records_max=1)
+    assert together == one_by_one
+    assert len(together[0]) > 5
+    assert len(together[1]) > 50
 
 
 def test_functions_of_two_nodes_see_each_record_in_turn(tmp_path: Path) -> None:

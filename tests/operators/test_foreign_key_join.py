@@ -4,7 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from headrace.base.columns import Stretch
 from headrace.base.ids import Location
 from headrace.base.murmur3 import murmur3_128
 from headrace.operators.foreign_key_join import (
@@ -17,7 +20,13 @@ from headrace.operators.foreign_key_join import (
     TableSerdes,
 )
 from headrace.operators.getters import FilterGetter, StoreGetter
-from headrace.serde.foreign_keys import Instruction, foreign_key_prefix, subscription
+from headrace.serde.foreign_keys import (
+    Instruction,
+    Subscription,
+    foreign_key_prefix,
+    subscriber,
+    subscription,
+)
 from headrace.serde.primitives import int64, raw, string
 from headrace.state.spec import StoreSpec
 from tests.operators.nodes import Node, Sent
@@ -49,7 +58,7 @@ def asked(
     """Foreign key, instruction and hash of what an update of the row "k" subscribes to."""
     node = Node(SendSubscription(joining))
     node.send("k", (new, old, True))
-    assert all(sent.value[2:] == (b"k", 0) for sent in node.sent)
+    assert all(sent.value == subscriber(0)(sent.value[0], sent.value[1], b"k") for sent in node.sent)
     return [(sent.key, Instruction(sent.value[0]), sent.value[1]) for sent in node.sent]
 
 
@@ -125,23 +134,30 @@ def test_failure_of_the_users_is_for_the_handler(broken: ForeignKeyJoining) -> N
     assert node.sent == []
 
 
+def asking(
+    instruction: Instruction, hash: bytes | None, primary: bytes = b"k", partition: int = 3
+) -> Subscription:
+    return subscriber(partition)(instruction, hash, primary)
+
+
 def kept(node: Node) -> list[bytes]:
     return [key for key, _, _ in node.store("subscriptions").range(None, None)]
 
 
 def test_subscription_is_kept_under_both_keys_and_passed_on() -> None:
     node = Node(KeepSubscription("subscriptions"), SUBSCRIPTIONS)
-    node.send(b"a", (KEEP, A1, b"k", 0), 5)
-    node.send(b"b", (KEEP_AND_ANSWER, B, b"k", 0), 6)
+    one, two = asking(KEEP, A1), asking(KEEP_AND_ANSWER, B)
+    node.send(b"a", one, 5)
+    node.send(b"b", two, 6)
     assert kept(node) == [foreign_key_prefix(b"a") + b"k", foreign_key_prefix(b"b") + b"k"]
-    assert node.sent == [Sent(b"a", (KEEP, A1, b"k", 0), 5), Sent(b"b", (KEEP_AND_ANSWER, B, b"k", 0), 6)]
+    assert node.sent == [Sent(b"a", one, 5), Sent(b"b", two, 6)]
 
 
 @pytest.mark.parametrize("instruction", [FORGET, FORGET_AND_ANSWER])
 def test_subscription_is_forgotten_and_passed_on(instruction: Instruction) -> None:
     node = Node(KeepSubscription("subscriptions"), SUBSCRIPTIONS)
-    node.send(b"a", (KEEP, A1, b"k", 0))
-    node.send(b"a", (instruction, None, b"k", 0))
+    node.send(b"a", asking(KEEP, A1))
+    node.send(b"a", asking(instruction, None))
     assert kept(node) == []
     assert len(node.sent) == 2
 
@@ -149,7 +165,7 @@ def test_subscription_is_forgotten_and_passed_on(instruction: Instruction) -> No
 def test_subscription_without_a_foreign_key_is_passed_on_only_where_it_is_to_be_answered() -> None:
     node = Node(KeepSubscription("subscriptions"), SUBSCRIPTIONS)
     for instruction in Instruction:
-        node.send(None, (instruction, A1, b"k", 0))
+        node.send(None, asking(instruction, A1))
     assert [sent.value[0] for sent in node.sent] == [KEEP_AND_ANSWER]
     assert node.drops == ["null foreign key"] * 3
     assert kept(node) == []
@@ -161,6 +177,58 @@ def test_null_in_place_of_a_subscription_is_a_failure() -> None:
     assert [type(error) for error in node.failures] == [TypeError]
 
 
+FOREIGN_KEYS = st.sampled_from([b"a", b"b", b"c", None])
+SUBSCRIBED = st.builds(
+    asking,
+    st.sampled_from(Instruction),
+    st.sampled_from([A1, None]),
+    st.sampled_from([b"k", b"l"]),
+    st.integers(0, 1),
+)
+
+
+def stretch_of(asked: list[tuple[bytes | None, Any]]) -> Stretch:
+    count = len(asked)
+    keys, values = [key for key, _ in asked], [value for _, value in asked]
+    return Stretch(keys, values, list(range(count)), [()] * count, list(range(100, 100 + count)))
+
+
+@given(st.lists(st.tuples(FOREIGN_KEYS, st.none() | SUBSCRIBED), min_size=1, max_size=8))
+def test_subscriptions_of_a_stretch_are_kept_as_one_after_the_other(asked: list[Any]) -> None:
+    alone = Node(KeepSubscription("subscriptions"), SUBSCRIPTIONS)
+    together = Node(KeepSubscription("subscriptions"), SUBSCRIPTIONS)
+    for node in (alone, together):
+        node.send(b"a", asking(KEEP, A2), 0)
+    for index, (key, value) in enumerate(asked):
+        alone.send(key, value, index)
+    together.run_together(stretch_of(asked))
+    rows = [list(node.store("subscriptions").range(None, None)) for node in (alone, together)]
+    assert rows[0] == rows[1]
+    assert alone.sent == together.sent
+    assert alone.drops == together.drops
+    assert [type(error) for error in alone.failures] == [type(error) for error in together.failures]
+    assert alone.state.buffered_bytes == together.state.buffered_bytes
+
+
+@given(st.lists(st.tuples(FOREIGN_KEYS, SUBSCRIBED), min_size=1, max_size=8), st.sampled_from([0, 1 << 20]))
+def test_subscriptions_of_a_stretch_are_answered_as_one_after_the_other(
+    asked: list[Any], cache_bytes: int
+) -> None:
+    sent = []
+    for is_together in (False, True):
+        other = replace(spec("s", int64), caching=True)
+        node = Node(AnswerSubscription(INNER, StoreGetter("s")), other, cache_bytes=cache_bytes)
+        node.store("s").put(b"a", 7, 10, ())
+        node.store("s").put(b"b", 7, -1, ())
+        if is_together:
+            node.run_together(stretch_of(asked))
+        else:
+            for index, (key, value) in enumerate(asked):
+                node.send(key, value, index)
+        sent.append((node.sent, [type(error) for error in node.failures]))
+    assert sent[0] == sent[1]
+
+
 SEVEN = (7).to_bytes(8, "big")
 
 
@@ -168,7 +236,7 @@ def answered(instruction: Instruction, foreign: bytes | None, getter: Any = None
     """What is answered at 5, where the other table has the value 7 of the key "a" and the time 10."""
     node = Node(AnswerSubscription(INNER, getter or StoreGetter("s")), spec("s", int64))
     node.store("s").put(b"a", 7, 10, ())
-    node.send(foreign, (instruction, A1, b"k", 3), 5)
+    node.send(foreign, asking(instruction, A1), 5)
     assert node.failures == []
     return node.sent
 
@@ -213,9 +281,9 @@ def test_table_that_keeps_nothing_itself_is_looked_up_through_what_it_is_made_of
 def test_update_of_the_other_row_answers_all_who_subscribed_to_it_and_no_others() -> None:
     node = Node(AnswerSubscriptions(INNER, "subscriptions"), SUBSCRIPTIONS)
     put = node.store("subscriptions").put
-    put(foreign_key_prefix(b"a") + b"k2", (KEEP, A2, b"k2", 4), 0, ())
-    put(foreign_key_prefix(b"a") + b"k1", (KEEP, A1, b"k1", 3), 9, ())
-    put(foreign_key_prefix(b"ab") + b"k1", (KEEP, B, b"k1", 3), 0, ())
+    put(foreign_key_prefix(b"a") + b"k2", asking(KEEP, A2, b"k2", 4), 0, ())
+    put(foreign_key_prefix(b"a") + b"k1", asking(KEEP, A1, b"k1"), 9, ())
+    put(foreign_key_prefix(b"ab") + b"k1", asking(KEEP, B, b"k1"), 0, ())
     node.send("a", (7, None, True), 5)
     node.send("a", (None, 7, True), 6)
     node.send("unknown", (7, None, True), 7)

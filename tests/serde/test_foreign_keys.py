@@ -9,13 +9,15 @@ from headrace.serde.foreign_keys import (
     Instruction,
     Response,
     ResponseSerde,
-    Subscription,
     foreign_key_prefix,
+    subscriber,
     subscription,
 )
 from headrace.serde.primitives import int64, raw, string
 
 HASH = bytes(range(16))
+#: Instruction, hash, primary key and partition.
+Parts = tuple[Instruction, bytes | None, bytes, int | None]
 HASHES = st.none() | st.binary(min_size=16, max_size=16)
 SUBSCRIPTIONS = st.tuples(
     st.sampled_from(Instruction), HASHES, st.binary(max_size=40), st.none() | st.integers(0, 2**31 - 1)
@@ -32,14 +34,20 @@ SUBSCRIPTIONS = st.tuples(
         ((Instruction.KEEP, HASH, b"k4", None), b"\x00\x03" + HASH + b"k4"),
     ],
 )
-def test_subscription_has_the_bytes_of_kafka_streams(value: Subscription, data: bytes) -> None:
-    assert subscription.serialize("t", value) == data
-    assert subscription.deserialize("t", data) == value
+def test_subscription_has_the_bytes_of_kafka_streams(value: Parts, data: bytes) -> None:
+    instruction, hash, primary_key, partition = value
+    asked = subscriber(partition)(instruction, hash, primary_key)
+    assert asked == (*value, data)
+    assert subscription.serialize("t", asked) == data
+    assert subscription.deserialize("t", data) == asked
 
 
 @given(SUBSCRIPTIONS)
-def test_every_subscription_comes_back(value: Subscription) -> None:
-    assert subscription.deserialize("t", subscription.serialize("t", value)) == value
+def test_every_subscription_comes_back(value: Parts) -> None:
+    instruction, hash, primary_key, partition = value
+    asked = subscriber(partition)(instruction, hash, primary_key)
+    assert asked[:4] == value
+    assert subscription.deserialize("t", subscription.serialize("t", asked)) == asked
 
 
 @pytest.mark.parametrize(

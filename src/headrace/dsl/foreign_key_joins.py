@@ -5,6 +5,7 @@ Two internal topics lead from this table to the other one and back, so that the 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from headrace.base.callables import named, short_name
@@ -35,7 +36,7 @@ from headrace.serde.serde import Serde
 from headrace.state.spec import Engine, StoreSpec
 from headrace.topology.assembly import Assembly
 from headrace.topology.nodes import ProcessorNode, RepartitionTopic, SinkNode, SourceNode
-from headrace.topology.partitioners import PlainPartitioner, WithHeaders, placing
+from headrace.topology.partitioners import Partitioner, PlainPartitioner, ToldByValue, WithHeaders, placing
 
 __all__ = ["joined_by_foreign_key"]
 
@@ -261,11 +262,11 @@ def _for_one(partitioner: PlainPartitioner | None) -> PlainPartitioner | None:
     return choose
 
 
-def _answering(partitioner: PlainPartitioner | None, key: Serde[Any]) -> PlainPartitioner:
+def _answering(partitioner: PlainPartitioner | None, key: Serde[Any]) -> Partitioner:
     """Answer where a subscription came from, or where the user's partitioner says that its key is."""
     if partitioner is None:
         # None, of a subscription without a partition, leaves it to the key.
-        return lambda topic, primary, response, count: response[2]
+        return ToldByValue(itemgetter(2))
     return lambda topic, primary, response, count: partitioner(
         topic, key.deserialize(topic, primary), None, count
     )

@@ -20,7 +20,7 @@ from headrace.processor.context import TaskContext
 from headrace.serde.serde import ensure_bytes
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.nodes import SinkNode
-from headrace.topology.partitioners import asking
+from headrace.topology.partitioners import ToldByValue, asking
 from headrace.topology.wiring import Failed, Forward, ForwardStretch
 
 __all__ = ["compile_sink"]
@@ -128,7 +128,8 @@ def _stretch_to_topic(
     node: SinkNode, topic: str, collector: RecordCollector, context: TaskContext, run: Forward
 ) -> ForwardStretch | None:
     """Make what writes a stretch column by column; if one record is refused, they go through `run`, one by one."""
-    if node.partitioner is not None or _uses_headers(node):
+    told = node.partitioner
+    if _uses_headers(node) or not (told is None or isinstance(told, ToldByValue)):
         return None
     count = collector.partition_count(topic)
     admission = collector.admission(topic)
@@ -152,6 +153,19 @@ def _stretch_to_topic(
             return
         if admission is not None and not admission.admits_all(keys, values, stretch.timestamps):
             one_by_one(stretch)
+            return
+        if told is not None:
+            chosen = list(map(told.partition, stretch.values))
+            if not all(each is None or 0 <= each < count for each in dict.fromkeys(chosen)):
+                one_by_one(stretch)
+            elif count == 1:
+                columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
+            else:
+                for key, value, timestamp, headers, partition in zip(
+                    keys, values, stretch.timestamps, stretch.headers, chosen
+                ):
+                    at = partition_of(topic, key, count) if partition is None else partition
+                    columns[at].append(key, value, timestamp, headers)
             return
         if count == 1:
             columns[0].extend(keys, values, stretch.timestamps, stretch.headers)

@@ -198,7 +198,9 @@ class Task:
         forward = self._compiled.sources[picked.source.name]
         self.has_progress = True
         self.context.enter()
-        if limit < NEVER and not self._compiled.stretches and ends_soon(batch, limit):
+        # Nodes that call a function for many records at once are best given as many as there are.
+        is_one_by_one = max(self._compiled.records.values(), default=1) == 1
+        if limit < NEVER and is_one_by_one and ends_soon(batch, limit):
             due = self._by_stream_time.next_due
             if taken := self._interleaving.run(self._order, records_max, until, due):
                 self.processed += taken

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.base.columns import Stretch
+from headrace.base.errors import HeadraceError, SerializationError
 from headrace.base.murmur3 import murmur3_128
 from headrace.base.records import Headers
-from headrace.operators.getters import Getter, compile_encoded
-from headrace.serde.foreign_keys import Instruction, Response, Subscription, foreign_key_prefix
+from headrace.operators.getters import Getter, compile_all_encoded, compile_encoded
+from headrace.serde.foreign_keys import Instruction, Response, Subscription, foreign_key_prefix, subscriber
 from headrace.serde.serde import Serde
-from headrace.topology.wiring import Change, Forward, Wiring
+from headrace.state.buffer.row import ENCODED
+from headrace.topology.wiring import MISSING, Change, Forward, Step, Wiring
 
 __all__ = [
     "AnswerSubscription",
@@ -80,12 +83,8 @@ class SendSubscription:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         joining = self._joining
-        forward, failed, drop, partition = (
-            wiring.forward,
-            wiring.failed,
-            wiring.drop,
-            wiring.context.partition,
-        )
+        forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
+        subscribed = subscriber(wiring.context.partition)
         extractor, with_key, keeps_this = joining.extractor, joining.with_key, joining.keeps_this
         key_bytes = joining.this.key.serializer(joining.topic_of("pk", wiring))
         value_bytes = joining.this.value.serializer(joining.topic_of("vh", wiring))
@@ -114,21 +113,21 @@ class SendSubscription:
                 return
             if keeps_this:
                 if before is not None and not stays:
-                    forward(before, (_FORGET, hash, primary, partition), timestamp, headers)
-                forward(after, (_KEEP_AND_ANSWER, hash, primary, partition), timestamp, headers)
+                    forward(before, subscribed(_FORGET, hash, primary), timestamp, headers)
+                forward(after, subscribed(_KEEP_AND_ANSWER, hash, primary), timestamp, headers)
                 return
             if after is None:
                 if new is not None:
                     drop("null foreign key")
                 if before is not None:
-                    forward(before, (_FORGET_AND_ANSWER, hash, primary, partition), timestamp, headers)
+                    forward(before, subscribed(_FORGET_AND_ANSWER, hash, primary), timestamp, headers)
                 return
             if before is None or stays:
                 # Without a match there is no result, and there was none, so there is nothing to delete.
-                forward(after, (_KEEP, hash, primary, partition), timestamp, headers)
+                forward(after, subscribed(_KEEP, hash, primary), timestamp, headers)
                 return
-            forward(before, (_FORGET, hash, primary, partition), timestamp, headers)
-            forward(after, (_KEEP_AND_ANSWER, hash, primary, partition), timestamp, headers)
+            forward(before, subscribed(_FORGET, hash, primary), timestamp, headers)
+            forward(after, subscribed(_KEEP_AND_ANSWER, hash, primary), timestamp, headers)
 
         return run
 
@@ -145,14 +144,15 @@ class KeepSubscription:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         forward, failed, drop = wiring.forward, wiring.failed, wiring.drop
-        put = wiring.store(self._store).put
+        state = wiring.store(self._store)
+        put, put_all = state.put_encoded, state.put_all_encoded
 
         def run(foreign: Any, asked: Subscription, timestamp: int, headers: Headers) -> None:
             try:
-                instruction, _, primary, _ = asked
+                instruction, _, primary, _, data = asked
                 if foreign is not None:
-                    kept = asked if instruction >= _KEEP_AND_ANSWER else None
-                    put(foreign_key_prefix(foreign) + primary, kept, timestamp, headers)
+                    kept = data if instruction >= _KEEP_AND_ANSWER else None
+                    put(foreign_key_prefix(foreign) + primary, ENCODED, kept, timestamp, headers)
                 elif instruction != _KEEP_AND_ANSWER:
                     drop("null foreign key")
                     return
@@ -161,6 +161,18 @@ class KeepSubscription:
                 return
             forward(foreign, asked, timestamp, headers)
 
+        def keep_all(stretch: Stretch) -> Stretch | None:
+            keyed = stretch
+            if None in stretch.keys:
+                if any(asked[0] != _KEEP_AND_ANSWER for key, asked, *_ in stretch.records() if key is None):
+                    return None
+                keyed = stretch.left([key is not None for key in stretch.keys])
+            keys = [foreign_key_prefix(key) + asked[2] for key, asked in zip(keyed.keys, keyed.values)]
+            kept = [asked[4] if asked[0] >= _KEEP_AND_ANSWER else None for asked in keyed.values]
+            return stretch if put_all(keys, kept, keyed.timestamps, keyed.headers) else None
+
+        # An answer looks at the other table alone: all may be kept before the first is answered.
+        _take_stretches(wiring, keep_all, run)
         return run
 
 
@@ -180,7 +192,7 @@ class AnswerSubscription:
         )
 
         def run(foreign: Any, asked: Subscription, timestamp: int, headers: Headers) -> None:
-            instruction, hash, primary, partition = asked
+            instruction, hash, primary, partition, _ = asked
             if instruction == _FORGET:
                 return
             value = None
@@ -197,6 +209,32 @@ class AnswerSubscription:
                 return
             forward(primary, (hash, value, partition), timestamp, headers)
 
+        get_all = compile_all_encoded(self._other, wiring, serdes.key, serdes.value)
+        if get_all is None:
+            return run
+
+        def answer_all(stretch: Stretch) -> Stretch:
+            keys = stretch.keys
+            rows = get_all(keys) if None not in keys else [None if key is None else get(key) for key in keys]
+            is_answered: list[bool] = []
+            primaries: list[bytes] = []
+            answers: list[Response[bytes]] = []
+            timestamps: list[int] = []
+            for (instruction, hash, primary, partition, _), row, timestamp in zip(
+                stretch.values, rows, stretch.timestamps
+            ):
+                value, latest = (None, timestamp) if row is None else row
+                if instruction == _FORGET or (row is None and instruction == _KEEP):
+                    is_answered.append(False)
+                    continue
+                is_answered.append(True)
+                primaries.append(primary)
+                answers.append((hash, None if instruction == _FORGET_AND_ANSWER else value, partition))
+                timestamps.append(max(timestamp, latest))
+            left = stretch.left(is_answered, keys=primaries, values=answers)
+            return left._replace(timestamps=timestamps)
+
+        _take_stretches(wiring, answer_all, run)
         return run
 
 
@@ -225,7 +263,9 @@ class AnswerSubscriptions:
                 return
             try:
                 value = None if new is None else value_bytes(new)
-                for _, (_, hash, primary, partition), _ in subscriptions(foreign_key_prefix(key_bytes(key))):
+                for _, (_, hash, primary, partition, _), _ in subscriptions(
+                    foreign_key_prefix(key_bytes(key))
+                ):
                     forward(primary, (hash, value, partition), timestamp, headers)
             except BaseException as error:  # what the sink could not handle is raised again
                 failed(error, key, new, timestamp, headers)
@@ -253,18 +293,46 @@ class JoinResponse:
         get = compile_encoded(self._this, wiring, serdes.key, serdes.value, topic)
         key_bytes, to_value = serdes.key.serializer(topic), serdes.value.deserializer(topic)
 
+        def join(key: Any, response: Response[Any]) -> Any:
+            hash, foreign, _ = response
+            row = get(key_bytes(key))
+            if hash != (None if row is None else murmur3_128(row[0])):
+                return MISSING
+            if foreign is None and not (keeps_this and row is not None):
+                return None
+            return joiner(None if row is None else to_value(row[0]), foreign)
+
         def run(key: Any, response: Response[Any], timestamp: int, headers: Headers) -> None:
             try:
-                hash, foreign, _ = response
-                row = get(key_bytes(key))
-                if hash != (None if row is None else murmur3_128(row[0])):
-                    return
-                joined = None
-                if foreign is not None or (keeps_this and row is not None):
-                    joined = joiner(None if row is None else to_value(row[0]), foreign)
+                joined = join(key, response)
             except BaseException as error:
                 failed(error, key, response, timestamp, headers)
                 return
-            forward(key, joined, timestamp, headers)
+            if joined is not MISSING:
+                forward(key, joined, timestamp, headers)
 
+        wiring.take_step(Step.JOIN, join)
         return run
+
+
+def _take_stretches(wiring: Wiring, attempt: Callable[[Stretch], Stretch | None], run: Forward) -> None:
+    """Take stretches by `attempt`, which returns what goes on; where it returns None, or fails, records go one by one.
+
+    An attempt that comes to nothing has changed nothing, and none calls a function of the user's.
+    """
+    onward, context = wiring.onward(), wiring.context
+
+    def together(stretch: Stretch) -> None:
+        try:
+            left = attempt(stretch)
+        except Exception as error:
+            if isinstance(error, HeadraceError) and not isinstance(error, SerializationError):
+                raise  # not a record's fault
+            left = None  # found again by `run`, which asks the handler
+        if left is not None:
+            onward(left)
+            return
+        for key, value, timestamp, headers, context.offset in stretch.records():
+            run(key, value, timestamp, headers)
+
+    wiring.take_stretches(together)

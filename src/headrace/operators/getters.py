@@ -3,7 +3,7 @@
 Source: `KTableValueGetterSupplier` and its kinds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from headrace.base.callables import truth
@@ -17,6 +17,7 @@ from headrace.topology.wiring import Wiring
 __all__ = [
     "FilterGetter",
     "Get",
+    "GetAllEncoded",
     "GetAsOf",
     "GetEncoded",
     "Getter",
@@ -25,6 +26,7 @@ __all__ = [
     "StoreGetter",
     "TransformGetter",
     "WindowStoreGetter",
+    "compile_all_encoded",
     "compile_encoded",
 ]
 
@@ -36,6 +38,9 @@ GetAsOf: TypeAlias = Callable[[Any, int], tuple[Any, int] | None]
 
 #: Bytes of a value, and timestamp, of a key's bytes, or None.
 GetEncoded: TypeAlias = Callable[[bytes], tuple[bytes, int] | None]
+
+#: The same of many keys.
+GetAllEncoded: TypeAlias = Callable[[Sequence[bytes]], Sequence[tuple[bytes, int] | None]]
 
 
 class Getter(Protocol):
@@ -238,15 +243,10 @@ def compile_encoded(
     `key` and `value` are the table's serdes, `topic` what they are told. The bytes are those that `value` makes, so
     that their hash says whether the value is the same: a store that is restored from others' topic may have theirs.
     """
-    if isinstance(getter, StoreGetter):
-        state = wiring.store(getter.stores[0])
-        spec: StoreSpec = state.spec
-        plain = isinstance(key, CodecSerde) and isinstance(
-            value, CodecSerde
-        )  # told no topic, unlike a user's own
-        if plain and (spec.key, spec.value) == (key, value) and spec.source_topic is None:
-            get_encoded: GetEncoded = state.get_encoded
-            return get_encoded
+    state = _encoded_alike(getter, wiring, key, value)
+    if state is not None:
+        get_encoded: GetEncoded = state.get_encoded
+        return get_encoded
     get, to_key, to_bytes = getter.compile(wiring), key.deserializer(topic), value.serializer(topic)
 
     def look_up(data: bytes) -> tuple[bytes, int] | None:
@@ -254,3 +254,25 @@ def compile_encoded(
         return None if row is None else (to_bytes(row[0]), row[1])
 
     return look_up
+
+
+def compile_all_encoded(
+    getter: Getter, wiring: Wiring, key: Serde[Any], value: Serde[Any]
+) -> GetAllEncoded | None:
+    """Make what looks many keys up as `compile_encoded` does one; None where more than a store is asked."""
+    state = _encoded_alike(getter, wiring, key, value)
+    get_all: GetAllEncoded | None = None if state is None else state.get_all_encoded
+    return get_all
+
+
+def _encoded_alike(getter: Getter, wiring: Wiring, key: Serde[Any], value: Serde[Any]) -> Any:
+    """Return the store that a getter reads, if its bytes are those that the serdes make; else None."""
+    if not isinstance(getter, StoreGetter):
+        return None
+    state = wiring.store(getter.stores[0])
+    spec: StoreSpec = state.spec
+    # Told no topic, unlike a user's own.
+    are_plain = isinstance(key, CodecSerde) and isinstance(value, CodecSerde)
+    return (
+        state if are_plain and (spec.key, spec.value) == (key, value) and spec.source_topic is None else None
+    )

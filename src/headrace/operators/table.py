@@ -5,13 +5,14 @@ store of versions has a later one, an update is not the latest; what such a stor
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from headrace.base.callables import truth
 from headrace.base.records import Headers
 from headrace.operators.updates import forward_flushed, key_serializer
 from headrace.topology.processors import ProcessorOperator
-from headrace.topology.wiring import Change, Forward, Wiring
+from headrace.topology.wiring import MISSING, Change, Forward, Step, Wiring
 
 __all__ = ["TableFilter", "TableMapValues", "TableSource", "TableTransformValues", "ToStream"]
 
@@ -39,6 +40,13 @@ class TableSource:
                 return
             forward(key, (value, None, True), timestamp, headers)
 
+        def updated(key: Any, value: Any) -> Any:
+            if key is None:
+                drop("null key")
+                return MISSING
+            return value, None, True
+
+        wiring.take_step(Step.JOIN, updated)
         return run
 
     def _with_store(self, wiring: Wiring, store: str) -> Forward:
@@ -212,4 +220,5 @@ class ToStream:
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             forward(key, change[0], timestamp, headers)
 
+        wiring.take_step(Step.VALUE, itemgetter(0))
         return run

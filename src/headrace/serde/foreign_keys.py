@@ -9,6 +9,7 @@ Source: `SubscriptionWrapperSerde`, `SubscriptionResponseWrapperSerde`, `Combine
 
 from collections.abc import Callable
 from enum import IntEnum
+from operator import itemgetter
 from struct import Struct
 from typing import Final, Generic, TypeAlias
 
@@ -19,7 +20,15 @@ from headrace.base.murmur3 import HASH_BYTES
 from headrace.base.records import Headers
 from headrace.serde.serde import CodecSerde, Serde
 
-__all__ = ["Instruction", "Response", "ResponseSerde", "Subscription", "foreign_key_prefix", "subscription"]
+__all__ = [
+    "Instruction",
+    "Response",
+    "ResponseSerde",
+    "Subscription",
+    "foreign_key_prefix",
+    "subscriber",
+    "subscription",
+]
 
 T = TypeVar("T")
 
@@ -34,8 +43,9 @@ class Instruction(IntEnum):
 
 
 #: Instruction, hash of the row that asks (None where it was deleted), its key's bytes, its partition (None where Kafka
-#: Streams before 3.4 wrote it). A plain tuple, since one is made for each update.
-Subscription: TypeAlias = tuple[int, bytes | None, bytes, int | None]
+#: Streams before 3.4 wrote it), and the bytes of all that, which are the same on the topic and in the store. A plain
+#: tuple, since one is made for each update.
+Subscription: TypeAlias = tuple[int, bytes | None, bytes, int | None, bytes]
 
 #: Hash of the row that asked, the other row's value (None where there is none), the partition to answer to. The latter
 #: is not written: it is None where a response was read.
@@ -44,6 +54,9 @@ Response: TypeAlias = tuple[bytes | None, T | None, int | None]
 #: Set in the first byte, whose rest is the version, where there is no hash.
 _NO_HASH = 0x80
 
+#: Where the value of a response with a hash begins.
+_VALUE_AT = 1 + HASH_BYTES
+
 _PARTITION = Struct(">i")
 _pack_partition = _PARTITION.pack
 _partition_at = _PARTITION.unpack_from
@@ -51,25 +64,23 @@ _pack_length = Struct(">I").pack
 
 _INSTRUCTION_MAX = int(Instruction.KEEP)
 
-#: The first two bytes of a subscription, by instruction: with a hash, and without. Version 1 has a partition.
-_HEADS = tuple(bytes((1, each)) for each in Instruction)
-_HEADS_WITHOUT_HASH = tuple(bytes((1 | _NO_HASH, each)) for each in Instruction)
-
 
 def foreign_key_prefix(foreign_key: bytes) -> bytes:
     """Return what a foreign key's subscriptions are stored under; the primary key's bytes follow."""
     return _pack_length(len(foreign_key)) + foreign_key
 
 
-def encode_subscription(value: Subscription) -> bytes:
-    """Return the bytes of a subscription."""
-    instruction, hash, primary_key, partition = value
-    if partition is None:
-        head = bytes((0 if hash is not None else _NO_HASH, instruction))
-        return head + (hash or b"") + primary_key
-    if hash is None:
-        return _HEADS_WITHOUT_HASH[instruction] + primary_key + _pack_partition(partition)
-    return _HEADS[instruction] + hash + primary_key + _pack_partition(partition)
+def subscriber(partition: int | None) -> Callable[[int, bytes | None, bytes], Subscription]:
+    """Return what makes the subscriptions of one partition's rows: of instruction, hash and primary key."""
+    version, tail = (0, b"") if partition is None else (1, _pack_partition(partition))
+    heads = tuple(bytes((version, each)) for each in Instruction)
+    heads_without_hash = tuple(bytes((version | _NO_HASH, each)) for each in Instruction)
+
+    def subscribed(instruction: int, hash: bytes | None, primary_key: bytes) -> Subscription:
+        begun = heads_without_hash[instruction] if hash is None else heads[instruction] + hash
+        return instruction, hash, primary_key, partition, begun + primary_key + tail
+
+    return subscribed
 
 
 def decode_subscription(data: bytes) -> Subscription:
@@ -92,13 +103,14 @@ def decode_subscription(data: bytes) -> Subscription:
         None if start == 2 else data[2:start],
         data[start:end],
         _partition_at(data, end)[0] if version else None,
+        data,
     )
 
 
 #: Serializes subscriptions, with and without a partition.
 subscription: Final[Serde[Subscription]] = CodecSerde(
     "subscription",
-    encode_subscription,
+    itemgetter(4),
     decode_subscription,
     expects="the subscription of a foreign-key join",
     type=tuple,
@@ -135,7 +147,9 @@ class ResponseSerde(Serde[Response[T]], Generic[T]):
 
         def bound(value: Response[T]) -> bytes:
             hash, foreign, _ = value
-            return _begun(hash) + (b"" if foreign is None else encode(foreign))
+            if hash is None or foreign is None:
+                return _begun(hash) + (b"" if foreign is None else encode(foreign))
+            return b"\x00" + hash + encode(foreign)
 
         return bound
 
@@ -144,6 +158,8 @@ class ResponseSerde(Serde[Response[T]], Generic[T]):
         decode = self.inner.deserializer(topic)
 
         def bound(data: bytes) -> Response[T]:
+            if data[0] == 0 and len(data) > _VALUE_AT:  # most are so, and a call is half of what they take
+                return data[1:_VALUE_AT], decode(data[_VALUE_AT:]), None
             hash, foreign = _taken_apart(data)
             return hash, decode(foreign) if foreign else None, None
 
@@ -173,6 +189,6 @@ def _taken_apart(data: bytes) -> tuple[bytes | None, bytes]:
     if version:
         version %= _NO_HASH
         raise ValueError(f"a response of version {version}, which is younger than this program")
-    if len(data) <= HASH_BYTES:
+    if len(data) < _VALUE_AT:
         raise ValueError("it ends within its hash")
-    return data[1 : 1 + HASH_BYTES], data[1 + HASH_BYTES :]
+    return data[1:_VALUE_AT], data[_VALUE_AT:]

@@ -12,7 +12,15 @@ from headrace.base.ids import Location
 from headrace.base.records import Headers
 from headrace.topology.arguments import accepted
 
-__all__ = ["Partitioner", "PlainPartitioner", "WithHeaders", "asking", "placing", "with_headers"]
+__all__ = [
+    "Partitioner",
+    "PlainPartitioner",
+    "ToldByValue",
+    "WithHeaders",
+    "asking",
+    "placing",
+    "with_headers",
+]
 
 K_contra = TypeVar("K_contra", contravariant=True)
 V_contra = TypeVar("V_contra", contravariant=True)
@@ -46,10 +54,23 @@ def with_headers(
 #: (topic, key, value, partition count) -> one partition, several (multicast), or None for the default partitioner.
 PlainPartitioner: TypeAlias = Callable[[str, Any, Any, int], Any]
 
-Partitioner: TypeAlias = PlainPartitioner | WithHeaders[Any, Any]
+
+class ToldByValue:
+    """Places records where their values say, as answers go to who has asked. No function of the user's is called.
+
+    `partition` gives a value's partition, or None for the default partitioner.
+    """
+
+    __slots__ = ("partition",)
+
+    def __init__(self, partition: Callable[[Any], int | None]) -> None:
+        self.partition = partition
 
 
-def placing(fn: object, where: Location) -> Partitioner | None:
+Partitioner: TypeAlias = PlainPartitioner | WithHeaders[Any, Any] | ToldByValue
+
+
+def placing(fn: object, where: Location) -> PlainPartitioner | WithHeaders[Any, Any] | None:
     """Return a partitioner, which may be left out. A generator of partitions is one as good as a list.
 
     One that gives None leaves the choice to the default.
@@ -67,6 +88,9 @@ def placing(fn: object, where: Location) -> Partitioner | None:
 
 def asking(partitioner: Partitioner, topic: str, count: int) -> Callable[[Any, Any, Headers], Any]:
     """Make what asks a partitioner about a record for one topic: key, value, headers."""
+    if isinstance(partitioner, ToldByValue):
+        partition = partitioner.partition
+        return lambda key, value, headers: partition(value)
     if isinstance(partitioner, WithHeaders):
         fn = partitioner.fn
         return lambda key, value, headers: fn(topic, key, value, headers, count)
