@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,8 +17,7 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import headrace as hr
-from benchmarks.workloads import order
-from headrace import stores
+from benchmarks.soak_scenarios import JOINS, PARTITIONS, WINDOWS, Scenario
 from headrace.base.columns import Columns
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS
@@ -25,11 +25,6 @@ from headrace.log.port import TopicSpec
 from headrace.streams.logs import open_log
 
 APPLICATION_ID = "soak"
-INPUT, COUNTED, LATEST = "soak-orders", "soak-counts", "soak-latest"
-PARTITIONS = 2
-
-#: What the first order is stamped with (2026-01-01); the others follow, 1 ms apart.
-START_MS = 1_767_225_600_000
 
 #: What was read is deleted, or a file of gigabytes would be what is measured; on a cluster, segments go as a whole.
 KEPT = {"retention.bytes": "200000000", "retention.ms": "-1", "segment.bytes": "20000000"}
@@ -41,18 +36,6 @@ BATCHES_A_SECOND = 10
 GROWTH_MAX = 0.10
 
 _PAGE_BYTES = 4096
-
-
-def build() -> hr.Topology:
-    """Build the topology: windows that expire, behind a cache, and a row for each user that every order replaces."""
-    counts = stores.window("counts", key=str, value=int, retention="1m")
-    latest = stores.key_value("latest", key=str, value=str, caching=False)
-    builder = hr.StreamsBuilder()
-    orders = builder.stream(hr.Topic(INPUT, value=str, partitions=PARTITIONS)).group_by_key()
-    windowed = orders.windowed_by(hr.TimeWindows("10s", grace="5s")).count(store=counts)
-    windowed.to_stream(lambda window, count: window.key, key=str).to(hr.Topic(COUNTED, value=int))
-    orders.reduce(lambda old, new: new, store=latest).to_stream().to(hr.Topic(LATEST, value=str))
-    return builder.build()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +62,31 @@ def growth_of(samples: list[Sample], seconds: float) -> float:
     return max(late) / early[-1] - 1
 
 
-def make_topics(properties: Mapping[str, object]) -> None:
+def make_topics(properties: Mapping[str, object], scenario: Scenario) -> None:
     """Make the topics, unless they are there."""
     log = open_log(hr.Config(properties=properties))
     try:
-        log.create_topics([TopicSpec(name, PARTITIONS, KEPT) for name in (INPUT, COUNTED, LATEST)])
+        log.create_topics([TopicSpec(name, PARTITIONS, KEPT) for name in scenario.topics])
     finally:
         log.close()
 
 
-def feed(properties: Mapping[str, object], records: int, seconds: float) -> None:
-    """Write orders evenly over the time; as fast as they can be written, where that is not fast enough."""
+def feed(properties: Mapping[str, object], scenario: Scenario, records: int, seconds: float) -> None:
+    """Write records evenly over the time; as fast as they can be written, where that is not fast enough."""
     log = open_log(hr.Config(properties=properties))
     writer = log.writer("soak-feed")
     began, written = time.monotonic(), 0
     while written < records:
         passed = time.monotonic() - began
         wanted = min(records, round(records * (passed + 1 / BATCHES_A_SECOND) / seconds))
-        columns = [Columns() for _ in range(PARTITIONS)]
+        batches: defaultdict[tuple[str, int], Columns] = defaultdict(Columns)
         for number in range(written, min(wanted, written + 100_000)):
-            text, value = order(number)
+            topic, text, value, timestamp = scenario.record(number)
             key = text.encode()
-            partition = partition_for(key, PARTITIONS)
-            columns[partition].append(key, value.encode(), START_MS + number, NO_HEADERS)
-        for partition, batch in enumerate(columns):
-            if len(batch):
-                writer.append(INPUT, partition, batch)
+            columns = batches[topic, partition_for(key, PARTITIONS)]
+            columns.append(key, value.encode(), timestamp, NO_HEADERS)
+        for (topic, partition), columns in batches.items():
+            writer.append(topic, partition, columns)
         writer.commit({})
         written = min(wanted, written + 100_000)
         time.sleep(max(0.0, seconds * written / records - (time.monotonic() - began)))
@@ -113,7 +95,12 @@ def feed(properties: Mapping[str, object], records: int, seconds: float) -> None
 
 
 def soak(
-    properties: Mapping[str, object], state_dir: Path, *, is_fed: Callable[[], bool], every: float
+    properties: Mapping[str, object],
+    scenario: Scenario,
+    state_dir: Path,
+    *,
+    is_fed: Callable[[], bool],
+    every: float,
 ) -> list[Sample]:
     """Run the application until all is fed and processed; print and return a sample each `every` seconds.
 
@@ -121,7 +108,7 @@ def soak(
         HeadraceError: what the application died of.
     """
     streams = hr.Streams(
-        build(), application_id=APPLICATION_ID, state_dir=str(state_dir), properties=properties
+        scenario.build(), application_id=APPLICATION_ID, state_dir=str(state_dir), properties=properties
     )
     samples: list[Sample] = []
     with streams:
@@ -150,16 +137,21 @@ def resident_mb() -> float:
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Runs windows that expire for long, prints resident memory, and fails unless it is flat within "
-        "10 % after the first fifth of the run."
+        description="Runs an application for long, prints resident memory, and fails unless it is flat within 10 % "
+        "after the first fifth of the run. By default it has windows that expire, and a row for each user."
     )
-    parser.add_argument("--records", type=int, default=50_000_000, help="orders to process (50,000,000)")
+    parser.add_argument("--records", type=int, default=50_000_000, help="records to write (50,000,000)")
     parser.add_argument("--seconds", type=float, default=1800, help="over which they are written (1800)")
     parser.add_argument("--every", type=float, default=10, help="seconds between samples (10)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--bootstrap-servers", help="a cluster, in place of the embedded log")
     where.add_argument("--local-kafka", action="store_true", help="a broker that is started for it")
     parser.add_argument("--set", dest="properties", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--joins",
+        action="store_true",
+        help="joins of streams and by a foreign key, sessions and suppression; ten million records are a day of them",
+    )
     parser.add_argument("--feed", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -168,8 +160,9 @@ def main() -> int:
     """Feed from another process, whose memory is not the application's; return the exit code."""
     given = _parsed()
     properties: dict[str, object] = dict(each.split("=", 1) for each in given.properties)
+    scenario = JOINS if given.joins else WINDOWS
     if given.feed:
-        feed(properties, given.records, given.seconds)
+        feed(properties, scenario, given.records, given.seconds)
         return 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-soak-")))
@@ -180,13 +173,15 @@ def main() -> int:
             servers = stack.enter_context(LocalKafka()).bootstrap_servers
         name, value = ("bootstrap.servers", servers) if servers else ("embedded.path", str(folder / "log.db"))
         properties[name] = value
-        make_topics(properties)
+        make_topics(properties, scenario)
         command = [sys.executable, __file__, "--feed", "--set", f"{name}={value}"]
+        command += ["--joins"] if given.joins else []
         command += ["--records", str(given.records), "--seconds", str(given.seconds)]
         with subprocess.Popen(command) as feeder:
             try:
                 samples = soak(
                     properties,
+                    scenario,
                     folder / "state",
                     is_fed=lambda: feeder.poll() is not None,
                     every=given.every,
@@ -195,7 +190,7 @@ def main() -> int:
                 feeder.kill()
                 raise
             if feeder.returncode:
-                print("the orders could not be written to their end", file=sys.stderr)
+                print("the records could not be written to their end", file=sys.stderr)
                 return 1
     growth = growth_of(samples, given.seconds)
     print(

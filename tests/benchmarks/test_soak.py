@@ -25,14 +25,19 @@ def test_a_run_that_is_too_short_for_its_samples_says_so() -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_short_run_processes_all_and_tells_of_its_memory() -> None:
+# With joins, subscriptions and answers count as well.
+@pytest.mark.parametrize(("scenario", "least"), [([], 5_000), (["--joins"], 7_500)])
+def test_a_short_run_processes_all_and_tells_of_its_memory(scenario: list[str], least: int) -> None:
     command = [sys.executable, "benchmarks/soak.py", "--records", "5000", "--seconds", "4", "--every", "0.2"]
+    command += scenario
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=110, check=False, cwd=Path(__file__).parents[2]
     )
     lines = done.stdout.splitlines()
     assert done.stderr == ""
-    assert "5,000 records" in lines[-2]
+    processed = int(lines[-2].split()[2].replace(",", ""))
+    assert processed >= least
+    assert lines[-2].endswith("lag 0")
     assert lines[-1].startswith("memory grew by ")
     # In four seconds nothing is full yet, so either may come out.
     assert done.returncode == (1 if lines[-1].endswith("NOT FLAT") else 0)
