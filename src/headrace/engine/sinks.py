@@ -288,6 +288,8 @@ def _chooser(
         chosen = ask(key, value, headers)
         if chosen is None:
             return by_key(key_bytes)
+        if type(chosen) is int and 0 <= chosen < count:  # what most answer; to look for several takes 1 µs
+            return (chosen,)
         if isinstance(chosen, Iterable):
             return sorted({check_partition(topic, one, count) for one in chosen})
         return (check_partition(topic, chosen, count),)
