@@ -129,8 +129,12 @@ class StreamJoinSide:
 
     def _joined(self) -> Callable[[Any, Any, Any], Any]:
         """Return what makes a result of key, own value and the other side's, whichever side this is."""
-        joined = self._joining.joined()
-        return (lambda key, own, met: joined(key, met, own)) if self._of_other else joined
+        if not self._of_other:
+            return self._joining.joined()
+        joiner = self._joining.joiner
+        if self._joining.with_key:
+            return lambda key, own, met: joiner(key, met, own)
+        return lambda key, own, met: joiner(met, own)
 
     def _inner(self, wiring: Wiring) -> Forward:
         state = wiring.store(self._other)

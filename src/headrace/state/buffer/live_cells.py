@@ -68,7 +68,7 @@ class LiveCells:
     # here, and none that was given up in an abort (`tests/state/test_live_cells.py`).
     """
 
-    __slots__ = ("_budget", "_retention_ms", "_span_ms", "_spans", "_weights", "since", "used_bytes")
+    __slots__ = ("_budget", "_retention_ms", "_span_ms", "_spans", "_weights", "since")
 
     def __init__(self, retention_ms: int, size_ms: int, budget: LiveBudget) -> None:
         self._retention_ms = retention_ms
@@ -76,9 +76,13 @@ class LiveCells:
         self._spans: dict[int, dict[bytes, list[Cell]]] = {}
         self._weights: dict[int, int] = {}
         self._budget = budget
-        self.used_bytes = 0
         self.since = 0
         budget.share(self)
+
+    @property
+    def used_bytes(self) -> int:
+        """What they weigh."""
+        return sum(self._weights.values())
 
     def add(self, key: bytes, time: int, value: Any, value_bytes: int) -> None:
         """Add a cell that has not expired, behind those of its key and time."""
@@ -98,7 +102,6 @@ class LiveCells:
         else:
             cells.insert(bisect_left(cells, (time + 1,)), (time, value))
         self._weights[number] += weight
-        self.used_bytes += weight
         budget = self._budget
         budget.used_bytes += weight
         if budget.used_bytes > budget.max_bytes:
@@ -133,6 +136,7 @@ class LiveCells:
         """Let go of everything. Nothing may be asked any more."""
         self._budget.leave(self)
         self._spans.clear()
+        self._weights.clear()
 
     def _begin(self, number: int, time: int) -> dict[bytes, list[Cell]]:
         """Begin a span, and let go of those that have expired: stream time is at least the time of any cell."""
@@ -145,6 +149,4 @@ class LiveCells:
 
     def _drop(self, number: int) -> None:
         del self._spans[number]
-        weight = self._weights.pop(number)
-        self.used_bytes -= weight
-        self._budget.used_bytes -= weight
+        self._budget.used_bytes -= self._weights.pop(number)
