@@ -205,3 +205,55 @@ def test_windowed_key_is_piped_where_the_key_in_it_belongs() -> None:
             window = hr.Window(hour * 3_600_000, (hour + 1) * 3_600_000)
             driver.input(hourly).pipe(hr.Windowed("k", window), 1, 0)
         assert len({record[0] for record in driver.log.records("hourly")}) == 1
+
+
+def gathering(*beside: str) -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    stream = builder.stream(hr.Pattern("in-.*"), key=str, value=str)
+    for topic in beside:
+        stream = stream.merge(builder.stream(hr.Topic(topic, key=str, value=str)))
+    stream.to("gathered")
+    return builder.build()
+
+
+GATHERED = hr.Topic("gathered", key=str, value=str)
+
+
+def test_topics_of_a_pattern_are_there_when_they_are_first_asked_for() -> None:
+    with testing.TopologyTestDriver(gathering()) as driver:
+        output = driver.output(GATHERED)
+        first = driver.input(hr.Topic("in-a", key=str, value=str))
+        first.pipe("k", "1", timestamp=1)
+        driver.input(hr.Topic("in-b", key=str, value=str, partitions=3)).pipe("k", "2", timestamp=2)
+        first.pipe("k", "3", timestamp=3)
+        assert [record.value for record in output.read_all()] == ["1", "2", "3"]
+        assert driver.log.topics()["in-b"].partitions == 3
+
+
+def test_topic_that_no_pattern_matches_is_refused() -> None:
+    with (
+        testing.TopologyTestDriver(gathering("words")) as driver,
+        pytest.raises(
+            hr.TopologyError, match=r"does not read topic 'out'; it reads words, what matches in-\.\*"
+        ),
+    ):
+        driver.input(hr.Topic("out", key=str, value=str))
+
+
+def test_a_pattern_may_wait_for_its_first_topic_while_others_are_read() -> None:
+    with testing.TopologyTestDriver(gathering("words")) as driver:
+        driver.input(WORDS).pipe("k", "v")
+        driver.input(hr.Topic("in-a", key=str, value=str)).pipe("k", "w")
+        assert driver.output(GATHERED).read_pairs() == [("k", "v"), ("k", "w")]
+        driver.restart()
+        driver.input(WORDS).pipe("k", "x")
+        assert driver.output(GATHERED).read_pairs() == [("k", "x")]
+
+
+def test_what_a_topology_writes_is_read_by_no_pattern_until_it_is_asked_for() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Pattern(".*"), key=str, value=str).map_values(str.upper, value=str).to("in-loud")
+    loud = hr.Topic("in-loud", key=str, value=str)
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        driver.input(WORDS).pipe("k", "v")
+        assert driver.output(loud).read_pairs() == [("k", "V")]

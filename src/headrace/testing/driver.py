@@ -1,5 +1,6 @@
 """The test driver: a topology run record by record, in the calling thread, without a broker or a file log."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.memory import MemoryLog
+from headrace.log.port import TopicSpec
 from headrace.processor.handlers import log_and_fail
 from headrace.query.local import store_name
 from headrace.state.declaration import Store
@@ -23,7 +25,7 @@ from headrace.streams.config import Config, ConfigFields
 from headrace.testing.advice import DRIVER_INSTEAD
 from headrace.testing.stores import all_partitions
 from headrace.testing.topics import InputTopic, OutputTopic
-from headrace.topology.nodes import SinkNode
+from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topics import Topic
 from headrace.topology.topology import Topology
 
@@ -65,6 +67,7 @@ class TopologyTestDriver:
         self.log = MemoryLog()
         self._folder = tempfile.TemporaryDirectory(prefix="headrace-test-", ignore_cleanup_errors=True)
         self._worker: Worker | None = None
+        self._matched: list[str] = []
         self._outputs: dict[str, OutputTopic[Any, Any]] = {}
         try:
             self._open()
@@ -89,7 +92,8 @@ class TopologyTestDriver:
             "stretch.records.max": 1,
         }
         self._worker = Worker(
-            self._topology,
+            # A pattern reads what `input` was asked for, and not, as in production, what the topology writes itself.
+            self._topology.with_topics(self._matched, otherwise=lambda node: f"{node.name}-without-topic"),
             self.log,
             EngineOptions.of(values),
             application_id=self._application_id,
@@ -131,16 +135,32 @@ class TopologyTestDriver:
     def input(self, topic: Topic[K, V]) -> InputTopic[K, V]:
         """Return the typed end for piping into a source topic.
 
+        One that a pattern matches is made when it is first asked for; as in production, the tasks are made anew then.
+
         Raises:
             TopologyError: the topology does not read this topic.
         """
         _check_topic(topic)
         known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
-        if topic.name not in known:
-            raise TopologyError(
-                f"the topology does not read topic '{topic.name}'; it reads {', '.join(known)}"
-            )
+        if topic.name not in known and topic.name not in self._matched:
+            self._match(topic, known)
         return InputTopic(topic, self.log, self._clock.wall_ms, self._run_guarded)
+
+    def _match(self, topic: Topic[Any, Any], known: list[str]) -> None:
+        patterns = [
+            node.pattern
+            for node in self._topology.nodes.values()
+            if isinstance(node, SourceNode) and node.pattern is not None
+        ]
+        if not any(re.fullmatch(pattern, topic.name) for pattern in patterns):
+            matching = [f"what matches {' or '.join(patterns)}"] if patterns else []
+            raise TopologyError(
+                f"the topology does not read topic '{topic.name}'; it reads {', '.join([*known, *matching])}"
+            )
+        if topic.name not in self.log.topics():
+            self.log.create_topics([TopicSpec(topic.name, topic.partitions or self._partitions)])
+        self._matched.append(topic.name)
+        self.restart()
 
     def _run_guarded(self) -> None:
         try:

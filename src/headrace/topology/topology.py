@@ -280,10 +280,13 @@ class Topology:
         """Return a topic's full name: internal ones have the application id in front."""
         return f"{application_id}-{topic}" if topic in self._assembly.repartition_topics else topic
 
-    def with_topics(self, existing: Iterable[str]) -> "Topology":
+    def with_topics(
+        self, existing: Iterable[str], *, otherwise: Callable[[SourceNode], str] | None = None
+    ) -> "Topology":
         """Return a topology whose patterns are replaced by the topics that they match among the existing ones.
 
-        Topics that a source names are not matched. Without patterns it is this topology itself.
+        Topics that a source names are not matched. Without patterns it is this topology itself. `otherwise` gives the
+        topic that stands for those of a pattern that matches none, an error without it; then no pattern is left.
 
         Raises:
             TopologyError: two patterns match one topic, or a pattern matches none.
@@ -302,6 +305,8 @@ class Topology:
         for node in patterns:
             regex = re.compile(node.pattern or "")
             topics = [topic for topic in candidates if regex.fullmatch(topic)]
+            if not topics and otherwise is not None:
+                topics = [otherwise(node)]
             if not topics:
                 raise TopologyError(
                     f"{node.name} ({node.where}): no topic matches the pattern {node.pattern!r} (there are: "
@@ -314,7 +319,8 @@ class Topology:
                         f"topic '{topic}' matches the patterns of {other.name} ({other.where}) and {node.name} "
                         f"({node.where}); a topic can be read by one source only"
                     )
-            topology._assembly.nodes[node.name] = replace(node, topics=tuple(topics))
+            left = node.pattern if otherwise is None else None
+            topology._assembly.nodes[node.name] = replace(node, topics=tuple(topics), pattern=left)
         return topology
 
     def validate(self) -> None:
