@@ -101,7 +101,8 @@ class _Interpreter:
 
     def _source(self, operator: Operator, method: str, kind: str, store: Any = None) -> Node:
         key, value = operator.get("key", "string"), operator.get("value", "string")
-        topic = operator.get("topics") or operator["topic"]
+        pattern = operator.get("pattern")
+        topic = hr.Pattern(pattern) if pattern else operator.get("topics") or operator["topic"]
         name = operator.get("name")
         made = call(self.builder, method, topic, key=serde(key), value=serde(value), store=store, name=name)
         return Node(made, kind, key, value)

@@ -45,10 +45,18 @@ class _Processor(hr.Processor[str, Any, str, Any]):
     def init(self) -> None:
         self._store = self.context.store(self._declared)
         interval = f"{argument(self._function)}ms"
-        if name(self._function) == "flush_every_stream_ms":
-            self.context.schedule(interval, self._flush, on="stream")
-        if name(self._function) == "flush_every_wall_ms":
-            self.context.schedule(interval, self._flush, on="wall")
+        match name(self._function):
+            case "flush_every_stream_ms":
+                self.context.schedule(interval, self._flush, on="stream")
+            case "flush_every_wall_ms":
+                self.context.schedule(interval, self._flush, on="wall")
+            case "tick_stream_ms":
+                self.context.schedule(interval, self._tick, on="stream")
+            case "tick_wall_ms":
+                self.context.schedule(interval, self._tick, on="wall")
+
+    def _tick(self, now: int) -> None:
+        self.context.forward(hr.Record("tick", f"{now}/{self.context.stream_time}", now))
 
     def _flush(self, now: int) -> None:
         for key, value in list(self._store.all()):
@@ -68,9 +76,27 @@ class _Processor(hr.Processor[str, Any, str, Any]):
             case "header":
                 seen = ("seen", text(record.value).encode())
                 self.context.forward(record.with_headers([*record.headers, seen]))
+            case "tick_stream_ms" | "tick_wall_ms":
+                self.context.forward(record)
+            case "stream_time":
+                value = f"{text(record.value)}@{self.context.stream_time}"
+                self.context.forward(record.with_value(value))
+            case "place":
+                self.context.forward(record.with_value(self._place()))
+            case "twice":
+                later = record.with_timestamp(record.timestamp + 5).with_headers([])
+                self.context.forward(later)
+                self.context.forward(record)
             case _:
                 if record.key is not None and record.value is not None:
                     self._store.put(record.key, record.value)
+
+    def _place(self) -> str:
+        """Return where the record is from; Java writes this of what a punctuator has forwarded."""
+        metadata = self.context.metadata
+        return (
+            "null/-1/-1" if metadata is None else f"{metadata.topic}/{metadata.partition}/{metadata.offset}"
+        )
 
     def _forward_change(self, record: hr.Record[str, Any]) -> None:
         """Forward only what differs from the key's last value."""
