@@ -1,5 +1,5 @@
 """An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, pairs,
-keeps by hand, and keeps what it has written in global stores, with one of which it joins.
+looks back in versions, keeps by hand, and keeps what it has written in global stores, with one of which it joins.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -45,6 +45,9 @@ JOINED = hr.Topic("joined", key=str, value=int, partitions=2)
 PAIRED = hr.Topic("paired", key=str, value=str, partitions=2)
 #: How far an even and an odd number of a key may lie apart to be a pair.
 PAIR_MS = 300
+DATED = hr.Topic("dated", key=str, value=str, partitions=2)
+#: How long a number waits for late versions, and how far back these go: some numbers are later, some older than that.
+WAIT_MS, HISTORY_MS = 300, 400
 BY_LAST_DIGIT = stores.key_value("by-last-digit", key=str, value=int)
 SUMS = stores.key_value("sums", key=str, value=int, caching=False)
 PER_WINDOW = stores.window("per-window", key=str, value=int)
@@ -53,6 +56,8 @@ NEARBY = stores.window("nearby", key=str, value=int)
 LAST = stores.key_value("last", key=str, value=int)
 COPIED = stores.key_value("copied", key=str, value=int)
 WRITTEN = stores.key_value("written", key=str, value=int)
+VERSIONS = stores.versioned("versions", key=str, value=int, history=f"{HISTORY_MS}ms")
+OF_LATEST = stores.key_value("of-latest", key=str, value=int)
 FRIENDS = stores.key_value("friends", key=str, value=int)
 #: How many keys there are; each number has one for its friend.
 USERS = 200
@@ -107,6 +112,12 @@ def build() -> hr.Topology:
     few = numbers.filter(lambda key, value: value % EACH_OF_FEW == 0)
     latest = few.to_table()
     latest.join(latest, with_friend, on=lambda value: f"user{value % USERS}", store=FRIENDS)
+    versions = few.to_table(store=VERSIONS)
+    versions.group_by(lambda key, value: (str(value % 10), value), key=str, value=int).count(store=OF_LATEST)
+    dated = numbers.left_join(
+        versions, lambda value, version: f"{value}@{version}", grace=f"{WAIT_MS}ms", name="dated", value=str
+    )
+    dated.to(DATED)
     closed = few.group_by_key().windowed_by(windows, emit="close").count()
     closed.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(CLOSED)
     few.group_by_key().windowed_by(hr.SlidingWindows(NEARBY_WITHIN, grace="1d")).count(store=NEARBY)

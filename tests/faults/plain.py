@@ -1,37 +1,38 @@
-"""What the application's outputs and stores must be, evaluated plainly; and what they are, read from the log."""
+"""The application to be killed: it is fed, started, and compared with the plain evaluation of its input."""
 
 import random
 import subprocess
 import sys
 import time
-from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
-from headrace.base.murmur2 import partition_for
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.log.port import TopicSpec
+from headrace.state.buffer.versioned import VersionedBuffer
+from headrace.state.held_change import decode_change
 from headrace.state.typed_stores import typed
 from tests.faults import application
+from tests.faults.evaluation import (
+    Input,
+    Rows,
+    closed_windows,
+    dated_of,
+    pairs_of,
+    partition_of,
+    rows_of,
+)
 from tests.faults.site import Site
-
-Input = tuple[str, int, int]  # key, value, timestamp
-
-#: What tells a row from others in its store (a key; with start, or with start and end), and its value.
-Rows = dict[Any, int]
-
-
-#: A record of a topic: key, value, timestamp.
-Row = tuple[bytes | None, bytes | None, int]
 
 #: The store of even numbers that wait for an odd one.
 _WAITING = "pairs-left-shared-join-store"
+
+#: The store of numbers that wait for late versions.
+_DELAYED = "dated-Buffer"
 
 
 class Feed:
@@ -49,6 +50,7 @@ class Feed:
             application.CLOSED,
             application.JOINED,
             application.PAIRED,
+            application.DATED,
         )
         self._log.create_topics([TopicSpec(topic.name, 2, {"retention.ms": "-1"}) for topic in topics])
 
@@ -59,7 +61,7 @@ class Feed:
             key = f"user{self._random.randrange(application.USERS)}"
             value, timestamp = len(self.written), len(self.written) * 3 + self._random.randrange(500)
             self.written.append((key, value, timestamp))
-            partition = partition_for(key.encode(), 2)
+            partition = partition_of(key)
             columns[partition].append(key.encode(), value.to_bytes(8, "big"), timestamp, ())
         writer = self._log.writer("feed")
         for partition, records in columns.items():
@@ -134,8 +136,11 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     closed = closed_windows(written)
     emitted = {key for key, _, _ in read_topic(site, application.FINAL.name)}
     assert {key.encode() for key in closed} <= emitted
-    assert set(_pairs_of(written)[0]) <= set(read_topic(site, application.PAIRED.name))
-    found, expected_rows = _stores(site), _rows_of(written)
+    assert set(pairs_of(written)[0]) <= set(read_topic(site, application.PAIRED.name))
+    found, expected_rows = _stores(site), rows_of(written)
+    dated = {value.split(b"@")[0] for _, value, _ in read_topic(site, application.DATED.name) if value}
+    delayed = {value.split(b"@")[0] for _, value, _ in found[_DELAYED]}
+    assert dated | delayed == {str(value).encode() for _, value, _ in written}
     for store in ("by-last-digit", "per-window"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
     for store in ("last", "copied", "written", "friends"):
@@ -156,108 +161,26 @@ def check(site: Site, written: Sequence[Input]) -> None:
         key, count = key_bytes.decode(), int.from_bytes(value_bytes, "big")
         assert count > counted.get(key, 0), "a count was emitted twice, or went back"
         counted[key] = count
-    expected = _rows_of(written)
+    expected = rows_of(written)
     assert counted == expected["by-last-digit"]
     found = _stores(site)
-    waiting = found.pop(_WAITING)
+    waiting, delayed = found.pop(_WAITING), found.pop(_DELAYED)
     assert found == expected
 
-    pairs, alone = _pairs_of(written)
+    pairs, alone = pairs_of(written)
     paired = Counter(read_topic(site, application.PAIRED.name))
     # Which of those without a partner have left by now is the wall clock's business.
     left = Counter(row for row in paired.elements() if row[1] is not None and row[1].endswith(b"+None"))
     assert paired - left == pairs
     assert left + Counter(waiting) == alone
 
+    dated, not_yet = dated_of(written)
+    assert Counter(read_topic(site, application.DATED.name)) == dated
+    assert Counter(delayed) == not_yet
+
     check_closed(site, application.FINAL.name, written)
     few = [each for each in written if each[1] % application.EACH_OF_FEW == 0]
     check_closed(site, application.CLOSED.name, few)
-
-
-def _rows_of(written: Sequence[Input]) -> dict[str, Rows]:
-    """What each store must hold."""
-    sums: Counter[str] = Counter()
-    windows: Counter[tuple[str, int]] = Counter()
-    last: dict[str, int] = {}
-    stamps: dict[str, list[int]] = {}
-    for key, value, stamp in written:
-        sums[key] += value
-        windows[key, stamp // 1000 * 1000] += 1
-        last[key] = value
-        stamps.setdefault(key, []).append(stamp)
-    sessions = {
-        (key, session[0], session[-1]): len(session)
-        for key in stamps
-        for session in _sessions(sorted(stamps[key]))
-    }
-    return {
-        "by-last-digit": dict(Counter(str(value % 10) for _, value, _ in written)),
-        "sums": dict(sums),
-        "per-window": dict(windows),
-        "per-session": sessions,
-        "nearby": _sliding_counts(written),
-        "last": last,
-        "copied": last,
-        "written": dict(Counter(key for key, _, _ in written)),
-        "friends": _friends(
-            {key: value for key, value, _ in written if value % application.EACH_OF_FEW == 0}
-        ),
-    }
-
-
-def _friends(last: dict[str, int]) -> Rows:
-    """Each key's last number with that of its friend, where the friend has one."""
-    return {
-        key: application.with_friend(value, last[friend])
-        for key, value in last.items()
-        if (friend := f"user{value % application.USERS}") in last
-    }
-
-
-def _pairs_of(written: Sequence[Input]) -> tuple[Counter[Row], Counter[Row]]:
-    """Even numbers with the odd ones around them, and even numbers that had no partner in time.
-
-    One that came after its window had passed did not wait for a partner, and may have found one nevertheless.
-    """
-    pairs: Counter[Row] = Counter()
-    alone: Counter[Row] = Counter()
-    waiting: set[tuple[str, int]] = set()
-    seen: dict[tuple[str, bool], list[tuple[int, int]]] = {}
-    latest = [-1, -1]
-    for key, value, stamp in written:
-        partition = partition_for(key.encode(), 2)
-        latest[partition] = max(latest[partition], stamp)
-        is_even = value % 2 == 0
-        partners = [
-            (other, at)
-            for other, at in seen.get((key, not is_even), [])
-            if abs(at - stamp) <= application.PAIR_MS
-        ]
-        for other, at in partners:
-            one, two = (value, other) if is_even else (other, value)
-            pairs[key.encode(), f"{one}+{two}".encode(), max(stamp, at)] += 1
-            if not is_even:
-                waiting.discard((key, other))
-        if is_even and not partners:
-            if stamp + application.PAIR_MS < latest[partition]:
-                alone[key.encode(), f"{value}+None".encode(), stamp] += 1
-            else:
-                waiting.add((key, value))
-        seen.setdefault((key, is_even), []).append((value, stamp))
-    stamps = {value: stamp for _, value, stamp in written}
-    alone.update((key.encode(), f"{value}+None".encode(), stamps[value]) for key, value in waiting)
-    return pairs, alone
-
-
-def _sessions(stamps: Sequence[int]) -> Iterator[list[int]]:
-    """Cut ascending times where the silence between two is longer than the application's gap."""
-    session = [stamps[0]]
-    for stamp in stamps[1:]:
-        if stamp - session[-1] > application.GAP_MS:
-            yield session
-            session = []
-        session.append(stamp)
-    yield session
 
 
 def check_closed(site: Site, topic: str, written: Sequence[Input]) -> None:
@@ -266,39 +189,6 @@ def check_closed(site: Site, topic: str, written: Sequence[Input]) -> None:
     assert final == Counter(
         (key.encode(), count.to_bytes(8, "big")) for key, count in closed_windows(written).items()
     )
-
-
-def closed_windows(written: Sequence[Input]) -> dict[str, int]:
-    """Final counts of the windows that are closed, by key and start. What is late is none of this input."""
-    counts: Counter[tuple[str, int]] = Counter()
-    latest = [-1, -1]
-    for key, _, stamp in written:
-        counts[key, stamp // application.FINAL_SIZE_MS * application.FINAL_SIZE_MS] += 1
-        partition = partition_for(key.encode(), 2)
-        latest[partition] = max(latest[partition], stamp)
-    keeps = application.FINAL_SIZE_MS + application.FINAL_GRACE_MS
-    return {
-        f"{key}@{start}": count
-        for (key, start), count in counts.items()
-        if start + keeps <= latest[partition_for(key.encode(), 2)]
-    }
-
-
-def _sliding_counts(written: Sequence[Input]) -> Rows:
-    """How many records of a key lie in each sliding window: those that a record ends, and those after one."""
-    within = application.NEARBY_WITHIN // timedelta(milliseconds=1)
-    by_key: dict[str, list[int]] = {}
-    for key, value, stamp in written:
-        if value % application.EACH_OF_FEW == 0:
-            by_key.setdefault(key, []).append(stamp)
-    counts: Rows = {}
-    for key, stamps in by_key.items():
-        stamps.sort()
-        for start in {max(0, stamp - within) for stamp in stamps} | {stamp + 1 for stamp in stamps}:
-            count = bisect_right(stamps, start + within) - bisect_left(stamps, start)
-            if count:
-                counts[key, start] = count
-    return counts
 
 
 def _stores(site: Site) -> dict[str, Rows]:
@@ -328,7 +218,20 @@ def _stores(site: Site) -> dict[str, Rows]:
                     for each in values:
                         rows[place.key.encode(), f"{each.value}+None".encode(), place.timestamp] = 1
                 continue
+            if spec.name == _DELAYED:
+                for row_key, raw in store.all():
+                    held = decode_change(row_key, raw)
+                    number = int.from_bytes(held.new or b"", "big")
+                    rows[row_key[9:-4], str(number).encode(), held.timestamp] = 1
+                continue
             match spec.kind:
+                case "versioned":
+                    state = task.state.state(spec.name)
+                    assert isinstance(state, VersionedBuffer)
+                    oldest = state.observed_stream_time - application.HISTORY_MS
+                    for key in map("user{}".format, range(application.USERS)):
+                        for value, since, _ in store.history(key, max(0, oldest)):
+                            rows[key, since] = value
                 case "key_value":
                     rows.update(store.all())
                 case "window":
