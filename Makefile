@@ -16,7 +16,7 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 	--interpreter $(CURDIR)/.tools/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help sync native lock format check typing test test-fast demo demo-verify bench bench-compare conformance faults \
+.PHONY: help sync native lock format check typing test test-fast demo demo-verify bench bench-compare campaigns conformance faults \
 	wheel findings clean
 
 help:  ## Show the targets.
@@ -68,9 +68,16 @@ typing: $(VENV)/.synced  ## Run both type checkers on the programs of tests/typi
 	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright
 
-test: check $(VENV)/.native  ## Run every static check and every test.
-	mkdir -p .cache
+# Two processes, for two cores: tests on brokers wait most of the time, the others compute. What the first one prints comes
+# when both have ended. With PYTEST_ARGS there is one.
+test: $(VENV)/.synced  ## Run every static check and every test.
+	@mkdir -p .cache
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check $(VENV)/.native
+ifeq ($(PYTEST_ARGS),)
+	@tests/in_two_halves $(BIN)/pytest
+else
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
+endif
 
 # Whole programs, other compilers and judges, and what takes seconds of random cases: `make test` has them.
 test-fast: $(VENV)/.synced  ## Run what a minute has room for: no brokers, processes or campaigns.
@@ -90,6 +97,10 @@ bench: $(VENV)/.synced $(VENV)/.native  ## Run the benchmarks: the embedded log,
 
 bench-compare: $(VENV)/.synced $(VENV)/.native  ## Run headrace and Kafka Streams in turn on one broker (java, mvn).
 	$(BIN)/python benchmarks/compare.py
+
+campaigns: $(VENV)/.synced $(VENV)/.native  ## Try twenty times as many random cases as the usual test run.
+	CAMPAIGN=1 $(BIN)/pytest -m "campaign or process" --timeout=3600 $(PYTEST_ARGS) \
+		$(addprefix --ignore=tests/,benchmarks cli demo examples faults)
 
 conformance: $(VENV)/.synced  ## Let Kafka Streams judge random cases (java, mvn), and replay them.
 	$(BIN)/python tests/conformance/campaign.py

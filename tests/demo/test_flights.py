@@ -12,7 +12,7 @@ from headrace.demo import flights as job
 from headrace.demo.data import data_directory, read_flights, read_planes
 from tests.demo.evaluation import Results, evaluate
 
-_FLIGHTS = 5_000
+_FLIGHTS = 1_500
 _PARTITIONS = range(4)
 _DEAD = hr.Topic(job.DEAD_LETTERS, value=job.Flight)
 

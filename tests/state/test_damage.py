@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.budget import examples, some
 from tests.state.damage import Outcome, Starter
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -23,8 +24,8 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 #: behind a second start; and stopped in good order.
 FIRST_LOG, TWO_LOGS, KILLED, KILLED_BEHIND_A_FLUSH, STOPPED = 1, 2, 7, 10, 12
 
-#: Of each of two images.
-PAIRS = 40
+#: How many damages of an image the usual run tries, pairs of two of them, and steps to be killed at.
+DAMAGES, PAIRS, STEPS = 30, 10, 20
 
 #: Nothing is read of these.
 UNREAD = ("LOCK", "LOG")  # and what begins so
@@ -119,13 +120,13 @@ def wrong(history: History, image: int, damages: tuple[Damage, ...]) -> str | No
 def test_one_damaged_file_leads_to_the_right_rows(history: History, image: int) -> None:
     damages = damages_of(history, image)
     assert len(damages) > 50
-    assert [found for damage in damages if (found := wrong(history, image, (damage,)))] == []
+    assert [found for damage in some(damages, DAMAGES) if (found := wrong(history, image, (damage,)))] == []
 
 
 def test_two_damaged_files_lead_to_the_right_rows(history: History) -> None:
     chosen = random.Random(20_261_129)
     for image in (TWO_LOGS, KILLED_BEHIND_A_FLUSH):
-        pairs = chosen.sample(list(combinations(damages_of(history, image), 2)), PAIRS)
+        pairs = chosen.sample(list(combinations(damages_of(history, image), 2)), examples(PAIRS))
         assert [found for pair in pairs if (found := wrong(history, image, pair))] == []
 
 
@@ -158,7 +159,9 @@ def test_killed_at_any_step_the_next_start_has_the_right_rows(
     steps = history.start(history.place(files)).steps
     assert steps > 50
     chosen = random.Random(7)
-    for step in range(1, steps + 1, 1 if damage is whole else 9):
+    for step in some(
+        range(1, steps + 1, 1 if damage is whole else 9), STEPS if damage is whole else STEPS // 4
+    ):
         place = history.place(files)
         kills = [step] if damage is whole else [step + chosen.randrange(9), chosen.randrange(1, steps)]
         for kill_at in kills:
