@@ -4,7 +4,6 @@ Source: Kafka's PunctuationQueue and PunctuationSchedule. A missed interval is n
 and its next time is the next multiple of the interval after now.
 """
 
-import heapq
 from collections.abc import Callable
 from typing import Literal
 
@@ -28,12 +27,16 @@ class _Punctuation:
 
 
 class PunctuationQueue:
-    """What is scheduled on one of a task's two clocks, soonest first; equal times in the order of scheduling."""
+    """What is scheduled on one of a task's two clocks, soonest first.
+
+    Equal times come in the order in which Java's PriorityQueue gives them, whose steps these are: processors that are
+    called every second see each other's records, and an application that moves here has the results that it had.
+    """
 
     def __init__(self, clock: Literal["stream", "wall"]) -> None:
         self.clock = clock
-        self._heap: list[tuple[int, int, _Punctuation]] = []
-        self._added = 0
+        #: A binary heap: no place is due before the one at half of its number.
+        self._heap: list[_Punctuation] = []
 
     def schedule(self, interval_ms: int, do: Callable[[int], object], *, first_due: int) -> _Punctuation:
         """Run `do(now)` from `first_due` on, every `interval_ms`."""
@@ -41,30 +44,53 @@ class PunctuationQueue:
         self._push(punctuation)
         return punctuation
 
-    def _push(self, punctuation: _Punctuation) -> None:
-        heapq.heappush(self._heap, (punctuation.due, self._added, punctuation))
-        self._added += 1
+    def _push(self, added: _Punctuation) -> None:
+        heap = self._heap
+        heap.append(added)
+        place = len(heap) - 1
+        while place and added.due < heap[above := (place - 1) // 2].due:
+            heap[place] = heap[above]
+            place = above
+        heap[place] = added
+
+    def _pop(self) -> _Punctuation:
+        heap = self._heap
+        first, moved = heap[0], heap.pop()
+        count, place = len(heap), 0
+        if not count:
+            return first
+        while (below := 2 * place + 1) < count:
+            if below + 1 < count and heap[below + 1].due < heap[below].due:
+                below += 1
+            if moved.due <= heap[below].due:
+                break
+            heap[place] = heap[below]
+            place = below
+        heap[place] = moved
+        return first
 
     @property
     def next_due(self) -> int:
         """When the next one is due (epoch ms); `NEVER` if nothing is scheduled."""
-        while self._heap and self._heap[0][2].cancelled:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else NEVER
+        while self._heap and self._heap[0].cancelled:
+            self._pop()
+        return self._heap[0].due if self._heap else NEVER
 
     def run_due(self, now: int) -> bool:
         """Run all that is due at `now`; says whether anything ran."""
         ran = False
-        while self._heap and self._heap[0][0] <= now:
-            punctuation = heapq.heappop(self._heap)[2]
+        while self._heap and self._heap[0].due <= now:
+            punctuation = self._pop()
             if punctuation.cancelled:
                 continue
             ran = True
-            # Moved on before it runs, so that one that fails and is resumed by the handler comes again.
-            missed = (now - punctuation.due) // punctuation.interval_ms
-            punctuation.due += (missed + 1) * punctuation.interval_ms
-            self._push(punctuation)
-            punctuation.do(now)
+            try:
+                punctuation.do(now)
+            finally:  # one that fails and is resumed by the handler comes again
+                missed = (now - punctuation.due) // punctuation.interval_ms
+                punctuation.due += (missed + 1) * punctuation.interval_ms
+                if not punctuation.cancelled:
+                    self._push(punctuation)
         return ran
 
     def clear(self) -> None:
