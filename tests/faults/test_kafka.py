@@ -12,7 +12,7 @@ import pytest
 from headrace.testing import LocalKafka
 from tests.faults import plain
 from tests.faults.site import SHORT_SESSION, Site, two_sites
-from tests.kafka.broker.proxy import Proxy
+from tests.kafka.broker.proxy import Fault, Proxy
 
 #: Requests of the protocol, by their keys.
 PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3, 22, 26, 28
@@ -168,40 +168,40 @@ def test_broker_that_is_away_for_long_costs_no_record_and_no_restart(
     (plain.check if is_exactly_once else plain.check_nothing_lost)(site, feed.written)
 
 
-Hurt = Callable[[Proxy], object]
+HURTS: dict[str, Callable[[Proxy], Fault | int]] = {
+    "produce answer lost": lambda proxy: proxy.swallow_answers(api_key=PRODUCE),
+    "end of transaction answer lost": lambda proxy: proxy.swallow_answers(api_key=END_TXN),
+    "offsets answer lost": lambda proxy: proxy.swallow_answers(api_key=TXN_OFFSET_COMMIT),
+    "fetch answer lost": lambda proxy: proxy.swallow_answers(api_key=FETCH),
+    "end of transaction answer cut": lambda proxy: proxy.cut_answers(api_key=END_TXN),
+    "produce request cut": lambda proxy: proxy.cut_requests(api_key=PRODUCE),
+    "fetch answer cut": lambda proxy: proxy.cut_answers(api_key=FETCH),
+    "all connections cut": lambda proxy: proxy.cut_connections(),
+    "answers slow": lambda proxy: proxy.delay_answers(0.4, count=40),
+}
 
 
-@pytest.mark.parametrize(
-    "hurt",
-    [
-        pytest.param(lambda proxy: proxy.swallow_answers(api_key=PRODUCE), id="produce answer lost"),
-        pytest.param(
-            lambda proxy: proxy.swallow_answers(api_key=END_TXN), id="end of transaction answer lost"
-        ),
-        pytest.param(
-            lambda proxy: proxy.swallow_answers(api_key=TXN_OFFSET_COMMIT), id="offsets answer lost"
-        ),
-        pytest.param(lambda proxy: proxy.swallow_answers(api_key=FETCH), id="fetch answer lost"),
-        pytest.param(lambda proxy: proxy.cut_answers(api_key=END_TXN), id="end of transaction answer cut"),
-        pytest.param(lambda proxy: proxy.cut_requests(api_key=PRODUCE), id="produce request cut"),
-        pytest.param(lambda proxy: proxy.cut_answers(api_key=FETCH), id="fetch answer cut"),
-        pytest.param(lambda proxy: proxy.cut_connections(), id="all connections cut"),
-        pytest.param(lambda proxy: proxy.delay_answers(0.4, count=40), id="answers slow"),
-    ],
-)
 def test_connections_that_fail_cost_no_record(
-    tmp_path: Path, proxied_kafka: tuple[LocalKafka, Proxy], hurt: Hurt
+    tmp_path: Path, proxied_kafka: tuple[LocalKafka, Proxy]
 ) -> None:
     kafka, proxy = proxied_kafka
     site = Site(tmp_path, kafka.bootstrap_servers, properties=QUICK)
     feed = plain.Feed(site, seed=9)
-    feed.write(10_000)
+    feed.write(5_000)
     process = plain.start(site)
     plain.wait_until_running(process)
-    for _ in range(2):
-        hurt(proxy)
-        feed.write(10_000)
-    plain.wait_until_drained(site, process)
+    for name, hurt in HURTS.items():
+        faults = []
+        for _ in range(2):
+            faults.append(hurt(proxy))
+            feed.write(5_000)
+        try:
+            plain.wait_until_drained(site, process)
+        except AssertionError as error:
+            error.add_note(f"after: {name}")
+            raise
+        assert all(fault.happened for fault in faults if isinstance(fault, Fault)), name
+        proxy.clear()
     process.kill()
     process.communicate()
     plain.drain(site)

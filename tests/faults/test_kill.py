@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -61,15 +62,34 @@ def check_by_java(site: Site, kafka: LocalKafka) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", STEPS)
-def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(site: Site, step: str) -> None:
+def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(
+    tmp_path: Path, step: str
+) -> None:
+    stop_at([f"{step}:{occurrence}" for occurrence in (1, 2, 3)], Site(tmp_path))
+
+
+@pytest.mark.broker
+@pytest.mark.process
+@pytest.mark.timeout(300)
+def test_stopped_on_a_cluster_at_each_step_of_the_commit_the_next_start_goes_on_exactly_there(
+    tmp_path: Path, kafka: LocalKafka
+) -> None:
+    stop_at(
+        [f"{step}:{1 + place % 3}" for place, step in enumerate(STEPS)],
+        Site(tmp_path, kafka.bootstrap_servers),
+    )
+
+
+def stop_at(steps: Sequence[str], site: Site) -> None:
+    """Let the application kill itself at one step after the other, then go on to the end."""
     feed = plain.Feed(site, seed=7)
-    for occurrence in (1, 2, 3):
+    for step in steps:
         feed.write(4_000)
-        process = plain.start(site, "--stop-at", f"{step}:{occurrence}")
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL
+        process = plain.start(site, "--stop-at", step)
+        process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, step
     plain.drain(site)
     feed.close()
     plain.check(site, feed.written)
