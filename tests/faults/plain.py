@@ -95,11 +95,11 @@ def wait_until_running(process: subprocess.Popen[str]) -> None:
 def drain(site: Site) -> None:
     """Run the application to the end of its input."""
     process = start(site, "--drain")
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == 0, (site.folder / "errors.log").read_text()[-4_000:]
 
 
-def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: float = 300.0) -> None:
     """Wait until a running application has committed the end of its input."""
     log = site.open_log()
     deadline = time.monotonic() + seconds

@@ -111,7 +111,7 @@ class Campaign:
 
 @pytest.mark.broker
 @pytest.mark.process
-@pytest.mark.timeout(SECONDS + 300)
+@pytest.mark.timeout(SECONDS + 900)
 def test_whatever_happens_nothing_is_lost_or_doubled(tmp_path: Path, kafka: LocalKafka) -> None:
     seed = int(os.environ.get("FAULT_SEED", "23"))
     campaign = Campaign(tmp_path, kafka, random.Random(seed))

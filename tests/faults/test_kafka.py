@@ -20,7 +20,7 @@ PRODUCE, FETCH, METADATA, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 1, 3
 #: A lost answer is noticed by the request's time-out, which is 30 s by default.
 QUICK = {"request.timeout.ms": "1500"}
 
-pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(900)]
 
 
 def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: LocalKafka) -> None:

@@ -62,7 +62,7 @@ def check_by_java(site: Site, kafka: LocalKafka) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("step", STEPS)
 def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(
     tmp_path: Path, step: str
@@ -72,7 +72,7 @@ def test_stopped_at_a_step_of_the_commit_the_next_start_goes_on_exactly_there(
 
 @pytest.mark.broker
 @pytest.mark.process
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_stopped_on_a_cluster_at_each_step_of_the_commit_the_next_start_goes_on_exactly_there(
     tmp_path: Path, kafka: LocalKafka
 ) -> None:
@@ -88,7 +88,7 @@ def stop_at(steps: Sequence[str], site: Site) -> None:
     for step in steps:
         feed.write(4_000)
         process = plain.start(site, "--stop-at", step)
-        process.communicate(timeout=120)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, step
     plain.drain(site)
     feed.close()
@@ -97,7 +97,7 @@ def stop_at(steps: Sequence[str], site: Site) -> None:
 
 @pytest.mark.broker
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_killed_twice_and_without_its_disk_an_application_of_an_older_kafka_goes_on(
     older_kafka: LocalKafka, tmp_path: Path
 ) -> None:
@@ -106,7 +106,7 @@ def test_killed_twice_and_without_its_disk_an_application_of_an_older_kafka_goes
     for stop in ("transaction:1", "state:2"):
         feed.write(4_000)
         process = plain.start(site, "--stop-at", stop)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL
     shutil.rmtree(tmp_path / "state")
     plain.drain(site)
@@ -116,7 +116,7 @@ def test_killed_twice_and_without_its_disk_an_application_of_an_older_kafka_goes
 
 
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changelog(tmp_path: Path) -> None:
     """RocksDB's WAL is not synced, so a power loss may cut it anywhere; SQLite's is, at every commit."""
     cuts = random.Random(11)
@@ -138,7 +138,7 @@ def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changel
 
 
 @pytest.mark.process
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_deleted_store_is_restored_from_its_changelog(site: Site) -> None:
     feed = plain.Feed(site, seed=3)
     feed.write(10_000)

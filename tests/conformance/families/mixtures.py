@@ -28,6 +28,7 @@ class Node:
     value: str = "string"
     hops: frozenset[str] = frozenset()
     has_new_key: bool = False
+    has_versions: bool = False
 
     def may_meet(self, other: "Node") -> bool:
         return not (self.hops and other.hops) or self.hops == other.hops
@@ -324,7 +325,8 @@ class _Mixture:
         fields = {"key": "string", "value": "string", "store": self.unique("tj"), "name": self.unique("t")}
         op = self.c.rng.choice(["join", "left_join", "outer_join"])
         made = self.c.add(op, **{"in": one.id}, other=two.id, **fields)
-        self.put(Node(made, "table", hops=one.hops | two.hops))
+        has_versions = one.has_versions or two.has_versions
+        self.put(Node(made, "table", hops=one.hops | two.hops, has_versions=has_versions))
 
     def join_foreign(self) -> None:
         one, two = self.pick("table", "string"), self.pick("table", "string")
@@ -334,11 +336,12 @@ class _Mixture:
         fn = self.c.rng.choice(["prefix:1", "identity", "prefix:2"])
         op = self.c.rng.choice(["join", "left_join"])
         made = self.c.add(op, **{"in": one.id}, other=two.id, fn=fn, **fields)
-        self.put(Node(made, "table", hops=self.behind(one, always=True).hops))
+        has_versions = one.has_versions or two.has_versions
+        self.put(replace(self.behind(one, always=True), id=made, has_versions=has_versions))
 
     def suppress(self) -> None:
         node = self.pick("table")
-        if node is None:
+        if node is None or node.has_versions:
             return
         r = self.c.rng
         made = self.c.add(
@@ -396,7 +399,11 @@ class _Mixture:
             self.put(Node(c.source("stream", "s1", name=self.unique("src")), "stream"))
         if c.maybe(0.7):
             self.put(Node(c.source("table", "t0", store=self.unique("rows")), "table"))
-        if c.maybe(0.4):
+        if c.maybe(0.3):
+            kind = f"versioned:{c.rng.choice([0, 1000, 60_000])}"
+            made = c.source("table", "t1", store="versions", store_type=kind)
+            self.put(Node(made, "table", has_versions=True))
+        elif c.maybe(0.4):
             self.put(Node(c.source("table", "t1", store=self.unique("rows")), "table"))
         if c.maybe(0.3):
             self.globals.append(c.source("global_table", "g0", store=self.unique("glob")))
@@ -451,7 +458,9 @@ def mixture(c: Case) -> None:
     c.doc["stores"] = [
         each["store"]
         for each in c.doc["topology"]
-        if each.get("store") and "window" not in each and each.get("in") not in windowed
+        if each.get("store") not in (None, "versions")
+        and "window" not in each
+        and each.get("in") not in windowed
     ]
     c.feed(
         r.choice([25, 40]),
