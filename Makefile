@@ -68,21 +68,27 @@ typing: $(VENV)/.synced  ## Run both type checkers on the programs of tests/typi
 	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright
 
-# Two processes, for two cores: tests on brokers wait most of the time, the others compute. What the first one prints comes
-# when both have ended. With PYTEST_ARGS there is one.
+# Two processes, for two cores: tests on brokers wait most of the time, the others compute. With PYTEST_ARGS there is one.
 test: $(VENV)/.synced  ## Run every static check and every test.
 	@mkdir -p .cache
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check $(VENV)/.native
 ifeq ($(PYTEST_ARGS),)
-	@tests/in_two_halves $(BIN)/pytest
+	tests/side_by_side $(BIN)/pytest -m "not broker" --junitxml=.cache/pytest.xml \
+		-- -m broker --junitxml=.cache/pytest-broker.xml
 else
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
 endif
 
 # Whole programs, other compilers and judges, and what takes seconds of random cases: `make test` has them.
+FAST := -m "not broker and not process and not campaign"
+NOT_FAST := $(addprefix --ignore=tests/,benchmarks conformance demo faults typing)
+FIRST_HALF := $(addprefix tests/,base cli engine examples kafka log)
 test-fast: $(VENV)/.synced  ## Run what a minute has room for: no brokers, processes or campaigns.
-	$(BIN)/pytest -m "not broker and not process and not campaign" $(PYTEST_ARGS) \
-		$(addprefix --ignore=tests/,benchmarks conformance demo faults typing)
+ifeq ($(PYTEST_ARGS),)
+	tests/side_by_side $(BIN)/pytest $(FAST) $(FIRST_HALF) -- $(FAST) $(NOT_FAST) $(addprefix --ignore=,$(FIRST_HALF))
+else
+	$(BIN)/pytest $(FAST) $(PYTEST_ARGS) $(NOT_FAST)
+endif
 
 demo: $(VENV)/.synced $(VENV)/.native  ## Run the year of flights on the embedded log.
 	$(BIN)/headrace demo

@@ -25,7 +25,7 @@ GAP_RECORDS_MAX = 30_000
 
 
 @pytest.mark.process
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 + 60 * KILLS)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(
     site: Site, request: pytest.FixtureRequest
 ) -> None:
