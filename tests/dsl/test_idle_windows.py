@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import headrace as hr
-from headrace import testing
+from headrace import stores, testing
 from headrace.base.ids import TopicPartition
 from headrace.engine.commit_metadata import decode_metadata
 
@@ -18,20 +20,18 @@ MINUTES = hr.TimeWindows("1m", grace="10s")
 UNCACHED = {"statestore.cache.max.bytes": "0"}
 
 
-def closing(windows: Any = MINUTES, **arguments: Any) -> hr.Topology:
+def closing(windows: Any = MINUTES, store: Any = "counts") -> hr.Topology:
     builder = hr.StreamsBuilder()
     grouped = builder.stream(IN).group_by_key()
-    counted = grouped.windowed_by(windows, emit="close", idle="30s", late_to=LATE, **arguments).count(
-        store="counts"
-    )
+    counted = grouped.windowed_by(windows, emit="close", idle="30s", late_to=LATE).count(store=store)
     counted.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(OUT)
     return builder.build()
 
 
-def suppressed(windows: Any = MINUTES) -> hr.Topology:
+def suppressed(windows: Any = MINUTES, store: Any = "counts") -> hr.Topology:
     builder = hr.StreamsBuilder()
     counted = (
-        builder.stream(IN).group_by_key().windowed_by(windows, idle="30s", late_to=LATE).count(store="counts")
+        builder.stream(IN).group_by_key().windowed_by(windows, idle="30s", late_to=LATE).count(store=store)
     )
     final = counted.suppress(hr.until_window_closes())
     final.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(OUT)
@@ -238,3 +238,69 @@ def test_an_idle_time_that_closes_nothing_is_refused(
 ) -> None:
     with pytest.raises(error, match=said):
         hr.StreamsBuilder().stream(IN).group_by_key().windowed_by(windows, idle=idle)
+
+
+RECORDS = st.tuples(st.sampled_from("ab"), st.sampled_from([0, 1, 20_000, 70_000, -5_000, -80_000]))
+
+
+@pytest.mark.campaign
+@BOTH
+@pytest.mark.parametrize(
+    ("windows", "store"),
+    [
+        (MINUTES, stores.window("counts", retention="1h")),
+        (hr.SessionWindows("20s", grace="10s"), stores.session("counts", retention="1h")),
+    ],
+    ids=["minutes", "sessions"],
+)
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(
+    steps=st.lists(st.one_of(RECORDS, RECORDS, st.sampled_from(["silence", "pause", "restart"])), max_size=25)
+)
+def test_each_record_is_in_one_result_or_late_whatever_happens_between(
+    build: Callable[..., hr.Topology], windows: Any, store: Any, steps: list[Any]
+) -> None:
+    with testing.TopologyTestDriver(build(windows, store)) as driver:
+        time, sent = 0, 0
+        found: list[tuple[str, int]] = []
+        for step in steps:
+            if step == "silence":
+                driver.advance("30s")
+            elif step == "pause":
+                driver.advance("7s")
+            elif step == "restart":
+                driver.restart()
+            else:
+                key, by = step
+                time = max(time + by, 0)
+                found += pipe(driver, (key, time))
+                sent += 1
+        driver.advance("30s")
+        found += left(driver)
+        assert len({window for window, _ in found}) == len(found)
+        assert sum(count for _, count in found) + len(late(driver)) == sent
+
+
+@BOTH
+def test_what_was_late_before_a_restart_is_late_after_it_also_if_a_record_has_moved_time(
+    build: Callable[..., hr.Topology],
+) -> None:
+    with testing.TopologyTestDriver(build()) as driver:
+        pipe(driver, ("a", 5), ("b", 10 * MINUTE))
+        driver.restart()
+        pipe(driver, ("a", 6))
+        assert late(driver) == [("a", 6)]
+
+
+@BOTH
+def test_a_session_that_has_closed_takes_no_record_that_is_not_late_itself(
+    build: Callable[..., hr.Topology],
+) -> None:
+    sessions = hr.SessionWindows("20s", grace="10s")
+    with testing.TopologyTestDriver(build(sessions)) as driver:
+        pipe(driver, ("a", 0))
+        driver.advance("30s")
+        assert left(driver) == [("a@0", 1)]
+        pipe(driver, ("a", 0), ("a", 1))
+        driver.advance("30s")
+        assert (late(driver), left(driver)) == ([("a", 0)], [("a@1", 1)])

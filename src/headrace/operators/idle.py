@@ -3,7 +3,8 @@
 The silence is one of the wall clock: no record has reached the node in this task, and none of the task's inputs waits,
 here or in the log. Then stream time becomes that at which all windows that have records are closed. It follows from
 the records alone, not from how long it was silent. It is committed with the offsets, as is what has left by it: after
-a restart the same records are late, and nothing leaves twice. The silence begins anew with a restart.
+a restart the same records are late, and nothing leaves twice. So it is for such nodes where a record moves stream time;
+others begin with none after a restart, as in Kafka Streams. The silence begins anew with a restart.
 
 Suppression below is told, once it has the updates that a cache held back.
 """
@@ -41,7 +42,7 @@ class _Closing:
     """Closes the windows of one node in one task.
 
     `closed_at` tells the stream time at which the windows are closed that a store has up to a time; `grace_ms` is how
-    far behind that the windows end which it closes.
+    far behind that the windows end which it closes, or a millisecond more where these are `ends_included`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class _Closing:
         closed_at: Callable[[int], int],
         grace_ms: int,
         emit: Emit | None,
+        ends_included: bool,
     ) -> None:
         self._context = wiring.context
         self._state = state
@@ -61,12 +63,14 @@ class _Closing:
         self._closed_at = closed_at
         self._grace_ms = grace_ms
         self._emit = emit
+        self._ends_included = ends_included
         self._followers = followers_of(wiring, idle)
         self._look = wiring.guard(self._look_whether_idle)
         self._scheduled: Cancellable | None = None
         #: Under this name it is committed how far stream time has gone on.
         self._name = f"{state.spec.name}-idle"
-        stream_time.ms = wiring.context.processor_metadata.get(self._name, -1)
+        self._metadata = wiring.context.processor_metadata
+        stream_time.ms = self._metadata.get(self._name, -1)
         #: When the last record came (epoch ms, wall clock).
         self.last_ms = -1
 
@@ -81,6 +85,10 @@ class _Closing:
         # What the store has seen, not the records: those that are late open no window.
         newest = self._state.observed_stream_time
         return newest >= 0 and self._closed_at(newest) > self._stream_time.ms
+
+    def note_time(self) -> None:
+        """Let the node's stream time be committed."""
+        self._metadata[self._name] = self._stream_time.ms
 
     @property
     def is_waiting(self) -> bool:
@@ -109,13 +117,14 @@ class _Closing:
         if not self._is_any_open:
             return
         stream_time.ms = self._closed_at(self._state.observed_stream_time)
-        self._context.processor_metadata[self._name] = stream_time.ms
+        self.note_time()
         if self._emit is not None:
             self._emit(stream_time.ms - self._grace_ms, NO_HEADERS, at_once=True)
         elif self._state.caching:
             self._state.flush()
+        # Suppression takes a window for closed when stream time is at its end and grace, whether that is in it or not.
         for follow in self._followers:
-            follow(stream_time.ms)
+            follow(stream_time.ms - self._ends_included)
 
 
 def closing_when_idle(
@@ -128,6 +137,7 @@ def closing_when_idle(
     closed_at: Callable[[int], int],
     grace_ms: int,
     emit: Emit | None,
+    ends_included: bool = False,
 ) -> Forward:
     """Make the closure of a windowed node whose windows close when the input is silent; without `idle`, it is `run`.
 
@@ -135,7 +145,7 @@ def closing_when_idle(
     """
     if idle is None:
         return run
-    closing = _Closing(wiring, state, idle, stream_time, closed_at, grace_ms, emit)
+    closing = _Closing(wiring, state, idle, stream_time, closed_at, grace_ms, emit, ends_included)
     wiring.on_start(closing.start)
     now_ms = wiring.context.now_ms
 
@@ -144,5 +154,6 @@ def closing_when_idle(
         if not closing.is_waiting:
             closing.wait()
         run(key, value, timestamp, headers)
+        closing.note_time()
 
     return run_and_wait

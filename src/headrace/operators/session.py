@@ -37,7 +37,7 @@ def run(key, value, timestamp, headers):
         near = []
         for slot in slots(key_bytes, timestamp - gap):
             found_start, found_end = session_of(slot)
-            if found_start > timestamp + gap:
+            if found_start > timestamp + gap or found_end < stream_time.ms - reopened:
                 continue
             near.append(slot)
             if found_start < start:
@@ -74,6 +74,10 @@ def run(key, value, timestamp, headers):
 """
 
 
+#: Longer than any two times lie apart.
+_FOR_EVER = 2**63
+
+
 class SessionShape(NamedTuple):
     """Sessions that a silence longer than `gap_ms` ends, and that stay open for `grace_ms` longer."""
 
@@ -93,7 +97,8 @@ class SessionShape(NamedTuple):
 class SessionAggregate:
     """Folds records into one value for each key and session. A result of None deletes it.
 
-    With `emits_final`, results leave when sessions close, not with each update.
+    With `emits_final`, results leave when sessions close, not with each update. A session that has closed is found as
+    long as the store has it, as in Kafka Streams; but not with `idle`, where the store may have it for long.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class SessionAggregate:
             gap=gap,
             # A session is open for as long as a record may join it, and for the grace.
             grace=gap + grace,
+            reopened=_FOR_EVER if self._idle is None else gap + grace,
             replace=state.replace,
             session_of=session_of,
             session_slot=session_slot,
@@ -150,6 +156,7 @@ class SessionAggregate:
             closed_at=self._shape.closed_at,
             grace_ms=gap + grace,
             emit=emit,
+            ends_included=True,
         )
 
 

@@ -134,4 +134,5 @@ class SlidingAggregate:
             closed_at=self._shape.closed_at,
             grace_ms=grace,
             emit=emit,
+            ends_included=True,
         )
