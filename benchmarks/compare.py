@@ -61,7 +61,7 @@ def _arguments() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     )
     add = parser.add_argument
     add("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; all by default")
-    add("--records", type=int, default=1_000_000, help="orders to process (1,000,000)")
+    add("--records", type=int, help="orders to process (1,000,000; of session and stream_join, 300,000)")
     add("--guarantee", action="append", choices=_GUARANTEES, help="may be given twice; both by default")
     add("--runs", type=int, default=3, help="runs of each, of which the medians are told (3)")
     add("--partitions", type=int, default=1, help="partitions of input and output (1)")
@@ -113,17 +113,19 @@ def main() -> int:
 def _cases(given: argparse.Namespace) -> Iterator[Case]:
     for workload in given.workloads or WORKLOADS:
         for guarantee in given.guarantee or _GUARANTEES:
-            yield Case(workload, guarantee, given.records, given.partitions, given.record_bytes)
+            records = given.records or WORKLOADS[workload].records
+            yield Case(workload, guarantee, records, given.partitions, given.record_bytes)
 
 
 def _sweep(given: argparse.Namespace) -> Iterator[Case]:
+    records = given.records or WORKLOADS["forward"].records
     partitions = [
-        Case(workload, "", given.records, count, NATURAL_BYTES)
+        Case(workload, "", records, count, NATURAL_BYTES)
         for workload in ("count", "forward")
         for count in _SWEEP_PARTITIONS
     ]
     sizes = [
-        Case("forward", "", min(given.records, _SWEEP_TOPIC_BYTES // (size + _RECORD_OVERHEAD)), 1, size)
+        Case("forward", "", min(records, _SWEEP_TOPIC_BYTES // (size + _RECORD_OVERHEAD)), 1, size)
         for size in _SWEEP_BYTES
     ]
     # Once is enough for what is in both.
