@@ -182,3 +182,21 @@ def test_memory_is_filled_from_the_rows_after_a_restart_the_newest_first(open_st
     assert stores.only.find(b"k", 150_000, 180_000) == [(number * 10_000, number) for number in range(15, 19)]
     assert stores.live.used_bytes > 0
     assert stores.only.find(b"k", 0, 20_000) == [(0, 0), (10_000, 1), (20_000, 2)]
+
+
+def test_rows_that_wait_are_put_in_order_for_the_first_look_up_alone(open_stores: OpenStores) -> None:
+    spec = store_spec(
+        kind="window",
+        engine="memory",
+        timestamped=False,
+        retention_ms=200_000,
+        size_ms=20_000,
+        retain_duplicates=True,
+    )
+    store = open_stores(spec).only
+    store.put(b"k", 0, 0, 0, ())
+    assert store.find(b"k", 0, 20_000) == [(0, 0)]
+    store.put(b"k", 10_000, 1, 0, ())
+    assert store._rows == {}  # by key and slot: half of what a put takes
+    assert store.find(b"k", 0, 20_000) == [(0, 0), (10_000, 1)]
+    assert [value for _, _, value, _ in store.range(b"k", None, None)] == [0, 1]

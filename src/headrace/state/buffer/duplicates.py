@@ -202,6 +202,7 @@ class DuplicatesBuffer(WindowBuffer):
     def _loaded(self) -> LiveCells:
         """Fill the memory from the rows, the newest segment first: what is older may not fit."""
         live = self._live = LiveCells(self._retention_ms, self.spec.size_ms or 0, self._budget)
+        was_keyed = self._is_keyed
         observed, interval, split = self.observed_stream_time, self._interval_ms, self._layout.split
         first = max(observed - self._retention_ms + 1, 0)
         for segment in reversed(range(first - first % interval, observed + 1, interval)):
@@ -210,6 +211,9 @@ class DuplicatesBuffer(WindowBuffer):
                 live.add(key, time, self._found(row), len(row) if isinstance(row, bytes) else len(row[2]))
             if live.since > segment:
                 break
+        if not was_keyed:
+            # Else each put would add to them until the next commit, which may be half a minute away.
+            self._rows, self._is_keyed = {}, False
         return live
 
     def _opened(self, rows: Iterator[tuple[bytes, Row | bytes]]) -> Iterator[tuple[bytes, int, Any, int]]:
