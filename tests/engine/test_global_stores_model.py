@@ -14,6 +14,7 @@ from headrace import stores
 from headrace.base.ids import TopicPartition
 from headrace.log.port import TopicSpec
 from headrace.stores import KeyValueStore
+from tests.budget import examples
 from tests.engine.bench import Bench, eight
 
 pytestmark = pytest.mark.campaign
@@ -114,5 +115,5 @@ class GlobalStores(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-GlobalStores.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+GlobalStores.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)
 TestGlobalStores = GlobalStores.TestCase

@@ -95,7 +95,11 @@ def wait_until_running(process: subprocess.Popen[str]) -> None:
 def drain(site: Site) -> None:
     """Run the application to the end of its input."""
     process = start(site, "--drain")
-    process.communicate(timeout=300)
+    try:
+        process.communicate(timeout=600)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 0, (site.folder / "errors.log").read_text()[-4_000:]
 
 

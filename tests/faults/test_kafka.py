@@ -27,8 +27,8 @@ def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: Lo
     moments = random.Random(5)
     site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once=False)
     feed = plain.Feed(site, seed=5)
-    for _ in range(10):
-        feed.write(moments.randrange(3_000, 9_000))
+    for _ in range(6):
+        feed.write(moments.randrange(3_000, 6_000))
         process = plain.start(site)
         plain.wait_until_running(process)
         time.sleep(moments.uniform(0.0, 0.3))  # the moment of the kill is what is tested
@@ -45,12 +45,12 @@ def test_second_self_is_refused_and_the_first_goes_on(
 ) -> None:
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, is_exactly_once=is_exactly_once)
     feed = plain.Feed(first, seed=6)
-    feed.write(20_000)
+    feed.write(8_000)
     older = plain.start(first)
     plain.wait_until_running(older)
-    for _ in range(3):
+    for _ in range(2):
         newer = plain.start(second)
-        feed.write(5_000)
+        feed.write(4_000)
         newer.communicate(timeout=60)
         assert newer.returncode == 1
         assert "another instance of the application is alive" in (second.folder / "errors.log").read_text()
@@ -67,7 +67,7 @@ def test_self_elsewhere_takes_over_from_one_that_was_killed(tmp_path: Path, kafk
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(first, seed=13)
     for site in (first, second, first):
-        feed.write(8_000)
+        feed.write(4_000)
         process = plain.start(site)
         plain.wait_until_running(process)
         process.kill()
@@ -86,7 +86,7 @@ def test_self_that_slept_longer_than_its_session_goes_on_where_nobody_took_over(
     process = plain.start(site)
     plain.wait_until_running(process)
     for _ in range(2):
-        feed.write(20_000)
+        feed.write(8_000)
         process.send_signal(signal.SIGSTOP)
         time.sleep(4)  # the length of the sleep is what is tested
         process.send_signal(signal.SIGCONT)
@@ -103,7 +103,7 @@ def test_self_that_slept_while_another_took_over_writes_nothing_more(
 ) -> None:
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(first, seed=12)
-    feed.write(40_000)
+    feed.write(15_000)
     older = plain.start(first)
     plain.wait_until_running(older)
     time.sleep(0.3)  # into the load: what it had under way when it fell asleep is what is tested
@@ -127,13 +127,13 @@ def test_self_that_slept_while_another_took_over_writes_nothing_more(
 def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: LocalKafka) -> None:
     site = Site(tmp_path, kafka.bootstrap_servers)
     feed = plain.Feed(site, seed=8)
-    feed.write(40_000)
+    feed.write(20_000)
     process = plain.start(site)
     plain.wait_until_running(process)
     for _ in range(2):
         kafka.kill_broker(0)
         kafka.start_broker(0)
-        feed.write(10_000)
+        feed.write(5_000)
     assert process.poll() is None, (tmp_path / "errors.log").read_text()[-4_000:]
     process.kill()
     process.communicate()
@@ -215,14 +215,14 @@ def test_leaders_that_move_and_a_broker_that_is_lost_cost_no_record(
     kafka = kafka_of_three
     site = Site(tmp_path, kafka.bootstrap_servers)
     feed = plain.Feed(site, seed=10)
-    feed.write(40_000)
+    feed.write(15_000)
     process = plain.start(site)
     plain.wait_until_running(process)
     for lost in (0, 1, 2):
         kafka.kill_broker(lost)
-        feed.write(5_000)
+        feed.write(3_000)
         kafka.start_broker(lost)
-        feed.write(5_000)
+        feed.write(3_000)
     plain.wait_until_drained(site, process)
     process.kill()
     process.communicate()

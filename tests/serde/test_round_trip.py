@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from headrace.base.errors import SerializationError
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json, msgpack
+from tests.budget import examples
 
 
 class Colour(enum.Enum):
@@ -157,7 +158,7 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("make", [json, msgpack])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_value_comes_back_or_is_refused(make: Callable[[Any], Serde[Any]], data: st.DataObject) -> None:
     annotation, values = data.draw(typed())

@@ -9,6 +9,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.serde.primitives import raw
 from headrace.state.buffer.expiring import ExpiringBuffer
+from tests.budget import examples
 from tests.state.stores import Stores, store_spec
 from tests.state.test_key_value_model import KEYS, KeyValueMachine
 
@@ -177,10 +178,10 @@ def test_store_behaves_like_a_dictionary_that_forgets(
         "timestamped": not is_mutable,
     }
     machine = type("Machine", (ExpiringMachine,), attributes)
-    examples = 5 if engine == "rocksdb" else 30
+    tries = examples(5 if engine == "rocksdb" else 30)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples, stateful_step_count=50, derandomize=True, deadline=None, database=None
+            max_examples=tries, stateful_step_count=50, derandomize=True, deadline=None, database=None
         ),
     )

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
+from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -177,10 +178,10 @@ def test_store_behaves_like_a_dictionary(engine: str, cache_bytes: int, is_mutab
         "is_mutable": is_mutable,
     }
     machine = type("Machine", (KeyValueMachine,), attributes)
-    examples = 5 if engine == "rocksdb" else 20
+    tries = examples(5 if engine == "rocksdb" else 20)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None
+            max_examples=tries, stateful_step_count=40, derandomize=True, deadline=None, database=None
         ),
     )

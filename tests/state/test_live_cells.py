@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from headrace.state.buffer.live_cells import LiveBudget, LiveCells
 from headrace.state.spec import Engine
+from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 OpenStores = Callable[..., Stores]
@@ -116,7 +117,7 @@ def test_look_up_finds_what_was_put_whatever_fits_into_memory(
     run_state_machine_as_test(
         type("Machine", (LiveMachine,), attributes),
         settings=settings(
-            max_examples=5 if engine == "rocksdb" else 20,
+            max_examples=examples(5 if engine == "rocksdb" else 20),
             stateful_step_count=50,
             derandomize=True,
             deadline=None,

@@ -20,6 +20,7 @@ from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.session_layout import SESSIONS, session_slot
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.spec import Engine, StoreKind
+from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -266,10 +267,10 @@ def test_store_behaves_like_a_dictionary_that_forgets(
         "time_ordered": time_ordered,
     }
     machine = type("Machine", (SegmentedMachine,), attributes)
-    examples = 5 if engine == "rocksdb" else 20
+    tries = examples(5 if engine == "rocksdb" else 20)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples, stateful_step_count=40, derandomize=True, deadline=None, database=None
+            max_examples=tries, stateful_step_count=40, derandomize=True, deadline=None, database=None
         ),
     )

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from headrace.state.held_change import decode_change
 from headrace.state.spec import Engine
+from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -183,7 +184,7 @@ def test_buffer_behaves_like_a_dictionary_in_order_of_time(engine: str, is_mutab
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8 if engine == "rocksdb" else 30,
+            max_examples=examples(8 if engine == "rocksdb" else 30),
             stateful_step_count=40,
             derandomize=True,
             deadline=None,

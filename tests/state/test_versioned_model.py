@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
+from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -142,7 +143,7 @@ def test_store_behaves_like_lists_of_versions(engine: str, is_mutable: bool) -> 
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=6 if engine == "rocksdb" else 20,
+            max_examples=examples(6 if engine == "rocksdb" else 20),
             stateful_step_count=40,
             derandomize=True,
             deadline=None,

@@ -215,7 +215,7 @@ class _Mixture:
             **fields, **{"in": node.id}, key="string", value="string", name=f"g-{self.c.n}"
         ), node
 
-    def folded(self, grouped: str) -> tuple[str, str]:
+    def folded(self, grouped: str, windows: dict[str, Any] | None = None) -> tuple[str, str]:
         r = self.c.rng
         common: dict[str, Any] = {
             "in": grouped,
@@ -223,7 +223,13 @@ class _Mixture:
             "store": self.unique("fold"),
             "name": self.unique("f"),
             "caching": r.choice([None, None, True, False]),
+            "logging": False if self.c.maybe(0.1) else None,
         }
+        if windows is None and self.c.maybe(0.2):
+            common["store_type"] = "memory"
+        if windows is not None and self.c.maybe(0.2):
+            size = windows.get("size_ms") or 2 * (windows.get("difference_ms") or windows.get("gap_ms") or 0)
+            common["retention_ms"] = size + windows.get("grace_ms", 0) + r.choice([0, 1, 100_000])
         kind = r.choice(["count", "reduce", "aggregate"])
         if kind == "count":
             return self.c.add("count", **common), "long"
@@ -251,7 +257,7 @@ class _Mixture:
             w = {"type": "tumbling", "size_ms": self.c.rng.choice([1, 7]), "grace_ms": 0}
         emit = "on_window_close" if self.c.maybe(0.3) else None
         windowed = self.c.add("windowed_by", **{"in": grouped}, window=w, emit=emit)
-        table, value = self.folded(windowed)
+        table, value = self.folded(windowed, w)
         if self.c.maybe(0.2):
             fn = "value_gt:1" if value == "long" else "value_len_gt:2"
             table = self.c.add("filter", **{"in": table}, fn=fn)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headrace.base.errors import ConfigError
 from headrace.base.records import Headers
 from headrace.kafka.batch.codec import Codec, CodecError, Decoded, load
+from tests.budget import examples
 from tests.kafka.batch.codecs import PYTHON, native, sealed
 
 pytestmark = pytest.mark.campaign
@@ -54,7 +55,7 @@ def _outcome(
         return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(rows=_rows, compression=st.sampled_from(COMPRESSIONS))
 def test_what_one_implementation_encodes_the_other_decodes(rows: list[_Row], compression: str) -> None:
     compiled = native()
@@ -67,7 +68,7 @@ def test_what_one_implementation_encodes_the_other_decodes(rows: list[_Row], com
         assert reader.next_position(batch, 0) == len(rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows=_rows, compression=st.sampled_from(COMPRESSIONS), bytes_max=st.integers(0, 100_000))
 def test_both_cut_at_the_same_row_and_stay_within_the_limit(
     rows: list[_Row], compression: str, bytes_max: int
@@ -80,7 +81,7 @@ def test_both_cut_at_the_same_row_and_stay_within_the_limit(
         assert batch == other
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     rows=_rows,
     compression=st.sampled_from(COMPRESSIONS),
@@ -114,13 +115,13 @@ def test_both_accept_and_refuse_the_same_damaged_bytes(
         assert outcome.position == PYTHON.next_position(memoryview(data), fetch_offset)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=400))
 def test_bytes_that_are_nothing_are_refused_or_empty_in_both(data: bytes) -> None:
     assert _outcome(native(), data, 0, None) == _outcome(PYTHON, data, 0, None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     rows=st.lists(st.tuples(_contents, _contents, _timestamps, _headers), min_size=1, max_size=3),
     compressions=st.lists(st.sampled_from(COMPRESSIONS), min_size=1, max_size=4),
@@ -144,7 +145,7 @@ def test_both_stop_where_as_much_is_decompressed_as_was_asked_for(
     assert at == offset
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(keys=st.lists(st.one_of(st.none(), st.binary(max_size=40))), count=st.integers(1, 1000))
 def test_both_choose_the_same_partitions(keys: list[bytes | None], count: int) -> None:
     assert native().partitions(keys, count) == PYTHON.partitions(keys, count)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from headrace.base.ids import TopicPartition
 from headrace.kafka.fetch.machine import FetchMachine
 from headrace.kafka.fetch.messages import AskBounds, AskMetadata, Fetch, FetchLimits, Request
+from tests.budget import examples
 from tests.kafka.fetch.cluster import NODES, ModelCluster, decode
 
 pytestmark = pytest.mark.campaign
@@ -155,7 +156,7 @@ class Simulation:
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(STEPS, min_size=60, max_size=300), st.integers(1, 4), st.booleans())
 def test_every_committed_record_is_returned_once_and_in_order(
     steps: list[Step], partitions: int, has_rack: bool

@@ -19,6 +19,7 @@ from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.port import CommittedOffset, TopicInfo
+from tests.budget import examples
 from tests.kafka.produce.cluster import Cluster
 from tests.kafka.produce.network import ModelNetwork
 
@@ -188,7 +189,7 @@ def _check_fenced(run: Run, writer: KafkaWriter) -> None:
     rival.close()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 2**32), is_v2=st.booleans(), has_id=st.booleans())
 def test_without_trouble_every_transaction_is_committed(seed: int, is_v2: bool, has_id: bool) -> None:
     run = Run(seed, is_v2=is_v2, transactional_id="app-0" if has_id else None)
@@ -206,7 +207,7 @@ def test_without_trouble_every_transaction_is_committed(seed: int, is_v2: bool, 
         assert run.cluster.now < number
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32), is_v2=st.booleans())
 @example(seed=0, is_v2=True)
 def test_transactions_are_seen_whole_and_once_or_never(seed: int, is_v2: bool) -> None:
@@ -216,7 +217,7 @@ def test_transactions_are_seen_whole_and_once_or_never(seed: int, is_v2: bool) -
     run.check_exactly_once()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 2**32), is_v2=st.booleans())
 def test_writer_whose_id_was_taken_writes_nothing_more(seed: int, is_v2: bool) -> None:
     run = Run(seed, is_v2=is_v2, transactional_id="app-0")
@@ -225,7 +226,7 @@ def test_writer_whose_id_was_taken_writes_nothing_more(seed: int, is_v2: bool) -
     run.check_exactly_once()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_without_a_transactional_id_committed_records_are_there_before_their_offsets(seed: int) -> None:
     run = Run(seed, is_v2=True, transactional_id=None)

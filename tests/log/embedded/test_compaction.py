@@ -17,6 +17,7 @@ from headrace.log.embedded.reader import EmbeddedReader
 from headrace.log.embedded.rewrite import Target, load, replace
 from headrace.log.embedded.rows import rows_behind
 from headrace.log.embedded.topics import stored
+from tests.budget import examples
 from tests.log.records import HOUR_MS, Clock, Pair, columns_of, create, drain, read, write
 
 C0 = TopicPartition("c", 0)
@@ -320,7 +321,7 @@ def without_tombstones(table: dict[bytes | None, bytes | None]) -> dict[bytes | 
 
 
 @pytest.mark.campaign
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(_operations)
 def test_compaction_against_a_dictionary(operations: list[Operation]) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
