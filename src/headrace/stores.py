@@ -3,7 +3,7 @@
 A declaration does no IO. It is given to the DSL (`store=`), connected to processors, and asked for by queries.
 """
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from typing_extensions import TypeVar
 
@@ -14,6 +14,7 @@ from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
 from headrace.state.declaration import Logging, Store, check_logging
 from headrace.state.spec import Engine
+from headrace.state.stamped import Stamped
 from headrace.state.typed_key_value import KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_session import ReadOnlySessionStore, SessionStore
 from headrace.state.typed_versioned import ReadOnlyVersionedStore, VersionedStore
@@ -28,6 +29,7 @@ __all__ = [
     "ReadOnlyVersionedStore",
     "ReadOnlyWindowStore",
     "SessionStore",
+    "Stamped",
     "Store",
     "VersionedStore",
     "WindowStore",
@@ -41,6 +43,7 @@ KA = TypeVar("KA", default=Any)
 VA = TypeVar("VA", default=Any)
 
 
+@overload
 def key_value(
     name: str | None = None,
     *,
@@ -50,7 +53,30 @@ def key_value(
     engine: Engine | None = None,
     caching: bool | None = None,
     logging: Logging = True,
-) -> Store[KeyValueStore[KA, VA]]:
+    headers: Literal[False] = False,
+) -> Store[KeyValueStore[KA, VA]]: ...
+@overload
+def key_value(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: Literal[True],
+) -> Store[KeyValueStore[KA, Stamped[VA]]]: ...
+def key_value(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    ttl: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: bool = False,
+) -> Store[KeyValueStore[KA, Any]]:
     """Declare a store of the last value of each key.
 
     With `ttl`, a row expires when the store's stream time is so far ahead of its own timestamp, which is that of the
@@ -58,6 +84,9 @@ def key_value(
     records that have reached a node with the store; the wall clock has no say in it, so that a replay lets the same
     rows expire. From then on nobody reads the row. It is deleted, in the changelog too; a table sends a deletion on, a
     processor's store sends nothing. A row that would have expired when it is put is dropped, and counted as such.
+
+    With `headers`, which is for processors, values are `Stamped`: with the timestamp and the headers of their records,
+    which their change records have too.
 
     Raises:
         TypeError: `key` or `value` is no serde, nor a class that stands for one; `ttl` is a bare number.
@@ -67,9 +96,22 @@ def key_value(
     ttl_ms = None if ttl is None else milliseconds(ttl, name="ttl")
     if ttl_ms == 0:
         raise ValueError(f"ttl={ttl!r} would keep nothing: a duration of more than 0 is wanted")
-    return Store(name, "key_value", serde_of(key), serde_of(value), engine, caching, logging, ttl_ms=ttl_ms)
+    if headers and ttl_ms is not None:
+        raise ValueError("ttl= and headers=True do not go together yet: leave one of them out")
+    return Store(
+        name,
+        "key_value",
+        serde_of(key),
+        serde_of(value),
+        engine,
+        caching,
+        logging,
+        ttl_ms=ttl_ms,
+        headers=headers,
+    )
 
 
+@overload
 def window(
     name: str | None = None,
     *,
@@ -80,11 +122,40 @@ def window(
     engine: Engine | None = None,
     caching: bool | None = None,
     logging: Logging = True,
-) -> Store[WindowStore[KA, VA]]:
+    headers: Literal[False] = False,
+) -> Store[WindowStore[KA, VA]]: ...
+@overload
+def window(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    size: Duration | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: Literal[True],
+) -> Store[WindowStore[KA, Stamped[VA]]]: ...
+def window(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    size: Duration | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: bool = False,
+) -> Store[WindowStore[KA, Any]]:
     """Declare a store of a value for each key and window.
 
     Windows whose start is `retention` behind the highest start ever put are dropped. The DSL knows size and retention
     from the windows; a processor's store needs both.
+
+    With `headers`, which is for processors, values are `Stamped`: with the timestamp and the headers of their records,
+    which their change records have too.
 
     Raises:
         TypeError: `key` or `value` is no serde, nor a class that stands for one; a duration is a bare number.
@@ -107,9 +178,11 @@ def window(
         logging,
         retention_ms=retention_ms,
         size_ms=size_ms,
+        headers=headers,
     )
 
 
+@overload
 def session(
     name: str | None = None,
     *,
@@ -119,11 +192,38 @@ def session(
     engine: Engine | None = None,
     caching: bool | None = None,
     logging: Logging = True,
-) -> Store[SessionStore[KA, VA]]:
+    headers: Literal[False] = False,
+) -> Store[SessionStore[KA, VA]]: ...
+@overload
+def session(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: Literal[True],
+) -> Store[SessionStore[KA, Stamped[VA]]]: ...
+def session(
+    name: str | None = None,
+    *,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    retention: Duration | None = None,
+    engine: Engine | None = None,
+    caching: bool | None = None,
+    logging: Logging = True,
+    headers: bool = False,
+) -> Store[SessionStore[KA, Any]]:
     """Declare a store of a value for each key and session.
 
     Sessions whose end is `retention` behind the highest end ever put are dropped. The DSL knows the retention from the
     session windows; a processor's store needs it.
+
+    With `headers`, which is for processors, values are `Stamped`: with the timestamp and the headers of their records,
+    which their change records have too.
 
     Raises:
         TypeError: `key` or `value` is no serde, nor a class that stands for one; the retention is a bare number.
@@ -140,6 +240,7 @@ def session(
         caching,
         logging,
         retention_ms=retention_ms,
+        headers=headers,
     )
 
 

@@ -42,7 +42,9 @@ def build(case: dict[str, Any]) -> Built:
         MissingFeatureError: it names what the library does not have.
     """
     optimize = "all" if case.get("config", {}).get("topology.optimization") == "all" else "none"
-    interpreter = _Interpreter(call(hr, "StreamsBuilder", optimize=optimize))
+    with_headers = case.get("config", {}).get("dsl.store.format") == "HEADERS"
+    store_format = "headers" if with_headers else None
+    interpreter = _Interpreter(call(hr, "StreamsBuilder", optimize=optimize, store_format=store_format))
     for operator in case["topology"]:
         interpreter.add(operator)
     return Built(interpreter.builder.build(), interpreter.stores)
@@ -374,7 +376,25 @@ class _Interpreter:
 
     def _state_store(self, operator: Operator) -> None:
         with_types = {"key": "string", "value": "string", **operator}
-        call(self.builder, "add_state_store", self._materialized(with_types))
+        store = self._with_headers(with_types) if operator.get("headers") else self._materialized(with_types)
+        call(self.builder, "add_state_store", store)
+
+    def _with_headers(self, operator: Operator) -> Any:
+        kind = operator.get("kind", "key_value")
+        durations = {"size": "size_ms", "retention": "retention_ms"} if kind == "window" else {}
+        if kind == "session":
+            durations = {"retention": "retention_ms"}
+        return self._declare(
+            kind,
+            operator["store"],
+            key=serde(operator["key"]),
+            value=serde(operator["value"]),
+            engine=operator.get("store_type"),
+            caching=operator.get("caching"),
+            logging=operator.get("logging"),
+            headers=True,
+            **{name: f"{operator[field]}ms" for name, field in durations.items()},
+        )
 
     def _global_store(self, operator: Operator) -> None:
         key, value = operator.get("key", "string"), operator.get("value", "string")

@@ -1,10 +1,11 @@
 """The processors that a case may name: the twins of `P` and `FP` in `oracle/Oracle.java`."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import headrace as hr
-from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, Store
+from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, Stamped, Store
 from tests.conformance.functions import argument, mapped, name, text
 
 __all__ = ["filling", "fixed_key_processor", "looking_up", "processor", "transforming"]
@@ -14,7 +15,7 @@ TextStore = Store[KeyValueStore[str, Any]]
 
 def processor(function: str, store: TextStore) -> Callable[[], hr.Processor[str, Any, str, Any]]:
     """Return the supplier of a processor over a store that is connected to it."""
-    return lambda: _Processor(function, store)
+    return lambda: _Stamping(store) if function == "stamped" else _Processor(function, store)
 
 
 def fixed_key_processor(store: TextStore) -> Callable[[], hr.FixedKeyProcessor[Any, Any, str]]:
@@ -107,6 +108,48 @@ class _Processor(hr.Processor[str, Any, str, Any]):
         else:
             self._store.put(record.key, record.value)
         self.context.forward(record)
+
+
+class _Stamping(hr.Processor[str, Any, str, Any]):
+    """Keeps the last record of each key, or of each second of a key, and forwards what it had of it before."""
+
+    def __init__(self, store: Store[Any]) -> None:
+        self._declared = store
+
+    def init(self) -> None:
+        self._store = self.context.store(self._declared)
+
+    def process(self, record: hr.Record[str, Any]) -> None:
+        key: str | None = record.key
+        value, start = record.value, record.timestamp - record.timestamp % 1000
+        if key is None:
+            return
+        headers = (*record.headers, ("by", None))
+        if self._declared.kind == "session":
+            session = hr.Windowed(key, hr.Window(start, start + 500))
+            found = self._store.get(session)
+            stamped = None if value is None else Stamped(value, record.timestamp, headers)
+            self._store.put(session, stamped)
+            old = None if found is None else {"value": found.value, "headers": _plain(found)}
+        else:
+            stamped = None if value is None else Stamped(value, record.timestamp + 3, headers)
+            if self._declared.kind == "window":
+                found = self._store.get(key, start)
+                self._store.put(key, stamped, start)
+            else:
+                found = self._store.get(key)
+                self._store.put(key, stamped)
+            old = (
+                None
+                if found is None
+                else {"value": found.value, "ts": found.timestamp, "headers": _plain(found)}
+            )
+        shown = json.dumps(old, separators=(",", ":"), ensure_ascii=False)
+        self.context.forward(record.with_value(f"{shown}>{text(value)}"))
+
+
+def _plain(stamped: Stamped[Any]) -> list[list[str | None]]:
+    return [[name, None if content is None else content.decode()] for name, content in stamped.headers]
 
 
 class _Previous(hr.FixedKeyProcessor[Any, Any, str]):

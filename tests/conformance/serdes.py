@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import headrace as hr
+from headrace.stores import Stamped
 from tests.conformance.features import attribute
 from tests.conformance.functions import text
 
@@ -45,6 +46,13 @@ def as_json(value: object) -> Any:
     """Return what the oracle writes for a value."""
     if isinstance(value, hr.Windowed):
         return {"key": as_json(value.key), "start": value.window.start, "end": value.window.end}
+    if isinstance(value, Stamped):
+        headers = [[name, as_json(content)] for name, content in value.headers]
+        return {
+            "value": as_json(value.value),
+            "ts": value.timestamp,
+            **({"headers": headers} if headers else {}),
+        }
     if isinstance(value, float) and not math.isfinite(value):
         # JSON has no such numbers.
         return text(value)

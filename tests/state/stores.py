@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import Location, TaskId
@@ -42,6 +42,8 @@ def store_spec(
     time_ordered: bool = False,
     ttl_ms: int | None = None,
     logging: bool = True,
+    logged_headers: Literal["none", "deletions", "all"] = "none",
+    stamped: bool = False,
 ) -> StoreSpec:
     return StoreSpec(
         name,
@@ -59,6 +61,8 @@ def store_spec(
         history_ms=history_ms,
         time_ordered=time_ordered,
         ttl_ms=ttl_ms,
+        logged_headers="deletions" if stamped else logged_headers,
+        stamped=stamped,
     )
 
 

@@ -38,7 +38,7 @@ def test_uncached_store_logs_each_put_at_once_without_headers(
 
 
 def test_store_that_is_to_log_headers_logs_those_of_puts_and_deletions(open_stores: OpenStores) -> None:
-    stores = open_stores(replace(store_spec(), logs_headers=True))
+    stores = open_stores(replace(store_spec(), logged_headers="all"))
     stores.only.put(b"a", 1, 10, (("h", b"x"),))
     stores.only.put(b"a", None, 20, (("i", None),))
     assert stores.columns["store"].headers == [(("h", b"x"),), (("i", None),)]

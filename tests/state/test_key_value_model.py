@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
+from headrace.state.stamped import Stamped
 from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
@@ -30,12 +37,20 @@ class KeyValueMachine(RuleBasedStateMachine):
     caching = False
     cache_bytes = 1 << 20
     is_mutable = False
+    is_stamped = False
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         value: Any = LISTS if self.is_mutable else NUMBERS
-        spec = store_spec(key=raw, engine=self.engine, caching=self.caching, value=value)
+        spec = store_spec(
+            key=raw,
+            engine=self.engine,
+            caching=self.caching,
+            value=value,
+            timestamped=not self.is_stamped,
+            stamped=self.is_stamped,
+        )
         self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
         self.model: dict[bytes, tuple[Any, int]] = {}
         self.committed: dict[bytes, tuple[Any, int]] = {}
@@ -47,15 +62,23 @@ class KeyValueMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def value(self, number: int) -> Any:
-        return [number] if self.is_mutable else number
+        value = [number] if self.is_mutable else number
+        return Stamped(value, number + 10, (("h", b"%d" % number), ("n", None))) if self.is_stamped else value
+
+    def row(self, number: int, timestamp: int) -> tuple[Any, int]:
+        return self.value(number), -1 if self.is_stamped else timestamp
+
+    def spoil(self, value: Any) -> None:
+        """Change what is nobody's business but the caller's."""
+        if self.is_mutable:
+            (value.value if self.is_stamped else value).append(99)
 
     @rule(key=KEYS, number=NUMBER, timestamp=TIMES)
     def put(self, key: bytes, number: int, timestamp: int) -> None:
         value = self.value(number)
         self.stores.only.put(key, value, timestamp, ())
-        self.model[key] = (self.value(number), timestamp)
-        if self.is_mutable:
-            value.append(99)  # nobody's business but the caller's
+        self.model[key] = self.row(number, timestamp)
+        self.spoil(value)
 
     @rule(key=KEYS, timestamp=TIMES)
     def delete(self, key: bytes, timestamp: int) -> None:
@@ -66,10 +89,11 @@ class KeyValueMachine(RuleBasedStateMachine):
     def get(self, key: bytes) -> None:
         found = self.stores.only.get(key)
         assert found == self.model.get(key)
-        if self.is_mutable and found is not None:
-            found[0].append(99)
+        if found is not None:
+            self.spoil(found[0])
 
     @rule(key=KEYS)
+    @precondition(lambda self: not self.is_stamped)
     def get_encoded(self, key: bytes) -> None:
         known = self.model.get(key)
         expected = known and (self.stores.only.spec.value.serialize("t", known[0]), known[1])
@@ -153,6 +177,16 @@ class KeyValueMachine(RuleBasedStateMachine):
         rows = list(self.stores.state.read_only("store", committed=True)._state.range(None, None))
         assert rows == [(key, *self.committed[key]) for key in sorted(self.committed)]
 
+    @invariant()
+    def changelog_has_values_alone(self) -> None:
+        """What stamped values came with is the change records' own."""
+        for _, value, timestamp, headers in self.stores.log["store"]:
+            if value is not None and self.is_stamped:
+                (number,) = (
+                    LISTS.deserialize("t", value) if self.is_mutable else [NUMBERS.deserialize("t", value)]
+                )
+                assert (timestamp, headers) == (number + 10, (("h", b"%d" % number), ("n", None)))
+
     def check_forwarded(self) -> None:
         """Each update that the cache let go of has as its old value what was let go of before."""
         for key, new, old, _, _ in self.stores.forwarded:
@@ -167,15 +201,19 @@ class KeyValueMachine(RuleBasedStateMachine):
             assert self.below == {key: value for key, (value, _) in self.model.items()}
 
 
+@pytest.mark.parametrize("is_stamped", [False, True], ids=["plain", "stamped"])
 @pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
 @pytest.mark.parametrize("cache_bytes", [0, 1_200, 1 << 20], ids=["uncached", "evicting", "cached"])
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
-def test_store_behaves_like_a_dictionary(engine: str, cache_bytes: int, is_mutable: bool) -> None:
+def test_store_behaves_like_a_dictionary(
+    engine: str, cache_bytes: int, is_mutable: bool, is_stamped: bool
+) -> None:
     attributes = {
         "engine": engine,
         "caching": cache_bytes > 0,
         "cache_bytes": cache_bytes,
         "is_mutable": is_mutable,
+        "is_stamped": is_stamped,
     }
     machine = type("Machine", (KeyValueMachine,), attributes)
     tries = examples(5 if engine == "rocksdb" else 20)

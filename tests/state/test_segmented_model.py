@@ -20,6 +20,7 @@ from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.session_layout import SESSIONS, session_slot
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.spec import Engine, StoreKind
+from headrace.state.stamped import Stamped
 from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
@@ -47,6 +48,7 @@ class SegmentedMachine(RuleBasedStateMachine):
     cache_bytes = 1 << 20
     is_mutable = False
     time_ordered = False
+    is_stamped = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +61,8 @@ class SegmentedMachine(RuleBasedStateMachine):
             value=value,
             retention_ms=RETENTION_MS,
             time_ordered=self.time_ordered,
+            timestamped=not self.is_stamped,
+            stamped=self.is_stamped,
         )
         self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
         self.model: dict[tuple[bytes, int], tuple[Any, int]] = {}
@@ -88,7 +92,8 @@ class SegmentedMachine(RuleBasedStateMachine):
         return slot >> self.layout.rest_bits
 
     def value(self, number: int) -> Any:
-        return [number] if self.is_mutable else number
+        value = [number] if self.is_mutable else number
+        return Stamped(value, number + 10, (("h", b"%d" % number),)) if self.is_stamped else value
 
     @rule(key=KEYS, cell=CELLS, number=NUMBER)
     def put(self, key: bytes, cell: tuple[int, int], number: int) -> None:
@@ -115,7 +120,7 @@ class SegmentedMachine(RuleBasedStateMachine):
         self.stream_time = max(self.stream_time, self.time(slot))
         self.model.pop((key, slot), None)
         if value is not None:
-            self.model[key, slot] = (value, timestamp)
+            self.model[key, slot] = (value, -1 if self.is_stamped else timestamp)
 
     @rule(key=KEYS, cell=CELLS)
     def get(self, key: bytes, cell: tuple[int, int]) -> None:
@@ -253,9 +258,9 @@ class SegmentedMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
 @pytest.mark.parametrize("cache_bytes", [0, 1_500, 1 << 20], ids=["uncached", "evicting", "cached"])
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
-@pytest.mark.parametrize("time_ordered", [False, True], ids=["by-key", "by-time"])
+@pytest.mark.parametrize("order", ["by-key", "by-time", "stamped"])
 def test_store_behaves_like_a_dictionary_that_forgets(
-    time_ordered: bool, engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
+    order: str, engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
 ) -> None:
     attributes = {
         "kind": kind,
@@ -264,7 +269,8 @@ def test_store_behaves_like_a_dictionary_that_forgets(
         "caching": cache_bytes > 0,
         "cache_bytes": cache_bytes,
         "is_mutable": is_mutable,
-        "time_ordered": time_ordered,
+        "time_ordered": order == "by-time",
+        "is_stamped": order == "stamped",
     }
     machine = type("Machine", (SegmentedMachine,), attributes)
     tries = examples(5 if engine == "rocksdb" else 20)

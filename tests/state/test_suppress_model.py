@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from headrace.state.held_change import decode_change
+from headrace.state.held_change import Stamps, decode_change
 from headrace.state.spec import Engine
 from tests.budget import examples
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
@@ -27,6 +27,10 @@ pytestmark = pytest.mark.campaign
 KEYS = st.sampled_from([b"", b"a", b"a\x00", b"ab", b"b", b"\xff"])
 TIMES = st.integers(0, 6)
 VALUES = st.none() | st.integers(-3, 3)
+
+#: How a stamp with the headers below begins, before the time; and the one of a value of which nothing is known.
+STAMP = bytes.fromhex("0a0202680231")
+UNKNOWN = b"\x00" + b"\xff" * 8
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Held:
     new: Any
     offset: int
     timestamp: int
+    stamps: Stamps | None = None
 
 
 Model = dict[bytes, Held]
@@ -49,11 +54,13 @@ class SuppressMachine(RuleBasedStateMachine):
 
     engine: Engine = "memory"
     is_mutable = False
+    is_stamped = False
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        spec = store_spec(kind="suppress", engine=self.engine, value=LISTS if self.is_mutable else NUMBERS)
+        value: Any = LISTS if self.is_mutable else NUMBERS
+        spec = store_spec(kind="suppress", engine=self.engine, value=value, stamped=self.is_stamped)
         self.stores = Stores(spec, path=self.folder / "db")
         self.stores.only.load()
         self.model: Model = {}
@@ -83,7 +90,16 @@ class SuppressMachine(RuleBasedStateMachine):
             self.value(new),
             self.offset,
             timestamp,
+            self.stamps(held, is_there=old is not None) if self.is_stamped else None,
         )
+
+    def stamps(self, held: Held | None, *, is_there: bool) -> Stamps:
+        """What was put before is known to have the stamp of its record while it is held, and none of its own else."""
+        known = held is not None and held.new is not None
+        old = None
+        if is_there:
+            old = STAMP + held.timestamp.to_bytes(8, "big") if held and known else UNKNOWN
+        return Stamps(old if held is None else held.stamps and held.stamps.prior, old)
 
     @precondition(lambda self: self.model)
     @rule()
@@ -155,6 +171,7 @@ class SuppressMachine(RuleBasedStateMachine):
                 buffer.value_of(found),
                 found.offset,
                 found.timestamp,
+                found.stamps,
             )
             assert (found.topic, found.headers) == ("input", (("h", b"1"),))
 
@@ -167,7 +184,8 @@ class SuppressMachine(RuleBasedStateMachine):
     def changelog_has_what_was_committed(self) -> None:
         rows: dict[bytes, bytes] = {}
         for key, value, _, headers in self.stores.log["store"]:
-            assert headers == ((("v", b"\x03"),) if value is not None else ())
+            assert headers[:1] == ((("v", b"\x03"),) if value is not None else ())
+            assert self.is_stamped or len(headers) < 2
             if value is None:
                 rows.pop(key, None)
             else:
@@ -177,10 +195,14 @@ class SuppressMachine(RuleBasedStateMachine):
         }
 
 
+@pytest.mark.parametrize("is_stamped", [False, True], ids=["plain", "stamped"])
 @pytest.mark.parametrize("is_mutable", [False, True], ids=["objects", "bytes"])
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
-def test_buffer_behaves_like_a_dictionary_in_order_of_time(engine: str, is_mutable: bool) -> None:
-    machine = type("Machine", (SuppressMachine,), {"engine": engine, "is_mutable": is_mutable})
+def test_buffer_behaves_like_a_dictionary_in_order_of_time(
+    engine: str, is_mutable: bool, is_stamped: bool
+) -> None:
+    attributes = {"engine": engine, "is_mutable": is_mutable, "is_stamped": is_stamped}
+    machine = type("Machine", (SuppressMachine,), attributes)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -8,7 +8,7 @@ import pytest
 
 from headrace import stores as public
 from headrace.base.errors import SerializationError
-from headrace.base.records import Window, Windowed
+from headrace.base.records import Record, Window, Windowed
 from headrace.serde.primitives import int64, string
 from headrace.state.typed_key_value import KeyValueStore
 from headrace.state.typed_session import SessionStore
@@ -151,9 +151,9 @@ def test_impossible_declarations_are_refused() -> None:
     with pytest.raises(ValueError, match="is shorter than size"):
         public.window("w", size="2h", retention="1h")
     with pytest.raises(TypeError, match="has no unit"):
-        public.window("w", size=5)  # type: ignore[arg-type]  # the mistake under test
+        public.window("w", size=5)  # type: ignore[call-overload]  # the mistake under test
     with pytest.raises(ValueError, match="write 'rocksdb' or 'memory'"):
-        public.key_value("s", engine="sqlite")  # type: ignore[arg-type]  # the mistake under test
+        public.key_value("s", engine="sqlite")  # type: ignore[call-overload]  # the mistake under test
     with pytest.raises(ValueError, match="is no name"):
         public.key_value("")
 
@@ -199,3 +199,33 @@ def test_what_is_no_session_is_told(open_stores: OpenStores) -> None:
             store.put(Windowed("a", window), 1)
     with pytest.raises(TypeError, match="sessions of store 'store' are read with end='1'"):
         store.sessions("a", end=cast("Any", "1"))
+
+
+@pytest.mark.parametrize("caching", [True, False])
+def test_stamped_values_have_the_time_and_headers_that_they_were_put_with(
+    open_stores: OpenStores, caching: bool
+) -> None:
+    stores = open_stores(store_spec(timestamped=False, stamped=True, caching=caching))
+    store: KeyValueStore[str, public.Stamped[int]] = typed(stores.only, stores.context)
+    stores.at(101, 77, (("of", b"the record"),))
+    stamped = public.Stamped.of(Record("a", 1, 50, (("h", b"v"), ("e", b""))))
+    store.put("a", stamped)
+    store.put("b", public.Stamped(2, 60))
+    assert store.get("a") == public.Stamped(1, 50, (("h", b"v"), ("e", b"")))
+    stores.commit()
+    assert store.delete("b") == public.Stamped(2, 60)
+    stores.commit()
+    assert stores.log["store"] == [
+        (b"a", int64.serialize("t", 1), 50, (("h", b"v"), ("e", b""))),
+        (b"b", int64.serialize("t", 2), 60, ()),
+        (b"b", None, 77, (("of", b"the record"),)),
+    ]
+
+
+def test_store_with_headers_refuses_a_bare_value(open_stores: OpenStores) -> None:
+    stores = open_stores(store_spec(timestamped=False, stamped=True))
+    store: Any = typed(stores.only, stores.context)
+    with pytest.raises(SerializationError, match=r"write stores\.Stamped\(value, record\.timestamp"):
+        store.put("a", 1)
+    with pytest.raises(SerializationError, match=r"is wanted; write \.encode"):
+        store.put("a", public.Stamped(1, 0, (("h", cast("bytes", "text")),)))

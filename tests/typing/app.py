@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import assert_type
 
 import headrace as hr
-from headrace import KStream, Record, Windowed, testing
+from headrace import KStream, Record, Windowed, stores, testing
 from headrace.stores import KeyValueStore, ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyWindowStore
 from tests.typing.shop import COUNTS, ORDERS, PER_MIN, PROCESSED, SEEN, VISITS, Order, orders
 
@@ -78,11 +78,29 @@ def try_the_shop() -> None:
         driver.advance("1m")
 
 
+LAST = stores.key_value("last", key=str, value=Order, headers=True)
+BY_HOUR = stores.window("by-hour", key=str, value=Order, size="1h", retention="1d", headers=True)
+
+
+@hr.processor(LAST)
+def keep_last(
+    record: hr.Record[str, Order], last: stores.KeyValueStore[str, stores.Stamped[Order]]
+) -> Iterator[hr.Record[str, Order]]:
+    before = last.get(record.key)
+    if before is not None:
+        assert_type(before.value, Order)
+        assert_type(before.headers, hr.Headers)
+    last.put(record.key, stores.Stamped.of(record))
+    yield record
+
+
 streams = hr.Streams(topology, application_id="shop", bootstrap_servers="localhost:9092")
 assert_type(streams.query(COUNTS), ReadOnlyKeyValueStore[str, int])
 assert_type(streams.query(COUNTS).get("u"), int | None)
 assert_type(streams.query(PER_MIN), ReadOnlyWindowStore[str, int])
 assert_type(streams.query(VISITS), ReadOnlySessionStore[str, int])
+assert_type(streams.query(LAST).get("u"), stores.Stamped[Order] | None)
+assert_type(streams.query(BY_HOUR), ReadOnlyWindowStore[str, stores.Stamped[Order]])
 assert_type(list(streams.query(PER_MIN).range("u", start=0)), list[tuple[Windowed[str], int]])
 
 

@@ -55,3 +55,12 @@ orders.resequence("timestamps", within="1m")  # 42 a word that is not the one
 @hr.processor(SEEN)  # 17 store of another type
 def p(record: hr.Record[str, Order], seen: hr.stores.KeyValueStore[str, str]) -> list[hr.Record[str, Order]]:
     return []
+
+
+LAST = hr.stores.key_value("last", key=str, value=Order, headers=True)
+orders.to_table(store=LAST)  # 37 a store of processors
+
+
+@hr.processor(LAST)  # 38 the value comes with time and headers
+def q(record: hr.Record[str, Order], last: hr.stores.KeyValueStore[str, Order]) -> list[hr.Record[str, Order]]:
+    return []

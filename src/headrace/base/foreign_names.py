@@ -114,5 +114,10 @@ STORES_INSTEAD: Mapping[str, str] = {
     "window_store_builder": "write stores.window(name, size=…, retention=…, …)",
     "timestamped_key_value_store_builder": "write stores.key_value(name, …)",
     "timestamped_window_store_builder": "write stores.window(name, size=…, retention=…, …)",
+    "timestamped_key_value_store_with_headers_builder": "write stores.key_value(name, headers=True, …)",
+    "timestamped_window_store_with_headers_builder": "write stores.window(name, size=…, retention=…, headers=True, …)",
+    "session_store_with_headers_builder": "write stores.session(name, retention=…, headers=True, …)",
+    "ValueTimestampHeaders": "write Stamped",
+    "ValueAndTimestamp": "write Stamped",
     "VersionedKeyValueStore": "write VersionedStore",
 }

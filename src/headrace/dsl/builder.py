@@ -56,7 +56,9 @@ class StreamsBuilder:
 
     `optimize`: "all", "none", or a set of Kafka's names: `reuse.ktable.source.topics`, `merge.repartition.topics`,
     `single.store.self.join`. `explicit_names=True` refuses stores and internal topics
-    with generated names. `engine` is where stores live that do not say it.
+    with generated names. `engine` is where stores live that do not say it. `store_format="headers"` is what Kafka
+    Streams calls `dsl.store.format=HEADERS`: changelogs of tables have headers where they delete, those of suppression
+    the headers of the values before. Rows are the same either way, and it can be changed later.
 
     Raises:
         TopologyError: an argument has an impossible value.
@@ -68,12 +70,16 @@ class StreamsBuilder:
         optimize: Literal["none", "all"] | frozenset[str] = "none",
         explicit_names: bool = False,
         engine: Literal["rocksdb", "memory"] = "rocksdb",
+        store_format: Literal["default", "headers"] = "default",
     ) -> None:
         if engine not in ("rocksdb", "memory"):
             raise TopologyError(f"engine={engine!r}: 'rocksdb' or 'memory' is wanted")
+        if store_format not in ("default", "headers"):
+            raise TopologyError(f"store_format={store_format!r}: 'default' or 'headers' is wanted")
         self._rewrites = _rewrites(optimize)
         self._explicit_names = explicit_names
         self._engine: Engine = engine
+        self._logs_headers = store_format == "headers"
         self._building = Building(Graph(), engine, KStream)
         self._is_built = False
 
@@ -323,7 +329,10 @@ class StreamsBuilder:
             join_selves_in_one_store(graph)
         relax_null_keys(graph)
         tell_of_unused(graph)
-        topology = Topology.built(graph.write(self._engine))
+        assembly = graph.write(self._engine)
+        if self._logs_headers:
+            assembly.stores = {name: spec.with_headers() for name, spec in assembly.stores.items()}
+        topology = Topology.built(assembly)
         if self._explicit_names:
             graph.names.check_all_given(set(topology.stores), set(topology.repartition_topics))
         topology.validate()

@@ -202,7 +202,7 @@ class _ForeignKeyJoinNode(GraphNode):
                 engine=engine,
                 caching=False,
                 logging=True,
-                logs_headers=True,
+                logged_headers="all",
                 where=where,
             )
         )

@@ -35,6 +35,11 @@ def declared_store(
             f"{where}: store {store.name!r} is a {found} store, and a {wanted} store is needed here: declare it with "
             f"stores.{kind}(...)"
         )
+    if store.headers:
+        raise TopologyError(
+            f"{where}: store {store.name!r} is declared with headers=True, which is for processors; tables log headers "
+            "as StreamsBuilder(store_format='headers') says"
+        )
     if store.name is not None:
         check_name(store.name, "store", where)
     return store

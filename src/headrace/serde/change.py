@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
 from headrace.serde.serde import Serde
+from headrace.serde.varint import read_varint, varint
 
 __all__ = ["Change", "ChangeSerde", "decode_change", "encode_change"]
 
@@ -23,9 +24,6 @@ T = TypeVar("T")
 
 #: New value, old value, is the latest version. None is absence. A plain tuple, since one is made for each update.
 Change: TypeAlias = tuple[T | None, T | None, bool]
-
-#: A length needs 31 bits, which are five groups of seven.
-_VARINT_BYTES_MAX = 5
 
 
 def encode_change(new: bytes | None, old: bytes | None) -> bytes:
@@ -40,7 +38,7 @@ def encode_change(new: bytes | None, old: bytes | None) -> bytes:
         return old + b"\x00"
     if old is None:
         return new + b"\x01"
-    return _varint(len(new)) + new + old + b"\x02"
+    return varint(len(new)) + new + old + b"\x02"
 
 
 def decode_change(data: bytes) -> tuple[bytes | None, bytes | None, bool]:
@@ -65,30 +63,10 @@ def decode_change(data: bytes) -> tuple[bytes | None, bytes | None, bool]:
         return None, data[:end], is_latest
     if marker == 1:
         return data[:end], None, is_latest
-    length, start = _read_varint(data, end)
+    length, start = read_varint(data, 0, end)
     if not 0 <= length <= end - start:
         raise ValueError(f"the new value has {length} bytes, but {end - start} are left for both")
     return data[start : start + length], data[start + length : end], is_latest
-
-
-def _varint(number: int) -> bytes:
-    """Write a length in zigzag, which doubles it: Kafka's `writeVarint` is for signed numbers."""
-    rest = number << 1
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-def _read_varint(data: bytes, end: int) -> tuple[int, int]:
-    number = 0
-    for at in range(min(end, _VARINT_BYTES_MAX)):
-        number |= (data[at] & 0x7F) << 7 * at
-        if data[at] < 0x80:
-            return (number >> 1) ^ -(number & 1), at + 1
-    raise ValueError("the length of the new value does not end")
 
 
 class ChangeSerde(Serde[Change[T]], Generic[T]):

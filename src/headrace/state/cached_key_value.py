@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.base.columns import Stretch
 from headrace.base.errors import ProductionError, SerializationError
-from headrace.base.records import Headers
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.row import Row
@@ -213,7 +213,10 @@ class CachedKeyValue(RecordCache[bytes]):
             if listener is not None and send_old:
                 old = self._before(key)
             named = key if listener is None else self._opened_key(key)
-            self._below.put_encoded(key, value, raw, entry.timestamp)
+            deletes = raw is None and self._below.logs_headers_of_deletions
+            self._below.put_encoded(
+                key, value, raw, entry.timestamp, entry.headers if deletes else NO_HEADERS
+            )
         except (SerializationError, ProductionError) as error:
             self._refuse(entry, key, error)
             return

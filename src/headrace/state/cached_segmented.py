@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from headrace.base.errors import HeadraceError, ProductionError, SerializationError
-from headrace.base.records import Headers
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
@@ -200,7 +200,10 @@ class CachedSegmented(RecordCache[Cell]):
             if listener is not None and send_old:
                 old = self._below.get(key, slot)
             named = key if listener is None else self._opened_key(key)
-            self._below.put_encoded(key, slot, value, raw, entry.timestamp)
+            deletes = raw is None and self._below.logs_headers_of_deletions
+            self._below.put_encoded(
+                key, slot, value, raw, entry.timestamp, entry.headers if deletes else NO_HEADERS
+            )
         except (SerializationError, ProductionError) as error:
             self._refuse(entry, key, error)
             return

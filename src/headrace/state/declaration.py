@@ -31,6 +31,7 @@ class Store(Generic[S_co]):
         size_ms: of a window store.
         history_ms: of a versioned store.
         ttl_ms: of a key-value store whose rows expire.
+        headers: whether its values are `Stamped`.
     """
 
     name: str | None
@@ -44,6 +45,7 @@ class Store(Generic[S_co]):
     size_ms: int | None = None
     history_ms: int | None = None
     ttl_ms: int | None = None
+    headers: bool = False
 
 
 def check_logging(logging: Logging) -> Logging:
@@ -70,6 +72,12 @@ def check_handle(store: Store[Any], spec: StoreSpec) -> None:
             f"store {spec.name!r} ({spec.where}) is a {spec.kind.replace('_', '-')} store, and is asked for as a "
             f"{store.kind.replace('_', '-')} store: declare it once with stores.{spec.kind}(...), and use that "
             "everywhere"
+        )
+    if store.headers != spec.stamped:
+        has = "has values with headers" if spec.stamped else "has values alone"
+        raise TopologyError(
+            f"store {spec.name!r} ({spec.where}) {has}, and is asked for with headers={store.headers}: declare it "
+            "once, and use that everywhere"
         )
     for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, spec.value)):
         if declared is not None and declared != found:

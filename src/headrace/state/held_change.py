@@ -9,15 +9,31 @@ Source: `BufferValue`, `ProcessorRecordContext`, `TimeOrderedKeyValueBufferChang
 
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED
+from headrace.state.stamped import pack_stamp
 
-__all__ = ["VERSION_HEADERS", "HeldChange", "decode_change", "decode_older_change", "encode_change"]
+__all__ = [
+    "VERSION_HEADERS",
+    "HeldChange",
+    "Stamps",
+    "change_headers",
+    "decode_change",
+    "decode_older_change",
+    "decode_stamped_row",
+    "encode_change",
+    "stamped_row",
+    "stamps_of",
+    "with_stamps",
+]
 
 #: Headers of a change record that holds a value. One that deletes has none.
 VERSION_HEADERS: Headers = (("v", b"\x03"),)
+
+#: Further ones in the format with headers: the stamps of the values before.
+_PRIOR, _OLD = "vh.prior", "vh.old"
 
 _INT, _LONG = Struct(">i"), Struct(">q")
 _pack_int, _pack_long = _INT.pack, _LONG.pack
@@ -31,6 +47,13 @@ _SAME_AS_PRIOR = -2
 _SIZE_BYTES = 8 + 8 + 8 + 4
 
 
+class Stamps(NamedTuple):
+    """The stamps (`state.stamped`) of the value that was last sent on and of the one before; None of no value."""
+
+    prior: bytes | None
+    old: bytes | None
+
+
 class HeldChange:
     """The last update of a key since the buffer has it. While it is sent on, it is the context's `kept`.
 
@@ -40,10 +63,12 @@ class HeldChange:
         value: `new` as an object, or `ENCODED`.
         topic, offset, timestamp, headers: of the record that caused the last update; None and -1 for a punctuation.
         raw: its bytes, once they are made.
+        stamps: in the format with headers, the stamps (`state.stamped`) that `prior` and `old` have had; else None.
     """
 
     __slots__ = (
-        "headers", "key", "new", "offset", "old", "prior", "raw", "size_bytes", "time", "timestamp", "topic", "value",
+        "headers", "key", "new", "offset", "old", "prior", "raw", "size_bytes", "stamps", "time", "timestamp", "topic",
+        "value",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +84,7 @@ class HeldChange:
         timestamp: int,
         headers: Headers,
         raw: bytes | None = None,
+        stamps: Stamps | None = None,
     ) -> None:
         self.key = key
         self.time = time
@@ -71,15 +97,78 @@ class HeldChange:
         self.timestamp = timestamp
         self.headers = headers
         self.raw = raw
+        self.stamps = stamps
         size_bytes = _SIZE_BYTES + len(key) + len(topic or "") + len(new or b"")  # names of topics are ASCII
         if old is not None:
             size_bytes += len(old)
-        if prior is not None and prior != old:
+        is_same = stamps is None or stamps.prior == stamps.old
+        if prior is not None and not (prior == old and is_same):
             size_bytes += len(prior)
+            if stamps is not None:
+                size_bytes += len(stamps.prior or b"")
+        if stamps is not None:
+            # Kafka's entries hold each value behind its stamp.
+            size_bytes += len(stamps.old or b"") + (0 if new is None else len(pack_stamp(timestamp, headers)))
         if headers:
             size_bytes += sum(_characters(name) + len(content or b"") for name, content in headers)
         #: What it weighs against a bound in bytes: Kafka's own estimate, to the byte.
         self.size_bytes = size_bytes
+
+
+def change_headers(change: HeldChange) -> Headers:
+    """Return the headers of the change record that holds it."""
+    stamps = change.stamps
+    if stamps is None:
+        return VERSION_HEADERS
+    # What is the same value is written once, and so is its stamp.
+    is_same = change.prior == change.old and stamps.prior == stamps.old
+    prior = () if change.prior is None or is_same else ((_PRIOR, stamps.prior),)
+    return (*VERSION_HEADERS, *prior, *(() if change.old is None else ((_OLD, stamps.old),)))
+
+
+def stamps_of(change: HeldChange, headers: Headers) -> Stamps:
+    """Return the stamps of a change that was restored, by the headers of its record.
+
+    Where an application in the other format has written it, they are not known: then there are no headers, and the time
+    is that of the record that caused it. Source: `InMemoryTimeOrderedKeyValueChangeBuffer.toInMemoryEncoding`.
+    """
+    found = dict(headers)
+    unknown = pack_stamp(change.timestamp, NO_HEADERS)
+    old = None if change.old is None else found.get(_OLD) or unknown
+    if change.prior is None:
+        return Stamps(None, old)
+    if change.prior == change.old and _PRIOR not in found:
+        return Stamps(old, old)
+    return Stamps(found.get(_PRIOR) or unknown, old)
+
+
+def stamped_row(change: HeldChange, raw: bytes) -> bytes:
+    """Return the row of a change in the format with headers: its stamps, then the bytes that its record has."""
+    stamps = change.stamps or Stamps(None, None)
+    return b"".join((*_sized(stamps.prior), *_sized(stamps.old), raw))
+
+
+def decode_stamped_row(key: bytes, row: bytes) -> HeldChange:
+    """Return the change of such a row.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        cursor = _Cursor(row)
+        stamps = Stamps(cursor.sized(), cursor.sized())
+        raw = cursor.rest()
+    except StructError as error:
+        raise ValueError(str(error)) from error
+    return with_stamps(decode_change(key, raw), stamps)
+
+
+def with_stamps(change: HeldChange, stamps: Stamps) -> HeldChange:
+    """Return a change with the stamps of the values before."""
+    return HeldChange(
+        change.key, change.time, change.prior, change.old, change.new, change.value, change.topic, change.offset,
+        change.timestamp, change.headers, change.raw, stamps,
+    )  # fmt: skip
 
 
 def _characters(text: str) -> int:

@@ -1,7 +1,7 @@
 """A store as the topology holds it once every choice is made: names, serdes, sizes. Plain values, no rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from headrace.base.ids import Location
@@ -40,7 +40,9 @@ class StoreSpec:
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         time_ordered: whether its cells can be read by time too, for results that leave when windows close.
         ttl_ms: of a key-value store whose rows expire: how far behind its stream time.
-        logs_headers: whether a changelog record has the headers of the record that caused it.
+        logged_headers: which change records have the headers of the record that caused them.
+        stamped: a processor's store whose values come with timestamp and headers (`state.stamped`), or updates that are
+            held back with those of the values before.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
         global_topic: filled from all partitions of this topic, in every instance; None for stores of tasks.
         where: place of the declaration.
@@ -62,13 +64,27 @@ class StoreSpec:
     retain_duplicates: bool = False
     history_ms: int | None = None
     time_ordered: bool = False
-    logs_headers: bool = False
     ttl_ms: int | None = None
+    logged_headers: Literal["none", "deletions", "all"] = "none"
+    stamped: bool = False
     source_topic: str | None = None
     global_topic: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", serde_of_keys(self.key, f"store '{self.name}'", self.where))
+
+    def with_headers(self) -> "StoreSpec":
+        """Return a table's store, or what suppression holds back, in Kafka's format HEADERS.
+
+        Tables keep no headers themselves: all that it changes of them is that change records which delete have those of
+        the record that deletes. Source: `KeyValueStoreWrapper.put`,
+        `ChangeLoggingTimestampedKeyValueBytesStoreWithHeaders`.
+        """
+        if self.kind == "suppress":
+            return replace(self, stamped=True)
+        if self.kind == "versioned" or not self.timestamped or self.logged_headers == "all":
+            return self
+        return replace(self, logged_headers="deletions")
 
     @property
     def changelog_topic(self) -> str:
@@ -89,8 +105,8 @@ class StoreSpec:
         """Say how rows are laid out. Rows under another mark cannot be read: the store is rebuilt."""
         kind = f"{self.kind} {_FORMAT_VERSION}"
         if self.kind == "suppress":
-            return kind
-        rows = "timestamped" if self.timestamped else "plain"
+            return f"{kind} stamped" if self.stamped else kind
+        rows = "stamped" if self.stamped else "timestamped" if self.timestamped else "plain"
         if self.kind == "key_value":
             return f"{kind} {rows}" if self.ttl_ms is None else f"{kind} expiring"
         if self.kind == "versioned":

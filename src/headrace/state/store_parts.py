@@ -15,6 +15,7 @@ from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
+from headrace.state.buffer.stamped import StampedKeyValueBuffer, StampedRows, StampedSegmentedBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.buffer.time_ordered import TimeOrderedBuffer, TimeOrderedRows
 from headrace.state.buffer.versioned import VersionedBuffer
@@ -153,16 +154,26 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
     else:
         # A cache has rows of its own, and what is in memory anyway is found as fast there.
         recent = opening.live if budget is None and spec.engine != "memory" else None
-        buffer = KeyValueBuffer(
-            spec, opening.database, opening.changelog, codec, opening.admission, recent=recent
-        )
+        if spec.stamped:
+            buffer = StampedKeyValueBuffer(
+                spec, opening.database, opening.changelog, codec, opening.admission
+            )
+        else:
+            buffer = KeyValueBuffer(
+                spec, opening.database, opening.changelog, codec, opening.admission, recent=recent
+            )
         if budget is not None:
             cache = CachedKeyValue(buffer, codec, context, budget)
 
     def reader(committed: bool) -> KeyValueReads:
         return KeyValueReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, rows)
+    return StoreParts(buffer, cache, cache or buffer, reader, _rows(spec, rows))
+
+
+def _rows(spec: StoreSpec, plain: Callable[[], ChangelogRows]) -> Callable[[], ChangelogRows]:
+    """Return what makes rows of a restore, where values are stamped too."""
+    return (lambda: StampedRows(plain())) if spec.stamped else plain
 
 
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -176,7 +187,8 @@ def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
             spec, database, log, codec, opening.dropped, opening.admission, opening.live
         )
     else:
-        buffer = WindowBuffer(spec, WINDOWS, database, log, codec, opening.dropped, opening.admission)
+        kind = StampedSegmentedBuffer if spec.stamped else WindowBuffer
+        buffer = kind(spec, WINDOWS, database, log, codec, opening.dropped, opening.admission)
         if opening.cache is not None:
             cache = CachedWindow(buffer, codec, context, opening.cache)
     return _segmented(spec, buffer, cache)
@@ -186,7 +198,8 @@ def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
     if spec.time_ordered:
         return _time_ordered(spec, SESSIONS, opening)
     database, log, codec = opening.database, opening.changelog, opening.codec
-    buffer = SegmentedBuffer(spec, SESSIONS, database, log, codec, opening.dropped, opening.admission)
+    kind = StampedSegmentedBuffer if spec.stamped else SegmentedBuffer
+    buffer = kind(spec, SESSIONS, database, log, codec, opening.dropped, opening.admission)
     cache: CachedSegmented | None = None
     if opening.cache is not None:
         cache = CachedSegmented(buffer, SESSIONS, codec, opening.context, opening.cache)
@@ -206,8 +219,9 @@ def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented 
     def reader(committed: bool) -> SegmentedReads:
         return SegmentedReader(buffer, cache, committed=committed)
 
-    rows = TimeOrderedRows if spec.time_ordered else SegmentedRows
-    return StoreParts(buffer, cache, cache or buffer, reader, partial(rows, spec, layout_of(spec)))
+    kind = TimeOrderedRows if spec.time_ordered else SegmentedRows
+    rows = _rows(spec, partial(kind, spec, layout_of(spec)))
+    return StoreParts(buffer, cache, cache or buffer, reader, rows)
 
 
 def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:

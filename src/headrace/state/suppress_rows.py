@@ -3,7 +3,16 @@
 from headrace.base.columns import Chunk
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.changelog_rows import foreign
-from headrace.state.held_change import HeldChange, decode_change, decode_older_change, encode_change
+from headrace.state.held_change import (
+    HeldChange,
+    decode_change,
+    decode_older_change,
+    decode_stamped_row,
+    encode_change,
+    stamped_row,
+    stamps_of,
+    with_stamps,
+)
 from headrace.state.port import Family, Rows
 from headrace.state.spec import StoreSpec
 
@@ -18,13 +27,15 @@ class SuppressRows:
     Rows have format 3 whatever the records had. Source: `InMemoryTimeOrderedKeyValueChangeBuffer.restoreBatch`.
     """
 
-    __slots__ = ("_family", "_rows", "_store", "sequence", "stream_time")
+    __slots__ = ("_decode", "_family", "_is_stamped", "_rows", "_store", "sequence", "stream_time")
 
     def __init__(self, spec: StoreSpec, family: Family) -> None:
         self.stream_time = -1
         self.sequence = 0
         self._store = spec.name
         self._family = family
+        self._is_stamped = spec.stamped
+        self._decode = decode_stamped_row if spec.stamped else decode_change
         self._rows: dict[bytes, bytes | None] = {}
 
     def apply(self, chunk: Chunk) -> None:
@@ -53,15 +64,19 @@ class SuppressRows:
     ) -> bytes:
         version = next((content for name, content in reversed(headers) if name == _VERSION), None)
         if version == _FORMAT_3:
-            decode_change(key, value)  # so that a foreign record is found here, and not at the start
-            return value
-        before = self._held(key)
-        prior = None if before is None else before.prior
-        return encode_change(decode_older_change(key, value, version, prior, (*place, headers)), partition)
+            change = decode_change(key, value)  # so that a foreign record is found here, and not at the start
+        else:
+            before = self._held(key)
+            prior = None if before is None else before.prior
+            change = decode_older_change(key, value, version, prior, (*place, headers))
+            value = encode_change(change, partition)
+        return (
+            stamped_row(with_stamps(change, stamps_of(change, headers)), value) if self._is_stamped else value
+        )
 
     def _held(self, key: bytes) -> HeldChange | None:
         raw = self._rows[key] if key in self._rows else self._family.get(key)
-        return None if raw is None else decode_change(key, raw)
+        return None if raw is None else self._decode(key, raw)
 
     def take(self) -> Rows:
         """Hand over what was gathered, and begin again."""

@@ -13,6 +13,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.port import ChangelogAdmission, Database, FlushRefused, Position
 from headrace.state.spec import Engine, StoreSpec
+from headrace.state.stamped import StampedCodec
 from headrace.state.store_parts import Opening
 from headrace.state.task_store import StoreState, TaskStore
 from headrace.state.typed_stores import read_only
@@ -70,7 +71,7 @@ class TaskState:
                 opening = Opening(
                     self._databases[spec.engine],
                     changelogs.get(spec.name),
-                    ValueCodec(spec.value, f"{application_id}-{spec.changelog_topic}", spec.name),
+                    _codec(spec, f"{application_id}-{spec.changelog_topic}"),
                     context,
                     cache if spec.caching and cache.max_bytes > 0 else None,
                     dropped,
@@ -194,6 +195,11 @@ class TaskState:
         self.discard()
         for database in self._databases.values():
             database.close()
+
+
+def _codec(spec: StoreSpec, topic: str) -> ValueCodec:
+    has_stamped_values = spec.stamped and spec.kind != "suppress"
+    return (StampedCodec if has_stamped_values else ValueCodec)(spec.value, topic, spec.name)
 
 
 def _databases(

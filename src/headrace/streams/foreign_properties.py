@@ -119,6 +119,7 @@ _TOPOLOGY = {
     "ensure.explicit.internal.resource.naming": "StreamsBuilder(explicit_names=True)",
     "default.dsl.store": 'StreamsBuilder(engine="memory")',
     "dsl.store.suppliers.class": 'StreamsBuilder(engine="memory")',
+    "dsl.store.format": 'StreamsBuilder(store_format="headers")',
     "default.timestamp.extractor": "stream(…, timestamp=…)",
 }
 _SERDES = frozenset(
@@ -153,7 +154,6 @@ _KAFKA_ONLY = frozenset(
         "built.in.metrics.version",
         "config.providers",
         "default.client.supplier",
-        "dsl.store.format",
         "enable.metrics.push",
         "log.summary.interval.ms",
         "max.warmup.replicas",

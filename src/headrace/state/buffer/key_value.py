@@ -58,6 +58,7 @@ class KeyValueBuffer(Uncached):
         "_timestamped",
         "admission",
         "buffered_bytes",
+        "logs_headers_of_deletions",
     )
 
     #: Rows of this kind have no time of their own, and none of them is a duplicate.
@@ -84,7 +85,8 @@ class KeyValueBuffer(Uncached):
         self._encode = codec.encode
         self._kept_type = codec.kept_type
         self._timestamped = spec.timestamped
-        self._logs_headers = spec.logs_headers
+        self._logs_headers = spec.logged_headers == "all"
+        self.logs_headers_of_deletions = spec.logged_headers != "none"
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._database = database
         self._family: Family = database.family(spec.name)
@@ -134,10 +136,11 @@ class KeyValueBuffer(Uncached):
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
         """Set or delete, and log it. A deletion is logged even if there is nothing to delete, as in Kafka Streams."""
-        logged = headers if self._logs_headers else NO_HEADERS
         if value is None:
+            logged = headers if self.logs_headers_of_deletions else NO_HEADERS
             self.put_encoded(key, None, None, timestamp, logged)
             return None
+        logged = headers if self._logs_headers else NO_HEADERS
         try:
             raw = self._encode(value)
         except Exception:
@@ -151,7 +154,7 @@ class KeyValueBuffer(Uncached):
         """Put a value whose bytes are known already. None as bytes deletes.
 
         Changelog records have the `logged` headers: most kinds of store have none, whatever the record had that caused
-        them (seen in Kafka Streams 4.3.1).
+        them (seen in Kafka Streams 4.3.1), and those in the format with headers have them where they delete.
 
         Raises:
             ProductionError: the changelog's topic does not take the record; nothing has changed.

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.base.columns import Columns
 from headrace.base.errors import StateError
-from headrace.base.records import Headers
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.buffer.segment_layout import SegmentLayout, segment_prefix
 from headrace.state.buffer.segment_scans import SegmentScans
@@ -69,6 +69,7 @@ class SegmentedBuffer(Uncached):
         "_timestamped",
         "admission",
         "buffered_bytes",
+        "logs_headers_of_deletions",
         "observed_stream_time",
         "sequence",
     )
@@ -108,6 +109,7 @@ class SegmentedBuffer(Uncached):
         self._encode = codec.encode
         self._kept_type = codec.kept_type
         self._timestamped = spec.timestamped
+        self.logs_headers_of_deletions = spec.logged_headers != "none"
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._family = database.family(spec.name)
         self._scans = SegmentScans(self._family, layout, self._interval_ms)
@@ -164,9 +166,10 @@ class SegmentedBuffer(Uncached):
             kept = value if type(value) is self._kept_type else ENCODED
         if replaced and self._admit is not None:
             self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
+        of_deletions = headers if self.logs_headers_of_deletions else NO_HEADERS
         for each in replaced:
-            self.put_encoded(key, each, None, None, timestamp)
-        self.put_encoded(key, slot, kept, raw, timestamp)
+            self.put_encoded(key, each, None, None, timestamp, of_deletions)
+        self.put_encoded(key, slot, kept, raw, timestamp, of_deletions if raw is None else NO_HEADERS)
 
     def put_encoded(
         self, key: bytes, slot: int, value: Any, raw: bytes | None, timestamp: int, headers: Headers = ()

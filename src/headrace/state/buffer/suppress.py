@@ -14,9 +14,18 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED, ROW_BYTES
-from headrace.state.held_change import VERSION_HEADERS, HeldChange, decode_change, encode_change
+from headrace.state.held_change import (
+    HeldChange,
+    Stamps,
+    change_headers,
+    decode_change,
+    decode_stamped_row,
+    encode_change,
+    stamped_row,
+)
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec
+from headrace.state.stamped import pack_stamp
 from headrace.state.values import ValueCodec
 
 __all__ = ["SuppressBuffer"]
@@ -94,9 +103,10 @@ class SuppressBuffer:
         """
         if self._is_loaded:
             return
+        decode = decode_stamped_row if self.spec.stamped else decode_change
         for key, raw in self._family.scan(None, None):
             try:
-                change = decode_change(key, raw)
+                change = decode(key, raw)
             except ValueError as error:
                 raise StateCorruptionError(
                     f"store {self.spec.name!r} has a row that is no update: {error}"
@@ -136,6 +146,7 @@ class SuppressBuffer:
             context.offset,
             timestamp,
             headers,
+            stamps=_stamps(held, raw_old) if self.spec.stamped else None,
         )
         if self._admit is not None:
             change.raw = encode_change(change, context.partition)
@@ -223,14 +234,19 @@ class SuppressBuffer:
         partition, now = self._context.partition, self._context.now_ms()
         for key in self._changed:
             change = held.get(key)
-            raw = None
+            raw: bytes | None = None
+            headers: Headers = NO_HEADERS
             if change is not None:
                 raw = change.raw
                 if raw is None:
                     raw = change.raw = encode_change(change, partition)
-            self._rows[key] = raw
+                headers = change_headers(change)
+            row = raw
+            if change is not None and raw is not None and change.stamps is not None:
+                row = stamped_row(change, raw)
+            self._rows[key] = row
             if log is not None:
-                log.append(key, raw, now, NO_HEADERS if raw is None else VERSION_HEADERS)
+                log.append(key, raw, now, headers)
         self._changed.clear()
 
     def changes(self) -> Rows:
@@ -266,3 +282,18 @@ class SuppressBuffer:
     def expired(self) -> tuple[bytes, bytes] | None:
         """No row expires: None."""
         return None
+
+
+def _stamps(held: HeldChange | None, raw_old: bytes | None) -> Stamps:
+    """Return the stamps of the values before an update: `raw_old` has the one of what was put before, if that is held.
+
+    Of another one nothing is known but the value. Source: `InMemoryTimeOrderedKeyValueChangeBuffer.put`.
+    """
+    unknown = pack_stamp(-1, NO_HEADERS)
+    if held is None:
+        old = None if raw_old is None else unknown
+        return Stamps(old, old)
+    old = None
+    if raw_old is not None:
+        old = unknown if held.new is None else pack_stamp(held.timestamp, held.headers)
+    return Stamps(None if held.stamps is None else held.stamps.prior, old)
