@@ -252,7 +252,7 @@ def versioned(
     value: SerdeLike[VA] | None = None,
     logging: Logging = True,
 ) -> Store[VersionedStore[KA, VA]]:
-    """Declare a store of the versions of each key, for `builder.table`, `to_table` and processors. It is not cached.
+    """Declare a store of the versions of each key, for tables without windows and for processors. It is not cached.
 
     A version can be read for `history` (of stream time) after another one has replaced it; the latest one always. What
     comes in late by more than that is dropped.

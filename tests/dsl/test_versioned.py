@@ -1,7 +1,7 @@
 """Tables with versions, from the builder to the records: late updates, looking back, what is refused, restarts."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -148,16 +148,72 @@ def test_table_with_versions_is_not_held_back() -> None:
         table.suppress(hr.until_time_limit("5s"))
 
 
-def test_aggregation_and_global_table_take_no_versions() -> None:
+def test_windows_and_global_tables_take_no_versions() -> None:
     builder = hr.StreamsBuilder()
-    for use in (
-        lambda: builder.stream(ORDERS).group_by_key().count(store=VERSIONS),
-        lambda: builder.global_table(PRICES, store=VERSIONS),
+    windowed = builder.stream(ORDERS).group_by_key().windowed_by(hr.TimeWindows("1m", grace="0s"))
+    for use, kind in (
+        (lambda: windowed.count(store=cast("Any", VERSIONS)), "window"),
+        (lambda: builder.global_table(PRICES, store=VERSIONS), "key-value"),
     ):
         with pytest.raises(
-            hr.TopologyError, match="'versions' is a versioned store, and a key-value store is needed"
+            hr.TopologyError, match=f"'versions' is a versioned store, and a {kind} store is needed"
         ):
             use()
+
+
+def test_stream_joins_the_count_of_its_own_time() -> None:
+    builder = hr.StreamsBuilder()
+    priced(builder.stream(PRICES).group_by_key().count(store=VERSIONS), builder)
+    assert look_back(builder) == ["late for 1", "new for 2"]
+
+
+def test_stream_joins_what_groups_of_a_table_were() -> None:
+    builder = hr.StreamsBuilder()
+    groups = builder.table(PRICES).group_by(lambda key, price: (key, price), key=str, value=int)
+    priced(
+        groups.reduce(lambda total, one: total + one, lambda total, one: total - one, store=VERSIONS), builder
+    )
+    assert look_back(builder) == ["late for 1", "new for 2"]
+
+
+def test_late_result_after_a_deletion_is_not_the_latest() -> None:
+    builder = hr.StreamsBuilder()
+    sums = (
+        builder.stream(PRICES)
+        .group_by_key()
+        .aggregate(
+            lambda: 0, lambda key, price, total: total + price if price else None, value=int, store=VERSIONS
+        )
+    )
+    sums.to_stream().to(NUMBERS)
+    priced(sums, builder)
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        for price, time in ((1, 1_000), (0, 5_000), (2, 3_000)):
+            driver.input(PRICES).pipe("a", price, timestamp=time)
+        assert driver.output(NUMBERS).read_pairs() == [("a", 1), ("a", None), ("a", 2)]
+        store = driver.store(VERSIONS)
+        assert store.get("a") is None
+        assert list(store.history("a")) == [(1, 1_000, 3_000), (2, 3_000, 5_000)]
+        driver.input(PRICES).pipe("a", 4, timestamp=6_000)
+        driver.restart(lose_state=True)
+        assert driver.store(VERSIONS).get("a") == (4, 6_000)
+        driver.input(ORDERS).pipe("a", "x", timestamp=4_000)
+        assert driver.output(OUT).read_pairs() == [("a", "x for 2")]
+
+
+def test_joins_by_a_foreign_key_and_transformed_tables_have_versions() -> None:
+    builder = hr.StreamsBuilder()
+    names = builder.table(hr.Topic("names", value=str))
+    joined = builder.table(PRICES).join(
+        names, lambda price, name: f"{name}{price}", on=lambda price: "n", value=str,
+        store=stores.versioned("joined", history="10s"),
+    )  # fmt: skip
+    builder.stream(ORDERS).join(joined, lambda order, name: f"{order} for {name}", value=str).to(OUT)
+    with testing.TopologyTestDriver(builder.build()) as driver:
+        driver.input(hr.Topic("names", value=str)).pipe("n", "#", timestamp=0)
+        driver.input(PRICES).pipe_all([("a", 1, 1_000), ("a", 2, 5_000)])
+        driver.input(ORDERS).pipe_all([("a", "late", 4_999), ("a", "new", 5_000)])
+        assert driver.output(OUT).read_pairs() == [("a", "late for #1"), ("a", "new for #2")]
 
 
 @pytest.mark.parametrize(

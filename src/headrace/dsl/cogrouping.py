@@ -117,6 +117,7 @@ class Cogrouping:
             operator,
             lambda: getter,
             made.name if made.queryable else None,
+            history_ms=made.versions_ms,
         )
 
     def _check_repartitions(self, where: Location) -> None:

@@ -297,7 +297,7 @@ def joined_by_foreign_key(
             f"are of {two.key!r}: let on= return what the other table's keys are"
         )
     typed = of_result(functions.joiner, value, "value", where)
-    declared = declared_store(store, "key_value", where)
+    declared = declared_store(store, "key_value", where, versions=True)
     # The old value of a row tells where it has subscribed.
     other.send_old_values(force=True)
     this.send_old_values(force=True)

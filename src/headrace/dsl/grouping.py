@@ -164,7 +164,7 @@ def aggregate_store(
     """
     names = flow.building.graph.names
     kind = windowing.kind
-    declared = declared_store(store, kind, where)
+    declared = declared_store(store, kind, where, versions=kind == "key_value")
     if windowing.count_burns_one and fold.counts and declared is not None and declared.name is None:
         names.generate(prefix)
     _check_value(declared, fold.value, where)
@@ -206,4 +206,5 @@ def aggregate_table(
     building.graph.add(added, parent)
     flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)
     getter = windowing.getter(store.name)
-    return TableState(flow, operator, lambda: getter, store.name if store.queryable else None)
+    name = store.name if store.queryable else None
+    return TableState(flow, operator, lambda: getter, name, history_ms=store.versions_ms)

@@ -74,7 +74,7 @@ def transformed_table(
     node = building.graph.names.node(name, "KTABLE-TRANSFORMVALUES-", where)
     described = described_processor(node, where, supplier, stores, building, fixed_key=True)
     serde = described.value(value, where)
-    declared, made = declared_store(store, "key_value", where), None
+    declared, made = declared_store(store, "key_value", where, versions=True), None
     if declared is not None and declared.name is not None:
         made = _materialized(table, declared, "KTABLE-TRANSFORMVALUES-", serde, where)
     elif declared is not None:

@@ -1,9 +1,9 @@
 """Aggregations of a grouped stream without windows. Source: `KStreamAggregate`, `KStreamReduce`.
 
 Null keys and null values are dropped. A late record counts like any other; a result's time is the highest one that went
-into it, but the changelog stamps a deletion with the record's own. An update carries the headers of the record that
-caused it. Where old values are asked for, the initialiser's result is a new key's old value, a quirk that tables below
-rely on.
+into it, but the changelog stamps a deletion with the record's own, unless the store has versions: what comes after that
+may be late, and not the latest. An update carries the headers of the record that caused it. Where old values
+are asked for, the initialiser's result is a new key's old value, a quirk that tables below rely on.
 """
 
 from headrace.operators.fold import COUNT, Fold
@@ -25,8 +25,7 @@ def run(key, value, timestamp, headers):
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
-    if not cached and dropped is None:
-        forward(key, (new, old if send_old else None, True), latest, headers)
+    <send>
 """
 
 
@@ -44,7 +43,7 @@ class Aggregate:
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
         run = self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old)
-        if self._fold is not COUNT:
+        if self._fold is not COUNT or state.spec.kind == "versioned":
             return run
         serialize = key_serializer(wiring, state)
         columns = state.column_counter(serialize, run)

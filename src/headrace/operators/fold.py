@@ -45,6 +45,23 @@ if new is None:
 else:
     dropped = put({cell}, new, latest, headers)
 """,
+    "send": """\
+if not cached and dropped is None:
+    forward(key, (new, {before} if send_old else None, True), latest, headers)
+""",
+}
+
+#: The same where the store has versions: a deletion has the result's time too, and may be late, or too late to be put.
+_PIECES_OF_VERSIONS = {
+    "put": """\
+if new is None:
+    deletions.seen(wiring, old)
+until = put({cell}, new, latest, headers)
+""",
+    "send": """\
+if until != latest:
+    forward(key, (new, {before} if send_old else None, until is None), latest, headers)
+""",
 }
 
 #: The piece `emit` of a program whose results leave when windows close; of others it is nothing.
@@ -104,13 +121,14 @@ class Fold:
         *,
         send_old: bool,
         cell: str = "key_bytes",
+        before: str = "old",
         emit: Emit | None = None,
         **known: Any,
     ) -> Forward:
         """Make the closure `run` that a program defines, once this fold's expressions and the pieces stand in it.
 
-        The program finds the names of the wiring and of the store that are made here, and those of `known`. With
-        `emit`, no update leaves: final results do.
+        The program finds the names of the wiring and of the store that are made here, and those of `known`. `before` is
+        the expression for the old value of an update. With `emit`, no update leaves: final results do.
         """
         functions = dict(self.functions)
         if "init" in functions:
@@ -132,10 +150,11 @@ class Fold:
             "subtractions": self.subtractions,
             "wiring": wiring,
         }
-        pieces = {**_PIECES, "emit": _EMIT if emit is not None else "pass\n"}
+        of_versions = _PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {}
+        pieces = {**_PIECES, **of_versions, "emit": _EMIT if emit is not None else "pass\n"}
         program = _PIECE.sub(lambda place: indent(pieces[place[2]], place[1]), program)
         body = program.format(
-            cell=cell, first=self.first, add=self.add, subtract=self.subtract, merge=self.merge
+            cell=cell, before=before, first=self.first, add=self.add, subtract=self.subtract, merge=self.merge
         )
         # As a function's own, names are found faster than a module's.
         source = f"def make({', '.join(sorted(known))}):\n{indent(body, '    ')}    return run\n"

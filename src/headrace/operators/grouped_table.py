@@ -91,8 +91,7 @@ def run(key, change, timestamp, headers):
     except BaseException as error:
         failed(error, key, change[0], timestamp, headers)
         return
-    if not cached and dropped is None:
-        forward(key, (new, before if send_old else None, True), latest, headers)
+    <send>
 """
 
 
@@ -112,4 +111,4 @@ class TableAggregate:
         """Make the closure."""
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
-        return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old)
+        return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old, before="before")
