@@ -34,6 +34,7 @@ __all__ = [
     "VersionedStore",
     "WindowStore",
     "key_value",
+    "lru",
     "session",
     "versioned",
     "window",
@@ -241,6 +242,40 @@ def session(
         logging,
         retention_ms=retention_ms,
         headers=headers,
+    )
+
+
+def lru(
+    name: str | None = None,
+    *,
+    max_rows: int,
+    key: SerdeLike[KA] | None = None,
+    value: SerdeLike[VA] | None = None,
+    logging: Logging = True,
+) -> Store[KeyValueStore[KA, VA]]:
+    """Declare a key-value store in memory of at most `max_rows` rows in each task. It is not cached.
+
+    A put of one row more lets the one go that was used the longest ago, by a get or a put, and logs it as deleted; what
+    reads the table hears nothing of it. After a restart, rows are in the order of their last puts.
+
+    Raises:
+        TypeError: `key` or `value` is no serde, nor a class that stands for one; `max_rows` is no int.
+        ValueError: another argument is impossible.
+    """
+    _check(name, None, logging)
+    if isinstance(max_rows, bool) or not isinstance(max_rows, int):
+        raise TypeError(f"max_rows={max_rows!r} is no number of rows: write an int")
+    if max_rows < 1:
+        raise ValueError(f"max_rows={max_rows} leaves no room for a row")
+    return Store(
+        name,
+        "key_value",
+        serde_of(key),
+        serde_of(value),
+        "memory",
+        caching=False,
+        logging=logging,
+        rows_max=max_rows,
     )
 
 

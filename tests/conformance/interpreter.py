@@ -91,6 +91,10 @@ class _Interpreter:
             options["engine"] = "memory"
         if operator.get("retention_ms") is not None and kind != "key_value":
             options["retention"] = f"{operator['retention_ms']}ms"
+        if store_type.startswith("lru:"):
+            options.pop("caching", None)
+            bound = int(functions.argument(store_type))
+            return self._declare("lru", operator.get("store"), max_rows=bound, **options)
         if store_type.startswith("versioned:"):
             history = f"{functions.argument(store_type)}ms"
             return self._declare("versioned", operator.get("store"), history=history, **options)

@@ -44,6 +44,7 @@ def store_spec(
     logging: bool = True,
     logged_headers: Literal["none", "deletions", "all"] = "none",
     stamped: bool = False,
+    rows_max: int | None = None,
 ) -> StoreSpec:
     return StoreSpec(
         name,
@@ -63,6 +64,7 @@ def store_spec(
         ttl_ms=ttl_ms,
         logged_headers="deletions" if stamped else logged_headers,
         stamped=stamped,
+        rows_max=rows_max,
     )
 
 

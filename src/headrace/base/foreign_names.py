@@ -104,7 +104,7 @@ STORES_INSTEAD: Mapping[str, str] = {
     "persistent_timestamped_key_value_store": "write stores.key_value(name, …)",
     "persistent_versioned_key_value_store": _VERSIONED,
     "in_memory_key_value_store": 'write stores.key_value(name, engine="memory", …)',
-    "lru_map": 'write stores.key_value(name, engine="memory", …)',
+    "lru_map": "write stores.lru(name, max_rows=…, …)",
     "persistent_window_store": "write stores.window(name, size=…, retention=…, …)",
     "persistent_timestamped_window_store": "write stores.window(name, size=…, retention=…, …)",
     "in_memory_window_store": 'write stores.window(name, size=…, retention=…, engine="memory", …)',

@@ -142,6 +142,7 @@ class Materialized:
             size_ms=self.size_ms,
             history_ms=self.history_ms,
             ttl_ms=declared.ttl_ms,
+            rows_max=declared.rows_max,
             grace_ms=self.grace_ms,
             retain_duplicates=self.retains_duplicates,
             time_ordered=self.time_ordered,

@@ -31,6 +31,7 @@ class Store(Generic[S_co]):
         size_ms: of a window store.
         history_ms: of a versioned store.
         ttl_ms: of a key-value store whose rows expire.
+        rows_max: of a key-value store with a bound.
         headers: whether its values are `Stamped`.
     """
 
@@ -45,6 +46,7 @@ class Store(Generic[S_co]):
     size_ms: int | None = None
     history_ms: int | None = None
     ttl_ms: int | None = None
+    rows_max: int | None = None
     headers: bool = False
 
 

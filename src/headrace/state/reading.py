@@ -34,7 +34,7 @@ class KeyValueReader:
         """Value and timestamp of a key."""
         if self._committed:
             return self._buffer.committed_row(key)
-        return self._buffer.get(key) if self._cache is None else self._cache.peek(key)
+        return self._buffer.peek(key) if self._cache is None else self._cache.peek(key)
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False

@@ -36,6 +36,7 @@ class StoreSpec:
         retention_ms: of a store whose rows expire: a window store, a session store.
         size_ms: of a window store's windows.
         grace_ms: how late a record may be for the windows or sessions that fill it; None if an application fills it.
+        rows_max: of a key-value store that lets go of the rows which were used the longest ago.
         history_ms: of a versioned store, how far back its versions can be read.
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         time_ordered: whether its cells can be read by time too, for results that leave when windows close.
@@ -63,6 +64,7 @@ class StoreSpec:
     grace_ms: int | None = None
     retain_duplicates: bool = False
     history_ms: int | None = None
+    rows_max: int | None = None
     time_ordered: bool = False
     ttl_ms: int | None = None
     logged_headers: Literal["none", "deletions", "all"] = "none"

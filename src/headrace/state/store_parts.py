@@ -12,6 +12,7 @@ from headrace.state.buffer.expiring import ExpiringBuffer, ExpiringRows
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.layouts import layout_of
 from headrace.state.buffer.live_cells import LiveBudget
+from headrace.state.buffer.lru import LruBuffer, LruRows
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
@@ -140,6 +141,8 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
     codec, context, budget = opening.codec, opening.context, opening.cache
+    if spec.rows_max is not None:
+        return _lru(spec, opening)
     rows: Callable[[], ChangelogRows] = partial(KeyValueRows, spec)
     buffer: KeyValueBuffer
     cache: CachedKeyValue | None = None
@@ -169,6 +172,15 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
         return KeyValueReader(buffer, cache, committed=committed)
 
     return StoreParts(buffer, cache, cache or buffer, reader, _rows(spec, rows))
+
+
+def _lru(spec: StoreSpec, opening: Opening) -> StoreParts:
+    buffer = LruBuffer(spec, opening.database, opening.changelog, opening.codec, opening.admission)
+
+    def reader(committed: bool) -> KeyValueReads:
+        return KeyValueReader(buffer, None, committed=committed)
+
+    return StoreParts(buffer, None, buffer, reader, partial(LruRows, spec, buffer))
 
 
 def _rows(spec: StoreSpec, plain: Callable[[], ChangelogRows]) -> Callable[[], ChangelogRows]:

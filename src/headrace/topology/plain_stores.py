@@ -63,6 +63,7 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
         size_ms=store.size_ms,
         history_ms=store.history_ms,
         ttl_ms=store.ttl_ms,
+        rows_max=store.rows_max,
         logged_headers="deletions" if store.headers else "none",
         stamped=store.headers,
     )

@@ -115,6 +115,10 @@ class KeyValueBuffer(Uncached):
             return self._codec.to_value(row[2]), row[1]
         return row[0], row[1]
 
+    def peek(self, key: bytes) -> tuple[Any, int] | None:
+        """What `get` finds, leaving no trace. From any thread."""
+        return KeyValueBuffer.get(self, key)
+
     def get_encoded(self, key: bytes) -> tuple[bytes, int] | None:
         """The bytes of a value and its timestamp; see `KeyValueState`."""
         row = self._rows.get(key, UNTOUCHED)
