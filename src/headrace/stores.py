@@ -3,6 +3,7 @@
 A declaration does no IO. It is given to the DSL (`store=`), connected to processors, and asked for by queries.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from typing_extensions import TypeVar
@@ -10,8 +11,10 @@ from typing_extensions import TypeVar
 from headrace.base.advice import no_attribute
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.foreign_names import STORES_INSTEAD
+from headrace.serde.primitives import raw
 from headrace.serde.resolve import serde_of
 from headrace.serde.serde import SerdeLike
+from headrace.state.custom_store import CustomStore, StoreContext
 from headrace.state.declaration import Logging, Store, check_logging
 from headrace.state.spec import Engine
 from headrace.state.stamped import Stamped
@@ -21,6 +24,7 @@ from headrace.state.typed_versioned import ReadOnlyVersionedStore, VersionedStor
 from headrace.state.typed_window import ReadOnlyWindowStore, WindowStore
 
 __all__ = [
+    "CustomStore",
     "Engine",
     "KeyValueStore",
     "Logging",
@@ -31,8 +35,10 @@ __all__ = [
     "SessionStore",
     "Stamped",
     "Store",
+    "StoreContext",
     "VersionedStore",
     "WindowStore",
+    "custom",
     "key_value",
     "lru",
     "session",
@@ -42,6 +48,7 @@ __all__ = [
 
 KA = TypeVar("KA", default=Any)
 VA = TypeVar("VA", default=Any)
+C = TypeVar("C", bound=CustomStore)
 
 
 @overload
@@ -277,6 +284,30 @@ def lru(
         logging=logging,
         rows_max=max_rows,
     )
+
+
+def custom(
+    name: str, make: Callable[[], C], *, persistent: bool = False, logging: Logging = True
+) -> Store[C]:
+    """Declare a store of your own for processors: `make` makes the object of a task, as its class does.
+
+    `CustomStore` says what it implements, and what is promised. With `persistent`, it keeps files, and only what it has
+    not flushed is restored.
+
+    Raises:
+        TypeError: `make` is not callable.
+        ValueError: another argument is impossible.
+    """
+    _check(name, None, logging)
+    if not callable(make):
+        raise TypeError(
+            f"make={make!r} makes no stores: write the class of yours, or a function that returns a new one each time"
+        )
+    engine: Engine = "rocksdb" if persistent else "memory"
+    store: Store[C] = Store(
+        name, "custom", raw, raw, engine, caching=False, logging=logging, make=make, persistent=persistent
+    )
+    return store
 
 
 def versioned(

@@ -1,6 +1,6 @@
 """A task's stores with a log around them: what the engine does, in a few lines, for the tests of stores."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,8 @@ def store_spec(
     logged_headers: Literal["none", "deletions", "all"] = "none",
     stamped: bool = False,
     rows_max: int | None = None,
+    make: Callable[[], Any] | None = None,
+    persistent: bool = False,
 ) -> StoreSpec:
     return StoreSpec(
         name,
@@ -65,6 +67,8 @@ def store_spec(
         logged_headers="deletions" if stamped else logged_headers,
         stamped=stamped,
         rows_max=rows_max,
+        make=make,
+        persistent=persistent,
     )
 
 
@@ -110,11 +114,16 @@ class Stores:
             dropped=lambda store, reason: self.dropped.append((store, reason)),
             application_id="app",
             now_ms=lambda: self.now_ms,
+            directory=self._directory,
         )
         for spec in self.specs:
             store: Any = self.state.state(spec.name)
             if store.caching or spec.ttl_ms is not None:
                 store.on_flush(lambda *update: self.forwarded.append(update), send_old=True)
+
+    def _directory(self, store: str) -> Path:
+        assert self.path is not None
+        return self.path.with_name("own") / store
 
     def _database(self) -> RocksDatabase:
         assert self.path is not None

@@ -1,6 +1,6 @@
 """Processors, queries, a test with the driver, the life cycle."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import assert_type
 
@@ -91,6 +91,31 @@ def keep_last(
         assert_type(before.value, Order)
         assert_type(before.headers, hr.Headers)
     last.put(record.key, stores.Stamped.of(record))
+    yield record
+
+
+class Shelf:
+    def init(self, context: stores.StoreContext) -> None:
+        self.rows = dict[bytes, bytes | None]()
+        self.log = context.log
+
+    def restore(self, records: Sequence[Record[bytes, bytes | None]]) -> None:
+        self.rows |= {record.key: record.value for record in records}
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+SHELF = stores.custom("shelf", Shelf)
+LATEST = stores.lru("latest", max_rows=100, key=str, value=Order)
+assert_type(SHELF, stores.Store[Shelf])
+assert_type(LATEST, stores.Store[KeyValueStore[str, Order]])
+
+
+@hr.processor(SHELF)
+def keep(record: hr.Record[str, Order], shelf: Shelf) -> Iterator[hr.Record[str, Order]]:
+    shelf.log(b"k", b"v", headers=record.headers)
     yield record
 
 

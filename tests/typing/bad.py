@@ -64,3 +64,6 @@ orders.to_table(store=LAST)  # 37 a store of processors
 @hr.processor(LAST)  # 38 the value comes with time and headers
 def q(record: hr.Record[str, Order], last: hr.stores.KeyValueStore[str, Order]) -> list[hr.Record[str, Order]]:
     return []
+
+
+hr.stores.custom("own", dict)  # 39 no store

@@ -213,6 +213,7 @@ class TaskFactory:
             now_ms=self._clock.wall_ms,
             admissions=admissions,
             refused=lambda spec: failures.of_processing(f"store {spec.name}", spec.where),
+            directory=lambda store: self._state_dir / "own" / path.name / store,
         )
 
     def _path(self, task_id: TaskId) -> Path:

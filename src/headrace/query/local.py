@@ -82,7 +82,7 @@ def local_view(
             return WindowView(wanted)
         case "session":
             return SessionView(wanted)
-        case "suppress":
+        case "suppress" | "custom":
             raise unreadable(spec)
         case "versioned":
             return VersionedView(wanted)

@@ -1,6 +1,6 @@
 """A declared store: what user code names, hands to the DSL, connects to processors and queries. Does no IO."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
@@ -32,6 +32,8 @@ class Store(Generic[S_co]):
         history_ms: of a versioned store.
         ttl_ms: of a key-value store whose rows expire.
         rows_max: of a key-value store with a bound.
+        make: of a store of the user's own, what makes the object.
+        persistent: whether such a store keeps files.
         headers: whether its values are `Stamped`.
     """
 
@@ -47,6 +49,8 @@ class Store(Generic[S_co]):
     history_ms: int | None = None
     ttl_ms: int | None = None
     rows_max: int | None = None
+    make: Callable[[], Any] | None = None
+    persistent: bool = False
     headers: bool = False
 
 
@@ -90,7 +94,12 @@ def check_handle(store: Store[Any], spec: StoreSpec) -> None:
 
 
 def unreadable(spec: StoreSpec) -> TopologyError:
-    """Make the error of a store that only the node has which it belongs to."""
+    """Make the error of a store that only the node has which it belongs to, or the processors of a task."""
+    if spec.kind == "custom":
+        return TopologyError(
+            f"store {spec.name!r} ({spec.where}) is one of your own, which its processors alone have: let them forward "
+            "what is to be read, or keep that in a stores.key_value(...) too"
+        )
     return TopologyError(
         f"store {spec.name!r} ({spec.where}) has what suppress() holds back, and cannot be read: give the table above "
         "it a store, or keep what comes out of it, as to_stream().to_table(store=...) does"

@@ -1,6 +1,6 @@
 """A store as the topology holds it once every choice is made: names, serdes, sizes. Plain values, no rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +10,7 @@ from headrace.serde.serde import Serde
 
 __all__ = ["Engine", "StoreKind", "StoreSpec", "segment_interval_ms"]
 
-StoreKind: TypeAlias = Literal["key_value", "window", "session", "suppress", "versioned"]
+StoreKind: TypeAlias = Literal["key_value", "window", "session", "suppress", "versioned", "custom"]
 Engine: TypeAlias = Literal["rocksdb", "memory"]
 
 #: Kafka Streams never makes a segment shorter than this (`Stores.persistentWindowStore`).
@@ -41,6 +41,8 @@ class StoreSpec:
         retain_duplicates: a window store that keeps every put of a (key, start) instead of the last one.
         time_ordered: whether its cells can be read by time too, for results that leave when windows close.
         ttl_ms: of a key-value store whose rows expire: how far behind its stream time.
+        make: of a store of the user's own, what makes the object (`state.custom_store`).
+        persistent: of such a store, whether it keeps files.
         logged_headers: which change records have the headers of the record that caused them.
         stamped: a processor's store whose values come with timestamp and headers (`state.stamped`), or updates that are
             held back with those of the values before.
@@ -65,6 +67,8 @@ class StoreSpec:
     retain_duplicates: bool = False
     history_ms: int | None = None
     rows_max: int | None = None
+    make: Callable[[], Any] | None = None
+    persistent: bool = False
     time_ordered: bool = False
     ttl_ms: int | None = None
     logged_headers: Literal["none", "deletions", "all"] = "none"
@@ -106,6 +110,8 @@ class StoreSpec:
     def mark(self) -> str:
         """Say how rows are laid out. Rows under another mark cannot be read: the store is rebuilt."""
         kind = f"{self.kind} {_FORMAT_VERSION}"
+        if self.kind == "custom":
+            return kind
         if self.kind == "suppress":
             return f"{kind} stamped" if self.stamped else kind
         rows = "stamped" if self.stamped else "timestamped" if self.timestamped else "plain"

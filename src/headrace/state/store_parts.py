@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.custom import CustomBuffer, CustomRows
 from headrace.state.buffer.duplicates import DuplicatesBuffer
 from headrace.state.buffer.expiring import ExpiringBuffer, ExpiringRows
 from headrace.state.buffer.key_value import KeyValueBuffer
@@ -91,6 +93,7 @@ class Opening:
         dropped: told of each put that was dropped: store and reason.
         admission: of a changelog that does not take every record.
         live: the worker's budget of what is looked up in memory although databases have it too.
+        directory: where a store of the user's own may keep files, by its name; None where nobody may.
     """
 
     database: Database
@@ -101,6 +104,7 @@ class Opening:
     dropped: Callable[[str, str], None]
     admission: ChangelogAdmission | None
     live: LiveBudget
+    directory: Callable[[str], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +118,16 @@ class StoreParts:
         reader: makes what other threads read; with True, as the last commit left the store.
         rows: makes what gathers the rows of a restore.
         log: logs what was changed, of a kind that does so once a commit; the others log each put.
+        custom: the buffer, of a store of the user's own.
     """
 
     buffer: Buffer
     cache: Cache | None
-    state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | Cache
+    state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | CustomBuffer | Cache
     reader: Callable[[bool], KeyValueReads | SegmentedReads | VersionedReads]
     rows: Callable[[], ChangelogRows]
     log: Callable[[], None] | None = None
+    custom: CustomBuffer | None = None
 
 
 def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -137,6 +143,8 @@ def parts_of(spec: StoreSpec, opening: Opening) -> StoreParts:
             return _suppress(spec, opening)
         case "versioned":
             return _versioned(spec, opening)
+        case "custom":
+            return _custom(spec, opening)
 
 
 def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -245,6 +253,17 @@ def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:
 
     rows = partial(SuppressRows, spec, database.family(spec.name))
     return StoreParts(buffer, None, buffer, reader, rows, buffer.flush)
+
+
+def _custom(spec: StoreSpec, opening: Opening) -> StoreParts:
+    buffer = CustomBuffer(
+        spec, opening.database, opening.changelog, opening.context, opening.directory, opening.admission
+    )
+
+    def reader(committed: bool) -> NoReturn:
+        raise unreadable(spec)
+
+    return StoreParts(buffer, None, buffer, reader, partial(CustomRows, buffer), custom=buffer)
 
 
 def _versioned(spec: StoreSpec, opening: Opening) -> StoreParts:

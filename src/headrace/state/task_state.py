@@ -1,7 +1,9 @@
 """All stores of one task: opens them over the databases, restores, commits and discards them together."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -41,6 +43,7 @@ class TaskState:
         now_ms: wall clock, noted beside each position.
         admissions: of the stores whose changelogs do not take every record.
         refused: makes who decides about a cached update of a store that cannot be written after all.
+        directory: where a store of the user's own may keep files, by its name.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class TaskState:
         now_ms: Callable[[], int],
         admissions: Mapping[str, ChangelogAdmission] = MappingProxyType({}),
         refused: Callable[[StoreSpec], FlushRefused] | None = None,
+        directory: Callable[[str], Path] | None = None,
     ) -> None:
         #: What the stores are, in topological order.
         self.specs = tuple(specs)
@@ -77,6 +81,7 @@ class TaskState:
                     dropped,
                     admissions.get(spec.name),
                     live,
+                    directory,
                 )
                 store = self._stores[spec.name] = TaskStore(spec, opening, now_ms)
                 if refused is not None and store.cache is not None:
@@ -192,9 +197,12 @@ class TaskState:
 
     def close(self) -> None:
         """Forget what was not committed, and release the databases. Twice is fine."""
-        self.discard()
-        for database in self._databases.values():
-            database.close()
+        with ExitStack() as closing:  # the stores first; each is closed, also when one before it fails
+            for database in self._databases.values():
+                closing.callback(database.close)
+            for store in self._stores.values():
+                closing.callback(store.close)
+            self.discard()
 
 
 def _codec(spec: StoreSpec, topic: str) -> ValueCodec:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from headrace.base.columns import Chunk
+from headrace.state.buffer.custom import CustomBuffer
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
@@ -16,7 +17,9 @@ from headrace.state.store_parts import Cache, Opening, parts_of
 
 __all__ = ["StoreState", "TaskStore"]
 
-StoreState: TypeAlias = KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | Cache
+StoreState: TypeAlias = (
+    KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | CustomBuffer | Cache
+)
 
 #: Restored rows that are gathered before they are written. Each key is written once however often it occurs among them,
 #: and more rows in one go lie closer together in the memtable: 20,000 take half the time of 2,000. 60,000 take a third
@@ -35,6 +38,7 @@ class TaskStore:
     """
 
     __slots__ = (
+        "_custom",
         "_log",
         "_new_rows",
         "_now_ms",
@@ -61,6 +65,7 @@ class TaskStore:
         self._reader = parts.reader
         self._new_rows = parts.rows
         self._log = parts.log
+        self._custom = parts.custom
         position = self.position()
         if position is not None and position.mark == spec.mark:  # else the rows have another layout than ours
             self.buffer.restored(position.stream_time, position.sequence)
@@ -99,6 +104,8 @@ class TaskStore:
     def clear(self) -> None:
         """Delete rows and position, and what was changed since the last commit: before a rebuild."""
         self.database.clear(self.name)
+        if self._custom is not None:
+            self._custom.clear()
         self._restore = None
         self.buffer.restored(-1, 0)
         self.discard()
@@ -126,6 +133,11 @@ class TaskStore:
         self.buffer.forget()
         if self.cache is not None:
             self.cache.empty()
+
+    def close(self) -> None:
+        """Let go of what is not the database's."""
+        if self._custom is not None:
+            self._custom.close()
 
     def _begin_restore(self) -> ChangelogRows:
         restore = self._new_rows()

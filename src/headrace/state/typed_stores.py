@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from headrace.processor.context import TaskContext
+from headrace.state.buffer.custom import CustomBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.declaration import unreadable
 from headrace.state.port import (
@@ -23,7 +24,7 @@ __all__ = ["read_only", "typed"]
 
 
 def typed(
-    state: KeyValueState | SegmentedState | VersionedState | SuppressBuffer,
+    state: KeyValueState | SegmentedState | VersionedState | SuppressBuffer | CustomBuffer,
     context: TaskContext,
     application_id: str | None = None,
 ) -> Any:
@@ -43,6 +44,8 @@ def typed(
             raise unreadable(state.spec)
         case "versioned":
             return VersionedStore[Any, Any](cast("VersionedState", state), keys, context)  # by its kind
+        case "custom":
+            return cast("CustomBuffer", state).hand_out()  # by its kind
 
 
 def read_only(
@@ -62,7 +65,7 @@ def read_only(
             return WindowReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
         case "session":
             return SessionReadings[Any, Any](cast("SegmentedReads", state), keys)  # by its kind
-        case "suppress":
+        case "suppress" | "custom":
             raise unreadable(state.spec)
         case "versioned":
             return VersionedReadings[Any, Any](cast("VersionedReads", state), keys)  # by its kind

@@ -29,6 +29,8 @@ def all_partitions(spec: StoreSpec, partitions: Callable[[], Mapping[int, Any]])
             return _Sessions(partitions, refuse)
         case "suppress":
             raise unreadable(spec)
+        case "custom":
+            refuse()
         case "versioned":
             return _Versions(partitions, refuse)
 

@@ -18,6 +18,7 @@ _DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
     "session": ("retention",),
     "suppress": (),
     "versioned": (),
+    "custom": (),
 }
 
 
@@ -55,6 +56,8 @@ def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec
         key=store.key,
         value=store.value,
         engine=store.engine or engine,
+        make=store.make,
+        persistent=store.persistent,
         caching=bool(store.caching),
         logging=store.logging is not False,
         where=where,

@@ -20,5 +20,5 @@ def layout_of(spec: StoreSpec) -> SegmentLayout:
             return DUPLICATES if spec.retain_duplicates else WINDOWS
         case "session":
             return SESSIONS
-        case "key_value" | "suppress" | "versioned":
+        case "key_value" | "suppress" | "versioned" | "custom":
             raise StateError(f"the rows of {spec.kind} store {spec.name!r} do not expire")

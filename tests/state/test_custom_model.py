@@ -1,0 +1,169 @@
+"""Stores of a user's own against a dictionary: in any order, with aborts, crashes and lost disks between."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from headrace.base.errors import StateError
+from headrace.serde.primitives import raw
+from headrace.state.spec import Engine, StoreSpec
+from tests.state.own_stores import FileShelf, Shelf
+from tests.state.stores import Stores, store_spec
+
+pytestmark = pytest.mark.campaign
+
+KEYS = st.sampled_from(["", "a", "b", "c"])
+TEXTS = st.none() | st.sampled_from(["x", "y", ""])
+
+
+def spec_of(make: type[Shelf], *, logging: bool = True) -> StoreSpec:
+    persistent = make is FileShelf
+    engine: Engine = "rocksdb" if persistent else "memory"
+    return store_spec(
+        kind="custom", key=raw, value=raw, engine=engine, make=make, persistent=persistent,
+        timestamped=False, logging=logging,
+    )  # fmt: skip
+
+
+class CustomMachine(RuleBasedStateMachine):
+    """`model` is what should be there, `committed` what was at the last commit."""
+
+    make: type[Shelf] = Shelf
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.stores = Stores(spec_of(self.make), path=self.folder / "db")
+        self.model: dict[str, str] = {}
+        self.committed: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        self.stores.state.close()
+        shutil.rmtree(self.folder)
+
+    @property
+    def shelf(self) -> Any:
+        return self.stores.only.hand_out()
+
+    @rule(key=KEYS, value=TEXTS)
+    def put(self, key: str, value: str | None) -> None:
+        self.shelf.put(key, value)
+        self.model.pop(key, None)
+        if value is not None:
+            self.model[key] = value
+
+    @rule()
+    def commit(self) -> None:
+        self.stores.commit()
+        self.committed = dict(self.model)
+
+    @rule()
+    def abort(self) -> None:
+        """As a task does it: what was handed out is given up, and the gap is restored before there is another one."""
+        self.stores.abort()
+        self.stores.catch_up()
+        self.model = dict(self.committed)
+
+    @rule()
+    def crash(self) -> None:
+        self.stores.crash()
+        self.model = dict(self.committed)
+
+    @rule()
+    def crash_within_commit(self) -> None:
+        self.stores.commit_log()
+        self.committed = dict(self.model)
+        self.crash()
+
+    @rule()
+    def crash_after_the_flush(self) -> None:
+        """The files have it, the position has not."""
+        self.stores.commit_log()
+        self.committed = dict(self.model)
+        self.stores.only.changes()
+        self.crash()
+
+    @rule()
+    def lose_the_disk(self) -> None:
+        self.stores.state.close()
+        shutil.rmtree(self.folder / "db", ignore_errors=True)
+        self.stores.open()
+        self.stores.catch_up()
+        self.model = dict(self.committed)
+
+    @invariant()
+    def store_has_what_it_should(self) -> None:
+        assert self.shelf.rows == self.model
+
+
+@pytest.mark.parametrize("make", [Shelf, FileShelf])
+def test_store_has_what_was_committed_and_nothing_else(make: type[Shelf]) -> None:
+    machine = type("Machine", (CustomMachine,), {"make": make})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=10 if make is FileShelf else 40,
+            stateful_step_count=30,
+            derandomize=True,
+            deadline=None,
+            database=None,
+        ),
+    )
+
+
+def test_store_with_files_restores_the_gap_alone(tmp_path: Path) -> None:
+    stores = Stores(spec_of(FileShelf), path=tmp_path / "db")
+    stores.only.hand_out().put("a", "1")
+    stores.commit()
+    stores.only.hand_out().put("b", "2")
+    stores.commit_log()
+    stores.crash()
+    shelf = stores.only.hand_out()
+    assert shelf.calls == ["init", "restore 1", "flush"]
+    assert shelf.rows == {"a": "1", "b": "2"}
+    stores.state.close()
+    assert shelf.calls[-1] == "close"
+
+
+def test_object_that_was_let_go_of_logs_nothing_more() -> None:
+    stores = Stores(spec_of(Shelf))
+    shelf = stores.only.hand_out()
+    stores.abort()
+    with pytest.raises(StateError, match="log a change of store 'store'"):
+        shelf.put("a", "1")
+    assert stores.logged() == []
+
+
+def test_store_without_a_changelog_logs_into_nothing() -> None:
+    stores = Stores(spec_of(Shelf, logging=False))
+    stores.only.hand_out().put("a", "1")
+    assert stores.only.hand_out().rows == {"a": "1"}
+
+
+def test_what_fails_in_a_store_says_where() -> None:
+    class Broken(Shelf):
+        def flush(self) -> None:
+            raise OSError("the disk is full")
+
+    stores = Stores(spec_of(Broken))
+    stores.only.hand_out().put("a", "1")
+    with pytest.raises(
+        StateError, match=r"store 'store': its flush\(\) failed: OSError\('the disk is full'\)"
+    ):
+        stores.commit()
+
+
+def test_change_that_no_record_can_hold_is_refused() -> None:
+    shelf = Stores(spec_of(Shelf)).only.hand_out()
+    with pytest.raises(TypeError, match="logs the key 'a': bytes are wanted"):
+        shelf.context.log("a", b"")
+    with pytest.raises(TypeError, match="logs the value 1: bytes are wanted"):
+        shelf.context.log(b"a", 1)
+    with pytest.raises(ValueError, match="negative timestamp"):
+        shelf.context.log(b"a", b"", timestamp=-1)
