@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -598,3 +599,29 @@ for commit in range(1, 100_000):
                     break
             last = [int(line) for line in writer.stdout.read().split()]
     assert assert_no_position_is_ahead(path) >= max([20, *last])
+
+
+def test_options_of_a_store_may_be_changed_but_not_the_bounds_of_memory(path: Path) -> None:
+    asked: list[str] = []
+
+    def smaller_blocks(store: str, options: Any, blocks: Any) -> None:
+        asked.append(store)
+        if store == "s":
+            blocks.set_block_size(1_000)
+            blocks.disable_cache()
+
+    memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20, configure=smaller_blocks)
+    database = RocksDatabase(path, memory)
+    for store in ("s", "t"):
+        database.write([(store, {b"%d" % number: bytes(100) for number in range(1_000)})], {})
+    (file,) = sorted(path.glob("OPTIONS-*"))[-1:]
+    sizes = re.findall(
+        r'TableOptions/BlockBasedTable "(\w+)"\].*?\n\s*block_size=(\d+)', file.read_text(), re.DOTALL
+    )
+    assert dict(sizes) == {"default": "4096", "s": "1000", "t": "4096"}
+    assert memory.used_bytes > 200_000, (
+        "what waits in memtables is charged to the cache, whoever set the options"
+    )
+    database.close()
+    RocksDatabase(path, memory).close()
+    assert sorted(asked) == ["s", "s", "t", "t"]

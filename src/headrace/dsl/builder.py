@@ -37,6 +37,7 @@ from headrace.topology.plain_stores import global_store, plain_store
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology
+from headrace.topology.wrapping import ProcessorWrapper, checked_wrapper
 
 __all__ = ["StreamsBuilder"]
 
@@ -60,6 +61,10 @@ class StreamsBuilder:
     Streams calls `dsl.store.format=HEADERS`: changelogs of tables have headers where they delete, those of suppression
     the headers of the values before. Rows are the same either way, and it can be changed later.
 
+    `wrap_processors` is called once for each processor of each task, with its name and what it does with a record, and
+    returns a function of a record that is called instead: to trace, to time, to guard. Processors are operators and
+    your own, and what follows below runs within. The value of a table's record is (new, old, whether it is the latest).
+
     Raises:
         TopologyError: an argument has an impossible value.
     """
@@ -71,11 +76,13 @@ class StreamsBuilder:
         explicit_names: bool = False,
         engine: Literal["rocksdb", "memory"] = "rocksdb",
         store_format: Literal["default", "headers"] = "default",
+        wrap_processors: ProcessorWrapper | None = None,
     ) -> None:
         if engine not in ("rocksdb", "memory"):
             raise TopologyError(f"engine={engine!r}: 'rocksdb' or 'memory' is wanted")
         if store_format not in ("default", "headers"):
             raise TopologyError(f"store_format={store_format!r}: 'default' or 'headers' is wanted")
+        self._wrapper = checked_wrapper(wrap_processors, caller()) if wrap_processors is not None else None
         self._rewrites = _rewrites(optimize)
         self._explicit_names = explicit_names
         self._engine: Engine = engine
@@ -332,7 +339,7 @@ class StreamsBuilder:
         assembly = graph.write(self._engine)
         if self._logs_headers:
             assembly.stores = {name: spec.with_headers() for name, spec in assembly.stores.items()}
-        topology = Topology.built(assembly)
+        topology = Topology.built(assembly, self._wrapper)
         if self._explicit_names:
             graph.names.check_all_given(set(topology.stores), set(topology.repartition_topics))
         topology.validate()

@@ -7,6 +7,7 @@ from typing import Any
 from headrace.base.options import Option, OptionKind, boolean, duration_ms, function, integer, long, text
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
+from headrace.state.rocksdb_options import Configure, as_they_are
 
 __all__ = ["OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "WINDOW_EMIT_INTERVAL", "EngineOptions"]
 
@@ -117,6 +118,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Decides about a record that cannot be written: a function Failure -> Reaction.",
     ),
     Option(
+        "rocksdb.config.setter",
+        function("store", "options", "blocks"),
+        as_they_are,
+        "Changes how RocksDB keeps a store before it is opened: a function of its name and of rocksdict's Options and "
+        "BlockBasedOptions. The block cache and the bound of all write buffers stay those of the application.",
+    ),
+    Option(
         "errors.dead.letter.queue.topic.name",
         text,
         None,
@@ -154,6 +162,7 @@ class EngineOptions:
     processing_exception_handler: Handler
     processing_exception_handler_global_enabled: bool
     production_exception_handler: Handler
+    rocksdb_config_setter: Configure
     errors_dead_letter_queue_topic_name: str | None
     partitioning_check_records: int
     stretch_records_max: int

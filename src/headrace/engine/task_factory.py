@@ -62,7 +62,7 @@ class TaskFactory:
         self._clock = clock
         self._cache = cache
         self._live = LiveBudget(options.join_index_max_bytes)
-        self._memory = RocksMemory()
+        self._memory = RocksMemory(configure=options.rocksdb_config_setter)
         self._event_loop = EventLoop()
         self._written = WrittenTopics(log)
         self.wall_punctuations = TaskOrder()

@@ -22,6 +22,7 @@ from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Outcomes, Step
+from headrace.topology.wrapping import ProcessorWrapper, wrapped
 
 __all__ = ["Awaited", "CompiledTopology", "compile_topology"]
 
@@ -97,9 +98,14 @@ class _NodeWiring:
         self.drop = _dropper(node.name, node.where, context, dropped)
         self.awaited = awaited
 
-    def compiled(self, operator: Operator) -> Forward:
+    def compiled(self, operator: Operator, wrapper: ProcessorWrapper | None) -> Forward:
         """Make the node's closure."""
         run = self._alone(partial(operator.compile, self), "be made")
+        if wrapper is not None:
+            self.chain = None  # it is given records one by one
+            run = self._alone(
+                partial(wrapped, wrapper, run, self.failed, self.name, self.where), "be wrapped"
+            )
         stores = expiring(self._stores.values())
         if not stores:
             return run
@@ -293,7 +299,7 @@ def compile_topology(
                 alone,
                 awaited,
             )
-            forwards[name] = wiring.compiled(node.operator)
+            forwards[name] = wiring.compiled(node.operator, topology.wrapper)
             if wiring.chain is not None:
                 chains[name] = wiring.chain
     compiled.on_start.reverse()

@@ -33,7 +33,7 @@ from headrace.state.rocksdb_marks import (
     position_key,
     why_untrusted,
 )
-from headrace.state.rocksdb_options import RocksMemory, database_options
+from headrace.state.rocksdb_options import RocksMemory, database_options, store_options
 from headrace.state.task_directory import destroy, holds_database
 
 __all__ = ["RocksDatabase"]
@@ -109,13 +109,18 @@ class RocksDatabase:
                 return rocksdict.Rdict(
                     self._path,
                     options=options,
-                    column_families={name: database_options(rocksdict, memory) for name in names},
+                    column_families={name: self._options_of(name) for name in names},
                 )
             except Exception as error:
                 if not is_held_by_this_process(error) or waited > _RELEASE_SECONDS_MAX:
                     raise
             time.sleep(_RELEASE_WAIT_SECONDS)
             waited += _RELEASE_WAIT_SECONDS
+
+    def _options_of(self, family: str) -> Any:
+        if family == DEFAULT_FAMILY:
+            return database_options(self._rocksdict, self._memory)
+        return store_options(self._rocksdict, self._memory, family)
 
     def _vouched(self) -> Ledger:
         """What the default family says of the others, if all of it is so."""
@@ -158,7 +163,7 @@ class RocksDatabase:
         database = self._open()
         with translated(self._path, f"open store {store!r}"):
             if store not in self._names:
-                database.create_column_family(store, database_options(self._rocksdict, self._memory))
+                database.create_column_family(store, self._options_of(store))
                 self._names.add(store)
             family = self._family(store)
         if store not in self._marks:

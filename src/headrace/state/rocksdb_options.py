@@ -3,9 +3,18 @@
 rocksdict is handed in as an argument: only state/rocksdb.py imports it, at the first opening.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-__all__ = ["RocksMemory", "database_options"]
+__all__ = ["Configure", "RocksMemory", "as_they_are", "database_options", "store_options"]
+
+#: Changes how RocksDB keeps a store: its name, rocksdict's `Options` and `BlockBasedOptions`.
+Configure: TypeAlias = Callable[[str, Any, Any], object]
+
+
+def as_they_are(store: str, options: Any, blocks: Any) -> None:
+    """Change no options."""
+
 
 #: Smallest piece of memory a memtable takes. RocksDB's own is an eighth of the write buffer, for every family of every
 #: task; most families hold little.
@@ -26,13 +35,19 @@ class RocksMemory:
     Args:
         block_cache_bytes: for blocks read and rows not yet flushed. Indexes and filters of tables come on top.
         write_buffer_bytes: part of it for rows not yet flushed; beyond it the fullest database flushes.
+        configure: is given the options of each store before it is opened; neither cache nor bounds are its to change.
     """
 
-    __slots__ = ("_block_cache", "_write_buffers", "block_cache_bytes", "write_buffer_bytes")
+    __slots__ = ("_block_cache", "_write_buffers", "block_cache_bytes", "configure", "write_buffer_bytes")
 
     def __init__(
-        self, *, block_cache_bytes: int = 96 * 1024 * 1024, write_buffer_bytes: int = 32 * 1024 * 1024
+        self,
+        *,
+        block_cache_bytes: int = 96 * 1024 * 1024,
+        write_buffer_bytes: int = 32 * 1024 * 1024,
+        configure: Configure = as_they_are,
     ) -> None:
+        self.configure = configure
         self.block_cache_bytes = block_cache_bytes
         self.write_buffer_bytes = write_buffer_bytes
         self._block_cache: Any = None
@@ -58,16 +73,33 @@ class RocksMemory:
 
 
 def database_options(rocksdict: Any, memory: RocksMemory) -> Any:
-    """Options of a database, and of each of its families."""
+    """Options of a database, and of the family with its positions."""
+    options, blocks = _options(rocksdict)
+    return _bounded(options, blocks, rocksdict, memory)
+
+
+def store_options(rocksdict: Any, memory: RocksMemory, store: str) -> Any:
+    """Options of a store's family."""
+    options, blocks = _options(rocksdict)
+    memory.configure(store, options, blocks)
+    return _bounded(options, blocks, rocksdict, memory)
+
+
+def _bounded(options: Any, blocks: Any, rocksdict: Any, memory: RocksMemory) -> Any:
+    """Set what all stores share, last of all: whatever a user has set, memory has its bound."""
     block_cache, write_buffers = memory.shared(rocksdict)
-    blocks = rocksdict.BlockBasedOptions()
     blocks.set_block_cache(block_cache)
+    options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_manager(write_buffers)
+    return options
+
+
+def _options(rocksdict: Any) -> tuple[Any, Any]:
+    blocks = rocksdict.BlockBasedOptions()
     # An absent key costs 0.3 µs with a filter, and a block read without.
     blocks.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
-    options.set_block_based_table_factory(blocks)
-    options.set_write_buffer_manager(write_buffers)
     options.set_arena_block_size(_ARENA_BYTES)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(3)
@@ -84,4 +116,4 @@ def database_options(rocksdict: Any, memory: RocksMemory) -> Any:
     options.set_stats_dump_period_sec(0)
     options.set_stats_persist_period_sec(0)
     options.set_keep_log_file_num(2)
-    return options
+    return options, blocks

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar, Unpack
 from headrace.base.errors import ConfigError
 from headrace.base.options import Option
 from headrace.processor.handlers import Handler
+from headrace.state.rocksdb_options import Configure
 from headrace.streams.catalogue import OPTIONS, lookup
 
 __all__ = ["Config", "ConfigFields", "Layer"]
@@ -44,6 +45,7 @@ class ConfigFields(TypedDict, total=False):
     processing_exception_handler: Handler
     production_exception_handler: Handler
     errors_dead_letter_queue_topic_name: str
+    rocksdb_config_setter: Configure
     properties: Mapping[str, object]
 
 

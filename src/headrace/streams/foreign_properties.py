@@ -120,6 +120,7 @@ _TOPOLOGY = {
     "default.dsl.store": 'StreamsBuilder(engine="memory")',
     "dsl.store.suppliers.class": 'StreamsBuilder(engine="memory")',
     "dsl.store.format": 'StreamsBuilder(store_format="headers")',
+    "processor.wrapper.class": "StreamsBuilder(wrap_processors=…)",
     "default.timestamp.extractor": "stream(…, timestamp=…)",
 }
 _SERDES = frozenset(
@@ -164,13 +165,11 @@ _KAFKA_ONLY = frozenset(
         "metrics.recording.level",
         "metrics.sample.window.ms",
         "probing.rebalance.interval.ms",
-        "processor.wrapper.class",
         "rack.aware.assignment.non_overlap_cost",
         "rack.aware.assignment.strategy",
         "rack.aware.assignment.tags",
         "rack.aware.assignment.traffic_cost",
         "receive.buffer.bytes",
-        "rocksdb.config.setter",
         "send.buffer.bytes",
         "state.cleanup.delay.ms",
         "state.cleanup.dir.max.age.ms",

@@ -31,6 +31,7 @@ from headrace.topology.plain_stores import global_store, names_global, plain_sto
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
+from headrace.topology.wrapping import ProcessorWrapper, checked_wrapper
 
 __all__ = ["SubTopology", "Topology"]
 
@@ -48,9 +49,12 @@ class Topology:
     """What an application does, without IO: nodes that read topics, process, and write topics.
 
     Made by `StreamsBuilder.build()`, then it cannot be changed; or made empty and filled with `add_…`, parents first.
+    `wrap_processors` is as a builder's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, wrap_processors: ProcessorWrapper | None = None) -> None:
+        #: What is around each processor; None where nothing is.
+        self.wrapper = checked_wrapper(wrap_processors, caller()) if wrap_processors is not None else None
         self._assembly = Assembly()
         self._is_built = False
         self._subtopologies: tuple[SubTopology, ...] | None = None
@@ -62,9 +66,10 @@ class Topology:
             raise no_attribute("Topology", name, dir(Topology), _INSTEAD)
 
     @classmethod
-    def built(cls, assembly: Assembly) -> "Topology":
+    def built(cls, assembly: Assembly, wrapper: ProcessorWrapper | None = None) -> "Topology":
         """Make the finished topology of a builder."""
         topology = cls()
+        topology.wrapper = wrapper
         topology._assembly = assembly
         topology._is_built = True
         return topology
@@ -300,7 +305,7 @@ class Topology:
             topic for node in self.nodes.values() if isinstance(node, SourceNode) for topic in node.topics
         }
         candidates = sorted(set(existing) - named)
-        topology = Topology.built(self._assembly.copy())
+        topology = Topology.built(self._assembly.copy(), self.wrapper)
         matched: dict[str, SourceNode] = {}
         for node in patterns:
             regex = re.compile(node.pattern or "")
