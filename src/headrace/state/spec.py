@@ -47,6 +47,7 @@ class StoreSpec:
         stamped: a processor's store whose values come with timestamp and headers (`state.stamped`), or updates that are
             held back with those of the values before.
         source_topic: restored from this topic, which it materialises, instead of from a changelog.
+        filled_by: the processor that fills it from its source topic; all others read it. None where each may write.
         global_topic: filled from all partitions of this topic, in every instance; None for stores of tasks.
         where: place of the declaration.
     """
@@ -74,6 +75,7 @@ class StoreSpec:
     logged_headers: Literal["none", "deletions", "all"] = "none"
     stamped: bool = False
     source_topic: str | None = None
+    filled_by: str | None = None
     global_topic: str | None = None
 
     def __post_init__(self) -> None:

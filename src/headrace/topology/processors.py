@@ -148,8 +148,9 @@ class _Services:
             state = self._wiring.store(name)
             if handle is not None:
                 check_handle(handle, state.spec)
-            is_global = self._wiring.is_global(name)
-            self._stores[name] = read_only(state, self.task) if is_global else typed(state, self.task)
+            filled_by = state.spec.filled_by
+            only_reads = self._wiring.is_global(name) or filled_by not in {None, self._wiring.name}
+            self._stores[name] = read_only(state, self.task) if only_reads else typed(state, self.task)
         return self._stores[name]
 
 

@@ -29,6 +29,7 @@ from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkN
 from headrace.topology.partitioners import Partitioner, placing
 from headrace.topology.plain_stores import global_store, names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
+from headrace.topology.read_only_stores import add_read_only_store
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.wrapping import ProcessorWrapper, checked_wrapper
@@ -37,8 +38,6 @@ __all__ = ["SubTopology", "Topology"]
 
 #: What to write instead of methods that it lacks: Java's, and the builder's.
 _INSTEAD = {
-    "connect_processor_and_state_stores": "write add_state_store(STORE, *processors)",
-    "add_read_only_state_store": "this version has none: StreamsBuilder.table(topic, store=…) keeps rows",
     "stream": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
     "table": "write add_source(name, topic), or begin with hr.StreamsBuilder()",
     "build": "it is a topology already: give it to hr.Streams",
@@ -187,6 +186,46 @@ class Topology:
         assembly.add_store(spec)
         for processor in processors:
             assembly.connect(processor, spec.name, where)
+        return self
+
+    def connect_processor_and_state_stores(self, processor: str, *stores: str) -> Self:
+        """Let a processor use stores that were added before, by their names. Twice is fine.
+
+        Raises:
+            TopologyError: there is no such processor or store, or none is named.
+        """
+        where = caller()
+        if not stores:
+            raise TopologyError(f"{where}: no store is named to connect '{processor}' to")
+        assembly = self._changing()
+        for store in stores:
+            if not isinstance(store, str):
+                raise TopologyError(
+                    f"{where}: stores are connected by their names, found {store!r}: add_state_store(STORE, "
+                    "*processors) adds a declared one"
+                )
+            assembly.connect(processor, store, where)
+        return self
+
+    def add_read_only_state_store(
+        self,
+        name: str,
+        store: Store[Any],
+        topic: str | Topic[Any, Any],
+        processor: Callable[[], Any] | None = None,
+    ) -> Self:
+        """Add a store that holds a topic as it is, in each task its partition: the topic is the store's changelog.
+
+        `processor` fills it, with the records as they are, since a restart restores those; without one, one is made
+        that does. It gets `name`, its source `<name>-source`. Other processors, once connected, only read the store. A
+        topic given by name has its serdes.
+
+        Raises:
+            TopologyError: a name is taken, the topic is read already, or the store or the supplier is wrong.
+        """
+        where = caller()
+        spec = plain_store(store, where, self._engine)
+        add_read_only_store(self._changing(), name, spec, store, topic, processor)
         return self
 
     def add_global_store(
