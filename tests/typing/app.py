@@ -71,6 +71,9 @@ def minutes_of(per_minute: ReadOnlyWindowStore[str, int]) -> int:
 def try_the_shop() -> None:
     with testing.TopologyTestDriver(topology, processing_guarantee="exactly_once_v2") as driver:
         driver.input(ORDERS).pipe("a", Order("1", "u", 1, 5.0), timestamp=0)
+        driver.input(ORDERS, start=0, advance="1s").pipe_values([Order("2", "u", 1, 5.0)])
+        assert_type(driver.output(ORDERS).read_pair(), tuple[str, Order])
+        assert_type(driver.output(ORDERS).read_values(), list[Order])
         out = driver.output(PROCESSED)
         assert out.read().value.status == "ok"
         assert driver.store(COUNTS).get("u") == 1

@@ -15,28 +15,29 @@ DRIVER_INSTEAD: Mapping[str, str] = {
     "get_timestamped_key_value_store": _STORE,
     "get_window_store": _STORE,
     "get_timestamped_window_store": _STORE,
-    "get_all_state_stores": _STORE,
+    "get_all_state_stores": "write stores",
+    "get_session_store": _STORE,
+    "get_versioned_key_value_store": _STORE,
     "pipe_input": "write input(TOPIC).pipe(key, value)",
     "read_output": "write output(TOPIC).read()",
-    "produced_topic_names": "write log.topics()",
+    "produced_topic_names": "write produced_topics",
 }
 
 INPUT_INSTEAD: Mapping[str, str] = {
     "pipe_input": "write pipe(key, value, timestamp)",
-    "pipe_value_list": "write pipe_all((None, value) for value in values)",
+    "pipe_value_list": "write pipe_values(values)",
     "pipe_key_value_list": "write pipe_all(pairs)",
     "pipe_record_list": "write pipe_all(records)",
-    "advance_time": "pipe() takes each record's timestamp; driver.advance() moves the wall clock",
+    "advance_time": "write advance(time); driver.advance() moves the wall clock",
 }
 
 OUTPUT_INSTEAD: Mapping[str, str] = {
-    "read_value": "write read().value",
-    "read_key_value": "write read_pairs(), or read()",
+    "read_key_value": "write read_pair()",
     "read_record": "write read()",
     "read_records_to_list": "write read_all()",
     "read_key_values_to_list": "write read_pairs()",
     "read_key_values_to_map": "write read_table()",
-    "read_values_to_list": "write [record.value for record in topic.read_all()]",
+    "read_values_to_list": "write read_values()",
     "is_empty": "write len(topic) == 0",
     "get_queue_size": "write len(topic)",
 }

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
@@ -11,6 +12,7 @@ from typing_extensions import TypeVar, Unpack
 from headrace.base.advice import no_attribute
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import StateError, TopologyError
+from headrace.base.ids import TopicPartition
 from headrace.base.records import Record
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, WINDOW_EMIT_INTERVAL, EngineOptions
@@ -69,6 +71,7 @@ class TopologyTestDriver:
         self._worker: Worker | None = None
         self._matched: list[str] = []
         self._outputs: dict[str, OutputTopic[Any, Any]] = {}
+        self._piped: Counter[str] = Counter()
         try:
             self._open()
         except BaseException:
@@ -132,8 +135,13 @@ class TopologyTestDriver:
                 return
         raise StateError("the topology does not come to rest: does it write to a topic that it reads?")
 
-    def input(self, topic: Topic[K, V]) -> InputTopic[K, V]:
+    def input(
+        self, topic: Topic[K, V], *, start: int | None = None, advance: Duration = "0ms"
+    ) -> InputTopic[K, V]:
         """Return the typed end for piping into a source topic.
+
+        With `start` (epoch ms) it has a time of its own: records without a timestamp get that, and move it by
+        `advance`.
 
         One that a pattern matches is made when it is first asked for; as in production, the tasks are made anew then.
 
@@ -144,7 +152,15 @@ class TopologyTestDriver:
         known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
         if topic.name not in known and topic.name not in self._matched:
             self._match(topic, known)
-        return InputTopic(topic, self.log, self._clock.wall_ms, self._run_guarded)
+        return InputTopic(
+            topic,
+            self.log,
+            self._clock.wall_ms,
+            self._run_guarded,
+            start=start,
+            advance_ms=milliseconds(advance, name="advance"),
+            piped=lambda: self._piped.update([topic.name]),
+        )
 
     def _match(self, topic: Topic[Any, Any], known: list[str]) -> None:
         patterns = [
@@ -251,6 +267,29 @@ class TopologyTestDriver:
             self._folder.cleanup()
             self._folder = tempfile.TemporaryDirectory(prefix="headrace-test-", ignore_cleanup_errors=True)
         self._open()
+
+    @property
+    def produced_topics(self) -> list[str]:
+        """Names of the topics that the application has written to, internal ones too, in order."""
+        names = sorted(self.log.topics())
+        ends = self.log.end_offsets(
+            [
+                TopicPartition(name, number)
+                for name in names
+                for number in range(self.log.topics()[name].partitions)
+            ]
+        )
+        written: Counter[str] = Counter()
+        for partition, end in ends.items():
+            written[partition.topic] += end
+        return [name for name in names if written[name] > self._piped[name]]
+
+    @property
+    def stores(self) -> dict[str, Any]:
+        """All stores by name, each as `store` returns it, but for what suppression holds back."""
+        specs = self._topology.stores
+        present = {spec.name for task in self._running().tasks for spec in task.subtopology.stores}
+        return {name: self.store(name) for name in sorted(present) if specs[name].kind != "suppress"}
 
     @property
     def dropped(self) -> int:
