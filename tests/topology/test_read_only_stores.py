@@ -95,5 +95,7 @@ def test_mistakes_are_told_with_what_to_write() -> None:
         topology.connect_processor_and_state_stores("nobody", "rows")
     with pytest.raises(hr.TopologyError, match="no store is named to connect 'fill' to"):
         topology.connect_processor_and_state_stores("fill")
-    with pytest.raises(hr.TopologyError, match="stores are connected by their names"):
+    with pytest.raises(
+        hr.TopologyError, match=r"name the store, found .*; add_state_store\(\) adds a declared one"
+    ):
         topology.connect_processor_and_state_stores("fill", ROWS)  # type: ignore[arg-type]  # the mistake under test

@@ -198,3 +198,10 @@ def test_names_come_in_javas_hash_order() -> None:
         "topic-2",
         "beta",
     ]
+
+
+def test_stores_that_do_not_say_where_they_live_live_where_the_topology_says() -> None:
+    topology = hr.Topology(engine="memory").add_source("s", "a").add_processor("p", Counting, "s")
+    assert topology.stores["seen"].engine == "memory"
+    with pytest.raises(hr.TopologyError, match="'rocksdb' or 'memory' is wanted"):
+        hr.Topology(engine="disk")  # type: ignore[arg-type]  # the mistake under test

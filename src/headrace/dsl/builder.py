@@ -29,11 +29,10 @@ from headrace.processor.api import ProcessorSupplier
 from headrace.serde.primitives import raw, string
 from headrace.serde.serde import SerdeOf
 from headrace.state.declaration import Store
-from headrace.state.spec import Engine
 from headrace.topology.arguments import extracting, given
 from headrace.topology.locations import caller
 from headrace.topology.names import check_name
-from headrace.topology.plain_stores import global_store, plain_store
+from headrace.topology.plain_stores import checked_engine, global_store, plain_store
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology
@@ -78,14 +77,12 @@ class StreamsBuilder:
         store_format: Literal["default", "headers"] = "default",
         wrap_processors: ProcessorWrapper | None = None,
     ) -> None:
-        if engine not in ("rocksdb", "memory"):
-            raise TopologyError(f"engine={engine!r}: 'rocksdb' or 'memory' is wanted")
         if store_format not in ("default", "headers"):
             raise TopologyError(f"store_format={store_format!r}: 'default' or 'headers' is wanted")
-        self._wrapper = checked_wrapper(wrap_processors, caller()) if wrap_processors is not None else None
+        self._wrapper = checked_wrapper(wrap_processors, caller())
         self._rewrites = _rewrites(optimize)
         self._explicit_names = explicit_names
-        self._engine: Engine = engine
+        self._engine = checked_engine(engine)
         self._logs_headers = store_format == "headers"
         self._building = Building(Graph(), engine, KStream)
         self._is_built = False

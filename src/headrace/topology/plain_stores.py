@@ -9,7 +9,7 @@ from headrace.base.ids import Location
 from headrace.state.declaration import Store, check_handle
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 
-__all__ = ["global_store", "names_global", "plain_store"]
+__all__ = ["checked_engine", "global_store", "names_global", "plain_store"]
 
 #: What the DSL knows from windows, and a processor's store has to say.
 _DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
@@ -20,6 +20,17 @@ _DURATIONS: Mapping[StoreKind, tuple[str, ...]] = {
     "versioned": (),
     "custom": (),
 }
+
+
+def checked_engine(engine: Engine) -> Engine:
+    """Return where stores live that do not say it.
+
+    Raises:
+        TopologyError: there is no such place.
+    """
+    if engine not in {"rocksdb", "memory"}:
+        raise TopologyError(f"engine={engine!r}: 'rocksdb' or 'memory' is wanted")
+    return engine
 
 
 def plain_store(store: Store[Any], where: Location, engine: Engine) -> StoreSpec:

@@ -27,7 +27,7 @@ from headrace.topology.grouping import (
 from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
 from headrace.topology.partitioners import Partitioner, placing
-from headrace.topology.plain_stores import global_store, names_global, plain_store
+from headrace.topology.plain_stores import checked_engine, global_store, names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.read_only_stores import add_read_only_store
 from headrace.topology.sources import Reset, check_reset, handles_of
@@ -48,16 +48,17 @@ class Topology:
     """What an application does, without IO: nodes that read topics, process, and write topics.
 
     Made by `StreamsBuilder.build()`, then it cannot be changed; or made empty and filled with `add_…`, parents first.
-    `wrap_processors` is as a builder's.
+    `engine` and `wrap_processors` are as a builder's.
     """
 
-    def __init__(self, *, wrap_processors: ProcessorWrapper | None = None) -> None:
-        #: What is around each processor; None where nothing is.
-        self.wrapper = checked_wrapper(wrap_processors, caller()) if wrap_processors is not None else None
+    def __init__(
+        self, *, engine: Engine = "rocksdb", wrap_processors: ProcessorWrapper | None = None
+    ) -> None:
+        self.wrapper = checked_wrapper(wrap_processors, caller())
         self._assembly = Assembly()
         self._is_built = False
         self._subtopologies: tuple[SubTopology, ...] | None = None
-        self._engine: Engine = "rocksdb"
+        self._engine = checked_engine(engine)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -201,8 +202,7 @@ class Topology:
         for store in stores:
             if not isinstance(store, str):
                 raise TopologyError(
-                    f"{where}: stores are connected by their names, found {store!r}: add_state_store(STORE, "
-                    "*processors) adds a declared one"
+                    f"{where}: name the store, found {store!r}; add_state_store() adds a declared one"
                 )
             assembly.connect(processor, store, where)
         return self

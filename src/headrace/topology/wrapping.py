@@ -19,12 +19,14 @@ Process: TypeAlias = Callable[[Record[Any, Any]], object]
 ProcessorWrapper: TypeAlias = Callable[[str, Process], Process]
 
 
-def checked_wrapper(wrapper: ProcessorWrapper, where: Location) -> ProcessorWrapper:
-    """Return the wrapper, if it is one.
+def checked_wrapper(wrapper: ProcessorWrapper | None, where: Location) -> ProcessorWrapper | None:
+    """Return the wrapper, if it is one or None.
 
     Raises:
         TopologyError: it cannot be called with a name and a function, or returns nothing.
     """
+    if wrapper is None:
+        return None
     return accepted(wrapper, "wrapper, wrap_processors=,", where, "name", "process")
 
 

@@ -166,10 +166,14 @@ class SegmentedBuffer(Uncached):
             kept = value if type(value) is self._kept_type else ENCODED
         if replaced and self._admit is not None:
             self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
-        of_deletions = headers if self.logs_headers_of_deletions else NO_HEADERS
-        for each in replaced:
-            self.put_encoded(key, each, None, None, timestamp, of_deletions)
-        self.put_encoded(key, slot, kept, raw, timestamp, of_deletions if raw is None else NO_HEADERS)
+        if replaced or raw is None:
+            of_deletions = headers if self.logs_headers_of_deletions else NO_HEADERS
+            for each in replaced:
+                self.put_encoded(key, each, None, None, timestamp, of_deletions)
+            if raw is None:
+                self.put_encoded(key, slot, None, None, timestamp, of_deletions)
+                return
+        self.put_encoded(key, slot, kept, raw, timestamp)
 
     def put_encoded(
         self, key: bytes, slot: int, value: Any, raw: bytes | None, timestamp: int, headers: Headers = ()
