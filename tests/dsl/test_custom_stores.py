@@ -86,6 +86,8 @@ def test_mistakes_are_told_with_what_to_write(tmp_path: Path) -> None:
         stores.custom("shelf", Shelf())  # type: ignore[arg-type]  # the mistake under test
     with pytest.raises(hr.TopologyError, match="is a custom store, and a key-value store is needed here"):
         hr.StreamsBuilder().table(LINES, store=SHELF)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(hr.TopologyError, match="cannot be read by all tasks"):
+        hr.StreamsBuilder().add_global_store(SHELF, LINES, keep)
     streams = hr.Streams(topology(), application_id="own", embedded_path=str(tmp_path / "log.db"))
     with pytest.raises(hr.TopologyError, match="is one of your own, which its processors alone have"):
         streams.query("shelf")

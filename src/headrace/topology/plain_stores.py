@@ -89,12 +89,18 @@ def global_store(spec: StoreSpec, topic: str) -> StoreSpec:
     The topic is its changelog, and nothing is forwarded from it that a cache could hold back.
 
     Raises:
-        TopologyError: its rows are to expire.
+        TopologyError: its rows are to expire, or it is one of the user's own, which the processors of one task have for
+            themselves.
     """
     if spec.ttl_ms is not None:
         raise TopologyError(
             f"{spec.where}: global store '{spec.name}' has what its topic has, of which nothing expires: leave ttl= "
             "out, and write deletions to the topic"
+        )
+    if spec.kind == "custom":
+        raise TopologyError(
+            f"{spec.where}: store '{spec.name}' is one of your own, and cannot be read by all tasks: let the processor "
+            "of a global store fill a stores.key_value(...)"
         )
     return replace(spec, global_topic=topic, logging=False, changelog_config={}, caching=False)
 
