@@ -23,7 +23,8 @@ from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["SessionAggregate", "SessionShape"]
 
-#: As in Kafka Streams, updates that no cache has held back carry no headers; those of a cache carry their record's.
+#: As in Kafka Streams, updates that no cache has held back carry no headers; those of a cache carry their
+#: record's, but for the format with headers.
 _PROGRAM = """\
 def run(key, value, timestamp, headers):
     if key is None:

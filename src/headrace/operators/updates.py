@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from headrace.base.records import Headers, Window, Windowed
+from headrace.base.records import NO_HEADERS, Headers, Window, Windowed
 from headrace.state.buffer.session_layout import session_of
 from headrace.topology.wiring import Wiring
 
@@ -62,11 +62,17 @@ def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_ol
 
 
 def forward_flushed_sessions(wiring: Wiring, state: Any, *, send_old: bool) -> None:
-    """Forward the last value of each session when a cached session store lets go of it, at the session's end."""
-    forward = wiring.forward
+    """Forward the last value of each session when a cached session store lets go of it, at the session's end.
+
+    In the format with headers it has those that the store keeps, which are none. Source:
+    `SessionCacheFlushListenerWithHeader`.
+    """
+    forward, in_format_with_headers = wiring.forward, state.spec.logged_headers != "none"
 
     def flushed(key: Any, slot: int, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
         start, end = session_of(slot)
+        if in_format_with_headers:
+            headers = NO_HEADERS
         forward(Windowed(key, Window(start, end)), (new, old if send_old else None, True), end, headers)
 
     _listen(wiring, state, flushed, send_old=send_old)
