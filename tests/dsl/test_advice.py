@@ -134,7 +134,7 @@ def test_driver_in_javas_words_is_told_in_ours() -> None:
         for end, name, said in zip(
             ends,
             ("createInputTopic", "pipeInput", "readKeyValue"),
-            ("write input(TOPIC)", "write pipe(key, value, timestamp)", "write read_pairs(), or read()"),
+            ("write input(TOPIC)", "write pipe(key, value, timestamp)", "write read_pair()"),
         ):
             with pytest.raises(AttributeError) as caught:
                 getattr(end, name)
@@ -145,7 +145,7 @@ def test_topology_in_javas_words_is_told_in_ours() -> None:
     topology: Any = hr.Topology()
     with pytest.raises(AttributeError, match=r"^Topology has no 'addSource': write add_source$"):
         topology.addSource
-    with pytest.raises(AttributeError, match=r"write add_state_store\(STORE, \*processors\)$"):
+    with pytest.raises(AttributeError, match=r"write connect_processor_and_state_stores$"):
         topology.connectProcessorAndStateStores
     with pytest.raises(AttributeError, match="it is a topology already"):
         topology.build
