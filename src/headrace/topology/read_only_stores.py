@@ -56,11 +56,12 @@ def _holding(spec: StoreSpec, topic: Topic[Any, Any], filled_by: str) -> StoreSp
     Raises:
         TopologyError: its rows cannot be those of a topic, or have other serdes.
     """
-    if spec.kind not in {"key_value", "versioned"} or spec.rows_max is not None:
-        kind = "LRU" if spec.rows_max is not None else spec.kind
+    is_whole = spec.rows_max is None and spec.ttl_ms is None
+    if spec.kind not in {"key_value", "versioned"} or not is_whole:
+        kind = spec.kind.replace("_", "-") if is_whole else "bounded"
         raise TopologyError(
             f"{spec.where}: a {kind} store cannot hold a topic as it is: declare store '{spec.name}' with "
-            "stores.key_value(...) or stores.versioned(...)"
+            "stores.key_value(...), without ttl=, or stores.versioned(...)"
         )
     for part, stored, written in (("keys", spec.key, topic.key), ("values", spec.value, topic.value)):
         if stored != written:
