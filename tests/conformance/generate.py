@@ -24,6 +24,7 @@ from tests.conformance.families import (
     processors,
     sources,
     stateless,
+    stores,
     stream_joins,
     suppression,
     tables,
@@ -46,6 +47,7 @@ _MODULES = (
     graphs,
     mixtures,
     sources,
+    stores,
 )
 
 #: What makes a case, by the name of its family.
