@@ -25,6 +25,7 @@ from headrace.engine.worker import Worker
 from headrace.log.port import Log
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
+from tests.faults.orphans import end_with_parent
 from tests.faults.site import Site
 
 APPLICATION_ID = "faults"
@@ -142,6 +143,7 @@ def killer(stop_at: str | None) -> Callable[[str], None]:
 
 def main() -> None:
     """Run until told to stop."""
+    end_with_parent()
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bootstrap-servers")

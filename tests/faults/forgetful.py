@@ -11,6 +11,7 @@ from pathlib import Path
 import headrace as hr
 from headrace import stores
 from headrace.stores import KeyValueStore
+from tests.faults.orphans import end_with_parent
 
 APPLICATION_ID = "forgetful"
 INPUT = hr.Topic("numbers", value=int)
@@ -50,6 +51,7 @@ def build() -> hr.Topology:
 
 def main() -> None:
     """Run until told to stop."""
+    end_with_parent()
     folder = Path(sys.argv[1])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
