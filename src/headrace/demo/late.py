@@ -9,7 +9,7 @@ import sys
 import headrace as hr
 from headrace import testing
 from headrace.demo.data import data_directory, read_flights
-from headrace.demo.flights import FLIGHTS
+from headrace.demo.declarations import FLIGHTS
 
 __all__ = ["count_by_hour"]
 

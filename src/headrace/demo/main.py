@@ -9,15 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import headrace as hr
 from headrace.base.ids import TopicPartition
-from headrace.demo.data import data_directory, load, make_topics
-from headrace.demo.flights import DEAD_LETTERS, build, set_aside
-from headrace.demo.report import print_report
+from headrace.demo.data import data_directory
+from headrace.demo.declarations import DEAD_LETTERS
+from headrace.demo.flights import build, set_aside
+from headrace.demo.loading import Stage, is_begun, is_loaded, load, make_topics
+from headrace.demo.report import print_report, print_topics
 from headrace.log.port import Log
 from headrace.streams.logs import address_of, open_log
 
 __all__ = ["APPLICATION_ID", "application", "configured", "run"]
 
 APPLICATION_ID = "flights"
+
+#: A join looks once a second for what has had no match.
+_PAUSE_SECONDS = 1.1
 
 
 def configured(path: Path, config: hr.Config | None = None) -> hr.Config:
@@ -59,34 +64,30 @@ def run(
     # Each flight that is set aside is worth a warning, but not the 2,512 of them that the report counts.
     logging.getLogger("headrace.failures").setLevel(logging.ERROR)
     console = console or Console()
-    streams, topology = application(path, config), build()
+    config = configured(path, config)
     directory = data_directory()
-    log = open_log(streams.config)
+    log = open_log(config)
     try:
         make_topics(log)
         with _progress(console) as progress:
-            loading = progress.add_task("loading", total=None)
-
-            def show(done: int, total: int) -> None:
-                progress.update(loading, completed=done, total=total)
-
-            load(log, directory, flights_max=flights_max, on_progress=show)
-            running = progress.add_task("running", total=None)
-            with streams:
+            _load(log, Stage.REFERENCE, directory, progress, flights_max)
+            if not is_begun(log, Stage.YEAR):
+                with application(path, config) as streams:
+                    _process(streams, log, progress)
+            _load(log, Stage.YEAR, directory, progress, flights_max)
+            with application(path, config) as streams:
                 began = time.monotonic()
                 streams.wait_running("600s")
                 restored, restored_seconds = _restored(streams), time.monotonic() - began
-                while not _is_caught_up(log, topology):
-                    figures = streams.metrics()
-                    done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
-                    progress.update(running, completed=done, total=done + lag)
-                    if streams.state == "error":
-                        break  # leaving the block raises what it died of
-                    time.sleep(0.1)
+                _process(streams, log, progress)
+                if not is_loaded(log, Stage.END, flights_max):
+                    time.sleep(_PAUSE_SECONDS)
+                    load(log, Stage.END, directory, flights_max=flights_max)
+                    _process(streams, log, progress)
                 seconds = time.monotonic() - began
                 progress.stop()
                 print_report(streams, console)
-        _print_dead_letters(log, console)
+        print_topics(log, console)
     finally:
         log.close()
     if restored:
@@ -96,9 +97,32 @@ def run(
         )
     status = streams.status()
     _print_speed(console, 0 if status is None else status.records, seconds)
-    console.print(
-        f"The log is {address_of(streams.config)}, the stores are below {path / 'state'}.", highlight=False
-    )
+    console.print(f"The log is {address_of(config)}, the stores are below {path / 'state'}.", highlight=False)
+
+
+def _load(log: Log, stage: Stage, directory: Path, progress: Progress, flights_max: int | None) -> None:
+    task = progress.add_task(f"loading the {stage.value}", total=None)
+
+    def show(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+
+    load(log, stage, directory, flights_max=flights_max, on_progress=show)
+    progress.update(task, visible=bool(progress.tasks[task].total))
+
+
+def _process(streams: hr.Streams, log: Log, progress: Progress) -> None:
+    """Wait until the application has processed all that there is."""
+    task = progress.add_task("processing", total=None)
+    topology = build()
+    while not _is_caught_up(log, topology):
+        figures = streams.metrics()
+        done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
+        progress.update(task, completed=done, total=done + lag)
+        if streams.state == "error":
+            streams.wait()  # raises what it died of
+        time.sleep(0.1)
+    done = streams.metrics().get("process-total", 0)
+    progress.update(task, completed=done, total=done, visible=done > 0)
 
 
 def _restored(streams: hr.Streams) -> int:
@@ -122,6 +146,7 @@ def _is_caught_up(log: Log, topology: hr.Topology) -> bool:
     names = {
         topology.decorate(topic, APPLICATION_ID)
         for each in topology.subtopologies
+        if not each.is_global  # its topics are read whole at each start, and nothing is committed of them
         for topic in each.source_topics
     }
     if not names <= topics.keys():
@@ -134,23 +159,6 @@ def _is_caught_up(log: Log, topology: hr.Topology) -> bool:
     return all(
         not end or (partition in committed and committed[partition].offset >= end)
         for partition, end in ends.items()
-    )
-
-
-def _print_dead_letters(log: Log, console: Console) -> None:
-    topic = log.topics([DEAD_LETTERS])[DEAD_LETTERS]
-    partitions = [TopicPartition(DEAD_LETTERS, number) for number in range(topic.partitions)]
-    # Counted one by one: the offsets of a cluster count the markers of transactions, too.
-    ends = log.end_offsets(partitions)
-    reader, count = log.reader(), 0
-    try:
-        reader.assign(log.beginning_offsets(partitions))
-        while any(reader.position(partition) < end for partition, end in ends.items()):
-            count += sum(map(len, reader.poll(100)))
-    finally:
-        reader.close()
-    console.print(
-        f"{count:,} flights have no tail number: they are in the topic {DEAD_LETTERS}.", highlight=False
     )
 
 
