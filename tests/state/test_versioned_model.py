@@ -150,3 +150,18 @@ def test_store_behaves_like_lists_of_versions(engine: str, is_mutable: bool) -> 
             database=None,
         ),
     )
+
+
+def test_a_version_that_was_replaced_long_after_is_found(tmp_path: Path) -> None:
+    spec = store_spec(kind="versioned", engine="rocksdb", key=raw, value=NUMBERS, history_ms=HISTORY_MS)
+    stores = Stores(spec, path=tmp_path / "db")
+    for number, time in (
+        (1, 0),
+        (2, 140_000),
+        (3, 145_000),
+    ):  # the first one lies with those that end two segments on
+        stores.only.put(b"a", number, time, ())
+    stores.commit()
+    assert stores.only.as_of(b"a", 10_000) == (1, 0, 140_000)
+    assert stores.only.as_of(b"a", 144_999) == (2, 140_000, 145_000)
+    stores.state.close()

@@ -14,11 +14,11 @@ from headrace.base.columns import Columns
 from headrace.base.errors import StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.serde.primitives import raw as raw_bytes
-from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED
+from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
 from headrace.state.port import ChangelogAdmission, Database, Rows
-from headrace.state.spec import StoreSpec
+from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import TIMESTAMP_BYTES, ValueCodec, pack_timestamp, unpack_timestamp
 
 __all__ = ["VersionedBuffer"]
@@ -51,6 +51,7 @@ class VersionedBuffer:
         "_encode",
         "_family",
         "_history_ms",
+        "_interval_ms",
         "_latest",
         "_log",
         "_replaced",
@@ -84,6 +85,7 @@ class VersionedBuffer:
         self._waiting_bytes = 0
         # A cell that ends exactly as far back as the history goes is still asked for.
         cells = replace(spec, retention_ms=spec.history_ms + 1, timestamped=True)
+        self._interval_ms = segment_interval_ms(spec.history_ms + 1)
         bytes_as_they_are = ValueCodec(raw_bytes, spec.changelog_topic, spec.name)
         self._replaced = SegmentedBuffer(cells, _VERSIONS, database, None, bytes_as_they_are, dropped)
 
@@ -124,11 +126,15 @@ class VersionedBuffer:
             return self._codec.to_value(latest[TIMESTAMP_BYTES:]), unpack_timestamp(latest), None
         if time < self.observed_stream_time - self._history_ms:
             return None
-        for since, until, raw in self._cells(key, time + 1, _rows(rows, committed=committed)):
-            if since > time or raw is None:
-                return None
-            return self._codec.to_value(raw), since, until
-        return None
+        copied = _rows(rows, committed=committed)
+        if copied is None:
+            found = self._first_cell(key, time + 1)
+        else:
+            found = next(self._cells(key, time + 1, copied), None)
+        if found is None:
+            return None
+        since, until, raw = found
+        return None if since > time or raw is None else (self._codec.to_value(raw), since, until)
 
     def history(
         self,
@@ -229,12 +235,22 @@ class VersionedBuffer:
         for row_key, row in replaced.cells(
             key, first, None, {}, replaced.observed_stream_time, reverse=False, rows=rows
         ):
-            until = _VERSIONS.time(row_key)
-            if isinstance(row, bytes):
-                since, cell = unpack_timestamp(row), row[TIMESTAMP_BYTES:]
-            else:
-                since, cell = row[1], row[2]
-            yield since, until, None if cell == _DELETED else cell[1:]
+            yield _version(row_key, row)
+
+    def _first_cell(self, key: bytes, first: int) -> tuple[int, int, bytes | None] | None:
+        """The first that `_cells` has. In the task's own thread alone, where all that it looks at is of one moment.
+
+        It looks into one segment after the other, since mostly the first one has it.
+        """
+        replaced, interval_ms = self._replaced, self._interval_ms
+        stream_time = replaced.observed_stream_time
+        first = max(first, stream_time - self._history_ms)
+        while first <= stream_time:
+            last = first - first % interval_ms + interval_ms - 1
+            for row_key, row in replaced.cells(key, first, last, {}, stream_time):
+                return _version(row_key, row)
+            first = last + 1
+        return None
 
     def copied(self) -> Overlay:
         """The replaced versions that wait. From any thread."""
@@ -265,6 +281,15 @@ class VersionedBuffer:
     def expired(self) -> tuple[bytes, bytes] | None:
         """Range of rows that have expired since this was last asked, and None if there are none."""
         return self._replaced.expired()
+
+
+def _version(row_key: bytes, row: Row | bytes) -> tuple[int, int, bytes | None]:
+    """Since when, until when, and bytes of the replaced version that a row is."""
+    if isinstance(row, bytes):
+        since, cell = unpack_timestamp(row), row[TIMESTAMP_BYTES:]
+    else:
+        since, cell = row[1], row[2]
+    return since, _VERSIONS.time(row_key), None if cell == _DELETED else cell[1:]
 
 
 def _rows(copied: Copied | None, *, committed: bool) -> Overlay | None:
