@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.serde.primitives import raw
+from headrace.state.buffer import stored_times
 from headrace.state.buffer.expiring import ExpiringBuffer
 from tests.budget import examples
 from tests.state.stores import Stores, store_spec
@@ -57,6 +58,14 @@ class ExpiringMachine(KeyValueMachine):
     @rule(key=KEYS, number=st.integers(-5, 5), ago=st.integers(-3, 12))
     def put_lately(self, key: bytes, number: int, ago: int) -> None:
         self.put(key, number, max(self.stream_time - ago, 0))
+
+    @rule(key=KEYS, number=st.integers(-5, 5), by=st.sampled_from([1, 11]))
+    def keep_for_a_while(self, key: bytes, number: int, by: int) -> None:
+        """Looks through what is stored, stores more, and looks again: what aborts mostly come between."""
+        self.advance(11)
+        self.put_lately(key, number, 2)
+        self.commit()
+        self.advance(by)
 
     def put(self, key: bytes, number: int, timestamp: int) -> None:
         known = dict(self.model)
@@ -169,6 +178,7 @@ def test_store_behaves_like_a_dictionary_that_forgets(
     engine: str, cache_bytes: int, is_mutable: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ExpiringBuffer, "at_once", at_once)
+    monkeypatch.setattr(stored_times, "_AHEAD", 2)
     attributes = {
         "engine": engine,
         "caching": cache_bytes > 0,

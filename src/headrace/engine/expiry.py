@@ -17,6 +17,9 @@ class Expiring(Protocol):
     def spec(self) -> StoreSpec:
         """What was declared."""
 
+    def resume(self) -> None:
+        """Take over the stream time that is committed with the offsets."""
+
     def advance(self, timestamp: int) -> None:
         """Take notice of a record's time; let go of what has expired by it."""
 
@@ -28,6 +31,8 @@ def expiring(states: Iterable[Any]) -> list[Expiring]:
 
 def advancing(run: Forward, stores: Sequence[Expiring]) -> Forward:
     """Make the closure of a node that has such stores."""
+    for store in stores:
+        store.resume()
     advances = [store.advance for store in stores]
 
     def advance_and_run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:

@@ -31,6 +31,10 @@ class CachedExpiring(CachedKeyValue):
         #: The dirty entries; all others are queued below.
         self._queue = ExpiryQueue()
 
+    def resume(self) -> None:
+        """Take over the stream time that is committed: see `ExpiringBuffer`."""
+        self._expiring.resume()
+
     def advance(self, timestamp: int) -> None:
         """Take notice of a record's time before the record goes on; delete what has expired by it."""
         below = self._expiring

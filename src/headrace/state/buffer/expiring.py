@@ -7,7 +7,6 @@ deleted, in the changelog too, before the record that has moved stream time goes
 of them as no record waits for long, and the rest with the next ones.
 """
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.row import Row, RowCodec
+from headrace.state.buffer.stored_times import FIRST_TIME, StoredTimes, time_key
 from headrace.state.changelog_rows import KeyValueRows
 from headrace.state.expiry_queue import NEVER, ExpiryQueue
 from headrace.state.port import (
@@ -32,20 +32,8 @@ from headrace.state.values import ValueCodec, unpack_timestamp
 
 __all__ = ["ExpiringBuffer", "ExpiringRows", "RowsAlone"]
 
-#: Keys of rows begin with the first, keys of second rows with the other.
-_ROW, _TIME, _END = b"\x00", b"\x01", b"\x02"
-
-_TIME_OF = struct.Struct(">cQ")
-
-
-def _time_key(key: bytes, time: int) -> bytes:
-    # A store that a test fills may have rows without a time; they expire first.
-    return _TIME_OF.pack(_TIME, max(time, 0)) + key
-
-
-def _time_of(time_key: bytes) -> int:
-    time: int = _TIME_OF.unpack_from(time_key)[1]
-    return time
+#: Keys of rows begin with this byte, keys of second rows with a higher one.
+_ROW = b"\x00"
 
 
 def _with_times(rows: Rows, family: Family) -> dict[bytes, bytes | None]:
@@ -55,10 +43,10 @@ def _with_times(rows: Rows, family: Family) -> dict[bytes, bytes | None]:
         row_key = _ROW + key
         before = family.get(row_key)
         if before is not None:
-            changes[_time_key(key, unpack_timestamp(before))] = None
+            changes[time_key(key, unpack_timestamp(before))] = None
         changes[row_key] = row
         if row is not None:
-            changes[_time_key(key, unpack_timestamp(row))] = b""
+            changes[time_key(key, unpack_timestamp(row))] = b""
     return changes
 
 
@@ -80,7 +68,7 @@ class RowsAlone:
         """Rows with start <= key < end; see `Family`."""
         first = _ROW + (start or b"")
         # Opened here and not at the first `next`: it shows the rows as they are now.
-        found = self._family.scan(first, _TIME if end is None else _ROW + end, reverse=reverse)
+        found = self._family.scan(first, FIRST_TIME if end is None else _ROW + end, reverse=reverse)
         return ((key[1:], row) for key, row in found)
 
 
@@ -88,22 +76,21 @@ class ExpiringBuffer(KeyValueBuffer):
     """The uncommitted rows of a store over its rows in the database. A `KeyValueState`, of a store with a `ttl`.
 
     # Invariant: what is in `_rows` is in the queue with its time or an earlier one; what is in the database alone has a
-    # second row that is not before `_cursor`, unless it is deleted already. (tests/state: the model of expiring stores)
+    # second row that `_times` has not given yet, unless it is deleted already. (tests/state: the model of expiry)
     """
 
     __slots__ = (
         "_committed_time",
         "_context",
-        "_cursor",
         "_dropped",
         "_is_expiring",
         "_listener",
-        "_next_stored",
         "_open_key",
         "_queue",
         "_send_old",
         "_stale",
         "_stored",
+        "_times",
         "expired_until",
         "observed_stream_time",
         "ttl_ms",
@@ -129,7 +116,7 @@ class ExpiringBuffer(KeyValueBuffer):
         self._stored = self._family
         self._family = RowsAlone(self._stored)
         self._context = context
-        self._cursor, self._next_stored = _TIME, -1
+        self._times = StoredTimes(self._stored)
         self._dropped = dropped
         self._queue = ExpiryQueue()
         self._stale: list[bytes] = []
@@ -153,6 +140,10 @@ class ExpiringBuffer(KeyValueBuffer):
             finally:
                 self._is_expiring = False
 
+    def resume(self) -> None:
+        """Take over the stream time that is committed with the offsets, before a task runs."""
+        self.move_to(self._context.processor_metadata.get(self.spec.name, -1))
+
     def move_to(self, timestamp: int) -> None:
         """Take notice of a record's time."""
         if timestamp > self.observed_stream_time:
@@ -163,13 +154,13 @@ class ExpiringBuffer(KeyValueBuffer):
     @property
     def next_due(self) -> int:
         """No row that is still to be deleted is older (epoch ms)."""
-        return min(self._queue.oldest, self._next_stored)
+        return min(self._queue.oldest, self._times.next_ms)
 
     def take_due(self, most: int) -> list[tuple[int, bytes]]:
         """Times and keys of rows that have expired, not more than `most`. None is named twice, but after an abort."""
         until = self.expired_until
         due = self._queue.take(until, self._time_here, most)
-        if len(due) < most and self._next_stored <= until:
+        if self._times.next_ms <= until:
             due += self._take_stored(until, most - len(due))
         return due
 
@@ -180,20 +171,16 @@ class ExpiringBuffer(KeyValueBuffer):
     def _take_stored(self, until: int, most: int) -> list[tuple[int, bytes]]:
         """Times and keys of rows that are in the database alone."""
         found: list[tuple[int, bytes]] = []
-        for time_key, _ in self._stored.scan(self._cursor, _END):
-            time = _time_of(time_key)
-            if time > until or len(found) == most:
-                self._next_stored, self._cursor = time, time_key
-                return found
-            key = time_key[_TIME_OF.size :]
+        while len(found) < most and (taken := self._times.take(until)) is not None:
+            time, key = taken
             if key in self._rows:
                 continue  # it is queued, if it is there
             row = self._family.get(key)
             if row is None or max(unpack_timestamp(row), 0) != time:
-                self._stale.append(time_key)  # a crash within a commit has left it
+                # The row has another time by now, or a crash within a commit has left this behind.
+                self._stale.append(time_key(key, time))
             else:
-                found.append((time, key))
-        self._next_stored, self._cursor = NEVER, _END
+                found.append(taken)
         return found
 
     def _expire(self, key: bytes) -> None:
@@ -286,16 +273,15 @@ class ExpiringBuffer(KeyValueBuffer):
     def changes(self) -> Rows:
         """What a commit has to write: two rows for each key."""
         changes = _with_times(super().changes(), self._stored)
-        for time_key in self._stale:
-            changes.setdefault(time_key, None)
+        for stale in self._stale:
+            changes.setdefault(stale, None)
         return changes
 
     def committed(self) -> None:
         """Drop what waited: the database has it."""
         lowest = min((row[1] for row in self._rows.values() if row is not None), default=NEVER)
         if lowest < NEVER:
-            self._next_stored = min(self._next_stored, lowest)
-            self._cursor = min(self._cursor, _time_key(b"", lowest))
+            self._times.added(lowest)
         self._committed_time = self.observed_stream_time
         self._drop_waiting()
 
@@ -304,7 +290,7 @@ class ExpiringBuffer(KeyValueBuffer):
         self._drop_waiting()
         self.observed_stream_time = self._committed_time
         self.expired_until = self._committed_time - self.ttl_ms
-        self._cursor, self._next_stored = _TIME, -1
+        self._times.begin()
 
     def restored(self, stream_time: int, sequence: int) -> None:
         """Begin with what was committed."""
