@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import headrace as hr
-from headrace import Failure, KStream, Reaction
+from headrace import Failure, KStream, KTable, Reaction, stores
 from headrace.base.columns import Columns
 from headrace.base.records import Headers
 from headrace.engine.clock import ManualClock
@@ -85,6 +85,68 @@ def count(stream: KStream[str, Any]) -> None:
 def count_windows(stream: KStream[str, Any]) -> None:
     windows = hr.TimeWindows("4s", grace="2s")
     stream.group_by_key().windowed_by(windows).count().to_stream().to("out")
+
+
+def longer(value: str, other: str) -> str:
+    if len(value) > 30:
+        raise ValueError("too long")
+    return value + other
+
+
+def adder() -> Callable[[int, int], int]:
+    calls = 0
+
+    def add(total: int, value: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 7 == 3:
+            raise StopIteration if calls % 2 else ValueError("bad")
+        return total + value
+
+    return add
+
+
+def add_or_delete(key: object, value: str, total: int) -> int | None:
+    return None if total > 9 else total + len(value or "")
+
+
+def listed(key: str, value: str, values: list[str]) -> list[str]:
+    if len(values) > 9:
+        raise ValueError("too many")
+    return [*values, value]
+
+
+def lengths(stream: KStream[str, Any]) -> KStream[str, int]:
+    return stream.map_values(len, value=int)
+
+
+WINDOWS = hr.TimeWindows("4s", grace="2s")
+
+#: Of the endings whose last step calls functions, some of which fail now and then.
+FOLDED: dict[str, Callable[[KStream[str, Any]], KTable[Any, Any]]] = {
+    "reduce texts": lambda stream: stream.group_by_key().reduce(longer),
+    "reduce numbers": lambda stream: lengths(stream).group_by_key().reduce(adder()),
+    "reduce windows": lambda stream: lengths(stream).group_by_key().windowed_by(WINDOWS).reduce(adder()),
+    "aggregate numbers": lambda stream: stream.group_by_key().aggregate(int, add_or_delete),
+    "aggregate windows": lambda stream: (
+        stream.group_by_key().windowed_by(WINDOWS).aggregate(int, add_or_delete)
+    ),
+    "aggregate lists": lambda stream: stream.group_by_key().aggregate(list[str], listed),
+    "aggregate lists in windows": lambda stream: (
+        stream.group_by_key().windowed_by(WINDOWS).aggregate(list[str], listed)
+    ),
+    "aggregate in the one window": lambda stream: (
+        stream.group_by_key().windowed_by(hr.UnlimitedWindows(start=4_000)).aggregate(int, add_or_delete)
+    ),
+    "aggregate by another key": lambda stream: stream.group_by(bad, key=bool).aggregate(int, add_or_delete),
+    "aggregate numbers of two streams": lambda stream: (
+        lengths(stream)
+        .merge(lengths(stream.filter(lambda key, value: key != "c")))
+        .group_by_key()
+        .windowed_by(WINDOWS)
+        .reduce(adder())
+    ),
+}
 
 
 def write(stream: KStream[str, Any]) -> None:
@@ -178,6 +240,63 @@ def test_a_stretch_gives_what_its_records_give_one_by_one(
     assert results == run(tmp_path / "one", one_by_one, cache_bytes=cache_bytes)
     assert len(results[0]) > 5
     assert len(results[1]) > 5
+
+
+@pytest.mark.parametrize("fold", FOLDED.values(), ids=FOLDED)
+@pytest.mark.parametrize("through", ["peek", "several"])
+@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500])
+def test_an_aggregation_of_a_stretch_gives_what_its_records_give_one_by_one(
+    tmp_path: Path, fold: Callable[[KStream[str, Any]], KTable[Any, Any]], through: str, cache_bytes: int
+) -> None:
+    def together(stream: KStream[str, str], seen: Seen) -> None:
+        fold(THROUGH[through](stream)).to_stream().to("out")
+
+    def one_by_one(stream: KStream[str, str], seen: Seen) -> None:
+        through_one = stream.flat_map_values(lambda value: [value], value=str)
+        fold(THROUGH[through](through_one)).to_stream().to("out")
+
+    results = run(tmp_path / "together", together, cache_bytes=cache_bytes)
+    assert results == run(tmp_path / "one", one_by_one, cache_bytes=cache_bytes)
+    assert len(results[1]) > 5
+
+
+@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500])
+def test_a_grouped_table_keeps_what_it_keeps_without_a_cache(tmp_path: Path, cache_bytes: int) -> None:
+    def describe(**declared: Any) -> Callable[[KStream[str, str], Seen], None]:
+        sizes = stores.key_value("sizes", key=str, value=int, **declared)
+
+        def folded(stream: KStream[str, str], seen: Seen) -> None:
+            table = stream.filter(lambda key, value: value != "bad").to_table()
+            rows = table.group_by(
+                lambda key, value: ("low" if key[:1] < "d" else "high", len(value)), value=int
+            )
+            added = rows.reduce(
+                lambda total, size: total + size, lambda total, size: total - size, store=sizes
+            )
+            added.to_stream().to("out")
+
+        return folded
+
+    cached = run(tmp_path / "cached", describe(), cache_bytes=cache_bytes)[1]
+    uncached = run(tmp_path / "uncached", describe(caching=False))[1]
+    assert {record[2]: record[3] for record in cached} == {record[2]: record[3] for record in uncached}
+    assert len(cached) > 5
+    assert len(uncached) > 5
+
+
+def test_a_reducer_sees_each_record_before_the_next_one_sets_out(tmp_path: Path) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        def reducer(value: str, other: str) -> str:
+            seen.append(("reduced", other))
+            return other
+
+        peeked = stream.peek(lambda key, value: seen.append(("peeked", value)))
+        peeked.group_by_key().reduce(reducer).to_stream().to("out")
+
+    seen = run(tmp_path, describe)[0]
+    reduced = [at for at, call in enumerate(seen) if call[0] == "reduced"]
+    assert len(reduced) > 100
+    assert all(seen[at - 1] == ("peeked", seen[at][1]) for at in reduced)
 
 
 def shortened(value: str) -> str:

@@ -16,7 +16,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
 from headrace.state.task_state import TaskState
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Outcomes, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
 
 __all__ = ["Node", "Sent"]
 
@@ -127,6 +127,9 @@ class Node:
             loop.close()
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        """See `Wiring`. Records are sent one by one here."""
+
+    def take_last_step(self, step: LastStep) -> None:
         """See `Wiring`. Records are sent one by one here."""
 
     def pass_through(self) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from headrace.base.errors import SerializationError, StateError
-from headrace.serde.primitives import int64, string
+from headrace.serde.primitives import boolean, float64, int64, string
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json
 from tests.state.stores import Stores, store_spec
@@ -148,6 +148,18 @@ def test_no_budget_means_no_cache(open_stores: OpenStores) -> None:
     assert not stores.only.caching
     with pytest.raises(StateError, match="has no cache"):
         stores.only.on_flush(print, send_old=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "in_place"),
+    [(int64, True), (float64, True), (boolean, True), (string, False), (json(list[int]), False)],
+    ids=repr,
+)
+def test_what_all_weighs_the_same_and_is_taken_for_sure_is_updated_in_place(
+    open_stores: OpenStores, value: Serde[Any], in_place: bool
+) -> None:
+    stores = cached(open_stores, value=value)
+    assert (stores.only.in_place() is not None) is in_place
 
 
 def test_large_values_count(open_stores: OpenStores) -> None:

@@ -21,7 +21,7 @@ from headrace.engine.sinks import compile_sink
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, Operator, Outcomes, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
 from headrace.topology.wrapping import ProcessorWrapper, wrapped
 
 __all__ = ["Awaited", "CompiledTopology", "compile_topology"]
@@ -57,10 +57,10 @@ class _Alone(Protocol):
 
 
 class _Chain(NamedTuple):
-    """The way of a stretch: steps that call the user's functions, and then who takes what is left."""
+    """The way of a stretch: steps that call the user's functions, and then who takes what is left, or the last step."""
 
     steps: tuple[FusedStep, ...]
-    into: ForwardStretch
+    into: ForwardStretch | LastStep
     records: int = 1
 
 
@@ -125,6 +125,9 @@ class _NodeWiring:
         if self._below is not None:
             this = FusedStep(self.name, step, call, self.failed)
             self.chain = self._below._replace(steps=(this, *self._below.steps))
+
+    def take_last_step(self, step: LastStep) -> None:
+        self.chain = _Chain((), step)
 
     def pass_through(self) -> None:
         self.chain = self._below

@@ -6,26 +6,25 @@ may be late, and not the latest. An update carries the headers of the record tha
 are asked for, the initialiser's result is a new key's old value, a quirk that tables below rely on.
 """
 
-from headrace.operators.fold import COUNT, Fold
-from headrace.operators.updates import forward_flushed, key_serializer
+from headrace.operators.fold import Fold
+from headrace.operators.updates import forward_flushed
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["Aggregate"]
 
 _PROGRAM = """\
-def run(key, value, timestamp, headers):
-    if key is None or value is None:
-        drop("null key or value")
-        return
-    try:
-        key_bytes = serialize(key)
-        <look up>
-        new = {add}
-        <put>
-    except BaseException as error:
-        failed(error, key, value, timestamp, headers)
-        return
-    <send>
+if key is None or value is None:
+    drop("null key or value")
+    <next>
+try:
+    key_bytes = serialize(key)
+    <look up>
+    new = {add}
+    <put>
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    <next>
+<send>
 """
 
 
@@ -39,15 +38,7 @@ class Aggregate:
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
-        """Make the closure; counting in a cache gets shorter ones."""
+        """Make the closure."""
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
-        run = self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old)
-        if self._fold is not COUNT or state.spec.kind == "versioned":
-            return run
-        serialize = key_serializer(wiring, state)
-        columns = state.column_counter(serialize, run)
-        if columns is not None:
-            wiring.take_stretches(columns)
-        counter: Forward = state.counter(serialize, run)
-        return counter
+        return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old, entry="find(key_bytes)")

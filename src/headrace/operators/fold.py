@@ -1,8 +1,11 @@
 """What an aggregation does to a value, whatever its windows: how the first aggregate is made, and what is added to it.
 
-A fold says so in expressions, and a windowing has a program with places for them. What is compiled is a loop of their
-own for each pair: counting calls no function, reducing only the reducer. Each program exists once, and so does a fold;
-what several programs do alike is a piece, which they name in a line of its own.
+A fold says so in expressions, and a windowing has a program with places for them: what is done with one record. What is
+compiled is a closure of their own for each pair: counting calls no function, reducing only the reducer. Each program
+exists once, and so does a fold; what several programs do alike is a piece, which they name in a line of its own.
+
+Where nothing leaves at once, since a cache holds updates back, the same program can be the last step of a loop over the
+records of a stretch, and reads and writes the cache's entries itself.
 """
 
 import copy
@@ -14,28 +17,32 @@ from textwrap import indent
 from types import MappingProxyType
 from typing import Any
 
-from headrace.base.programs import defined_by
+from headrace.base.programs import made_by
 from headrace.operators.late import late_sender
 from headrace.operators.updates import key_serializer
 from headrace.operators.window_close import Emit
-from headrace.topology.wiring import Forward, Wiring
+from headrace.state.in_place import InPlace
+from headrace.topology.wiring import Forward, LastStep, Wiring
 
 __all__ = ["COUNT", "Deletions", "Fold", "aggregation", "first_aggregates", "reduction"]
 
 _log = logging.getLogger("headrace.aggregations")
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
-#: What programs name as `<piece>`. `cell` is where a row stands, as the store's `get` and `put` are told.
+
+#: What programs name as `<piece>`. `{cell}` is where a row stands, as the store's `get` and `put` are told.
 _PIECES = {
     # The aggregate so far, or the first one, and the highest time that went into it.
     "look up": """\
-row = get({cell})
+<get>
 latest = timestamp
 if row is None:
     old = {first}
 else:
     old, stored = row
-    latest = max(latest, stored)
+    if stored > latest:
+        latest = stored
 """,
     # The changelog stamps a deletion with the record's own time. What has expired already is not put.
     "put": """\
@@ -43,12 +50,18 @@ if new is None:
     deletions.seen(wiring, old)
     dropped = put({cell}, None, timestamp, headers)
 else:
-    dropped = put({cell}, new, latest, headers)
+    <set>
 """,
     "send": """\
 if not cached and dropped is None:
     forward(key, (new, {before} if send_old else None, True), latest, headers)
 """,
+    "get": "row = get({cell})\n",
+    "set": "dropped = put({cell}, new, latest, headers)\n",
+    # Where a record is done with. A loop goes on with the next one.
+    "next": "return\n",
+    # In a program whose results leave when windows close, the look for them.
+    "emit": "pass\n",
 }
 
 #: The same where the store has versions: a deletion has the result's time too, and may be late, or too late to be put.
@@ -64,7 +77,6 @@ if until != latest:
 """,
 }
 
-#: The piece `emit` of a program whose results leave when windows close; of others it is nothing.
 _EMIT = "emit(stream_time.ms - grace, headers)\n"
 
 _PIECE = re.compile(r"^( *)<(.+)>\n", re.MULTILINE)
@@ -122,13 +134,19 @@ class Fold:
         send_old: bool,
         cell: str = "key_bytes",
         before: str = "old",
+        entry: str | None = None,
         emit: Emit | None = None,
+        variables: Mapping[str, Any] = _NONE,
         **known: Any,
     ) -> Forward:
-        """Make the closure `run` that a program defines, once this fold's expressions and the pieces stand in it.
+        """Make the closure of a program, once this fold's expressions and the pieces stand in it.
 
-        The program finds the names of the wiring and of the store that are made here, and those of `known`. `before` is
-        the expression for the old value of an update. With `emit`, no update leaves: final results do.
+        The program finds the names of the wiring and of the store that are made here, and those of `known`; `variables`
+        are those that it assigns for the next record, and may lose. `before` is the expression for the old value of an
+        update. With `emit`, no update leaves: final results do.
+
+        With `entry`, the expression that gives the cache's entry of a record, the program may end a loop: all that it
+        says of a record's end is `<next>`.
         """
         functions = dict(self.functions)
         if "init" in functions:
@@ -150,17 +168,39 @@ class Fold:
             "subtractions": self.subtractions,
             "wiring": wiring,
         }
-        of_versions = _PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {}
-        pieces = {**_PIECES, **of_versions, "emit": _EMIT if emit is not None else "pass\n"}
-        program = _PIECE.sub(lambda place: indent(pieces[place[2]], place[1]), program)
-        body = program.format(
-            cell=cell, before=before, first=self.first, add=self.add, subtract=self.subtract, merge=self.merge
-        )
-        # As a function's own, names are found faster than a module's.
-        source = f"def make({', '.join(sorted(known))}):\n{indent(body, '    ')}    return run\n"
-        make = defined_by(source, wiring.name, {})["make"]
-        run: Forward = make(**known)
+        pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
+        if emit is not None:
+            pieces["emit"] = _EMIT
+        in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
+        if in_place is not None:
+            pieces |= {"get": in_place.get, "set": in_place.put}
+            known |= in_place.names
+        expressions = {
+            "add": self.add,
+            "before": before,
+            "cell": cell,
+            "entry": entry,
+            "first": self.first,
+            "merge": self.merge,
+            "subtract": self.subtract,
+        }
+        if entry is not None and state.caching and emit is None:
+            body = _written(program, {**pieces, "next": "continue\n"}, expressions)
+            wiring.take_last_step(LastStep(wiring.name, body, known, variables))
+        assigned = f"    nonlocal {', '.join(variables)}\n" if variables else ""
+        body = _written(program, pieces, expressions)
+        source = f"def run(key, value, timestamp, headers):\n{assigned}{indent(body, '    ')}"
+        run: Forward = made_by(source, wiring.name, {**known, **variables})
         return run
+
+
+def _written(program: str, pieces: Mapping[str, str], expressions: Mapping[str, str | None]) -> str:
+    """Put pieces into a program, and into each other, and then expressions."""
+
+    def piece(place: re.Match[str]) -> str:
+        return indent(_PIECE.sub(piece, pieces[place[2]]), place[1])
+
+    return _PIECE.sub(piece, program).format(**expressions)
 
 
 #: Counts, without a call of user code.

@@ -65,33 +65,34 @@ class TableSelect:
 
 #: A group without an aggregate has nothing to subtract from; it begins with what is added.
 _PROGRAM = """\
-def run(key, change, timestamp, headers):
-    try:
-        key_bytes = serialize(key)
-        row = get(key_bytes)
-        latest = timestamp
-        if row is None:
-            before = old = None
-        else:
-            before, stored = row
-            old = before
-            latest = max(latest, stored)
-            value = change[1]
-            if value is not None:
-                old = {subtract}
-                if old is None:
-                    subtractions.seen(wiring, before)
-        new = old
-        value = change[0]
+change = value
+try:
+    key_bytes = serialize(key)
+    <get>
+    latest = timestamp
+    if row is None:
+        before = old = None
+    else:
+        before, stored = row
+        old = before
+        if stored > latest:
+            latest = stored
+        value = change[1]
         if value is not None:
+            old = {subtract}
             if old is None:
-                old = {first}
-            new = {add}
-        <put>
-    except BaseException as error:
-        failed(error, key, change[0], timestamp, headers)
-        return
-    <send>
+                subtractions.seen(wiring, before)
+    new = old
+    value = change[0]
+    if value is not None:
+        if old is None:
+            old = {first}
+        new = {add}
+    <put>
+except BaseException as error:
+    failed(error, key, change[0], timestamp, headers)
+    <next>
+<send>
 """
 
 
@@ -111,4 +112,6 @@ class TableAggregate:
         """Make the closure."""
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
-        return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old, before="before")
+        return self._fold.compile(
+            _PROGRAM, wiring, state, send_old=self.send_old, before="before", entry="find(key_bytes)"
+        )

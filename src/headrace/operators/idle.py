@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.base.records import NO_HEADERS, Headers
+from headrace.operators.stream_time import StreamTime
 from headrace.operators.window_close import Emit
 from headrace.processor.context import Cancellable
-from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["Followers", "Idle", "closing_when_idle", "followers_of"]

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from headrace.base.records import NO_HEADERS, Window, Windowed
 from headrace.operators.fold import Fold
 from headrace.operators.idle import Idle, closing_when_idle
+from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_sessions
 from headrace.operators.window_close import window_closer
 from headrace.state.buffer.session_layout import session_of, session_slot
-from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["SessionAggregate", "SessionShape"]
@@ -26,52 +26,51 @@ __all__ = ["SessionAggregate", "SessionShape"]
 #: As in Kafka Streams, updates that no cache has held back carry no headers; those of a cache carry their
 #: record's, but for the format with headers.
 _PROGRAM = """\
-def run(key, value, timestamp, headers):
-    if key is None:
-        drop("null key")
-        return
-    if timestamp > stream_time.ms:
-        stream_time.ms = timestamp
-    start = end = timestamp
-    try:
-        key_bytes = serialize(key)
-        near = []
-        for slot in slots(key_bytes, timestamp - gap):
-            found_start, found_end = session_of(slot)
-            if found_start > timestamp + gap or found_end < stream_time.ms - reopened:
-                continue
-            near.append(slot)
-            if found_start < start:
-                start = found_start
-            if found_end > end:
-                end = found_end
-        if end < stream_time.ms - grace:
-            drop("expired session")
-            late(key, value, timestamp, headers, stream_time.ms, end + grace + 1)
-            <emit>
-            return
-        old = {first}
-        merged = []
-        for slot in near:
-            other = get(key_bytes, slot)[0]
-            old = {merge}
-            merged.append(other)
-        new = {add}
-        if new is None:
-            deletions.seen(wiring, old)
-        if start == end:
-            near = ()  # the very session that is put
-        replace(key_bytes, near, session_slot(start, end), new, timestamp, headers)
-    except BaseException as error:
-        failed(error, key, value, timestamp, headers)
-        return
-    if cached:
+if key is None:
+    drop("null key")
+    return
+if timestamp > stream_time.ms:
+    stream_time.ms = timestamp
+start = end = timestamp
+try:
+    key_bytes = serialize(key)
+    near = []
+    for slot in slots(key_bytes, timestamp - gap):
+        found_start, found_end = session_of(slot)
+        if found_start > timestamp + gap or found_end < stream_time.ms - reopened:
+            continue
+        near.append(slot)
+        if found_start < start:
+            start = found_start
+        if found_end > end:
+            end = found_end
+    if end < stream_time.ms - grace:
+        drop("expired session")
+        late(key, value, timestamp, headers, stream_time.ms, end + grace + 1)
         <emit>
         return
-    for slot, other in zip(near, merged):
-        window = Window(*session_of(slot))
-        forward(Windowed(key, window), (None, other if send_old else None, True), window.end, NO_HEADERS)
-    forward(Windowed(key, Window(start, end)), (new, None, True), end, NO_HEADERS)
+    old = {first}
+    merged = []
+    for slot in near:
+        other = get(key_bytes, slot)[0]
+        old = {merge}
+        merged.append(other)
+    new = {add}
+    if new is None:
+        deletions.seen(wiring, old)
+    if start == end:
+        near = ()  # the very session that is put
+    replace(key_bytes, near, session_slot(start, end), new, timestamp, headers)
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    return
+if cached:
+    <emit>
+    return
+for slot, other in zip(near, merged):
+    window = Window(*session_of(slot))
+    forward(Windowed(key, window), (None, other if send_old else None, True), window.end, NO_HEADERS)
+forward(Windowed(key, Window(start, end)), (new, None, True), end, NO_HEADERS)
 """
 
 

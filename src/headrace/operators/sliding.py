@@ -13,49 +13,48 @@ from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
 from headrace.operators.idle import Idle, closing_when_idle
 from headrace.operators.sliding_windows import NONE_YET, touching
+from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows
 from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
 from headrace.operators.windowed import PUT_UPDATES
-from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["SlidingAggregate", "SlidingShape"]
 
 _PROGRAM = f"""\
-def run(key, value, timestamp, headers):
-    if key is None or value is None:
-        drop("null key or value")
-        return
-    if timestamp > stream_time.ms:
-        stream_time.ms = timestamp
-    closed = stream_time.ms - grace
-    if timestamp + size < closed:
-        drop("expired window")
-        late(key, value, timestamp, headers, stream_time.ms, timestamp + size + grace + 1)
-        return
-    updates = []
-    closed_at = -1
-    is_taken = False
-    try:
-        key_bytes = serialize(key)
-        for start, old, latest, is_copy in touched(key_bytes, timestamp):
-            if is_copy:
-                updates.append((start, old, None, latest))
-            elif start + size < closed:
-                drop("expired window")
-                closed_at = max(closed_at, start + size + grace + 1)
-            else:
-                is_taken = True
-                if old is none_yet:
-                    old = {{first}}
-                updates.append((start, {{add}}, old, latest))
-    except BaseException as error:
-        failed(error, key, value, timestamp, headers)
-        return
-    if closed_at >= 0 and not is_taken:
-        late(key, value, timestamp, headers, stream_time.ms, closed_at)
-{PUT_UPDATES}    if timestamp >= size:
-        <emit>
+if key is None or value is None:
+    drop("null key or value")
+    return
+if timestamp > stream_time.ms:
+    stream_time.ms = timestamp
+closed = stream_time.ms - grace
+if timestamp + size < closed:
+    drop("expired window")
+    late(key, value, timestamp, headers, stream_time.ms, timestamp + size + grace + 1)
+    return
+updates = []
+closed_at = -1
+is_taken = False
+try:
+    key_bytes = serialize(key)
+    for start, old, latest, is_copy in touched(key_bytes, timestamp):
+        if is_copy:
+            updates.append((start, old, None, latest))
+        elif start + size < closed:
+            drop("expired window")
+            closed_at = max(closed_at, start + size + grace + 1)
+        else:
+            is_taken = True
+            if old is none_yet:
+                old = {{first}}
+            updates.append((start, {{add}}, old, latest))
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    return
+if closed_at >= 0 and not is_taken:
+    late(key, value, timestamp, headers, stream_time.ms, closed_at)
+{PUT_UPDATES}if timestamp >= size:
+    <emit>
 """
 
 

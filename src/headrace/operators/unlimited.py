@@ -13,23 +13,22 @@ from headrace.topology.wiring import Forward, Wiring
 __all__ = ["UnlimitedAggregate"]
 
 _PROGRAM = """\
-def run(key, value, timestamp, headers):
-    if key is None:
-        drop("null key")
-        return
-    if timestamp < start:
-        late(key, value, timestamp, headers, context.stream_time, start)
-        return
-    try:
-        key_bytes = serialize(key)
-        <look up>
-        new = {add}
-        <put>
-    except BaseException as error:
-        failed(error, key, value, timestamp, headers)
-        return
-    if not cached:
-        forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+if key is None:
+    drop("null key")
+    <next>
+if timestamp < start:
+    late(key, value, timestamp, headers, context.stream_time, start)
+    <next>
+try:
+    key_bytes = serialize(key)
+    <look up>
+    new = {add}
+    <put>
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    <next>
+if not cached:
+    forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
 """
 
 
@@ -55,6 +54,8 @@ class UnlimitedAggregate:
             state,
             send_old=self.send_old,
             cell="key_bytes, start",
+            # Its cells never expire. A late record tells the stream time, which a stretch would be ahead of.
+            entry="find((key_bytes, start))" if wiring.late is None else None,
             context=wiring.context,
             start=window.start,
             window=window,

@@ -8,89 +8,89 @@ grace; it still counts in its other windows. With `late_to=`, it goes there if t
 from typing import NamedTuple
 
 from headrace.base.records import Window, Windowed
-from headrace.operators.fold import COUNT, Fold
+from headrace.operators.fold import Fold
 from headrace.operators.idle import Idle, closing_when_idle
-from headrace.operators.updates import forward_flushed_windows, key_serializer
+from headrace.operators.stream_time import StreamTime
+from headrace.operators.updates import forward_flushed_windows
 from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
-from headrace.state.port import StreamTime
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["PUT_UPDATES", "WindowAggregate", "WindowShape"]
 
-#: Where each record has one window. Neighbouring records share theirs, and making one takes as long as looking a row
-#: up.
+#: Where each record has one window. Neighbouring records share theirs: finding it, and making it, takes as long as
+#: looking a row up.
 _TUMBLING = """\
-window = Window(-1, -1)
-
-def run(key, value, timestamp, headers):
-    nonlocal window
-    if key is None:
-        drop("null key")
-        return
+if key is None:
+    drop("null key")
+    <next>
+if not start <= timestamp < end:
     start = timestamp - timestamp % size
-    if timestamp > stream_time.ms:
-        stream_time.ms = timestamp
-    elif start + size <= stream_time.ms - grace:
-        drop("expired window")
-        late(key, value, timestamp, headers, stream_time.ms, start + size + grace)
-        <emit>
-        return
+    end = start + size
+if timestamp > stream_time.ms:
+    stream_time.ms = timestamp
+elif end <= stream_time.ms - grace:
+    drop("expired window")
+    late(key, value, timestamp, headers, stream_time.ms, end + grace)
+    <emit>
+    <next>
+try:
+    key_bytes = serialize(key)
+    <look up>
+    new = {add}
+    <put>
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    <next>
+if not cached:
+    if window.start != start:
+        window = Window(start, end)
+    forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+<emit>
+"""
+
+#: Gives the entry of a cell that has not expired.
+_ENTRY = "find((key_bytes, start)) if start > rows.observed_stream_time - retention else None"
+
+#: The end of a program whose records have several windows. All results are made before the first is put: if the
+#: function fails at a later window, no window has the record.
+PUT_UPDATES = """\
+for start, new, old, latest in updates:
     try:
-        key_bytes = serialize(key)
-        <look up>
-        new = {add}
         <put>
     except BaseException as error:
         failed(error, key, value, timestamp, headers)
         return
     if not cached:
-        if window.start != start:
-            window = Window(start, start + size)
-        forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
-    <emit>
-"""
-
-#: The end of a program whose records have several windows. All results are made before the first is put: if the
-#: function fails at a later window, no window has the record.
-PUT_UPDATES = """\
-    for start, new, old, latest in updates:
-        try:
-            <put>
-        except BaseException as error:
-            failed(error, key, value, timestamp, headers)
-            return
-        if not cached:
-            change = (new, old if send_old else None, True)
-            forward(Windowed(key, Window(start, start + size)), change, latest, headers)
+        change = (new, old if send_old else None, True)
+        forward(Windowed(key, Window(start, start + size)), change, latest, headers)
 """
 
 _HOPPING = f"""\
-def run(key, value, timestamp, headers):
-    if key is None:
-        drop("null key")
-        return
-    if timestamp > stream_time.ms:
-        stream_time.ms = timestamp
-    closed = stream_time.ms - grace
-    start = max(0, timestamp - size + advance) // advance * advance
-    updates = []
-    try:
-        key_bytes = serialize(key)
-        while start <= timestamp:
-            if start + size <= closed:
-                drop("expired window")
-                start += advance
-                continue
-            <look up>
-            updates.append((start, {{add}}, old, latest))
+if key is None:
+    drop("null key")
+    return
+if timestamp > stream_time.ms:
+    stream_time.ms = timestamp
+closed = stream_time.ms - grace
+start = max(0, timestamp - size + advance) // advance * advance
+updates = []
+try:
+    key_bytes = serialize(key)
+    while start <= timestamp:
+        if start + size <= closed:
+            drop("expired window")
             start += advance
-    except BaseException as error:
-        failed(error, key, value, timestamp, headers)
-        return
-    if not updates:
-        # `start` is that of the first window after the record.
-        late(key, value, timestamp, headers, stream_time.ms, start - advance + size + grace)
-{PUT_UPDATES}    <emit>
+            continue
+        <look up>
+        updates.append((start, {{add}}, old, latest))
+        start += advance
+except BaseException as error:
+    failed(error, key, value, timestamp, headers)
+    return
+if not updates:
+    # `start` is that of the first window after the record.
+    late(key, value, timestamp, headers, stream_time.ms, start - advance + size + grace)
+{PUT_UPDATES}<emit>
 """
 
 
@@ -152,7 +152,7 @@ class WindowAggregate:
         self.send_old = False
 
     def compile(self, wiring: Wiring) -> Forward:
-        """Make the closure; counting in a cache, in tumbling windows, gets shorter ones."""
+        """Make the closure."""
         size, advance, grace = self._shape
         state = wiring.store(self._name)
         emit = None
@@ -160,27 +160,30 @@ class WindowAggregate:
             emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
         elif state.caching:
             forward_flushed_windows(wiring, state, size, send_old=self.send_old)
+        program, entry, variables = _HOPPING, None, {}
+        if self._shape.is_tumbling:
+            program = _TUMBLING
+            # Each record ends a silence, which a loop would not tell.
+            entry = _ENTRY if self._idle is None else None
+            variables = {"start": -1, "end": -1, "window": Window(-1, -1)}
         stream_time = StreamTime()
         run = self._fold.compile(
-            _TUMBLING if self._shape.is_tumbling else _HOPPING,
+            program,
             wiring,
             state,
             send_old=self.send_old,
             cell="key_bytes, start",
+            entry=entry,
             emit=emit,
+            variables=variables,
             size=size,
             advance=advance,
             grace=grace,
+            retention=state.spec.lifetime_ms,
             stream_time=stream_time,
             Window=Window,
             Windowed=Windowed,
         )
-        if self._fold is COUNT and self._shape.is_tumbling and not self._emits_final:
-            serialize = key_serializer(wiring, state)
-            columns = state.column_counter(size, grace, stream_time, serialize, run)
-            if columns is not None and self._idle is None:
-                wiring.take_stretches(columns)
-            run = state.counter(size, grace, stream_time, serialize, run)
         return closing_when_idle(
             wiring,
             run,

@@ -96,6 +96,9 @@ _encode_int64, _decode_int64 = _whole(">q")
 _encode_float32, _decode_float32 = _real(">f")
 _encode_float64, _decode_float64 = _real(">d")
 
+_INT32: Final = range(-(2**31), 2**31)
+_INT64: Final = range(-(2**63), 2**63)
+
 #: Yes to all, since the class says it: what it returns is true.
 _ANY_OF_THE_CLASS: Final = type
 
@@ -131,7 +134,8 @@ int32: Final[Serde[int]] = CodecSerde(
     expects="an int of 4 bytes",
     type=int,
     immutable=True,
-    accepts=range(-(2**31), 2**31).__contains__,
+    accepts=_INT32.__contains__,
+    whole=_INT32,
 )
 
 #: Whole numbers of 8 bytes, big-endian.
@@ -142,7 +146,8 @@ int64: Final[Serde[int]] = CodecSerde(
     expects="an int of 8 bytes",
     type=int,
     immutable=True,
-    accepts=range(-(2**63), 2**63).__contains__,
+    accepts=_INT64.__contains__,
+    whole=_INT64,
 )
 
 #: Numbers of 4 bytes (IEEE 754, big-endian). Not immutable: what is read has fewer digits than what was written.

@@ -125,6 +125,7 @@ class CodecSerde(Serde[T]):
         identity: Hashable = None,
         key_encoder: Callable[[], Callable[[T], bytes]] | None = None,
         accepts: Callable[[T], object] | None = None,
+        whole: range | None = None,
     ) -> None:
         self.name = name
         self.encode = encode
@@ -134,6 +135,8 @@ class CodecSerde(Serde[T]):
         self.immutable = immutable
         self.identity = identity
         self.key_encoder = key_encoder
+        #: Of whole numbers: those that it writes.
+        self.whole = whole
         if accepts is not None:
             self.accepts = accepts  # type: ignore[method-assign,assignment]  # the function itself: a method costs 0.05 µs more
 

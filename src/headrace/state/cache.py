@@ -21,12 +21,12 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from headrace.base.columns import Stretch
 from headrace.base.errors import HeadraceError, SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED, Row
+from headrace.state.in_place import InPlace
 from headrace.state.port import ChangelogAdmission, FlushRefused, OpenKey
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec
@@ -107,20 +107,19 @@ class RecordCache(Generic[C]):
         "_budget",
         "_codec",
         "_context",
-        "_counts_freely",
         "_dirty",
         "_entries",
         "_horizon",
         "_kept_type",
         "_listener",
-        "_moves",
         "_open_key",
         "_refused",
-        "_safe_ms",
         "_send_old",
         "_store",
         "_timestamped",
         "_weighs",
+        "moves",
+        "safe_ms",
     )
 
     def __init__(
@@ -136,8 +135,7 @@ class RecordCache(Generic[C]):
         self._admit = None if admission is None else admission.check
         self._horizon = _no_horizon if admission is None else admission.horizon
         #: Up to this timestamp a number needs no judging; found anew after each abort.
-        self._safe_ms = TIMESTAMP_MAX if admission is None else -2
-        self._counts_freely = spec.timestamped and codec.keeps_all_counts
+        self.safe_ms = TIMESTAMP_MAX if admission is None else -2
         self._codec = codec
         self._context = context
         self._budget = budget
@@ -145,7 +143,8 @@ class RecordCache(Generic[C]):
         self._accepts = codec.accepts
         # Numbers all weigh about the same: their updates need no weighing.
         self._weighs = codec.kept_type not in {int, float, bool}
-        self._moves = 0
+        #: How many puts there were: an entry's order tells which was put after which.
+        self.moves = 0
         self._listener: Callable[..., None] | None = None
         self._send_old = False
         self._open_key: OpenKey = bytes
@@ -154,11 +153,17 @@ class RecordCache(Generic[C]):
         self._entries: OrderedDict[C, CacheEntry[C]] = OrderedDict()
         self._dirty: dict[C, CacheEntry[C]] = {}
 
-    def _admits(self, stretch: Stretch) -> bool:
-        """Whether the changelog takes numbers with the timestamps of a stretch, which are those that were read."""
-        horizon = self._horizon()
-        # None of them is later than the stream time of the task, which they have moved already.
-        return self._context.stream_time <= horizon or max(stretch.timestamps, default=-1) <= horizon
+    def in_place(self) -> InPlace | None:
+        """Return how a loop reads and writes entries itself; None where each value is to be judged, or weighed."""
+        if self._kept_type is None or self._weighs or not self._timestamped:
+            return None
+        return InPlace.of(
+            self._codec,
+            context=self._context,
+            dirty_again=self._dirty_again,
+            find=self._entries.get,
+            rows=self,
+        )
 
     def _release(self, entry: CacheEntry[C]) -> None:
         """Log and forward a dirty entry, in its own context."""
@@ -224,7 +229,7 @@ class RecordCache(Generic[C]):
         if not entry.is_dirty:
             self._dirty_again(entry)
         # A flush goes in the order of the last puts.
-        self._moves = entry.order = self._moves + 1
+        self.moves = entry.order = self.moves + 1
         entry.topic, entry.offset = context.topic, context.offset
         entry.timestamp = timestamp
         entry.headers = headers
@@ -371,7 +376,7 @@ class RecordCache(Generic[C]):
 
     def empty(self) -> None:
         """Forget everything, dirty or not."""
-        self._safe_ms = TIMESTAMP_MAX if self._admit is None else -2
+        self.safe_ms = TIMESTAMP_MAX if self._admit is None else -2
         self._dirty.clear()
         self._budget.used_bytes -= sum(entry.size_bytes for entry in self._entries.values())
         self._entries.clear()

@@ -9,6 +9,7 @@ from headrace.state.buffer.expiring import ExpiringBuffer
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.expiry_queue import ExpiryQueue
+from headrace.state.in_place import InPlace
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedExpiring"]
@@ -24,8 +25,6 @@ class CachedExpiring(CachedKeyValue):
     ) -> None:
         super().__init__(below, codec, context, budget)
         self._timestamped = True
-        # The short cut of counting goes by the entry alone, which may have expired.
-        self._counts_freely = False
         self._expiring = below
         self._is_expiring = False
         #: The dirty entries; all others are queued below.
@@ -60,6 +59,10 @@ class CachedExpiring(CachedKeyValue):
         row = below.kept(key) if entry is None else entry.row
         if row is not None and row[1] <= below.expired_until:
             self._set(key, None, row[1] + below.ttl_ms, NO_HEADERS)
+
+    def in_place(self) -> InPlace | None:
+        """An entry may have expired, and what is put be queued: None."""
+        return None
 
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp of a key."""

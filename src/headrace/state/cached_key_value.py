@@ -1,9 +1,8 @@
 """A key-value store with a record cache over its buffer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from headrace.base.columns import Stretch
 from headrace.base.errors import ProductionError, SerializationError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
@@ -12,7 +11,6 @@ from headrace.state.buffer.row import Row
 from headrace.state.cache import CacheBudget, CacheEntry, RecordCache
 from headrace.state.merge import after, after_prefix
 from headrace.state.order import KeyOrder
-from headrace.state.port import Counted, CountedColumns
 from headrace.state.values import ValueCodec
 
 __all__ = ["CachedKeyValue"]
@@ -91,7 +89,7 @@ class CachedKeyValue(RecordCache[bytes]):
         row: tuple[Any, int] | None
         if (
             type(value) is self._kept_type
-            and (self._admit is None or (timestamp <= self._safe_ms and not self._weighs))
+            and (self._admit is None or (timestamp <= self.safe_ms and not self._weighs))
             and self._accepts(value)
         ):
             row = (value, row_timestamp)  # saves two calls, 0.15 µs
@@ -99,85 +97,10 @@ class CachedKeyValue(RecordCache[bytes]):
             row, raw = self._row(value, row_timestamp)
             if self._admit is not None:
                 self._admit(key, raw, timestamp)
-                if timestamp > self._safe_ms:
-                    self._safe_ms = self._horizon()
+                if timestamp > self.safe_ms:
+                    self.safe_ms = self._horizon()
         self._set(key, row, timestamp, headers)
         return None
-
-    def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
-        """Make what counts a record on its key's number, if that is here; see `KeyValueState.counter`."""
-        if not self._counts_freely:
-            return otherwise
-        horizon = self._horizon
-        safe = horizon()
-        find, context = self._entries.get, self._context
-
-        def count(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            nonlocal safe
-            entry = None
-            if key is not None and value is not None:
-                try:
-                    entry = find(serialize(key))
-                except Exception:
-                    entry = None  # `otherwise` fails on it as well, and tells the handler
-            if entry is None or entry.row is None or (timestamp > safe and timestamp > (safe := horizon())):
-                otherwise(key, value, timestamp, headers)
-                return
-            number, latest = entry.row
-            if timestamp > latest:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
-                latest = timestamp
-            entry.row = (number + 1, latest)
-            entry.is_used = True
-            if not entry.is_dirty:
-                self._dirty_again(entry)
-            # A number weighs what it weighed, so nothing is evicted.
-            self._moves = entry.order = self._moves + 1
-            entry.topic = context.topic
-            entry.offset = context.offset
-            entry.timestamp = latest
-            entry.headers = headers
-
-        return count
-
-    def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
-        """Make what does for each record of a stretch, in their order, what `counter` does for one."""
-        if not self._counts_freely:
-            return None
-        find, context = self._entries.get, self._context
-
-        def count(stretch: Stretch) -> None:
-            if not self._admits(stretch):
-                for key, value, timestamp, headers, context.offset in stretch.records():
-                    otherwise(key, value, timestamp, headers)
-                return
-            topic, moves = context.topic, self._moves
-            for key, value, timestamp, headers, offset in stretch.records():
-                entry = None
-                if key is not None and value is not None:
-                    try:
-                        entry = find(serialize(key))
-                    except Exception:
-                        entry = None  # `otherwise` fails on it as well, and tells the handler
-                if entry is None or entry.row is None:
-                    context.offset, self._moves = offset, moves
-                    otherwise(key, value, timestamp, headers)
-                    moves = self._moves
-                    continue
-                number, latest = entry.row
-                if timestamp > latest:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
-                    latest = timestamp
-                entry.row = (number + 1, latest)
-                entry.is_used = True
-                if not entry.is_dirty:
-                    self._dirty_again(entry)
-                entry.order = moves = moves + 1
-                entry.topic = topic
-                entry.offset = offset
-                entry.timestamp = latest
-                entry.headers = headers
-            self._moves = moves
-
-        return count
 
     def range(
         self, start: bytes | None, end: bytes | None, reverse: bool = False

@@ -100,7 +100,7 @@ class CachedSegmented(RecordCache[Cell]):
         row: tuple[Any, int] | None
         if (
             type(value) is self._kept_type
-            and (self._admit is None or (timestamp <= self._safe_ms and not self._weighs))
+            and (self._admit is None or (timestamp <= self.safe_ms and not self._weighs))
             and self._accepts(value)
         ):
             row = (value, row_timestamp)  # saves two calls, 0.15 µs
@@ -108,8 +108,8 @@ class CachedSegmented(RecordCache[Cell]):
             row, raw = self._row(value, row_timestamp)
             if self._admit is not None:
                 self._admit(self._layout.changelog_key(key, slot), raw, timestamp)
-                if timestamp > self._safe_ms:
-                    self._safe_ms = self._horizon()
+                if timestamp > self.safe_ms:
+                    self.safe_ms = self._horizon()
         time = slot >> self._rest_bits
         if time > self.observed_stream_time:  # noqa: PLR1730 - a call of max() costs 0.06 µs more
             self.observed_stream_time = time

@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from headrace.base.columns import Stretch
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
+from headrace.state.in_place import InPlace
 from headrace.state.spec import StoreSpec
 
 __all__ = [
     "ChangelogAdmission",
-    "Counted",
-    "CountedColumns",
     "Database",
     "Family",
     "FlushListener",
@@ -25,11 +23,9 @@ __all__ = [
     "SegmentedFlushListener",
     "SegmentedReads",
     "SegmentedState",
-    "StreamTime",
     "TimeOrderedState",
     "VersionedReads",
     "VersionedState",
-    "WindowState",
 ]
 
 
@@ -117,12 +113,6 @@ FlushListener: TypeAlias = Callable[[Any, Any, Any, int, Headers], None]
 #: The same for segmented stores: key, slot, new value, value before it, timestamp, headers.
 SegmentedFlushListener: TypeAlias = Callable[[Any, int, Any, Any, int, Headers], None]
 
-#: Counts a record: key, value, timestamp, headers.
-Counted: TypeAlias = Callable[[Any, Any, int, Headers], None]
-
-#: Counts the records of a stretch, in their order.
-CountedColumns: TypeAlias = Callable[[Stretch], None]
-
 
 class ChangelogAdmission(NamedTuple):
     """Says of a store's change records whether the changelog's topic takes them.
@@ -143,15 +133,6 @@ class ChangelogAdmission(NamedTuple):
 #: Told of a cached update that cannot be written after all: error, key, value, timestamp, headers. Raises, or lets it
 #: be dropped.
 FlushRefused: TypeAlias = Callable[[Exception, Any, Any, int, Headers], None]
-
-
-class StreamTime:
-    """Highest timestamp that an operator has seen (epoch ms), where others move it too."""
-
-    __slots__ = ("ms",)
-
-    def __init__(self) -> None:
-        self.ms = -1
 
 
 class KeyValueReads(Protocol):
@@ -198,18 +179,8 @@ class KeyValueState(KeyValueReads, Protocol):
         Returns the timestamp where the store drops the row because it has expired already, else None.
         """
 
-    def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
-        """Make what counts a record (key, value, timestamp, headers) on the number of its key.
-
-        Where the number is cached that is `put` of what `get` gives plus one, with the higher timestamp, in one call
-        and a third of the time: the most frequent operation of all. Other records, and nulls, go to `otherwise`.
-        """
-
-    def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
-        """Make what does for a stretch what `counter` does for each of its records; None where nothing is cached.
-
-        At half the cost again: written out, since a call a record is what it saves.
-        """
+    def in_place(self) -> InPlace | None:
+        """Return how a loop reads and writes cached rows without a call a record; None where it cannot."""
 
     def on_flush(
         self,
@@ -269,6 +240,9 @@ class SegmentedState(SegmentedReads, Protocol):
     def slots(self, key: bytes, from_ms: int) -> list[int]:
         """Slots of a key's cells with from <= time, ascending. Asked for again and again it costs no scan."""
 
+    def in_place(self) -> InPlace | None:
+        """The same as in `KeyValueState`; expired cells, which `get` does not see, are left to it."""
+
     def on_flush(
         self,
         listener: SegmentedFlushListener,
@@ -285,33 +259,6 @@ class TimeOrderedState(SegmentedState, Protocol):
 
     def by_time(self, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, Any, int]]:
         """Cells of all keys with from <= time <= to, by slot and key: key, slot, value, timestamp."""
-
-
-class WindowState(SegmentedState, Protocol):
-    """A window store as operators see it: a slot is a window's start."""
-
-    def counter(
-        self,
-        size_ms: int,
-        grace_ms: int,
-        stream_time: StreamTime,
-        serialize: Callable[[Any], bytes],
-        otherwise: Counted,
-    ) -> Counted:
-        """Make what counts a record on the number of its key in its tumbling window: see `KeyValueState.counter`.
-
-        Late records go to `otherwise` too. Stream time is the operator's, and both move it.
-        """
-
-    def column_counter(
-        self,
-        size_ms: int,
-        grace_ms: int,
-        stream_time: StreamTime,
-        serialize: Callable[[Any], bytes],
-        otherwise: Counted,
-    ) -> CountedColumns | None:
-        """Make what does for a stretch what `counter` does for each of its records: see `KeyValueState`."""
 
 
 class VersionedReads(Protocol):

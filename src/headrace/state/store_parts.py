@@ -22,14 +22,12 @@ from headrace.state.buffer.stamped import StampedKeyValueBuffer, StampedRows, St
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.buffer.time_ordered import TimeOrderedBuffer, TimeOrderedRows
 from headrace.state.buffer.versioned import VersionedBuffer
-from headrace.state.buffer.window import WindowBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
 from headrace.state.cached_expiring import CachedExpiring
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_time_ordered import CachedTimeOrdered
-from headrace.state.cached_window import CachedWindow
 from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
 from headrace.state.declaration import unreadable
 from headrace.state.port import (
@@ -199,30 +197,28 @@ def _rows(spec: StoreSpec, plain: Callable[[], ChangelogRows]) -> Callable[[], C
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
     if spec.time_ordered:
         return _time_ordered(spec, WINDOWS, opening)
-    database, log, codec, context = opening.database, opening.changelog, opening.codec, opening.context
-    buffer: WindowBuffer
-    cache: CachedWindow | None = None
-    if spec.retain_duplicates:  # no value is the last of its window, so there is nothing to wait for
-        buffer = DuplicatesBuffer(
-            spec, database, log, codec, opening.dropped, opening.admission, opening.live
-        )
-    else:
-        kind = StampedSegmentedBuffer if spec.stamped else WindowBuffer
-        buffer = kind(spec, WINDOWS, database, log, codec, opening.dropped, opening.admission)
-        if opening.cache is not None:
-            cache = CachedWindow(buffer, codec, context, opening.cache)
-    return _segmented(spec, buffer, cache)
+    if not spec.retain_duplicates:
+        return _latest(spec, WINDOWS, opening)
+    # No value is the last of its window, so there is nothing to wait for in a cache.
+    database, log, codec = opening.database, opening.changelog, opening.codec
+    buffer = DuplicatesBuffer(spec, database, log, codec, opening.dropped, opening.admission, opening.live)
+    return _segmented(spec, buffer, None)
 
 
 def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
     if spec.time_ordered:
         return _time_ordered(spec, SESSIONS, opening)
+    return _latest(spec, SESSIONS, opening)
+
+
+def _latest(spec: StoreSpec, layout: SegmentLayout, opening: Opening) -> StoreParts:
+    """Make what keeps the last value of each cell."""
     database, log, codec = opening.database, opening.changelog, opening.codec
     kind = StampedSegmentedBuffer if spec.stamped else SegmentedBuffer
-    buffer = kind(spec, SESSIONS, database, log, codec, opening.dropped, opening.admission)
+    buffer = kind(spec, layout, database, log, codec, opening.dropped, opening.admission)
     cache: CachedSegmented | None = None
     if opening.cache is not None:
-        cache = CachedSegmented(buffer, SESSIONS, codec, opening.context, opening.cache)
+        cache = CachedSegmented(buffer, layout, codec, opening.context, opening.cache)
     return _segmented(spec, buffer, cache)
 
 

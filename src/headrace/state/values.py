@@ -5,7 +5,7 @@ from typing import Any
 
 from headrace.base.callables import unstarted
 from headrace.base.errors import SerializationError
-from headrace.serde.serde import Serde, reason_of
+from headrace.serde.serde import CodecSerde, Serde, reason_of
 
 __all__ = ["TIMESTAMP_BYTES", "ValueCodec", "pack_timestamp", "unpack_timestamp"]
 
@@ -23,10 +23,6 @@ def unpack_timestamp(row: bytes) -> int:
     return timestamp
 
 
-#: No count gets there.
-_COUNT_MAX = 2**62
-
-
 class ValueCodec:
     """How one store turns values into bytes and back.
 
@@ -34,7 +30,7 @@ class ValueCodec:
         kept_type: values of exactly this class may stay objects in memory, since nobody can change them and their bytes
             come back as the same value. None if the store keeps bytes only.
         accepts: whether a value of that class can be written for sure; see `Serde.accepts`.
-        keeps_all_counts: whether the values are integers, and a count never becomes too large for the serde.
+        whole: where these are whole numbers within bounds, the bounds.
         encode: the serde's quick function. What it raises is raw: call `to_bytes` then, which raises with words.
     """
 
@@ -45,8 +41,8 @@ class ValueCodec:
         "_topic",
         "accepts",
         "encode",
-        "keeps_all_counts",
         "kept_type",
+        "whole",
     )
 
     def __init__(self, serde: Serde[Any], topic: str, store: str) -> None:
@@ -56,8 +52,8 @@ class ValueCodec:
         self.encode = serde.serializer(topic)
         self._decode = serde.deserializer(topic)
         self.accepts = serde.accepts
+        self.whole = serde.whole if isinstance(serde, CodecSerde) else None
         self.kept_type = serde.type if serde.immutable else None
-        self.keeps_all_counts = self.kept_type is int and bool(serde.accepts(_COUNT_MAX))
 
     def to_bytes(self, value: Any) -> bytes:
         """Return the bytes of a value.

@@ -4,9 +4,9 @@ Before a task runs, its sub-topology is compiled, children first, into closures
 `(key, value, timestamp, headers) -> None`. What can be decided once is decided here, not per record.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -21,6 +21,7 @@ __all__ = [
     "Failed",
     "Forward",
     "ForwardStretch",
+    "LastStep",
     "Operator",
     "Outcomes",
     "Step",
@@ -78,6 +79,23 @@ class Step(Enum):
 MISSING = object()
 
 
+class LastStep(NamedTuple):
+    """The end of such a loop: what a node does to each record, none of which leaves it at once.
+
+    Attributes:
+        node: its name.
+        body: statements of `key`, `value`, `timestamp` and `headers`; `continue` where they are done with a record. The
+            context says where the record stands.
+        names: what they find by name.
+        variables: what they assign and find again at the next record, and its first values. Each loop has its own.
+    """
+
+    node: str
+    body: str
+    names: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+
 class Wiring(Protocol):
     """What a task offers to one node while it compiles it. The attributes may be bound in closures."""
 
@@ -112,6 +130,9 @@ class Wiring(Protocol):
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """Offer to be a step of a loop, which does what the closure does; it is used where all below take stretches."""
 
+    def take_last_step(self, step: LastStep) -> None:
+        """Offer to be the end of a loop, which does what the closure does; used where all above can send stretches."""
+
     def pass_through(self) -> None:
         """Say that records go on as they are."""
 
@@ -119,7 +140,7 @@ class Wiring(Protocol):
         """Forward to one child only. Raises TopologyError for a name that is not a child."""
 
     def store(self, name: str) -> Any:
-        """The state behind a store connected to this node: a `KeyValueState` or `WindowState` by its kind.
+        """The state behind a store connected to this node: a `KeyValueState` or `SegmentedState` by its kind.
 
         Global stores are there for all nodes.
         """

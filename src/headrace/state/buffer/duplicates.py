@@ -9,8 +9,7 @@ from headrace.base.records import Headers
 from headrace.state.buffer.live_cells import LiveBudget, LiveCells
 from headrace.state.buffer.row import ENCODED, Row
 from headrace.state.buffer.segment_layout import segment_prefix
-from headrace.state.buffer.segmented import Overlay
-from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
 from headrace.state.buffer.window_layout import DUPLICATES
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec
@@ -25,7 +24,7 @@ _BITS, _SEQUENCE_MAX = DUPLICATES.rest_bits, DUPLICATES.rest_max
 _WAITING_BYTES = 190
 
 
-class DuplicatesBuffer(WindowBuffer):
+class DuplicatesBuffer(SegmentedBuffer):
     """Windows that keep every value put for their key and start, in the order of the puts. There is no `get`.
 
     A put adds a row each time, and cannot delete. What a join looks up is kept in memory beside the rows, from the

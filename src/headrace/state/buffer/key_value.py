@@ -1,6 +1,6 @@
 """A key-value store without a cache: changes are logged at once, and wait here for the commit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -14,8 +14,6 @@ from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
 from headrace.state.port import (
     ChangelogAdmission,
-    Counted,
-    CountedColumns,
     Database,
     Family,
     Rows,
@@ -281,14 +279,6 @@ class KeyValueBuffer(Uncached):
     def approximate_count(self) -> int:
         """Roughly how many rows there are, without those that wait for the commit."""
         return self._database.approximate_count(self.spec.name)
-
-    def counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> Counted:
-        """Nothing is cached here: no record goes another way."""
-        return otherwise
-
-    def column_counter(self, serialize: Callable[[Any], bytes], otherwise: Counted) -> CountedColumns | None:
-        """Nothing is cached here: None."""
-        return None
 
     def changes(self) -> Rows:
         """What a commit has to write."""

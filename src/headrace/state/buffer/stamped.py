@@ -11,7 +11,7 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segment_layout import SegmentLayout
-from headrace.state.buffer.window import WindowBuffer
+from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.changelog_rows import ChangelogRows
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec
@@ -47,7 +47,7 @@ class StampedKeyValueBuffer(KeyValueBuffer):
             _log(self._changelog, key, raw, timestamp, logged)
 
 
-class StampedSegmentedBuffer(WindowBuffer):
+class StampedSegmentedBuffer(SegmentedBuffer):
     """A window store, or a session store, of stamped values."""
 
     __slots__ = ("_changelog",)

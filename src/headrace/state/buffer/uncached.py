@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from headrace.base.errors import StateError
+from headrace.state.in_place import InPlace
 from headrace.state.port import FlushRefused, OpenKey
 from headrace.state.spec import StoreSpec
 
@@ -18,6 +19,10 @@ class Uncached:
 
     def __init__(self, spec: StoreSpec) -> None:
         self.spec = spec
+
+    def in_place(self) -> InPlace | None:
+        """There is no cache: None."""
+        return None
 
     def on_flush(
         self,
