@@ -1,6 +1,6 @@
 """Running statistics: count, mean, lowest and highest value of each sensor.
 
-Shows: `aggregate`, which folds records into a value of your own, here a dataclass.
+Shows: ready-made aggregations, several of which make one value of your own, here a dataclass.
 
 In: `measurements`, a number, with the sensor's name as key.
 Out: `statistics`, a `Statistics` as JSON, with the sensor's name as key.
@@ -23,44 +23,37 @@ In another one, write numbers and look at the results (`cut` leaves topic, parti
     "key":"roof","value":{"count":3,"mean":20.0,"lowest":17.0,"highest":23.0}
 """
 
-import math
 from dataclasses import dataclass
 
 import headrace as hr
-from headrace import stores
+from headrace import agg, stores
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of a sensor's values. Its defaults are where a new sensor begins."""
+    """What is known of a sensor's values."""
 
-    count: int = 0
-    mean: float = 0.0
-    lowest: float = math.inf
-    highest: float = -math.inf
+    count: int
+    mean: float
+    lowest: float
+    highest: float
 
 
 MEASUREMENTS = hr.Topic("measurements", value=float)
 STATISTICS = hr.Topic("statistics", value=Statistics)
 BY_SENSOR = stores.key_value("statistics-by-sensor", key=str, value=Statistics)
 
-
-def add(sensor: str, value: float, so_far: Statistics) -> Statistics:
-    """Return the statistics with one value more. A new object: what is in the store is not to be changed in place."""
-    count = so_far.count + 1
-    return Statistics(
-        count=count,
-        mean=so_far.mean + (value - so_far.mean) / count,
-        lowest=min(so_far.lowest, value),
-        highest=max(so_far.highest, value),
-    )
-
-
 builder = hr.StreamsBuilder()
 (
     builder.stream(MEASUREMENTS)
     .group_by_key()
-    .aggregate(Statistics, add, store=BY_SENSOR)  # Statistics() is the first aggregate of each key
+    .aggregate(
+        # Each part is given the value; `float` makes a number of it, which it is already.
+        agg.into(
+            Statistics, count=agg.count(), mean=agg.mean(float), lowest=agg.min(float), highest=agg.max(float)
+        ),
+        store=BY_SENSOR,
+    )
     .to_stream()
     .to(STATISTICS)
 )

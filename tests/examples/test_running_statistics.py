@@ -1,14 +1,10 @@
-"""`examples/running_statistics.py`: an aggregate of a class of your own, and bytes that are no number."""
+"""`examples/running_statistics.py`: ready-made aggregations, several at once, and bytes that are no number."""
 
 import pytest
 
 import headrace as hr
-from examples.running_statistics import BY_SENSOR, MEASUREMENTS, STATISTICS, Statistics, add, topology
+from examples.running_statistics import BY_SENSOR, MEASUREMENTS, STATISTICS, Statistics, topology
 from headrace.testing import TopologyTestDriver
-
-
-def test_one_value_is_mean_lowest_and_highest() -> None:
-    assert add("roof", 20.0, Statistics()) == Statistics(1, 20.0, 20.0, 20.0)
 
 
 def test_each_value_gives_new_statistics_of_its_sensor() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import assert_type
 
 import headrace as hr
-from headrace import KStream, KTable, TimeWindowedKStream, Windowed, stores
+from headrace import KStream, KTable, TimeWindowedKStream, Windowed, agg, stores
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,19 @@ per_user = orders.group_by(lambda k, o: o.user)
 assert_type(per_user.aggregate(Stats, lambda k, o, s: s.add(o), store="stats"), KTable[str, Stats])
 assert_type(per_user.aggregate(float, lambda k, o, s: s + o.amount), KTable[str, float])
 assert_type(per_user.aggregate(list[str], lambda k, o, s: [*s, o.id]), KTable[str, list[str]])
+assert_type(per_user.aggregate(agg.count()), KTable[str, int])
+assert_type(per_user.aggregate(agg.sum(lambda o: o.amount)), KTable[str, float])
+assert_type(per_user.aggregate(agg.sum(lambda o: o.sku)), KTable[str, int])
+assert_type(per_user.aggregate(agg.mean(lambda o: o.amount)), KTable[str, float])
+assert_type(per_user.aggregate(agg.mean(lambda o: o.sku), store="means"), KTable[str, float])
+assert_type(per_user.aggregate(agg.max(lambda o: o.id), value=str), KTable[str, str])
+assert_type(per_user.aggregate(agg.first(lambda o: o.id)), KTable[str, str])
+assert_type(per_user.aggregate(agg.distinct(lambda o: o.sku, limit=100)), KTable[str, int])
+assert_type(per_user.aggregate(agg.top(3, by=lambda o: o.amount)), KTable[str, list[Order]])
+assert_type(
+    per_user.aggregate(agg.into(Stats, n=agg.count(), total=agg.sum(lambda o: o.amount))), KTable[str, Stats]
+)
+assert_type(per_user.aggregate(agg.collect(lambda o: o.id, limit=10)), KTable[str, list[str]])
 assert_type(
     per_user.aggregate(dict[str, float], lambda k, o, s: {**s, o.id: o.amount}), KTable[str, dict[str, float]]
 )
@@ -166,6 +179,9 @@ assert_type(
     visit.aggregate(Stats, lambda k, o, s: s.add(o), lambda k, x, y: Stats(x.n + y.n, x.total + y.total)),
     KTable[Windowed[str], Stats],
 )
+assert_type(visit.aggregate(agg.mean(lambda o: o.amount)), KTable[Windowed[str], float])
+assert_type(win.aggregate(agg.last(lambda o: o.id)), KTable[Windowed[str], str])
+assert_type(by_quantity.aggregate(agg.mean(lambda s: s.quantity)), KTable[int, float])
 assert_type(
     visit.aggregate(lambda: 0, lambda k, o, n: n + 1, lambda k, x, y: x + y, value=hr.int64),
     KTable[Windowed[str], int],

@@ -12,6 +12,7 @@ from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
 from headrace.cli.wording import shortened
 from headrace.serde.primitives import boolean, float32, float64, int32, int64, string, uuid
+from headrace.serde.rows import RowSerde
 from headrace.serde.serde import CodecSerde, Serde
 from headrace.serde.windowed import WindowedSerde
 
@@ -92,6 +93,23 @@ def _read_raw(document: Any) -> bytes:
     return found
 
 
+def _rows(serde: RowSerde, topic: str) -> Format:
+    """Show results in the place of rows."""
+
+    def show(data: bytes) -> object:
+        try:
+            return _plain(serde.result(serde.deserialize(topic, data)))
+        except Exception:
+            return _show_auto(data)
+
+    def read(document: Any) -> bytes:
+        raise SerializationError(
+            f"{shortened(document)} is a result, of which {serde!r} cannot be made again"
+        )
+
+    return Format(show, read)
+
+
 def format_of(serde: Serde[Any], topic: str) -> Format:
     """Return the format that a serde's values have on a line.
 
@@ -99,6 +117,8 @@ def format_of(serde: Serde[Any], topic: str) -> Format:
     """
     if isinstance(serde, WindowedSerde):
         return _windowed(serde, topic)
+    if isinstance(serde, RowSerde):
+        return _rows(serde, topic)
     if serde.type is bytes:
         return AUTO
     deserialize = serde.deserializer(topic) if not serde.uses_headers else _bound(serde.deserialize, topic)

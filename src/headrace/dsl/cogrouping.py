@@ -14,6 +14,7 @@ from headrace.dsl.folds import aggregated
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
 from headrace.dsl.grouping import Grouping, Windowing, aggregate_store
+from headrace.dsl.ready_made import Aggregation
 from headrace.dsl.serdes import UnknownSerde, refuse_clash
 from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.operators.cogroup import Cogrouped
@@ -50,6 +51,11 @@ class Cogrouping:
         Raises:
             TopologyError: the group is among them, its keys are of another type, or the aggregator is no function.
         """
+        if isinstance(aggregator, Aggregation):
+            raise TopologyError(
+                f"{where}: cogroup() takes an aggregator, a function of key, value and aggregate, and {aggregator!r} "
+                "is for one group: make the values alike and merge() the streams, or aggregate each and join the tables"
+            )
         fn, _ = plain(aggregator, "aggregator", where, "key", "value", "aggregate")
         for group in self.groups:
             if group.grouping is grouping:

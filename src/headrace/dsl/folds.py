@@ -9,6 +9,7 @@ from headrace.dsl.functions import deletions_of, plain, result_annotation
 from headrace.dsl.serdes import Typed, first_known, of_annotation
 from headrace.operators.fold import COUNT, Fold, aggregation, reduction
 from headrace.serde.primitives import int64
+from headrace.serde.rows import RowSerde
 from headrace.topology.arguments import given
 
 __all__ = [
@@ -29,12 +30,14 @@ class DescribedFold:
         value: serde of its results.
         kind: what nodes and stores are named after.
         calls: the user's function, for descriptions.
+        rows: serde of what is kept, where that is not the result.
     """
 
     fold: Fold
     value: Typed
     kind: Literal["AGGREGATE", "REDUCE"]
     calls: Callable[..., Any] | None = None
+    rows: RowSerde | None = None
 
     @property
     def keeps_values(self) -> bool:

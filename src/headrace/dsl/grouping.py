@@ -15,8 +15,9 @@ from headrace.dsl.repartitioning import new_repartition
 from headrace.dsl.serdes import Typed, UnknownSerde, first_known
 from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
 from headrace.operators.fold import Fold
-from headrace.operators.getters import Getter, StoreGetter
+from headrace.operators.getters import Getter, MapGetter, StoreGetter
 from headrace.operators.idle import Idle
+from headrace.operators.results import ShowingResults
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreKind
 
@@ -168,9 +169,16 @@ def aggregate_store(
     if windowing.count_burns_one and fold.counts and declared is not None and declared.name is None:
         names.generate(prefix)
     _check_value(declared, fold.value, where)
-    return Materialized.of(
+    made = Materialized.of(
         declared, kind=kind, names=names, prefix=prefix, key=flow.key, value=fold.value, where=where
     )
+    if fold.rows is not None and made.kind == "versioned":
+        raise TopologyError(
+            f"{where}: a ready-made aggregation has no versions: give store {made.name!r} another kind, or write "
+            "aggregate(init, aggregator)"
+        )
+    made.rows = fold.rows
+    return made
 
 
 def _check_value(declared: Store[Any] | None, value: Typed, where: Location) -> None:
@@ -200,11 +208,13 @@ def aggregate_table(
 ) -> TableState:
     """Add the node that folds into the store; return its table."""
     idle = None if windowing.idle_ms is None else Idle(windowing.idle_ms)
-    operator = windowing.operator(fold.fold, store.name, idle)
+    operator, getter = windowing.operator(fold.fold, store.name, idle), windowing.getter(store.name)
+    if fold.rows is not None:
+        operator = ShowingResults(operator, fold.rows.result)
+        getter = MapGetter(getter, fold.rows.result, with_key=False)
     added = GraphProcessor(node, where, operator, stores=(store,), calls=fold.calls, late=late)
     added.grace_ms, added.idle = store.grace_ms, idle
     building.graph.add(added, parent)
     flow = Flow(building, node, added, windowing.key(store.key), store.value, sources)
-    getter = windowing.getter(store.name)
     name = store.name if store.queryable else None
     return TableState(flow, operator, lambda: getter, name, history_ms=store.versions_ms)

@@ -11,10 +11,11 @@ from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Emit, LateTo, Name, TableStore
 from headrace.dsl.cogrouping import Cogrouping
-from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
+from headrace.dsl.folds import DescribedFold, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
 from headrace.dsl.ktable import KTable
 from headrace.dsl.late import late_topic
+from headrace.dsl.ready_made import Aggregation, aggregation_of
 from headrace.dsl.session_windowed import SessionWindowedCogroupedKStream, SessionWindowedKStream
 from headrace.dsl.time_windowed import TimeWindowedCogroupedKStream, TimeWindowedKStream
 from headrace.dsl.time_windowing import TimeWindowing
@@ -59,6 +60,16 @@ class KGroupedStream(Generic[K, V]):
     @overload
     def aggregate(
         self,
+        aggregation: Aggregation[V, A],
+        /,
+        *,
+        value: SerdeOf[A] = None,
+        store: TableStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[K, A]": ...
+    @overload
+    def aggregate(
+        self,
         init: type[A],
         aggregator: Callable[[K, V, A], A | None],
         *,
@@ -78,8 +89,8 @@ class KGroupedStream(Generic[K, V]):
     ) -> "KTable[K, A]": ...
     def aggregate(
         self,
-        init: Callable[[], Any],
-        aggregator: Callable[[K, V, Any], Any],
+        init: Callable[[], Any] | Aggregation[V, Any],
+        aggregator: Callable[[K, V, Any], Any] | None = None,
         *,
         value: Any = None,
         store: Any = None,
@@ -89,9 +100,12 @@ class KGroupedStream(Generic[K, V]):
 
         `init` makes a key's first aggregate; a class is initialiser, type and serde at once. A result of None deletes
         the key. Null keys and null values are dropped.
+
+        Or `aggregate(agg.mean(of))`, with an aggregation of `headrace.agg`.
         """
         where = caller()
-        return self._table(aggregated(init, aggregator, value, where), store, name, where)
+        fold = aggregation_of(init, aggregator, value, self._grouping.flow.value, where)
+        return self._table(fold, store, name, where)
 
     @overload
     def windowed_by(

@@ -8,7 +8,8 @@ from typing_extensions import TypeVar
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, TableStore
-from headrace.dsl.folds import DescribedFold, aggregated_both_ways, counted, reduced_both_ways
+from headrace.dsl.folds import DescribedFold, counted, reduced_both_ways
+from headrace.dsl.ready_made import Aggregation, aggregation_both_ways
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
@@ -63,6 +64,16 @@ class KGroupedTable(Generic[K, V]):
     @overload
     def aggregate(
         self,
+        aggregation: Aggregation[V, A],
+        /,
+        *,
+        value: SerdeOf[A] = None,
+        store: TableStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[K, A]": ...
+    @overload
+    def aggregate(
+        self,
         init: type[A],
         adder: Callable[[K, V, A], A | None],
         subtractor: Callable[[K, V, A], A | None],
@@ -84,9 +95,9 @@ class KGroupedTable(Generic[K, V]):
     ) -> "KTable[K, A]": ...
     def aggregate(
         self,
-        init: Callable[[], Any],
-        adder: Callable[[K, V, Any], Any],
-        subtractor: Callable[[K, V, Any], Any],
+        init: Callable[[], Any] | Aggregation[V, Any],
+        adder: Callable[[K, V, Any], Any] | None = None,
+        subtractor: Callable[[K, V, Any], Any] | None = None,
         *,
         value: Any = None,
         store: Any = None,
@@ -96,9 +107,11 @@ class KGroupedTable(Generic[K, V]):
 
         `init` makes a group's first aggregate; a class is initialiser, type and serde at once. A result of None deletes
         the group.
+
+        Or `aggregate(agg.mean(of))`, with an aggregation of `headrace.agg` that can take values out again.
         """
         where = caller()
-        fold = aggregated_both_ways(init, adder, subtractor, value, where)
+        fold = aggregation_both_ways(init, adder, subtractor, value, self._grouping.flow.value, where)
         return self._table(fold, store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":

@@ -7,7 +7,9 @@ from typing import Any
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.naming import Names
-from headrace.dsl.serdes import Typed, refuse_clash, required
+from headrace.dsl.serdes import Typed, UnknownSerde, refuse_clash, required
+from headrace.serde.rows import RowSerde
+from headrace.serde.serde import Serde
 from headrace.state.declaration import Store
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 from headrace.topology.names import check_name
@@ -55,6 +57,7 @@ class Materialized:
             none of them is the last of its key.
         time_ordered: whether its cells can be read by time too.
         may_cache: whether it is cached unless the user says otherwise.
+        rows: serde of what it keeps, where it shows values that are made of that.
         source_topic: restored from this topic instead of from a changelog; set by the optimiser.
     """
 
@@ -72,6 +75,7 @@ class Materialized:
     retains_duplicates: bool = False
     time_ordered: bool = False
     may_cache: bool = True
+    rows: RowSerde | None = None
     source_topic: str | None = None
     _spec: StoreSpec | None = field(default=None, init=False, repr=False)
 
@@ -132,7 +136,7 @@ class Materialized:
             kind=self.kind,
             timestamped=not self.retains_duplicates,
             key=required(self.key, node, self.where),
-            value=required(self.value, node, self.where),
+            value=self._kept_values(node),
             engine=declared.engine or engine,
             caching=declared.caching is not False and self.may_cache and not self.retains_duplicates,
             logging=declared.logging is not False and self.source_topic is None,
@@ -148,3 +152,8 @@ class Materialized:
             time_ordered=self.time_ordered,
             source_topic=self.source_topic,
         )
+
+    def _kept_values(self, node: str) -> Serde[Any]:
+        if self.rows is None:
+            return required(self.value, node, self.where)
+        return self.rows.showing(None if isinstance(self.value, UnknownSerde) else self.value)

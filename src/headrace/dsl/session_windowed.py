@@ -11,11 +11,12 @@ from headrace.base.records import Windowed
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, SessionsStore
 from headrace.dsl.cogrouping import Cogrouping
-from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
+from headrace.dsl.folds import DescribedFold, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
 from headrace.dsl.late import LateTopic
 from headrace.dsl.materialized import Materialized
+from headrace.dsl.ready_made import Aggregation, aggregation_of
 from headrace.dsl.serdes import Typed, UnknownSerde
 from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import SessionWindows
@@ -76,6 +77,16 @@ class SessionWindowedKStream(Generic[K, V]):
     @overload
     def aggregate(
         self,
+        aggregation: Aggregation[V, A],
+        /,
+        *,
+        value: SerdeOf[A] = None,
+        store: SessionsStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[Windowed[K], A]": ...
+    @overload
+    def aggregate(
+        self,
         init: type[A],
         aggregator: Callable[[K, V, A], A | None],
         merge: Callable[[K, A, A], A],
@@ -97,9 +108,9 @@ class SessionWindowedKStream(Generic[K, V]):
     ) -> "KTable[Windowed[K], A]": ...
     def aggregate(
         self,
-        init: Callable[[], Any],
-        aggregator: Callable[[K, V, Any], Any],
-        merge: Callable[[K, Any, Any], Any],
+        init: Callable[[], Any] | Aggregation[V, Any],
+        aggregator: Callable[[K, V, Any], Any] | None = None,
+        merge: Callable[[K, Any, Any], Any] | None = None,
         *,
         value: Any = None,
         store: Any = None,
@@ -110,9 +121,14 @@ class SessionWindowedKStream(Generic[K, V]):
         `init` makes a session's first aggregate; a class is initialiser, type and serde at once. `merge(key, aggregate,
         other)` makes one aggregate of those of two sessions that meet: of the first aggregate and each session, in the
         order of their ends. A result of None deletes the session.
+
+        Or `aggregate(agg.mean(of))`, with an aggregation of `headrace.agg`, which needs no `merge`.
         """
         where = caller()
-        return self._table(aggregated(init, aggregator, value, where, merge=merge), store, name, where)
+        fold = aggregation_of(
+            init, aggregator, value, self._grouping.flow.value, where, merge=merge, merges=True
+        )
+        return self._table(fold, store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
         return KTable(self._grouping.table(fold, self._windowing, store, name, where))

@@ -10,9 +10,10 @@ from headrace.base.records import Windowed
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Name, WindowedStore
 from headrace.dsl.cogrouping import Cogrouping
-from headrace.dsl.folds import DescribedFold, aggregated, counted, reduced
+from headrace.dsl.folds import DescribedFold, counted, reduced
 from headrace.dsl.grouping import Grouping
 from headrace.dsl.ktable import KTable
+from headrace.dsl.ready_made import Aggregation, aggregation_of
 from headrace.dsl.time_windowing import TimeWindowing
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.topology.locations import caller
@@ -54,6 +55,16 @@ class TimeWindowedKStream(Generic[K, V]):
     @overload
     def aggregate(
         self,
+        aggregation: Aggregation[V, A],
+        /,
+        *,
+        value: SerdeOf[A] = None,
+        store: WindowedStore[K, A] = None,
+        name: Name = None,
+    ) -> "KTable[Windowed[K], A]": ...
+    @overload
+    def aggregate(
+        self,
         init: type[A],
         aggregator: Callable[[K, V, A], A | None],
         *,
@@ -73,8 +84,8 @@ class TimeWindowedKStream(Generic[K, V]):
     ) -> "KTable[Windowed[K], A]": ...
     def aggregate(
         self,
-        init: Callable[[], Any],
-        aggregator: Callable[[K, V, Any], Any],
+        init: Callable[[], Any] | Aggregation[V, Any],
+        aggregator: Callable[[K, V, Any], Any] | None = None,
         *,
         value: Any = None,
         store: Any = None,
@@ -84,9 +95,12 @@ class TimeWindowedKStream(Generic[K, V]):
 
         `init` makes a window's first aggregate; a class is initialiser, type and serde at once. A result of None
         deletes the window.
+
+        Or `aggregate(agg.mean(of))`, with an aggregation of `headrace.agg`.
         """
         where = caller()
-        return self._table(aggregated(init, aggregator, value, where), store, name, where)
+        fold = aggregation_of(init, aggregator, value, self._grouping.flow.value, where)
+        return self._table(fold, store, name, where)
 
     def _table(self, fold: DescribedFold, store: AnyStore, name: Name, where: Location) -> "KTable[Any, Any]":
         return KTable(self._grouping.table(fold, self._windowing, store, name, where))

@@ -113,7 +113,7 @@ class Fold:
         add: expression for the next aggregate, of `key`, `value` and `old`, the aggregate so far.
         subtract: the same for the aggregate without a value that was added before; for tables, whose rows change.
         merge: expression for one aggregate of two, `old` and `other`, of `key`; for sessions, which meet.
-        functions: the user's, by their names in the expressions; `init` makes first aggregates.
+        functions: what the expressions name: the user's functions, and others; `init` makes first aggregates.
         deletions, subtractions: told of results of None, of adding and of subtracting.
     """
 
@@ -121,7 +121,7 @@ class Fold:
     add: str
     subtract: str
     merge: str
-    functions: Mapping[str, Callable[..., Any]] = field(default_factory=lambda: MappingProxyType({}))
+    functions: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     deletions: Deletions = field(default_factory=lambda: Deletions(None))
     subtractions: Deletions = field(default_factory=lambda: Deletions(None))
 
@@ -173,7 +173,8 @@ class Fold:
             pieces["emit"] = _EMIT
         in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
         if in_place is not None:
-            pieces |= {"get": in_place.get, "set": in_place.put}
+            is_count = self is COUNT
+            pieces |= {"get": in_place.get, "set": in_place.put_count if is_count else in_place.put}
             known |= in_place.names
         expressions = {
             "add": self.add,

@@ -141,8 +141,7 @@ class RecordCache(Generic[C]):
         self._budget = budget
         self._kept_type = codec.kept_type
         self._accepts = codec.accepts
-        # Numbers all weigh about the same: their updates need no weighing.
-        self._weighs = codec.kept_type not in {int, float, bool}
+        self._weighs = not codec.weighs_alike
         #: How many puts there were: an entry's order tells which was put after which.
         self.moves = 0
         self._listener: Callable[..., None] | None = None

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeAlias
 from typing_extensions import TypeVar
 
 from headrace.base.errors import TopologyError
+from headrace.serde.rows import RowSerde
 from headrace.serde.serde import Serde
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 
@@ -85,8 +86,9 @@ def check_handle(store: Store[Any], spec: StoreSpec) -> None:
             f"store {spec.name!r} ({spec.where}) {has}, and is asked for with headers={store.headers}: declare it "
             "once, and use that everywhere"
         )
-    for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, spec.value)):
-        if declared is not None and declared != found:
+    value = spec.value.shown if isinstance(spec.value, RowSerde) else spec.value
+    for part, declared, found in (("keys", store.key, spec.key), ("values", store.value, value)):
+        if declared is not None and found is not None and declared != found:
             raise TopologyError(
                 f"store {spec.name!r} ({spec.where}) has {part} of {found!r}, and is asked for with {declared!r}: "
                 "declare it once, and use that everywhere"

@@ -24,9 +24,7 @@ _PUT = """\
 if (
     entry is not None
     and row is not None
-    and type(new) is kept_type
-    and latest <= rows.safe_ms
-    and <accepts>
+    and latest <= rows.safe_ms<accepts>
 ):
     entry.row = (new, latest)
     entry.is_used = True
@@ -44,12 +42,19 @@ else:
 #: The question whether `new` can be written, where a look at two bounds answers it: an eighth of a call.
 _WITHIN = "lowest <= new <= highest"
 
+#: No count gets there.
+_COUNT_MAX = 2**62
+
 
 class InPlace(NamedTuple):
-    """The statements, and what they find by name, beside `get`, `put` and what the loop has of its own."""
+    """The statements, and what they find by name, beside `get`, `put` and what the loop has of its own.
+
+    `put_count` is `put` of what is surely a count.
+    """
 
     get: str
     put: str
+    put_count: str
     names: Mapping[str, Any]
 
     @classmethod
@@ -60,4 +65,6 @@ class InPlace(NamedTuple):
         if codec.whole is not None:
             names |= {"lowest": codec.whole[0], "highest": codec.whole[-1]}
             accepts = _WITHIN
-        return cls(_GET, _PUT.replace("<accepts>", accepts), names)
+        put = _PUT.replace("<accepts>", f"\n    and type(new) is kept_type\n    and {accepts}")
+        takes_counts = codec.whole is not None and codec.whole[-1] > _COUNT_MAX
+        return cls(_GET, put, _PUT.replace("<accepts>", "") if takes_counts else put, names)

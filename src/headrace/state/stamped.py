@@ -105,7 +105,7 @@ class StampedCodec(ValueCodec):
         self._encode_value, self._decode_value = self.encode, self._decode
         self.encode, self._decode = self._encode_row, self._decode_row
         self.kept_type = None
-        self.keeps_all_counts = False
+        self.weighs_alike = False
         self.accepts = _none
 
     def _encode_row(self, stamped: Any) -> bytes:

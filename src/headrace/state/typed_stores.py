@@ -14,6 +14,7 @@ from headrace.state.port import (
     VersionedReads,
     VersionedState,
 )
+from headrace.state.shown import has_rows, shown
 from headrace.state.typed_key_value import KeyValueReadings, KeyValueStore, ReadOnlyKeyValueStore
 from headrace.state.typed_keys import TypedKeys
 from headrace.state.typed_session import ReadOnlySessionStore, SessionReadings, SessionStore
@@ -30,8 +31,13 @@ def typed(
 ) -> Any:
     """Make the user's view of a state: a `KeyValueStore`, a `WindowStore`, a `SessionStore` by its kind.
 
+    One that shows other values than it keeps can only be read.
+
     Keys are serialised for the changelog topic of `application_id`, the task's own if it is left out.
     """
+    if has_rows(state.spec):
+        # Of a result nobody could make the row again.
+        return read_only(cast("KeyValueReads | SegmentedReads", state), context)
     keys = TypedKeys[Any](state.spec, application_id or context.application_id)
     match state.spec.kind:
         case "key_value":
@@ -57,6 +63,7 @@ def read_only(
     | ReadOnlyVersionedStore[Any, Any]
 ):
     """Make the user's view of a state that is only read: a query's, or a processor's of another task's store."""
+    state = shown(state)
     keys = TypedKeys[Any](state.spec, context.application_id)
     match state.spec.kind:
         case "key_value":

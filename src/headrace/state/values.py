@@ -5,6 +5,7 @@ from typing import Any
 
 from headrace.base.callables import unstarted
 from headrace.base.errors import SerializationError
+from headrace.serde.rows import RowSerde
 from headrace.serde.serde import CodecSerde, Serde, reason_of
 
 __all__ = ["TIMESTAMP_BYTES", "ValueCodec", "pack_timestamp", "unpack_timestamp"]
@@ -30,6 +31,7 @@ class ValueCodec:
         kept_type: values of exactly this class may stay objects in memory, since nobody can change them and their bytes
             come back as the same value. None if the store keeps bytes only.
         accepts: whether a value of that class can be written for sure; see `Serde.accepts`.
+        weighs_alike: whether all that stay objects weigh about the same.
         whole: where these are whole numbers within bounds, the bounds.
         encode: the serde's quick function. What it raises is raw: call `to_bytes` then, which raises with words.
     """
@@ -42,6 +44,7 @@ class ValueCodec:
         "accepts",
         "encode",
         "kept_type",
+        "weighs_alike",
         "whole",
     )
 
@@ -54,6 +57,10 @@ class ValueCodec:
         self.accepts = serde.accepts
         self.whole = serde.whole if isinstance(serde, CodecSerde) else None
         self.kept_type = serde.type if serde.immutable else None
+        # Numbers all weigh about the same, and so do rows of a few of them.
+        self.weighs_alike = self.kept_type in {int, float, bool} or (
+            isinstance(serde, RowSerde) and serde.is_small
+        )
 
     def to_bytes(self, value: Any) -> bytes:
         """Return the bytes of a value.

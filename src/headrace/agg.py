@@ -1,0 +1,203 @@
+"""Ready-made aggregations: `from headrace import agg`, then `orders.group_by_key().aggregate(agg.mean(amount))`.
+
+They serve streams and their windows and sessions, which need no `merge=` then. Those that can take a value out again
+(`count`, `sum`, `mean`, `distinct`, `collect`, and `into` of these) serve tables too.
+
+A function gives what is aggregated of a value. Where it gives None, as for a value that is None, there is nothing to
+add, as in SQL; `count` counts all records. Where nothing was added yet, `count`, `sum` and `distinct` are 0, `collect`
+and `top` are empty lists, and the others no value: the table has no such row.
+
+Stores keep what results are made of, and show results to whoever reads them.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from operator import gt, lt
+from typing import Any
+
+from typing_extensions import TypeVar
+
+from headrace.base.callables import named
+from headrace.base.errors import TopologyError
+from headrace.base.ids import Location
+from headrace.dsl.functions import plain, result_annotation
+from headrace.dsl.ready_made import Aggregation, Values, kept_by, kept_values
+from headrace.dsl.serdes import Typed, UnknownSerde, of_annotation
+from headrace.operators import accumulators
+from headrace.serde.primitives import float64, int64
+from headrace.serde.resolve import serde_of
+from headrace.topology.locations import caller
+
+__all__ = [
+    "Aggregation",
+    "collect",
+    "count",
+    "distinct",
+    "first",
+    "into",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "sum",
+    "top",
+]
+
+V = TypeVar("V")
+A = TypeVar("A")
+N = TypeVar("N", int, float)
+
+
+def count() -> Aggregation[Any, int]:
+    """Count records."""
+    return Aggregation("count", lambda values: accumulators.count(), lambda values: int64)
+
+
+def sum(of: Callable[[V], N | None]) -> Aggregation[V, N]:
+    """Add up what `of` returns: exactly, so that nothing drifts, whatever is subtracted and in which order.
+
+    Of ints the sum is an int of at most 64 bits; it is a float once a float was added. Not-a-number and infinity are
+    refused: the record fails.
+    """
+    fn = _function(of, "sum")
+    return Aggregation("sum", lambda values: accumulators.total(fn), lambda values: _result_of(fn), fn)
+
+
+def mean(of: Callable[[V], float | None]) -> Aggregation[V, float]:
+    """Return the mean of what `of` returns, of the exact sum. Without any there is no value."""
+    fn = _function(of, "mean")
+    return Aggregation("mean", lambda values: accumulators.average(fn), lambda values: float64, fn)
+
+
+def min(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+    """Keep the least of what `of` returns, of equal ones the first."""
+    return _kept_one("min", of, lambda fn, kept: accumulators.extreme("min", fn, kept, lt))
+
+
+def max(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+    """Keep the most of what `of` returns, of equal ones the first."""
+    return _kept_one("max", of, lambda fn, kept: accumulators.extreme("max", fn, kept, gt))
+
+
+def first(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+    """Keep the first of what `of` returns, in the order of processing."""
+    return _kept_one("first", of, accumulators.first)
+
+
+def last(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+    """Keep the last of what `of` returns, in the order of processing."""
+    return _kept_one("last", of, accumulators.last)
+
+
+def collect(of: Callable[[V], A | None], *, limit: int) -> Aggregation[V, list[A]]:
+    """List what `of` returns, in the order of processing.
+
+    Of a stream the last `limit` are kept. A group of a table has all of its rows' values, and a record that would make
+    them more than `limit` fails.
+    """
+    fn, most = _function(of, "collect"), _limit(limit, "limit", "collect")
+
+    def accumulate(values: Values) -> accumulators.Accumulator:
+        return accumulators.collection(fn, kept_by("collect", fn), most, is_of_table=values.is_of_table)
+
+    def result(values: Typed) -> Typed:
+        annotation: Any = fn if isinstance(fn, type) else result_annotation(fn)
+        found = of_annotation(annotation, fn, "value")
+        return found if isinstance(found, UnknownSerde) else of_annotation(list[annotation], fn, "value")
+
+    return Aggregation("collect", accumulate, result, fn)
+
+
+def distinct(of: Callable[[V], object], *, limit: int) -> Aggregation[V, int]:
+    """Count the different values that `of` returns, each once.
+
+    Up to `limit` of them are told apart. Of a stream the count stays there; in a table a record that would make them
+    more fails.
+    """
+    fn, most = _function(of, "distinct"), _limit(limit, "limit", "distinct")
+
+    def accumulate(values: Values) -> accumulators.Accumulator:
+        return accumulators.distinct(fn, kept_by("distinct", fn), most, is_of_table=values.is_of_table)
+
+    return Aggregation("distinct", accumulate, lambda values: int64, fn)
+
+
+def top(n: int, by: Callable[[V], float | None]) -> Aggregation[V, list[V]]:
+    """List the `n` values for which `by` returns most, the highest first; of equal ones the earlier first."""
+    fn, most = _function(by, "top"), _limit(n, "n", "top")
+
+    def accumulate(values: Values) -> accumulators.Accumulator:
+        return accumulators.top(most, fn, kept_values("top", values))
+
+    def result(values: Typed) -> Typed:
+        if isinstance(values, UnknownSerde) or values.type is None:
+            return UnknownSerde("value", "agg.top()", "write `value=`, as in `value=list[Order]`")
+        return serde_of(list[values.type])  # type: ignore[name-defined]  # a class, known when it runs
+
+    return Aggregation("top", accumulate, result, fn)
+
+
+def into(result: Callable[..., A], **parts: Aggregation[V, Any]) -> Aggregation[V, A]:
+    """Make one result of several: `into(Stats, n=count(), total=sum(amount))` is `Stats(n=…, total=…)`.
+
+    A part without a value is given as None.
+    """
+    where = caller()
+    for name, part in parts.items():
+        if not isinstance(part, Aggregation):
+            raise TopologyError(f"{where}: the part {name!r} of agg.into() is no aggregation: found {part!r}")
+    if not parts:
+        raise TopologyError(
+            f"{where}: agg.into() has no parts: name them, as in agg.into(Stats, n=agg.count())"
+        )
+    _check_names(result, parts, where)
+    return Aggregation(
+        "into",
+        lambda values: accumulators.several(
+            {name: part.accumulate(values) for name, part in parts.items()}, result
+        ),
+        lambda values: of_annotation(
+            result if isinstance(result, type) else result_annotation(result), result, "value"
+        ),
+        result,
+    )
+
+
+def _kept_one(
+    name: str,
+    of: Callable[[V], A | None],
+    make: Callable[[Callable[..., Any], accumulators.Kept], accumulators.Accumulator],
+) -> Aggregation[V, A]:
+    fn = _function(of, name)
+    return Aggregation(name, lambda values: make(fn, kept_by(name, fn)), lambda values: _result_of(fn), fn)
+
+
+def _result_of(fn: Callable[..., Any]) -> Typed:
+    return of_annotation(fn if isinstance(fn, type) else result_annotation(fn), fn, "value")
+
+
+def _function(of: object, name: str) -> Callable[..., Any]:
+    return plain(of, f"function of agg.{name}()", caller(), "value")[0]
+
+
+def _check_names(result: object, parts: Mapping[str, object], where: Location) -> None:
+    if not callable(result):
+        raise TopologyError(
+            f"{where}: agg.into() makes its result by a class or a function, found {result!r}"
+        )
+    try:
+        inspect.signature(result).bind(**parts)
+    except TypeError as error:
+        raise TopologyError(
+            f"{where}: agg.into() cannot make {named(result)} of {', '.join(parts)}: {error}"
+        ) from error
+    except ValueError:  # some builtins say nothing of what they take
+        return
+
+
+def _limit(limit: object, what: str, name: str) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise TopologyError(
+            f"{caller()}: {what}={limit!r} of agg.{name}() is no number of values: write 1 or more"
+        )
+    return limit

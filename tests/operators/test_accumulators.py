@@ -1,0 +1,165 @@
+"""Ready-made aggregations against a plain evaluation of the values that went in."""
+
+from collections.abc import Callable
+from operator import gt, lt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.operators.accumulators import (
+    Accumulator,
+    as_bytes,
+    as_it_is,
+    average,
+    collection,
+    count,
+    distinct,
+    extreme,
+    first,
+    last,
+    several,
+    top,
+    total,
+)
+from headrace.serde.primitives import int64
+
+values = st.lists(st.one_of(st.none(), st.integers(-5, 5)), max_size=12)
+
+
+def itself(value: Any) -> Any:
+    return value
+
+
+def tupled(**parts: Any) -> Any:
+    return tuple(sorted(parts.items()))
+
+
+def numbers(given: list[Any]) -> list[int]:
+    return [each for each in given if each is not None]
+
+
+def mean(given: list[Any]) -> float | None:
+    kept = numbers(given)
+    return sum(kept) / len(kept) if kept else None
+
+
+PLAIN, BYTES = as_it_is("x"), as_bytes(int64, "x")
+
+CASES: dict[str, tuple[Accumulator, Callable[[list[Any]], Any]]] = {
+    "count": (count(), len),
+    "sum": (total(itself), lambda given: sum(numbers(given))),
+    "mean": (average(itself), mean),
+    "min": (extreme("min", itself, PLAIN, lt), lambda given: min(numbers(given), default=None)),
+    "max": (extreme("max", itself, PLAIN, gt), lambda given: max(numbers(given), default=None)),
+    "max of bytes": (
+        extreme("max", itself, BYTES, gt),
+        lambda given: max(numbers(given), default=None),
+    ),
+    "first": (first(itself, PLAIN), lambda given: next(iter(numbers(given)), None)),
+    "last": (last(itself, BYTES), lambda given: next(reversed(numbers(given)), None)),
+    "collect": (collection(itself, PLAIN, 3, is_of_table=False), lambda given: numbers(given)[-3:]),
+    "collect of a table": (collection(itself, BYTES, 99, is_of_table=True), numbers),
+    "distinct": (
+        distinct(itself, PLAIN, 4, is_of_table=False),
+        lambda given: min(4, len(set(numbers(given)))),
+    ),
+    "distinct of a table": (
+        distinct(itself, PLAIN, 99, is_of_table=True),
+        lambda given: len(set(numbers(given))),
+    ),
+    "top": (top(3, itself, BYTES), lambda given: sorted(numbers(given), reverse=True)[:3]),
+    "several": (
+        several({"n": count(), "mean": average(itself)}, tupled),
+        lambda given: (("mean", mean(given)), ("n", len(given))),
+    ),
+}
+
+
+def added(accumulator: Accumulator, given: list[Any]) -> Any:
+    row = accumulator.empty
+    for value in given:
+        row = accumulator.add(row, value)
+    return row
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(values)
+def test_a_result_is_that_of_all_values(name: str, given: list[Any]) -> None:
+    accumulator, expected = CASES[name]
+    assert accumulator.result(added(accumulator, given)) == expected(given)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "of a table" not in name])
+@given(values, values)
+def test_two_rows_are_merged_to_that_of_both(name: str, one: list[Any], other: list[Any]) -> None:
+    accumulator, expected = CASES[name]
+    row = accumulator.merge(added(accumulator, one), added(accumulator, other))
+    assert accumulator.result(row) == expected([*one, *other])
+
+
+@pytest.mark.parametrize(
+    "name", ["count", "sum", "mean", "collect of a table", "distinct of a table", "several"]
+)
+@given(values, st.randoms(use_true_random=False))
+def test_what_was_added_can_be_taken_out_again(name: str, given: list[Any], choice: Any) -> None:
+    accumulator, expected = CASES[name]
+    row = added(accumulator, given)
+    gone = choice.sample(given, len(given) // 2)
+    left = list(given)
+    subtract = accumulator.subtract
+    assert subtract is not None
+    for value in gone:
+        row = subtract(row, value)
+        left.remove(value)
+    result = accumulator.result(row)
+    if isinstance(result, list):  # which of equal values went is no matter
+        assert sorted(result) == sorted(expected(left))
+    else:
+        assert result == expected(left)
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(values)
+def test_rows_are_never_changed(name: str, given: list[Any]) -> None:
+    accumulator = CASES[name][0]
+    row = accumulator.empty
+    for value in given:
+        before = repr(row)
+        following = accumulator.add(row, value)
+        assert repr(row) == before
+        row = following
+
+
+def test_equal_values_leave_the_first_one() -> None:
+    by_length = as_it_is("max")
+    longest = extreme("max", itself, by_length, lambda one, other: len(one) > len(other))
+    assert longest.result(added(longest, ["aa", "bb", "c"])) == "aa"
+    best = top(2, len, as_it_is("top"))
+    assert best.result(added(best, ["c", "aa", "bb", "dd"])) == ["aa", "bb"]
+
+
+@pytest.mark.parametrize(
+    "accumulator",
+    [collection(itself, PLAIN, 2, is_of_table=True), distinct(itself, PLAIN, 2, is_of_table=True)],
+)
+def test_a_table_with_more_values_than_the_limit_fails(accumulator: Accumulator) -> None:
+    row = added(accumulator, [1, 2])
+    with pytest.raises(OverflowError, match="raise its limit"):
+        accumulator.add(row, 3)
+
+
+def test_a_value_that_a_row_cannot_hold_is_refused_with_what_to_write() -> None:
+    with pytest.raises(
+        TypeError, match=r"agg.first\(\) keeps numbers, text, bytes and booleans, and was given a list"
+    ):
+        first(itself, as_it_is("first")).add((), [1])
+    with pytest.raises(OverflowError, match="64 bits"):
+        first(itself, as_it_is("first")).add((), 2**63)
+
+
+def test_not_a_number_is_neither_least_nor_most() -> None:
+    for accumulator in (extreme("max", itself, PLAIN, gt), top(2, itself, PLAIN)):
+        with pytest.raises(ValueError, match="neither less nor more"):
+            accumulator.add((), float("nan"))
