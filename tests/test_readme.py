@@ -48,7 +48,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 7
+    assert len(_BLOCKS) == 8
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
@@ -161,3 +161,14 @@ def test_visits_have_one_result_when_they_are_over(shop: ModuleType) -> None:
         driver.input(shop.CLICKS).pipe("bob", "/", 65 * _MINUTE_MS)
         visit = driver.output(shop.VISITS).read()
         assert (visit.key.key, *visit.key.window, visit.value) == ("ada", 0, 30 * _MINUTE_MS, 2)
+
+
+def test_ready_made_aggregations_give_means_and_sales(load: Load) -> None:
+    made = load("made", block("agg.into("))
+    with testing.TopologyTestDriver(made.topology) as driver:
+        orders = driver.input(hr.Topic("orders", value=made.Order))
+        for amount in (1.0, 2.0):
+            orders.pipe("ann", made.Order("book", amount), timestamp=0)
+        assert driver.output(hr.Topic("means", value=float)).read_pairs() == [("ann", 1.0), ("ann", 1.5)]
+        sales = driver.store(next(name for name in made.topology.stores if name.endswith("0000000005")))
+        assert [value for _, value in sales.sessions("ann")] == [made.Sales(2, 3.0, 1)]

@@ -148,3 +148,32 @@ def test_global_table_is_read_from_all_of_its_topic(command: Command, directory:
     assert (
         "store 'filled' is what a processor makes of topic 'more': query the running application" in ran.err
     )
+
+
+MEANS = """
+import headrace as hr
+from headrace import agg
+
+
+def build() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    numbers = builder.stream(hr.Topic("numbers", value=int))
+    numbers.group_by_key().aggregate(agg.mean(int), store="means")
+    return builder.build()
+"""
+
+
+def test_stores_of_ready_made_aggregations_show_results(command: Command, directory: Path) -> None:
+    (directory / "means.py").write_text(MEANS)
+    where = ("--app", "means:build", "--embedded", "means.db")
+    command("topics", "create", "numbers", "--embedded", "means.db")
+    lines = '{"key": "a", "value": 1, "timestamp": 5}\n{"key": "a", "value": 2, "timestamp": 6}'
+    command("topics", "write", "numbers", *where, stdin=lines)
+    with hr.Streams(
+        load("means:build").topology, application_id="means", embedded_path="means.db", commit_interval_ms=10
+    ) as streams:
+        streams.wait_running("20s")
+        # From another thread than the one that puts the rows.
+        until(lambda: streams.query("means").get("a") == 1.5)
+    found = command("stores", "get", "means", "a", *where).out
+    assert json.loads(found) == {"key": "a", "value": 1.5, "timestamp": 6}

@@ -1,6 +1,7 @@
 """Each line with a number must be an error, and no other."""
 
 import headrace as hr
+from headrace import agg
 from tests.typing.shop import COUNTS, EVENTS, ORDERS, PROCESSED, SEEN, WITHIN, Order, b, orders, per_user, stock
 
 orders.map_values(lambda o: o.amout)  # 1 misspelt field
@@ -50,6 +51,11 @@ per_user.windowed_by(hr.SessionWindows("5m", grace="1m"), idle=30)  # 40 a bare 
 
 orders.resequence(lambda o: o.id, within="1m")  # 41 numbers that are none
 orders.resequence("timestamps", within="1m")  # 42 a word that is not the one
+
+per_user.aggregate(agg.mean(lambda o: o.id))  # 43 a mean of texts
+per_user.aggregate(agg.count(), lambda k, o, n: n)  # 44 a function beside a ready-made aggregation
+per_user.aggregate(agg.collect(lambda o: o.id))  # 45 no limit
+per_user.aggregate(agg.sum(lambda o: o.amnt))  # 46 a field that is not there
 
 
 @hr.processor(SEEN)  # 17 store of another type
