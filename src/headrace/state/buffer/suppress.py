@@ -30,6 +30,12 @@ from headrace.state.values import ValueCodec
 
 __all__ = ["SuppressBuffer"]
 
+#: Sizes that a topic is asked about. With the limits that brokers have, it is the first.
+_SAFE_SIZES = (65_536, 8_192)
+
+#: More than stands around the values of an update: the name of a topic (249 bytes), numbers, lengths.
+_AROUND_BYTES = 1_024
+
 
 class SuppressBuffer:
     """The last update of each key, in the order of the keys' first times; equal times go by the bytes of the key.
@@ -40,7 +46,7 @@ class SuppressBuffer:
     """
 
     __slots__ = (
-        "_admit",
+        "_admission",
         "_changed",
         "_codec",
         "_context",
@@ -52,6 +58,8 @@ class SuppressBuffer:
         "_keys",
         "_log",
         "_rows",
+        "_safe_bytes",
+        "_safe_ms",
         "_times",
         "oldest",
         "size_bytes",
@@ -73,7 +81,9 @@ class SuppressBuffer:
         admission: ChangelogAdmission | None = None,
     ) -> None:
         self.spec = spec
-        self._admit = None if admission is None else admission.check
+        self._admission = admission
+        #: An update without headers, of no more bytes and no later, needs no judging; found anew after each abort.
+        self._safe_bytes, self._safe_ms = -1, -2
         self._codec = codec
         self._encode = codec.encode
         self._kept_type = codec.kept_type
@@ -148,15 +158,24 @@ class SuppressBuffer:
             headers,
             stamps=_stamps(held, raw_old) if self.spec.stamped else None,
         )
-        if self._admit is not None:
-            change.raw = encode_change(change, context.partition)
-            self._admit(key, change.raw, context.now_ms())
+        if self._admission is not None:
+            now = context.now_ms()
+            if headers or change.size_bytes > self._safe_bytes or now > self._safe_ms:
+                change.raw = encode_change(change, context.partition)
+                self._judge(self._admission, key, change.raw, now)
         if held is None:
             self._hold(change)
         else:
             self._held[key] = change
             self.size_bytes += change.size_bytes - held.size_bytes
         self._changed[key] = None
+
+    def _judge(self, admission: ChangelogAdmission, key: bytes, raw: bytes, now: int) -> None:
+        admission.check(key, raw, now)
+        if now > self._safe_ms and (safe_ms := admission.horizon()) >= now:
+            self._safe_ms = safe_ms
+            # Stamps have the headers of updates before this one, which nobody has weighed.
+            self._safe_bytes = -1 if self.spec.stamped else _safe_bytes(admission)
 
     def let_go(self, until: int, send: Callable[[HeldChange], None]) -> None:
         """Give all updates to `send` whose time is not above `until`, oldest first.
@@ -273,6 +292,7 @@ class SuppressBuffer:
         self._changed.clear()
         self._rows = {}
         self._is_loaded = False
+        self._safe_ms = -2
         self.size_bytes = 0
         self.oldest = TIMESTAMP_MAX + 1
 
@@ -297,3 +317,11 @@ def _stamps(held: HeldChange | None, raw_old: bytes | None) -> Stamps:
     if raw_old is not None:
         old = unknown if held.new is None else pack_stamp(held.timestamp, held.headers)
     return Stamps(None if held.stamps is None else held.stamps.prior, old)
+
+
+def _safe_bytes(admission: ChangelogAdmission) -> int:
+    """Return the size of an update that a topic takes for sure, whatever stands around it; -1 if there is none."""
+    for size in _SAFE_SIZES:
+        if admission.admits_all((bytes(size),), (bytes(size),), (0,)):
+            return size - _AROUND_BYTES
+    return -1
