@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.base.ids import TaskId
@@ -75,6 +75,7 @@ def check_settled(cluster: Cluster) -> None:
     assert {name: dict(machine.roles) for name, machine in cluster.machines.items()} == before
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_group_settles_whatever_comes_and_goes(data: st.DataObject) -> None:
     draw = data.draw

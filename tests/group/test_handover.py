@@ -1,6 +1,6 @@
 """Tasks change hands one step at a time: given up first, taken up then."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.base.ids import TaskId
@@ -51,6 +51,7 @@ def test_a_standby_runs_what_it_followed_without_a_step_between() -> None:
     assert (roles["a"].active, is_all) == (frozenset({TASKS[0]}), True)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_two_steps_are_enough_and_nobody_runs_what_another_runs(data: st.DataObject) -> None:
     members = ["a", "b", "c", "d"]
