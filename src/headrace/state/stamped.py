@@ -21,6 +21,7 @@ from headrace.state.values import TIMESTAMP_BYTES, ValueCodec, pack_timestamp
 __all__ = ["Stamped", "StampedCodec", "pack_stamp", "stamped_admission", "unpack_stamped"]
 
 V = TypeVar("V")
+R = TypeVar("R")
 
 _read_timestamp = Struct(">q").unpack_from
 
@@ -38,10 +39,10 @@ class Stamped(Generic[V]):
     timestamp: int
     headers: Headers = NO_HEADERS
 
-    @classmethod
-    def of(cls, record: Record[Any, V]) -> "Stamped[V]":
+    @staticmethod
+    def of(record: Record[Any, R]) -> "Stamped[R]":
         """Return a record's value with the record's own timestamp and headers."""
-        return cls(record.value, record.timestamp, record.headers)
+        return Stamped(record.value, record.timestamp, record.headers)
 
 
 def pack_stamp(timestamp: int, headers: Headers) -> bytes:
