@@ -374,6 +374,9 @@ def test_damage_that_a_task_finds_brings_everything_back(
     rate(app, "a", 1)
     app.turn()
     app.worker.commit()
+    app.crash()  # what was just committed is in memory too
+    app.open()
+    app.turn()
     read = RocksFamily.get
     raised: list[bool] = []
 
