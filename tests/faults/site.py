@@ -12,6 +12,9 @@ __all__ = ["Site", "two_sites"]
 
 
 #: A sleep of seconds outlasts it, and whoever follows a killed instance elsewhere does not wait for long.
+#: A machine with other work may hold a commit up for longer than the default of 10 s. Who tests that sets it.
+_PATIENT = {"transaction.timeout.ms": "60000"}
+
 SHORT_SESSION = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
 
 
@@ -34,7 +37,7 @@ class Site:
         from headrace.kafka.log import KafkaLog
         from headrace.kafka.options import ConnectionSettings, KafkaOptions
 
-        values = {"bootstrap.servers": self.servers, **self.properties}
+        values = {"bootstrap.servers": self.servers, **_PATIENT, **self.properties}
         return KafkaLog(ConnectionSettings.of(values), KafkaOptions.of(values))
 
     def options(self) -> list[str]:

@@ -45,13 +45,13 @@ def test_second_self_is_refused_and_the_first_goes_on(
 ) -> None:
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, is_exactly_once=is_exactly_once)
     feed = plain.Feed(first, seed=6)
-    feed.write(8_000)
+    feed.write(2_000)
     older = plain.start(first)
     plain.wait_until_running(older)
     for _ in range(2):
         newer = plain.start(second)
-        feed.write(4_000)
-        newer.communicate(timeout=60)
+        feed.write(1_000)
+        newer.communicate(timeout=120)
         assert newer.returncode == 1
         assert "another instance of the application is alive" in (second.folder / "errors.log").read_text()
     plain.wait_until_drained(first, older)
@@ -67,7 +67,7 @@ def test_self_elsewhere_takes_over_from_one_that_was_killed(tmp_path: Path, kafk
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(first, seed=13)
     for site in (first, second, first):
-        feed.write(4_000)
+        feed.write(1_500)
         process = plain.start(site)
         plain.wait_until_running(process)
         process.kill()
@@ -86,7 +86,7 @@ def test_self_that_slept_longer_than_its_session_goes_on_where_nobody_took_over(
     process = plain.start(site)
     plain.wait_until_running(process)
     for _ in range(2):
-        feed.write(8_000)
+        feed.write(3_000)
         process.send_signal(signal.SIGSTOP)
         time.sleep(4)  # the length of the sleep is what is tested
         process.send_signal(signal.SIGCONT)
@@ -103,16 +103,16 @@ def test_self_that_slept_while_another_took_over_writes_nothing_more(
 ) -> None:
     first, second = two_sites(tmp_path, kafka.bootstrap_servers, properties=SHORT_SESSION)
     feed = plain.Feed(first, seed=12)
-    feed.write(15_000)
+    feed.write(5_000)
     older = plain.start(first)
     plain.wait_until_running(older)
     time.sleep(0.3)  # into the load: what it had under way when it fell asleep is what is tested
     older.send_signal(signal.SIGSTOP)
     newer = plain.start(second)
     plain.wait_until_running(newer)
-    feed.write(5_000)
+    feed.write(2_000)
     older.send_signal(signal.SIGCONT)
-    older.communicate(timeout=60)
+    older.communicate(timeout=120)
     assert older.returncode == 1
     assert "FencedError" in (first.folder / "errors.log").read_text()
     plain.wait_until_drained(second, newer)
