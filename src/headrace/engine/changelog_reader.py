@@ -61,8 +61,6 @@ class ChangelogReader:
         all_of_them = {partition for found in partitions.values() for partition in found.values()}
         begins = self._log.beginning_offsets(all_of_them) if all_of_them else {}
         ends = self._log.end_offsets(all_of_them, committed=False) if all_of_them else {}
-        if self._reader is None:
-            self._reader = self._log.reader()
         for task, committed in tasks.items():
             changelogs = {
                 store: ChangelogPartition(
@@ -70,6 +68,8 @@ class ChangelogReader:
                 )
                 for store, partition in partitions[task].items()
             }
+            if self._reader is None:
+                self._reader = self._log.reader()
             self.under_way[task.id] = Restoration(
                 task, self._reader, changelogs, committed, now_ms=self._now_ms, seconds=self._seconds
             )
