@@ -347,6 +347,14 @@ def test_commit_repeated_after_a_time_out_is_known_to_have_failed() -> None:
     assert (talk.machine.state, talk.machine.identity) == (ProducerState.READY, NEXT)
 
 
+@pytest.mark.parametrize("is_newest", [True, False])
+def test_abort_of_what_is_not_open_leaves_no_failure(is_newest: bool) -> None:
+    talk = ready(is_newest=is_newest).tell(Touched((A0,))).tell(AbortRequested()).answer(E.INVALID_TXN_STATE)
+    assert (talk.machine.state, talk.machine.failure) == (ProducerState.INITIALIZING, None)
+    talk.answer(identity=NEXT)
+    assert (talk.machine.state, talk.machine.failure) == (ProducerState.READY, None)
+
+
 def test_commit_repeated_after_a_rival_came_says_that_its_outcome_is_not_known() -> None:
     talk = ready().tell(Touched((A0,))).tell(CommitRequested({})).lose().answer(E.PRODUCER_FENCED)
     assert talk.machine.state is ProducerState.FENCED

@@ -155,7 +155,8 @@ _COMMIT: Mapping[ErrorCode, TransactionRemedy] = {
 
 _ABORT: Mapping[ErrorCode, TransactionRemedy] = {
     **_COORDINATOR,
-    _E.INVALID_TXN_STATE: _R.RENEW,
+    # Nothing is open: its time was over, or it was aborted before the coordinator heard of a partition. As was wanted.
+    _E.INVALID_TXN_STATE: _R.TAKE,
     _E.TRANSACTION_ABORTABLE: _R.RENEW,
     _E.PRODUCER_FENCED: _R.FENCED,
     _E.INVALID_PRODUCER_EPOCH: _R.FENCED,
