@@ -35,6 +35,9 @@ BATCHES_A_SECOND = 10
 #: Memory is flat if it gets no higher than this above what it was after the first fifth of the run.
 GROWTH_MAX = 0.10
 
+#: So many samples in a row without a lag, after all was written, are the end.
+SEEN_DONE = 3
+
 _PAGE_BYTES = 4096
 
 
@@ -114,7 +117,9 @@ def soak(
     with streams:
         streams.wait_running("60s")
         began = time.monotonic()
+        seen_done = 0
         while streams.state == "running":
+            was_fed = is_fed()
             time.sleep(every)
             status = streams.status()
             assert status is not None
@@ -125,7 +130,9 @@ def soak(
                 f"lag {status.lag_records:,}",
                 flush=True,
             )
-            if is_fed() and not status.lag_records:
+            # What the status tells is a moment old: it may be from before the last records were written.
+            seen_done = seen_done + 1 if was_fed and not status.lag_records else 0
+            if seen_done == SEEN_DONE:
                 break
     return samples
 
