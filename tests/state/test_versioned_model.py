@@ -20,7 +20,8 @@ pytestmark = pytest.mark.campaign
 #: Segments are 60 s long: a version lives in one to four of them.
 HISTORY_MS = 150_000
 
-KEYS = st.sampled_from([b"", b"a", b"a\x00", b"ab", b"\xff" * 8])
+ALL_KEYS = [b"", b"a", b"a\x00", b"ab", b"\xff" * 8]
+KEYS = st.sampled_from(ALL_KEYS)
 TIMES = st.integers(0, 40).map(lambda count: count * 10_000)
 VALUES = st.none() | st.integers(-3, 3)
 
@@ -51,7 +52,15 @@ class VersionedMachine(RuleBasedStateMachine):
     def value(self, number: int | None) -> Any:
         return [number] if self.is_mutable and number is not None else number
 
-    @rule(key=KEYS, number=VALUES, time=TIMES)
+    # Several, and looks around each: what is remembered of a look must not outlive what is put.
+    @rule(versions=st.lists(st.tuples(KEYS, VALUES, TIMES), min_size=1, max_size=4))
+    def put_several(self, versions: list[tuple[bytes, int | None, int]]) -> None:
+        for key, number, time in versions:
+            self.look_back_at(key, time)
+            self.put(key, number, time)
+            self.look_back_at(key, time)
+            self.look_back_at(key, time - 10_000)
+
     def put(self, key: bytes, number: int | None, time: int) -> None:
         found = self.stores.only.put(key, self.value(number), time, ())
         if time < self.stream_time - HISTORY_MS:
@@ -79,8 +88,12 @@ class VersionedMachine(RuleBasedStateMachine):
             return None
         return versions[max(before)], max(before), until
 
-    @rule(key=KEYS, time=TIMES)
-    def look_back(self, key: bytes, time: int) -> None:
+    @rule(time=TIMES)
+    def look_back(self, time: int) -> None:
+        for key in ALL_KEYS:  # of all, so that what was found once is looked for again
+            self.look_back_at(key, time)
+
+    def look_back_at(self, key: bytes, time: int) -> None:
         expected = self.valid(key, time)
         assert self.stores.only.as_of(key, time) == expected
         assert self.stores.state.read_only("store")._state.as_of(key, time) == expected

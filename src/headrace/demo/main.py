@@ -114,12 +114,15 @@ def _process(streams: hr.Streams, log: Log, progress: Progress) -> None:
     """Wait until the application has processed all that there is."""
     task = progress.add_task("processing", total=None)
     topology = build()
-    while not _is_caught_up(log, topology):
+    while True:
         figures = streams.metrics()
         done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
         progress.update(task, completed=done, total=done + lag)
         if streams.state == "error":
             streams.wait()  # raises what it died of
+        # A lag costs nothing to look at; the log is asked when there seems to be none.
+        if not lag and _is_caught_up(log, topology):
+            break
         time.sleep(0.1)
     done = streams.metrics().get("process-total", 0)
     progress.update(task, completed=done, total=done, visible=done > 0)
@@ -133,7 +136,7 @@ def _restored(streams: hr.Streams) -> int:
 
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=console, refresh_per_second=4)
 
 
 def _is_caught_up(log: Log, topology: hr.Topology) -> bool:

@@ -1,4 +1,4 @@
-"""Runs the tasks of a worker in a turn of its loop: one task's records for about ten milliseconds, and punctuations."""
+"""Runs the tasks of a worker in a turn of its loop: records for about ten milliseconds, and punctuations."""
 
 import os
 from collections.abc import Mapping
@@ -48,9 +48,29 @@ class Runner:
         self._process_id = os.getpid()
         self._next_send = 0.0
 
-    def run(self, task: Task, until: int) -> bool:
-        """Run a task's records up to a record time; say whether there was one."""
+    def run(self, picked: tuple[Task, int], tasks: Mapping[TaskId, Task]) -> bool:
+        """Run what was picked, and then what is next, as long as the turn lasts; say whether there was a record.
+
+        Tasks that are aligned have few records each until the next one is due: a turn of the loop for each of them
+        costs more than their records.
+        """
         began = self._clock.seconds()
+        taken = 0
+        following: tuple[Task, int] | None = picked
+        while following is not None:
+            task, until = following
+            taken += self._run(task, until, began)
+            if (
+                self._one_stretch
+                or task.context.commit_requested
+                or self._clock.seconds() >= began + TURN_SECONDS
+            ):
+                break
+            following = self._picker.pick(tasks)
+        return taken > 0
+
+    def _run(self, task: Task, until: int, began: float) -> int:
+        """Run a task's records up to a record time, in a turn that began at this moment; return how many there were."""
         deadline = began + TURN_SECONDS
         taken = 0
         while True:
@@ -69,7 +89,7 @@ class Runner:
                 break
         if task.has_progress:
             self._uncommitted.add(task)
-        return taken > 0
+        return taken
 
     def punctuate(self, tasks: Mapping[TaskId, Task]) -> bool:
         """Run what the wall clock has made due; say whether there was any."""

@@ -306,7 +306,7 @@ class Worker:
             # What a global topic has got before these records must be there when they look it up.
             followed = self._global_stores.follow() or followed
             picked = self._picked()
-        ran = picked is not None and self._runner.run(*picked)
+        ran = picked is not None and self._runner.run(picked, self._tasks)
         punctuated = self._can_run and self._runner.punctuate(self._tasks)
         now = self._clock.seconds()
         if not self._writer.is_atomic:

@@ -33,6 +33,9 @@ _DELETED, _PRESENT = b"\x00", b"\x01"
 _VERSIONS = SegmentLayout("version", Struct(">qB"), 0, lambda time, rest: time >= 0 and rest == 0)
 
 
+#: What one store keeps in memory at most of the versions that look-ups have found.
+_FOUND_BYTES_MAX = 1 << 20
+
 #: Copies what waits, at the moment when it is called.
 Copied: TypeAlias = Callable[[], Overlay]
 
@@ -50,6 +53,8 @@ class VersionedBuffer:
         "_dropped",
         "_encode",
         "_family",
+        "_found",
+        "_found_bytes",
         "_history_ms",
         "_interval_ms",
         "_latest",
@@ -82,6 +87,8 @@ class VersionedBuffer:
         self._log = log
         self._family = database.family(spec.name)
         self._latest: dict[bytes, bytes | None] = {}
+        self._found: dict[bytes, tuple[int, int | None, bytes]] = {}
+        self._found_bytes = 0
         self._waiting_bytes = 0
         # A cell that ends exactly as far back as the history goes is still asked for.
         cells = replace(spec, retention_ms=spec.history_ms + 1, timestamped=True)
@@ -121,20 +128,50 @@ class VersionedBuffer:
         None where there was none then, and where it is further back than the history, unless it is the latest still.
         `rows` copies those that wait, for other threads, once it is known what is the latest.
         """
+        if committed or rows is not None:
+            found = self._look_up(key, time, committed=committed, rows=rows)
+        else:
+            found = self._found.get(key)
+            if found is None or not self._is_valid(found, time):
+                found = self._look_up(key, time)
+                if found is not None:
+                    self._remember(key, found)
+        return None if found is None else (self._codec.to_value(found[2]), found[0], found[1])
+
+    def _is_valid(self, version: tuple[int, int | None, bytes], time: int) -> bool:
+        since, until, _ = version
+        return since <= time and (
+            until is None or self.observed_stream_time - self._history_ms <= time < until
+        )
+
+    def _look_up(
+        self, key: bytes, time: int, *, committed: bool = False, rows: Copied | None = None
+    ) -> tuple[int, int | None, bytes] | None:
+        """Since when, until when, and bytes of the version that was valid at a time; see `as_of`."""
         latest = self._latest_row(key, committed=committed)
         if latest is not None and unpack_timestamp(latest) <= time:
-            return self._codec.to_value(latest[TIMESTAMP_BYTES:]), unpack_timestamp(latest), None
+            return unpack_timestamp(latest), None, latest[TIMESTAMP_BYTES:]
         if time < self.observed_stream_time - self._history_ms:
             return None
         copied = _rows(rows, committed=committed)
         if copied is None:
-            found = self._first_cell(key, time + 1)
+            cell = self._first_cell(key, time + 1)
         else:
-            found = next(self._cells(key, time + 1, copied), None)
-        if found is None:
+            cell = next(self._cells(key, time + 1, copied), None)
+        if cell is None or cell[0] > time or cell[2] is None:
             return None
-        since, until, raw = found
-        return None if since > time or raw is None else (self._codec.to_value(raw), since, until)
+        return cell[0], cell[1], cell[2]
+
+    def _remember(self, key: bytes, version: tuple[int, int | None, bytes]) -> None:
+        self._found_bytes += ROW_BYTES + len(key) + len(version[2])
+        if self._found_bytes > _FOUND_BYTES_MAX:
+            self._forget_found()
+        else:
+            self._found[key] = version
+
+    def _forget_found(self) -> None:
+        self._found.clear()
+        self._found_bytes = 0
 
     def history(
         self,
@@ -185,6 +222,7 @@ class VersionedBuffer:
         if timestamp < self.observed_stream_time - self._history_ms:
             self._dropped(self.spec.name, "version is older than the history")
             return timestamp
+        self._found.pop(key, None)
         replaced = self._replaced
         replaced.advance(timestamp)
         latest = self._latest_row(key)
@@ -270,12 +308,14 @@ class VersionedBuffer:
 
     def forget(self) -> None:
         """Drop what waits, and the time that was seen with it."""
+        self._forget_found()
         self._replaced.forget()
         self._latest.clear()
         self._waiting_bytes = 0
 
     def restored(self, stream_time: int, sequence: int) -> None:
         """Take over the time that the database's rows have seen."""
+        self._forget_found()
         self._replaced.restored(stream_time, sequence)
 
     def expired(self) -> tuple[bytes, bytes] | None:
