@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cProfile
 import pstats
-import threading
 
 from benchmarks.measure import measure
 from benchmarks.workloads import WORKLOADS
@@ -31,8 +30,8 @@ def main() -> None:
     profiler = cProfile.Profile()
     run = Worker.run
 
-    def profiled(worker: Worker, stop: threading.Event) -> None:
-        profiler.runcall(run, worker, stop)
+    def profiled(worker: Worker) -> None:
+        profiler.runcall(run, worker)
 
     Worker.run = profiled  # type: ignore[method-assign,assignment] # a profiler sees only the thread that it was started in
     figures = measure(given.workload, given.records)

@@ -15,6 +15,8 @@ LONG_MODULES = {
 }
 #: Functions that are longer.
 LONG_FUNCTIONS = {
+    "engine/worker_building.py: _parts": "puts the parts together, and names each once",
+    "engine/worker_building.py: build_worker": "the same, of what is opened",
     "kafka/produce/writer.py: __init__": "puts the machines together, and gives each its errors' words",
 }
 

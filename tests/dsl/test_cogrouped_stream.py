@@ -10,7 +10,7 @@ from headrace import stores, testing
 from headrace.base.columns import Columns
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -72,7 +72,9 @@ def test_a_cache_lets_one_update_go_whichever_stream_it_came_from(tmp_path: Path
         writer.append(topic, 0, columns)
     writer.commit({})
     options = EngineOptions.of({"commit.interval.ms": 1_000_000})
-    worker = Worker(totals(), log, options, application_id="app", state_dir=tmp_path, clock=ManualClock())
+    worker = build_worker(
+        totals(), log, options, application_id="app", state_dir=tmp_path, clock=ManualClock()
+    )
     worker.open()
     while worker.step(0):
         pass

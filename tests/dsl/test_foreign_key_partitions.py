@@ -13,6 +13,7 @@ from headrace.base.murmur2 import partition_for
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -66,7 +67,7 @@ class Application:
         self.worker = self.started()
 
     def started(self) -> Worker:
-        worker = Worker(
+        worker = build_worker(
             self.topology,
             self.log,
             self.options,

@@ -1,14 +1,16 @@
 """A worker on a memory log, turned by hand."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import headrace as hr
 from headrace.base.columns import Columns
-from headrace.base.ids import TopicPartition
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 
 __all__ = ["Bench", "eight"]
@@ -23,29 +25,47 @@ class Bench:
         self.options = EngineOptions.of({name.replace("_", "."): value for name, value in config.items()})
         self.clock = ManualClock(1_000_000)
         self.log = MemoryLog()
-        self.worker = self.made()
+        self.reached: Callable[[str], None] = lambda step: None
+        self._worker: Worker | None = None
+
+    @property
+    def worker(self) -> Worker:
+        """The present one; it is made, with the topics, when it is asked for."""
+        if self._worker is None:
+            self._worker = self.made()
+        return self._worker
 
     def made(self) -> Worker:
-        return Worker(
+        return build_worker(
             self.topology,
             self.log,
             self.options,
             application_id="app",
             state_dir=self.folder,
             clock=self.clock,
+            reached=self.reached,
         )
 
-    def open(self) -> None:
-        self.worker.open()
+    def open(self, *tasks: TaskId) -> None:
+        """Take up these tasks, or all that there are."""
+        self.worker.open(tasks or None)
         self.turn()
+
+    def open_idle(self) -> None:
+        """Take up no task yet."""
+        self.worker.open(())
 
     def turn(self) -> None:
         while self.worker.step(0):
             pass
 
+    def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
     def crash(self) -> None:
-        self.worker.close()
-        self.worker = self.made()
+        self.close()
 
     def write(self, topic: str, *records: tuple[bytes | None, bytes | None, int]) -> None:
         self.write_to(TopicPartition(topic, 0), *records)

@@ -21,4 +21,4 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
     yield make
     for each in made:
-        each.worker.close()
+        each.close()

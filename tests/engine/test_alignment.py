@@ -8,7 +8,7 @@ from headrace.base.columns import Columns
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -29,7 +29,7 @@ def worst_lateness_hours(folder: Path, alignment_ms: int) -> float:
             columns.append(b"key", (1).to_bytes(8, "big"), hour * HOUR_MS + partition, ())
         writer.append("events", partition, columns)
     writer.commit({})
-    worker = Worker(
+    worker = build_worker(
         builder.build(),
         log,
         EngineOptions.of({"task.alignment.ms": alignment_ms}),

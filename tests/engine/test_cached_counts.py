@@ -12,7 +12,7 @@ from headrace.base.columns import Columns
 from headrace.base.records import Headers
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -32,7 +32,7 @@ def outputs(
     build(builder.stream(EVENTS).group_by_key())
     log, choice = MemoryLog(), random.Random(5)
     log.create_topics([TopicSpec("events", 1)])
-    worker = Worker(
+    worker = build_worker(
         builder.build(),
         log,
         EngineOptions.of({"statestore.cache.max.bytes": cache_bytes, "commit.interval.ms": 1_000_000}),

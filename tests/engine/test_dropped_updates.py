@@ -12,7 +12,7 @@ from headrace.base.columns import Columns
 from headrace.base.records import Headers
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -72,7 +72,7 @@ class _Application:
         self.log = MemoryLog()
         self.log.create_topics([TopicSpec("events", 1), TopicSpec("out", 1), TopicSpec("dead", 1)])
         values = {name.replace("_", "."): value for name, value in handlers.items()}
-        self.worker = Worker(
+        self.worker = build_worker(
             builder.build(),
             self.log,
             EngineOptions.of(values | {"commit.interval.ms": 1_000_000_000}),
@@ -253,7 +253,7 @@ def test_counts_keep_to_what_their_changelog_takes(tmp_path: Path) -> None:
     log = MemoryLog()
     log.create_topics([TopicSpec("events", 1)])
     options = EngineOptions.of({"production.exception.handler": resume, "commit.interval.ms": 1_000_000_000})
-    worker = Worker(
+    worker = build_worker(
         builder.build(), log, options, application_id="app", state_dir=tmp_path, clock=ManualClock(0)
     )
     worker.open()

@@ -435,7 +435,7 @@ def test_status_tells_how_far_the_stores_are(bench: NewBench) -> None:
     for number in range(3):
         rate(app, "a", number)
     app.worker.open()
-    app.worker._reporting.begin(0.0)
+    app.worker.reporting.begin(0.0)
     filling = app.worker._global_stores.status()
     assert filling is not None
     assert (filling.state, filling.restored, filling.remaining) == ("restoring", 0, 3)

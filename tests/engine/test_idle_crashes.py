@@ -10,6 +10,7 @@ from headrace.base.columns import Columns
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 from tests.dsl.test_idle_windows import closing, suppressed
@@ -32,7 +33,7 @@ class Application:
         self.worker = self.begin()
 
     def begin(self) -> Worker:
-        worker = Worker(
+        worker = build_worker(
             self.topology,
             self.log,
             EngineOptions.of({WINDOW_EMIT_INTERVAL: 0}),

@@ -10,7 +10,7 @@ import headrace as hr
 from headrace.base.columns import Columns
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -56,7 +56,7 @@ def run(folder: Path, inputs: dict[str, list[tuple[int, bytes]]], **options: Any
         writer.append(topic, 0, columns)
     writer.commit({})
     handler = {"deserialization.exception.handler": hr.log_and_continue}
-    worker = Worker(
+    worker = build_worker(
         builder.build(),
         log,
         EngineOptions.of({"commit.interval.ms": 1_000_000, **handler, **options}),

@@ -14,7 +14,7 @@ from headrace.base.murmur2 import partition_for
 from headrace.engine.clock import ManualClock
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -157,7 +157,7 @@ def run(
     """Join clicks, placed in one way, with users, placed as usual; return keys misplaced and results."""
     log = MemoryLog()
     log.create_topics([TopicSpec(name, partitions) for name in ("clicks", "users", "out")])
-    worker = Worker(
+    worker = build_worker(
         joined(),
         log,
         EngineOptions.of({"partitioning.check.records": records}),
@@ -209,7 +209,7 @@ def test_nobody_asks_for_a_repartition_topic_by_its_short_name(tmp_path: Path) -
     clicks.count(store=stores.key_value("counts", key=str, value=int))
     log = MemoryLog()
     log.create_topics([TopicSpec("clicks", 2)])
-    worker = Worker(
+    worker = build_worker(
         builder.build(),
         log,
         EngineOptions.of({}),

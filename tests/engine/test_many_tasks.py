@@ -16,6 +16,7 @@ from headrace.base.errors import TransactionAbortedError
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import Log, TopicSpec
 
@@ -41,7 +42,7 @@ def topology(*, ticks: bool) -> hr.Topology:
 
 
 def opened(folder: Path, log: MemoryLog, *, ticks: bool = False) -> Worker:
-    worker = Worker(
+    worker = build_worker(
         topology(ticks=ticks),
         log,
         EngineOptions.of({}),
@@ -145,7 +146,7 @@ def questions_of_a_start_and_an_abort(folder: Path, partitions: int) -> tuple[Co
     for stream in streams:
         stream.group_by_key().count()
     options = EngineOptions.of({})
-    worker = Worker(
+    worker = build_worker(
         builder.build(), cast(Log, log), options, application_id="app", state_dir=folder, clock=ManualClock()
     )
     worker.open()

@@ -17,7 +17,7 @@ from headrace.engine.admission import Admission
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.refusals import Refusals
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.memory.writer import MemoryWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -89,7 +89,7 @@ def _run(
     writer.append("events", 0, columns)
     writer.commit({})
     clock = ManualClock(0)
-    worker = Worker(
+    worker = build_worker(
         topology,
         log,
         EngineOptions.of({name.replace("_", "."): value for name, value in handlers.items()}),

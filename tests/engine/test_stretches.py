@@ -13,7 +13,7 @@ from headrace.base.columns import Columns
 from headrace.base.records import Headers
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -39,7 +39,7 @@ def run(
     describe(builder.stream(EVENTS), seen)
     log, choice = MemoryLog(), random.Random(11)
     log.create_topics([TopicSpec("events", 1)])
-    worker = Worker(
+    worker = build_worker(
         builder.build(),
         log,
         EngineOptions.of(

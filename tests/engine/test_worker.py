@@ -151,10 +151,9 @@ def test_log_is_left_alone_while_a_store_is_restored(
         app.write("lines", (b"%d" % number, b"x" * (2 << 20), number))
         app.turn()
         app.worker.commit()
-    app.worker.close()
+    app.close()
     shutil.rmtree(app.folder)
     app.clock = Hurried(1_000_000)
-    app.worker = app.made()
     turns: list[str] = []
 
     def maintain(budget_ms: int) -> None:
@@ -405,7 +404,6 @@ def test_repartition_topics_are_purged_without_asking_what_was_committed(bench: 
     by_sign.count(store="signs").to_stream().to(OUT)
     app = bench(builder.build())
     app.log = Away()
-    app.worker = app.made()
     app.log.create_topics([TopicSpec("numbers", 1)])
     app.open()
     app.log.is_away = True
@@ -445,7 +443,6 @@ def test_log_that_is_away_in_a_commit_is_waited_for_and_nothing_is_done_twice(
 ) -> None:
     app = bench(summing())
     log = app.log = Refusing()
-    app.worker = app.made()
     log.create_topics([TopicSpec("numbers", 1)])
     app.open()
     app.write("numbers", (b"a", eight(1), 1))
@@ -466,7 +463,6 @@ def test_log_that_is_away_while_damaged_stores_are_restored_is_waited_for(
 ) -> None:
     app = bench(summing())
     log = app.log = Refusing()
-    app.worker = app.made()
     log.create_topics([TopicSpec("numbers", 1)])
     app.open()
     app.write("numbers", (b"a", eight(1), 1))

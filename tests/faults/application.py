@@ -21,7 +21,7 @@ from headrace import stores
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.port import Log
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
@@ -166,7 +166,7 @@ def main() -> None:
         at_least_once=arguments.at_least_once,
     )
     log = site.open_log()
-    worker = Worker(
+    worker = build_worker(
         build(),
         log,
         EngineOptions.of(

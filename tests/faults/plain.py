@@ -11,7 +11,7 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.port import TopicSpec
 from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.held_change import decode_change
@@ -198,7 +198,7 @@ def check_closed(site: Site, topic: str, written: Sequence[Input]) -> None:
 def _stores(site: Site) -> dict[str, Rows]:
     """Read every store as the application would find it when it starts."""
     log = site.open_log()
-    worker = Worker(
+    worker = build_worker(
         application.build(),
         log,
         EngineOptions.of({}),

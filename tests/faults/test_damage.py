@@ -9,13 +9,14 @@ import pytest
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.embedded import EmbeddedLog
 from tests.faults import application, plain
 from tests.faults.site import Site
 
 
 def worker_at(folder: Path, log: EmbeddedLog) -> Worker:
-    return Worker(
+    return build_worker(
         application.build(),
         log,
         EngineOptions.of({"commit.interval.ms": 1, **application.OPTIONS}),

@@ -1,107 +1,93 @@
-"""The tasks that a worker has: taken up, restored, and brought back to their last commit when something goes wrong."""
+"""What a worker is told to run: tasks come, are revoked, or are lost, while others go on.
+
+| told | what is committed | what the tasks that stay notice |
+| --- | --- | --- |
+| `assign` | where new inputs start, if no group knows it yet | nothing |
+| `revoke` | first, what all tasks have: they share the transaction | one commit |
+| `lost` | nothing: somebody else may run them already | where lost tasks ran, the transaction is aborted |
+
+A transaction that is aborted takes all tasks that are owned then back to their last commit: what they have read is
+read again, and their stores are as they were.
+
+# Invariant: when a task is given up, nothing of it is in the open transaction: it was committed with its offsets, or
+# aborted. What it wrote is therefore seen once, whoever runs it next. Guarded by tests/engine/test_assignment.py.
+"""
 
 import logging
-import threading
-from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from headrace.base.errors import (
     HeadraceError,
     LogUnavailableError,
-    OffsetOutOfRangeError,
     RecordsRefusedError,
+    RetryRequested,
     StateCorruptionError,
-    StoreUnavailableError,
     TransactionAbortedError,
 )
-from headrace.base.ids import TaskId, TopicPartition
-from headrace.engine.changelog_reader import ChangelogReader
-from headrace.engine.commit import Committer
-from headrace.engine.fetch import Fetcher
+from headrace.base.ids import TaskId
 from headrace.engine.global_stores import GlobalStores
-from headrace.engine.reporting import Reporting
+from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.retry_wait import RetryWait
 from headrace.engine.starting_offsets import StartingOffsets
-from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
 
-__all__ = ["Assignment"]
+__all__ = ["DONE_AGAIN", "Assignment"]
 
 _log = logging.getLogger("headrace.worker")
 
-#: First and last wait before a batch is tried again that a handler answered with *retry*.
-_RETRY_SECONDS = (0.1, 10.0)
+#: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
+DONE_AGAIN = (LogUnavailableError, RecordsRefusedError, RetryRequested, TransactionAbortedError)
 
 
 class Assignment:
-    """Belongs to the worker's thread, but for `query`. Whoever stops the worker sets `stop`, which ends every wait.
-
-    Attributes:
-        tasks: those that are there, also while they restore.
-    """
+    """Belongs to the worker's thread. `commit` commits all tasks; those in its argument also without progress."""
 
     def __init__(
         self,
         *,
+        owned: OwnedTasks,
+        commit: Callable[[Collection[TaskId]], None],
         factory: TaskFactory,
         global_stores: GlobalStores,
         starting: StartingOffsets,
-        changelog_reader: ChangelogReader,
-        fetcher: Fetcher,
-        committer: Committer,
         writer: Writer,
-        reporting: Reporting,
         uncommitted: Uncommitted,
-        stop: threading.Event,
+        retry_wait: RetryWait,
     ) -> None:
+        self._owned = owned
+        self._commit = commit
         self._factory = factory
         self._global_stores = global_stores
         self._starting = starting
-        self._changelog_reader = changelog_reader
-        self._fetcher = fetcher
-        self._committer = committer
         self._writer = writer
-        self._reporting = reporting
         self._uncommitted = uncommitted
-        self._stop = stop
-        self.tasks: dict[TaskId, Task] = {}
-        self._assigned: Sequence[TaskId] = ()
-        self._retry_seconds = _RETRY_SECONDS[0]
+        self._retry_wait = retry_wait
+        self._assigned: set[TaskId] = set()
 
     @property
-    def all_tasks(self) -> Sequence[Task]:
-        """The tasks, and what fills the global stores, which is there beside them."""
-        filling = self._global_stores.task
-        return [*self.tasks.values(), *([] if filling is None else [filling])]
+    def assigned(self) -> Collection[TaskId]:
+        """The tasks that are owned; those that are being made anew are among them."""
+        return self._assigned
 
-    def committed(self) -> None:
-        """Wait shortly again before the next retry: there was a commit."""
-        self._retry_seconds = _RETRY_SECONDS[0]
-
-    def close(self) -> None:
-        """Close all tasks, what restores them, and the global stores; each also when one before it fails."""
-        with ExitStack() as closing:  # the last one first
-            closing.callback(self._factory.close)
-            closing.callback(self._global_stores.close)
-            for task in reversed(self.tasks.values()):
-                closing.callback(task.close)
-            closing.callback(self._changelog_reader.close)
-            self.tasks.clear()
+    # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
-        """Take up tasks; each restores its stores and then runs. Damaged stores are deleted first.
+        """Take up tasks, beside those that are there; each restores its stores and then runs.
+
+        Damaged stores are deleted first. Where this fails, the tasks are owned: `start_over` takes them up too.
 
         Raises:
             StateCorruptionError: stores are damaged that were made a moment ago.
+            TransactionAbortedError, LogUnavailableError: `start_over`.
         """
-        self._assigned = sorted(task_ids)
+        new = sorted(set(task_ids) - self._assigned)
+        self._assigned.update(new)
         deleted: set[str] = set()
         while True:
             try:
-                self._take_up(self._assigned)
+                self._owned.take_up(new)
                 break
             except StateCorruptionError as error:
                 if error.path in deleted:
@@ -110,106 +96,84 @@ class Assignment:
                 self.delete_damaged(error)
         self._commit_starts()
 
-    def _commit_starts(self) -> None:
-        """Commit the offsets at which tasks start that had none."""
-        while found := self._starting.take_found():
-            try:
-                self._writer.commit(found)
-            except TransactionAbortedError as error:
-                if self._stop.is_set():
-                    raise
-                _log.warning("the offsets to start at are committed again: %s", error)
-                self._starting.put_back(found)
-                self._writer.abort()
-                self._wait_before_retry()
-            except LogUnavailableError:
-                self._starting.put_back(found)
-                raise
+    def revoke(self, task_ids: Collection[TaskId]) -> None:
+        """Commit, then give tasks up; those that are not owned are ignored.
 
-    def _take_up(self, task_ids: Iterable[TaskId]) -> None:
-        """Make tasks, or take those that are there back to their last commit; begin to restore them.
+        Where the commit comes to nothing, what they did since the last one is done again by whoever has them next, and
+        the tasks that stay start over.
 
-        The log is asked for all of them at once: how often does not go by how many there are.
-
-        # Invariant: the ends of the changelogs are asked for after the committed offsets.
+        Raises:
+            FencedError: another instance commits; what this one has is lost.
         """
-        inputs = {task_id: self._factory.inputs(task_id) for task_id in task_ids}
-        offsets, beside = self._starting.find(ChainMap(*inputs.values()))
-        for task_id, partitions in inputs.items():
-            committed = {partition: beside[partition] for partition in partitions if partition in beside}
-            task = self.tasks.get(task_id)
-            if task is None:
-                self.tasks[task_id] = self._factory.make(task_id, committed, self._global_stores.states)
-            else:
-                self._changelog_reader.forget(task_id)
-                task.stop()
-                task.discard(committed)
-                self._fetcher.stop(task)
-        starts = {
-            self.tasks[task_id]: {partition: offsets[partition] for partition in partitions}
-            for task_id, partitions in inputs.items()
-        }
-        self._changelog_reader.begin(
-            starts, changelog_name=self._factory.changelog_name, full_name=self._factory.full_name
-        )
-        self._committer.know(offsets)
-        for task, start in starts.items():
-            # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
-            self._fetcher.add(task, start)
+        leaving = sorted(self._assigned.intersection(task_ids))
+        if not leaving:
+            return
+        try:
+            self._commit(leaving)
+        except (StateCorruptionError, *DONE_AGAIN) as reason:
+            self._assigned.difference_update(leaving)
+            self.start_over(reason)  # what became of the transaction is settled by this, before the tasks go
+        self._assigned.difference_update(leaving)
+        self._owned.drop(leaving)
 
-    # ── restore ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def lost(self, task_ids: Collection[TaskId]) -> None:
+        """Give tasks up without a commit; those that are not owned are ignored."""
+        gone = sorted(self._assigned.intersection(task_ids))
+        self._assigned.difference_update(gone)
+        tasks = self._owned.tasks
+        # Also without progress: what an `init` has written is in the transaction too.
+        have_run = any(tasks[task_id].is_running for task_id in gone if task_id in tasks)
+        try:
+            self._owned.drop(gone)
+        finally:
+            if have_run:
+                named = ", ".join(map(str, gone))
+                self._go_back_after(TransactionAbortedError(f"tasks {named} were lost"), waits=False)
 
-    def restore(self, seconds: float) -> bool:
-        """Restore for about so long, and start the tasks that are done; say whether there was anything to do.
-
-        Not before the global stores are there, which tasks may read from their `init` on.
-        """
-        if not self._changelog_reader.under_way or not self._global_stores.is_caught_up:
-            return False
-        for restoration in self._changelog_reader.step(seconds):
-            self._reporting.restored += restoration.restored_records
-            task = self.tasks[restoration.task_id]
-            task.start()
-            self._uncommitted.started(task)
-            self._fetcher.start(task)
-        return True
-
-    def move(self, error: OffsetOutOfRangeError) -> None:
-        """Go on reading where the source's reset policy says: the log no longer has what was to be read next."""
-        partition = TopicPartition(error.topic, error.partition)
-        for task in self.tasks.values():
-            if partition in task.queues:
-                offset = self._starting.reset(partition, task.queues[partition].source, error)
-                self._fetcher.move(partition, offset)
-                return
-        raise error
+    # ── back to the last commit ──────────────────────────────────────────────────────────────────────────────────
 
     def start_over(self, reason: HeadraceError) -> None:
-        """Go back to the last commit, as often as it takes: a log that was there once is waited for, and each damaged
-        store is deleted once.
+        """Take the tasks that are owned now back to the last commit, as often as it takes: a log that was there once is
+        waited for, and each damaged store is deleted once. Damage of a task that does not run yet concerns it alone.
 
         Raises the reason where the worker is to stop: starting over would only take time.
         """
         if isinstance(reason, RecordsRefusedError):
             self._factory.collector.refuse(reason)
-        self._uncommitted.clear()
+        self._go_back_after(reason, waits=True)
+
+    def _go_back_after(self, reason: HeadraceError, *, waits: bool) -> None:
         deleted: set[str] = set()
-        while not self._stop.is_set():
+        is_apart = isinstance(reason, StateCorruptionError) and self._is_apart(reason)
+        while not self._retry_wait.is_over:
             try:
                 if isinstance(reason, StateCorruptionError):
                     if not reason.path or reason.path in deleted:
                         break
                     self.delete_damaged(reason)
                     deleted.add(reason.path)
-                    self._go_back()
                 else:
                     _log.warning("all tasks go back to their last commit: %s", reason)
+                if is_apart:
+                    self._owned.take_up(sorted(self._assigned - self._owned.under_way()))
+                    self._commit_starts()
+                else:
                     self._go_back()
-                    self._wait_before_retry()
+                if waits and not isinstance(reason, StateCorruptionError):
+                    self._retry_wait.wait()
                 return
             except (LogUnavailableError, StateCorruptionError) as next_reason:
                 reason = next_reason
+            except TransactionAbortedError as next_reason:
+                reason = next_reason
+                self._retry_wait.wait()
+            is_apart = False
         raise reason
+
+    def _is_apart(self, damage: StateCorruptionError) -> bool:
+        """Whether damage is of tasks alone that have nothing in the open transaction, since they do not run yet."""
+        tasks, damaged = self._owned.tasks, self._damaged(damage.path)
+        return bool(damaged) and not any(tasks[task_id].is_running for task_id in damaged)
 
     def _go_back(self) -> None:
         """Abort to the last commit and build the tasks again: outcome and state are those of the log.
@@ -217,18 +181,23 @@ class Assignment:
         # Invariant: the abort comes first, and settles what became of the transaction; the committed offsets and the
         # ends of the changelogs are asked for after it.
         """
-        self._writer.abort()
-        self._factory.collector.discard()
-        self._take_up(self._assigned)  # what a damaged store has cost is made anew
+        self._abort()
+        self._uncommitted.clear()
+        self._owned.take_up(sorted(self._assigned))  # what a damaged store has cost is made anew
         self._commit_starts()
 
-    def _wait_before_retry(self) -> None:
-        pause = self._retry_seconds
-        self._retry_seconds = min(self._retry_seconds * 2, _RETRY_SECONDS[1])
-        self._stop.wait(pause)
+    def _commit_starts(self) -> None:
+        """Commit the offsets at which tasks start that had none, with what the others have."""
+        if self._starting.has_found:
+            self._commit(())
+
+    def _abort(self) -> None:
+        self._writer.abort()
+        self._factory.collector.discard()
 
     def delete_damaged(self, error: StateCorruptionError) -> None:
-        """Let go of all tasks, with what was not committed, and delete a database.
+        """Let go of the task that has a damaged database, with what was not committed, and delete it; where it is that
+        of the global stores, which all tasks hold on to, let go of all.
 
         Raises the error where it does not say which.
         """
@@ -237,36 +206,17 @@ class Assignment:
         is_global = self._factory.is_of_global_stores(error.path)
         source = "topics" if is_global else "changelogs"
         _log.error("%s; they are deleted, and restored from their %s", error, source)
-        self._writer.abort()
-        self._factory.collector.discard()
-        self._changelog_reader.close()
-        self._reporting.retire(self.tasks.values())
-        with ExitStack() as closing:  # each is closed, also when one before it fails
-            for task in self.tasks.values():
-                self._fetcher.stop(task)
-                closing.callback(task.close)
-            self.tasks.clear()
+        if not self._is_apart(error):
+            self._abort()
+        self._owned.drop(self._damaged(error.path))
         if is_global:
             self._global_stores.delete(error.path)
         else:
             self._factory.destroy_state(error.path)
 
-    def query(self, store: str) -> Mapping[int, Any]:
-        """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
-
-        Raises:
-            StoreUnavailableError: a task that has the store is still restoring, or being made.
-        """
-        if store in self._global_stores.states:
-            return self._global_stores.query(store)
-        found = {}
-        for task in list(self.tasks.values()):
-            if any(spec.name == store for spec in task.subtopology.stores):
-                if not task.is_running:
-                    raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
-                found[task.id.partition] = task.state.read_only(store)
-        if not found:
-            raise StoreUnavailableError(
-                f"store '{store}' is in no task now, since tasks are being made; try again"
-            )
-        return found
+    def _damaged(self, path: str) -> Sequence[TaskId]:
+        """The tasks that hold on to the stores of a directory."""
+        is_global = self._factory.is_of_global_stores(path)
+        return [
+            task_id for task_id in self._owned.tasks if is_global or self._factory.has_state_at(task_id, path)
+        ]

@@ -13,10 +13,11 @@ What is durable when:
 # Guarded by the tests that stop the process at each of these steps.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from headrace.base.ids import TopicPartition
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.collector import RecordCollector
+from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
 from headrace.log.port import CommittedOffset, Log, Reader, Writer
 from headrace.state.port import Position
@@ -42,6 +43,7 @@ class Committer:
         writer: Writer,
         collector: RecordCollector,
         reader: Reader,
+        starting: StartingOffsets,
         changelog_name: Callable[[str], str],
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -49,6 +51,7 @@ class Committer:
         self._writer = writer
         self._collector = collector
         self._reader = reader
+        self._starting = starting
         self._changelog_name = changelog_name
         self._reached = reached
         self._topic_ids: dict[str, str] = {}
@@ -64,8 +67,16 @@ class Committer:
         """Know where the group stands in these partitions."""
         self.committed.update(offsets)
 
-    def commit_due(self, tasks: Iterable[Task], now: float) -> bool:
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Know nothing of these partitions any more."""
+        for partition in partitions:
+            self.committed.pop(partition, None)
+
+    def commit_due(self, tasks: Iterable[Task], now: float, leaving: Collection[TaskId] = ()) -> bool:
         """Commit those that have progress, or whose inputs' positions moved without any; now and then all.
+
+        Those that are `leaving` are committed as soon as they have started: what their `init` wrote is no progress, but
+        nothing of them may be left to a later commit. With them go the offsets at which inputs start.
 
         Returns whether there was anything to commit. Raises what `commit` raises.
         """
@@ -73,13 +84,15 @@ class Committer:
         due = [
             task
             for task in tasks
-            if task.has_progress or (task.is_running and (renews or self._has_moved(task)))
+            if task.has_progress
+            or (task.is_running and (renews or task.id in leaving or self._has_moved(task)))
         ]
-        if due:
+        if due or self._starting.has_found:
             self.commit(due)
             if renews:
                 self._next_renewal = now + _RENEW_SECONDS
-        return bool(due)
+            return True
+        return False
 
     def _has_moved(self, task: Task) -> bool:
         """Whether an input's position is past what was committed although no record came: transaction markers do that.
@@ -92,7 +105,7 @@ class Committer:
         )
 
     def commit(self, tasks: Sequence[Task]) -> None:
-        """Commit tasks that have progress.
+        """Commit these tasks, and the offsets at which inputs start of which nothing was committed yet.
 
         Raises:
             TransactionAbortedError: the transaction is not known to be durable; the caller gives up all buffers.
@@ -103,7 +116,7 @@ class Committer:
         for task in tasks:
             task.flush()
         self._reached("drain")
-        offsets: dict[TopicPartition, CommittedOffset] = {}
+        offsets: dict[TopicPartition, CommittedOffset] = dict(self._starting.take_found())
         self._collector.drain(self._writer)
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))

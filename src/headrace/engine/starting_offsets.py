@@ -1,7 +1,7 @@
 """Where reading starts: at the group's committed offset, or where the source's reset policy says."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from headrace.base.errors import LogError, OffsetOutOfRangeError
@@ -35,6 +35,7 @@ class StartingOffsets:
         self._group = group
         self._now_ms = now_ms
         self._initial: dict[TopicPartition, int] = {}
+        self._chosen: set[TopicPartition] = set()  # of these, those that came by another policy than earliest
         self._found: dict[TopicPartition, CommittedOffset] = {}
 
     def find(
@@ -49,7 +50,14 @@ class StartingOffsets:
         beside: dict[TopicPartition, CommitMetadata] = {}
         committed = self._log.committed(self._group, sources)
         begin = self._log.beginning_offsets(sources)
-        self._start({each: source for each, source in sources.items() if each not in committed}, begin)
+        new = {each: source for each, source in sources.items() if each not in committed}
+        self._start(new, begin)
+        for partition in sources:
+            # Decided anew each time: nobody may know whether the commit that had them came to something.
+            self._found.pop(partition, None)
+        self._found.update(
+            {each: CommittedOffset(self._initial[each]) for each in new if each in self._chosen}
+        )
         for partition in sources:
             found = committed.get(partition)
             if found is None:
@@ -96,7 +104,7 @@ class StartingOffsets:
     def _keep(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Remember starts that are to be committed."""
         self._initial.update(offsets)
-        self._found.update({partition: CommittedOffset(offset) for partition, offset in offsets.items()})
+        self._chosen.update(offsets)
 
     def _ms_ago(self, back: timedelta) -> int:
         return self._now_ms() - int(back.total_seconds() * 1000)
@@ -126,11 +134,19 @@ class StartingOffsets:
         _log.warning("%s; group '%s' goes on at %d, %s", error, self._group, offset, how)
         return offset
 
+    @property
+    def has_found(self) -> bool:
+        """Whether there are starts that are to be committed."""
+        return bool(self._found)
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Know nothing of these partitions any more: who reads them next may have committed them meanwhile."""
+        for partition in partitions:
+            self._initial.pop(partition, None)
+            self._chosen.discard(partition)
+            self._found.pop(partition, None)
+
     def take_found(self) -> Mapping[TopicPartition, CommittedOffset]:
-        """Return the starts that are to be committed, once."""
+        """Return the starts that are to be committed, once. Where that fails, `find` finds them again, if it has to."""
         found, self._found = self._found, {}
         return found
-
-    def put_back(self, found: Mapping[TopicPartition, CommittedOffset]) -> None:
-        """Take back what could not be committed."""
-        self._found = {**found, **self._found}

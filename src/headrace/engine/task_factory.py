@@ -224,6 +224,10 @@ class TaskFactory:
         """Whether a directory is that of the global stores."""
         return Path(path) == self._path(GLOBAL_TASK)
 
+    def has_state_at(self, task_id: TaskId, path: str) -> bool:
+        """Whether a directory is that of a task's stores."""
+        return Path(path) == self._path(task_id)
+
     def destroy_state(self, path: str) -> None:
         """Delete a task's damaged stores, which nobody has open."""
         RocksDatabase.destroy(path)

@@ -33,6 +33,11 @@ class Uncommitted:
         if task.context.commit_requested:
             self._requesting.append(task)
 
+    def forget(self, task: Task) -> None:
+        """Know nothing of a task any more, which goes."""
+        self._bytes_together -= self._bytes.pop(task.id, 0)
+        self._requesting = [each for each in self._requesting if each is not task]
+
     def is_commit_due(self, pending_bytes: int) -> bool:
         """Whether user code has asked for a commit, or too much waits for one, with what the writer has pending."""
         return bool(self._requesting) or pending_bytes + self._bytes_together >= self._bytes_max

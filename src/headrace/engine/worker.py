@@ -2,50 +2,27 @@
 
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from threading import Event
 from typing import Any
 
 from headrace.base.errors import (
-    LogUnavailableError,
     OffsetOutOfRangeError,
-    RecordsRefusedError,
-    RetryRequested,
     StateCorruptionError,
-    StoreUnavailableError,
     TransactionAbortedError,
     UnknownTopicError,
 )
 from headrace.base.ids import TaskId
 from headrace.base.last_words import log_safely
-from headrace.engine.alignment import alignment_ms
-from headrace.engine.assignment import Assignment
-from headrace.engine.changelog_reader import ChangelogReader
-from headrace.engine.clock import Clock
-from headrace.engine.commit import Committer
-from headrace.engine.commit_schedule import CommitSchedule
-from headrace.engine.fetch import Fetcher
+from headrace.engine.assignment import DONE_AGAIN
 from headrace.engine.forked import end_if_forked
-from headrace.engine.global_stores import GlobalStores
-from headrace.engine.options import EngineOptions
 from headrace.engine.reporting import Reporting
-from headrace.engine.running import Runner
-from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
-from headrace.engine.task_factory import TaskFactory
-from headrace.engine.task_picking import Picker
-from headrace.engine.topic_preparation import prepare
-from headrace.engine.topic_watch import TopicWatch
-from headrace.engine.uncommitted import Uncommitted
-from headrace.engine.upkeep import Upkeep
-from headrace.log.port import Log
-from headrace.state.cache import CacheBudget
-from headrace.topology.topology import Topology
+from headrace.engine.worker_parts import WorkerParts
 
-__all__ = ["STOP_SECONDS", "Worker"]
+__all__ = ["STOP_SECONDS", "Worker", "is_left_undone"]
 
 _log = logging.getLogger("headrace.worker")
 
@@ -55,159 +32,75 @@ _RESTORE_SECONDS = 0.050
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
 
-#: What a worker gets over by going back to the last commit; where it is to stop, the next start does the same work.
-_DONE_AGAIN = (LogUnavailableError, RecordsRefusedError, RetryRequested, TransactionAbortedError)
-
-#: The default of `metadata.max.age.ms`.
-_METADATA_AGE_MS = 300_000
-
 
 class Worker:
-    """Runs the tasks it is given. All methods but `status`, `pause`, `resume` and `query` belong to one thread.
+    """Runs the tasks that it is told to. All methods but `status`, `pause`, `resume` and `query` belong to one thread.
 
-    `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
-    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
-    of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
-    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
-    are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
-    figures, and what it knew of the topics.
+    Made by `build_worker`.
+
+    Attributes:
+        reporting: its figures, which the worker after it goes on with.
+        topics_read: partition counts of the user topics that the tasks read.
     """
 
-    def __init__(
-        self,
-        topology: Topology,
-        log: Log,
-        options: EngineOptions,
-        *,
-        application_id: str,
-        state_dir: Path,
-        clock: Clock,
-        on_status: Callable[[WorkerStatus], None] = lambda status: None,
-        partitions: int = 1,
-        commit_each_stretch: bool = False,
-        reached: Callable[[str], None] = lambda step: None,
-        transactional_id: str | None = None,
-        transaction_timeout_ms: int | None = None,
-        metadata_max_age_ms: int = _METADATA_AGE_MS,
-        follows: "Worker | None" = None,
-    ) -> None:
-        self._topology = topology
-        self._log = log
-        self._partitions = partitions
-        self._transactional_id = transactional_id
-        self._metadata_max_age_ms = metadata_max_age_ms
-        self._known = None if follows is None else follows._topics_read
-        self._options = options
-        self._application_id = application_id
+    def __init__(self, parts: WorkerParts) -> None:
+        self._plan = parts.plan
+        self._log = parts.log
+        self._clock = parts.clock
+        self._writer = parts.writer
+        self._factory = parts.factory
+        self._global_stores = parts.global_stores
+        self._changelog_reader = parts.changelog_reader
+        self._fetcher = parts.fetcher
+        self._picker = parts.picker
+        self._runner = parts.runner
+        self._owned = parts.owned
+        self._assignment = parts.assignment
+        self._commits = parts.commit_round
+        self._schedule = parts.schedule
+        self._uncommitted = parts.uncommitted
+        self._upkeep = parts.upkeep
+        self._watch = parts.watch
+        self.reporting: Reporting = parts.reporting
+        self._stop = parts.stop
+        self._poll_ms = parts.poll_ms
+        self._tasks: Mapping[TaskId, Task] = parts.owned.tasks
         self._process_id = os.getpid()
-        self._clock = clock
-        self._commit_each_stretch = commit_each_stretch
-        self._reached = reached
-        self._state_dir = state_dir
-        self._changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
-        self._reporting: Reporting = Reporting(on_status) if follows is None else follows._reporting
-        self._schedule = CommitSchedule(options.commit_interval_ms, transaction_timeout_ms)
-        self._uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
-        self._stop = threading.Event()
         self._is_paused = False
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def open(self) -> None:
-        """Make the topics that are missing, and take up all tasks. Restoring begins with the first `step`.
+    def open(self, task_ids: Iterable[TaskId] | None = None) -> None:
+        """Begin to fill the global stores, and take up tasks: all that there are, or these.
+
+        Restoring begins with the first `step`.
 
         Raises:
-            AlreadyRunningError: another instance of the application is alive.
-            TopologyError: topics that must be co-partitioned are not.
             LogError: the log cannot be read or written.
         """
-        self._log.occupy(self._application_id, self._state_dir)
-        described = self._topology
-        self._topology, plan = prepare(
-            described, self._log, self._application_id, self._options, partitions=self._partitions
-        )
-        clock = self._clock
-        # First of all: it ends what an older self has left open, before anybody asks for offsets.
-        self._writer = self._log.writer(self._application_id, self._transactional_id)
-        self._factory = TaskFactory(
-            topology=self._topology,
-            log=self._log,
-            options=self._options,
-            application_id=self._application_id,
-            state_dir=self._state_dir,
-            clock=clock,
-            cache=CacheBudget(self._options.statestore_cache_max_bytes),
-        )
-        self._factory.remove_destroyed()
-        part, records_max = self._topology.global_part, self._options.stretch_records_max
-        self._global_stores = GlobalStores(part, self._log, self._factory, clock, records_max)
-        self._prepare_to_run()
-        self._committer = Committer(
-            log=self._log,
-            writer=self._writer,
-            collector=self._factory.collector,
-            reader=self._fetcher.reader,
-            changelog_name=self._factory.changelog_name,
-            reached=self._reached,
-        )
-        self._assignment = Assignment(
-            factory=self._factory,
-            global_stores=self._global_stores,
-            starting=StartingOffsets(self._log, self._application_id, clock.wall_ms, known=self._known),
-            changelog_reader=self._changelog_reader,
-            fetcher=self._fetcher,
-            committer=self._committer,
-            writer=self._writer,
-            reporting=self._reporting,
-            uncommitted=self._uncommitted,
-            stop=self._stop,
-        )
-        self._upkeep = Upkeep(
-            self._log, self._topology, self._application_id, self._options.repartition_purge_interval_ms
-        )
-        self._watch = TopicWatch(
-            self._log,
-            described,
-            self._application_id,
-            self._metadata_max_age_ms,
-            read=plan.read,
-            written=self._factory.known_partition_counts,
-        )
-        for each in (self._watch, self._schedule, self._committer, self._upkeep, self._reporting):
-            each.begin(clock.seconds())  # what is done now and then counts from here
+        now = self._clock.seconds()
+        for each in (self._watch, self._commits, self.reporting):
+            each.begin(now)  # what is done now and then counts from here
         self._global_stores.open()
-        self._assignment.assign(plan.tasks)
+        try:
+            self._assignment.assign(self._plan.tasks if task_ids is None else task_ids)
+        except TransactionAbortedError as reason:
+            self._assignment.start_over(reason)
 
-    def _prepare_to_run(self) -> None:
-        clock, options = self._clock, self._options
-        self._fetcher = Fetcher(self._log.reader(), options.input_buffer_max_bytes)
-        alignment = alignment_ms(options.task_alignment_ms, self._topology.stores.values())
-        self._picker = Picker(self._fetcher, clock, options.max_task_idle_ms, alignment)
-        self._runner = Runner(
-            clock,
-            self._picker,
-            self._factory,
-            self._writer,
-            self._uncommitted,
-            records_max=options.stretch_records_max,
-            one_stretch=self._commit_each_stretch,
-        )
+    def run(self) -> None:
+        """Work until it is to stop or the topics have changed, then commit and close.
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set or the topics have changed, then commit and close.
-
-        On any failure close without a commit, and raise it. A transaction that comes to nothing once `stop` is set is
+        On any failure close without a commit, and raise it. A transaction that comes to nothing once it is to stop is
         no failure: it is warned of.
 
         # Invariant: where topics have changed, the positions of all inputs are committed before the next worker asks
         # for them, or nothing is. A partition that has come, or moved to another task, is neither skipped nor doubled.
         """
-        self._stop = stop
         try:
             self.open()
-            while not (stop.is_set() or self._is_outdated()):
-                self.step(self._options.poll_ms)
-            if stop.is_set():
+            while not (self._stop.is_set() or self._is_outdated()):
+                self.step(self._poll_ms)
+            if self._stop.is_set():
                 self._log.hurry(STOP_SECONDS)
                 self._commit_at_last()
         except BaseException as reason:
@@ -215,16 +108,10 @@ class Worker:
                 self.close()
             except BaseException as error:  # what came first is the reason
                 log_safely(_log, logging.ERROR, "closing failed as well", exc_info=error)
-            if isinstance(reason, UnknownTopicError) and not stop.is_set() and self._can_do_without():
+            if isinstance(reason, UnknownTopicError) and not self._stop.is_set() and self._can_do_without():
                 return
-            if not stop.is_set() or not isinstance(reason, _DONE_AGAIN):
+            if not is_left_undone(reason, self._stop):
                 raise
-            log_safely(
-                _log,
-                logging.WARNING,
-                "stopped without a last commit: %s. Nothing is lost: the next start does again what was not committed",
-                reason,
-            )
             return
         self.close()
 
@@ -241,7 +128,7 @@ class Worker:
             return False
         try:
             self.commit()
-        except (StateCorruptionError, *_DONE_AGAIN) as reason:
+        except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
             return False
         return True
@@ -252,15 +139,15 @@ class Worker:
         Raises:
             UnknownTopicError: a source names it.
         """
-        found = self._watch.look() if hasattr(self, "_watch") else ()
+        found = self._watch.look()
         if found:
             _log.warning("all tasks are made anew from their last commit: %s", "; ".join(found))
         return bool(found)
 
     @property
-    def _topics_read(self) -> Mapping[str, int] | None:
-        """Partition counts of the user topics that the tasks read; what was `known` before there are tasks."""
-        return self._watch.read if hasattr(self, "_watch") else self._known
+    def topics_read(self) -> Mapping[str, int]:
+        """Partition counts of the user topics that the tasks read."""
+        return self._watch.read
 
     def close(self) -> None:
         """Release everything. What was not committed is forgotten; the next start reads it again.
@@ -268,16 +155,29 @@ class Worker:
         Raises what a processor's `close` raises, when all the rest is closed.
         """
         end_if_forked(self._process_id)
-        self._reporting.retire(self._tasks.values())
-        self._reporting.stopped()
+        self.reporting.retire(self._tasks.values())
+        self.reporting.stopped()
         with ExitStack() as closing:  # the last one first
-            if hasattr(self, "_writer"):
-                closing.callback(self._writer.close)
-            if hasattr(self, "_fetcher"):
-                closing.callback(self._fetcher.close)
-            closing.callback(
-                self._assignment.close if hasattr(self, "_assignment") else self._changelog_reader.close
-            )
+            closing.callback(self._writer.close)
+            closing.callback(self._fetcher.close)
+            closing.callback(self._owned.close)
+
+    # ── what it is told ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def assign(self, task_ids: Iterable[TaskId]) -> None:
+        """Take up tasks beside those that are there, which go on meanwhile; ones that are there already stay."""
+        try:
+            self._assignment.assign(task_ids)
+        except (StateCorruptionError, *DONE_AGAIN) as reason:
+            self._assignment.start_over(reason)
+
+    def revoke(self, task_ids: Collection[TaskId]) -> None:
+        """Commit, and give tasks up. When this returns somebody else may run them: see `Assignment.revoke`."""
+        self._assignment.revoke(task_ids)
+
+    def lost(self, task_ids: Collection[TaskId]) -> None:
+        """Give tasks up that somebody else may run already, without a commit."""
+        self._assignment.lost(task_ids)
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,16 +188,16 @@ class Worker:
         """
         try:
             return self._step(timeout_ms)
-        except (StateCorruptionError, *_DONE_AGAIN) as reason:
+        except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
             return True
         except OffsetOutOfRangeError as error:
-            self._assignment.move(error)
+            self._owned.move(error)
             return True
 
     def _step(self, timeout_ms: int) -> bool:
         followed = self._global_stores.follow()
-        restored = self._assignment.restore(_RESTORE_SECONDS)
+        restored = self._owned.restore(_RESTORE_SECONDS)
         picked = self._picked()
         is_idle = picked is None
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed) else 0
@@ -311,12 +211,12 @@ class Worker:
         now = self._clock.seconds()
         if not self._writer.is_atomic:
             self._runner.send(now, is_idle=is_idle)
-        if self._is_commit_due(now, worked=ran or punctuated or followed):
+        if self._commits.is_due(now, worked=ran or punctuated or followed):
             self.commit()
         if not self._changelog_reader.under_way and self._global_stores.is_caught_up:
             self._upkeep.maintain(now)
-        if self._reporting.is_due(now):
-            self._reporting.report(
+        if self.reporting.is_due(now):
+            self.reporting.report(
                 now,
                 self._tasks,
                 self._changelog_reader.under_way,
@@ -345,28 +245,9 @@ class Worker:
         due = self._factory.wall_punctuations.earliest
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
-    # ── commit ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _is_commit_due(self, now: float, *, worked: bool) -> bool:
-        if self._commit_each_stretch:
-            return worked
-        if self._schedule.is_due(now, is_busy=worked):
-            return True
-        pending_bytes = self._writer.pending_bytes + self._global_stores.buffered_bytes
-        return worked and self._uncommitted.is_commit_due(pending_bytes)
-
     def commit(self) -> None:
         """Commit all tasks that have something to commit, and then the global stores."""
-        began = self._clock.seconds()
-        if self._committer.commit_due(self._tasks.values(), began):
-            self._reporting.committed(self._clock.seconds() - began)
-            self._assignment.committed()
-            self._fetcher.expect_more()  # what went to repartition topics can be read now
-        self._global_stores.commit()
-        self._uncommitted.clear()
-        now = self._clock.seconds()
-        self._schedule.committed(began, now)
-        self._upkeep.purge(now, self._tasks.values(), self._committer.committed)
+        self._commits.commit()
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -380,21 +261,26 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """Return the last snapshot, at most a quarter of a second old. From any thread."""
-        return self._reporting.latest
+        return self.reporting.latest
 
     def query(self, store: str) -> Mapping[int, Any]:
-        """See `Assignment.query`. From any thread."""
-        if not hasattr(self, "_assignment"):
-            raise StoreUnavailableError(
-                f"store '{store}' is in no task yet; wait_running() first, or try again"
-            )
-        return self._assignment.query(store)
+        """See `OwnedTasks.query`. From any thread."""
+        return self._owned.query(store)
 
     @property
     def tasks(self) -> Iterable[Task]:
         """The tasks, for the test driver; what fills global stores comes last."""
-        return self._assignment.all_tasks if hasattr(self, "_assignment") else ()
+        return self._owned.with_global
 
-    @property
-    def _tasks(self) -> Mapping[TaskId, Task]:
-        return self._assignment.tasks if hasattr(self, "_assignment") else {}
+
+def is_left_undone(reason: BaseException, stop: Event) -> bool:
+    """Whether a worker that is to stop has ended of something that is no failure then, which this warns of."""
+    if not stop.is_set() or not isinstance(reason, DONE_AGAIN):
+        return False
+    log_safely(
+        _log,
+        logging.WARNING,
+        "stopped without a last commit: %s. Nothing is lost: the next start does again what was not committed",
+        reason,
+    )
+    return True

@@ -10,7 +10,7 @@ from headrace.base.errors import ProcessingError
 from headrace.base.last_words import log_safely
 from headrace.base.wording import wording
 from headrace.engine.status import WorkerStatus
-from headrace.engine.worker import STOP_SECONDS, Worker
+from headrace.engine.worker import STOP_SECONDS, Worker, is_left_undone
 from headrace.log.port import Log
 from headrace.streams.lock import ApplicationLock
 from headrace.streams.states import Lifecycle, State
@@ -48,7 +48,7 @@ class StreamThread(threading.Thread):
     tells of it.
 
     Attributes:
-        worker: the present one; None before the first is made.
+        worker: the present one, or the last while the next one is made; None before the first is.
         killed_by: what ended the application, None where nothing did.
         is_paused: whether workers pause.
     """
@@ -56,7 +56,7 @@ class StreamThread(threading.Thread):
     def __init__(
         self,
         application_id: str,
-        make_worker: Callable[[Log, Callable[[WorkerStatus], None], Worker | None], Worker],
+        make_worker: Callable[[Log, Callable[[WorkerStatus], None], Worker | None, threading.Event], Worker],
         *,
         log: Log,
         lock: ApplicationLock,
@@ -119,9 +119,13 @@ class StreamThread(threading.Thread):
 
     def _run_worker(self) -> Exception | None:
         try:
-            worker = self.worker = self._make_worker(self.log, self._on_status, self.worker)
+            worker = self._make_worker(self.log, self._on_status, self.worker, self._stopping)
+        except BaseException as error:
+            return None if is_left_undone(error, self._stopping) else _as_failure(error, "the worker")
+        try:
+            self.worker = worker
             self.pause(self.is_paused)
-            worker.run(self._stopping)
+            worker.run()
         except BaseException as error:
             return _as_failure(error, "the worker")
         return None

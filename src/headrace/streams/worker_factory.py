@@ -1,5 +1,6 @@
 """Makes the workers of an application, as its configuration says."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.guarantee import transaction_timeout_ms, transactional_id
@@ -22,12 +24,16 @@ def make_worker(
     log: Log,
     on_status: Callable[[WorkerStatus], None],
     follows: Worker | None,
+    stop: threading.Event,
     *,
     options: EngineOptions,
     state_directory: Path,
 ) -> Worker:
-    """Make a worker; one that follows another goes on from what that one knew."""
-    return Worker(
+    """Make a worker, which ends when `stop` is set; one that follows another goes on from what that one knew.
+
+    Raises what `build_worker` raises.
+    """
+    return build_worker(
         topology,
         log,
         options,
@@ -39,4 +45,5 @@ def make_worker(
         transaction_timeout_ms=transaction_timeout_ms(config),
         metadata_max_age_ms=config["metadata.max.age.ms"],
         follows=follows,
+        stop=stop,
     )

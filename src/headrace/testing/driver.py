@@ -17,6 +17,7 @@ from headrace.base.records import Record
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 from headrace.processor.handlers import log_and_fail
@@ -94,7 +95,7 @@ class TopologyTestDriver:
             **self._values,
             "stretch.records.max": 1,
         }
-        self._worker = Worker(
+        self._worker = build_worker(
             # A pattern reads what `input` was asked for, and not, as in production, what the topology writes itself.
             self._topology.with_topics(self._matched, otherwise=lambda node: f"{node.name}-without-topic"),
             self.log,

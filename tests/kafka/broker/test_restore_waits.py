@@ -10,7 +10,7 @@ from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker_building import build_worker
 from headrace.testing import LocalKafka
 from tests.kafka.java.both_sides import kafka_log
 
@@ -46,7 +46,7 @@ def test_a_restore_behind_an_open_transaction_says_what_it_waits_for(
         topic_partition = TopicPartition(changelog, 0)
         while not log.end_offsets([topic_partition], committed=False)[topic_partition]:
             stranger.send()
-        worker = Worker(
+        worker = build_worker(
             builder.build(),
             log,
             EngineOptions.of({}),

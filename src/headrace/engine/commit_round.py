@@ -1,0 +1,79 @@
+"""One commit of a worker with all that goes with it: when it is due, what it takes along, who is told of it."""
+
+from collections.abc import Collection
+
+from headrace.base.ids import TaskId
+from headrace.engine.clock import Clock
+from headrace.engine.commit import Committer
+from headrace.engine.commit_schedule import CommitSchedule
+from headrace.engine.fetch import Fetcher
+from headrace.engine.global_stores import GlobalStores
+from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.reporting import Reporting
+from headrace.engine.retry_wait import RetryWait
+from headrace.engine.uncommitted import Uncommitted
+from headrace.engine.upkeep import Upkeep
+from headrace.log.port import Writer
+
+__all__ = ["CommitRound"]
+
+
+class CommitRound:
+    """Commits the tasks of a worker, then the global stores. `after_each_stretch` is for the test driver."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        owned: OwnedTasks,
+        committer: Committer,
+        writer: Writer,
+        global_stores: GlobalStores,
+        fetcher: Fetcher,
+        uncommitted: Uncommitted,
+        schedule: CommitSchedule,
+        reporting: Reporting,
+        upkeep: Upkeep,
+        retry_wait: RetryWait,
+        after_each_stretch: bool,
+    ) -> None:
+        self._clock = clock
+        self._owned = owned
+        self._committer = committer
+        self._writer = writer
+        self._global_stores = global_stores
+        self._fetcher = fetcher
+        self._uncommitted = uncommitted
+        self._schedule = schedule
+        self._reporting = reporting
+        self._upkeep = upkeep
+        self._retry_wait = retry_wait
+        self._after_each_stretch = after_each_stretch
+
+    def begin(self, now: float) -> None:
+        """Count from now (seconds of the monotonic clock)."""
+        for each in (self._schedule, self._committer, self._upkeep):
+            each.begin(now)
+
+    def is_due(self, now: float, *, worked: bool) -> bool:
+        """Whether it is time for a commit, or enough waits for one; `worked` tells whether this turn did anything."""
+        if self._after_each_stretch:
+            return worked
+        if self._schedule.is_due(now, is_busy=worked):
+            return True
+        pending_bytes = self._writer.pending_bytes + self._global_stores.buffered_bytes
+        return worked and self._uncommitted.is_commit_due(pending_bytes)
+
+    def commit(self, leaving: Collection[TaskId] = ()) -> None:
+        """Commit all tasks that have something to commit, and those that are `leaving`; then the global stores."""
+        began = self._clock.seconds()
+        tasks = self._owned.tasks.values()
+        if self._committer.commit_due(tasks, began, leaving):
+            self._reporting.committed(self._clock.seconds() - began)
+            self._retry_wait.reset()
+            self._fetcher.expect_more()  # what went to repartition topics can be read now
+        self._global_stores.commit()
+        self._uncommitted.clear()
+        now = self._clock.seconds()
+        self._schedule.committed(began, now)
+        self._upkeep.purge(now, tasks, self._committer.committed)

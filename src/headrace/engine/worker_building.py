@@ -1,0 +1,223 @@
+"""Builds a worker: from a topology, a log and options to the collaborators that it stores."""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from headrace.engine.alignment import alignment_ms
+from headrace.engine.assignment import Assignment
+from headrace.engine.changelog_reader import ChangelogReader
+from headrace.engine.clock import Clock
+from headrace.engine.commit import Committer
+from headrace.engine.commit_round import CommitRound
+from headrace.engine.commit_schedule import CommitSchedule
+from headrace.engine.fetch import Fetcher
+from headrace.engine.global_stores import GlobalStores
+from headrace.engine.options import EngineOptions
+from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.reporting import Reporting
+from headrace.engine.retry_wait import RetryWait
+from headrace.engine.running import Runner
+from headrace.engine.starting_offsets import StartingOffsets
+from headrace.engine.status import WorkerStatus
+from headrace.engine.task_factory import TaskFactory
+from headrace.engine.task_picking import Picker
+from headrace.engine.topic_preparation import prepare
+from headrace.engine.topic_watch import TopicWatch
+from headrace.engine.uncommitted import Uncommitted
+from headrace.engine.upkeep import Upkeep
+from headrace.engine.worker import Worker
+from headrace.engine.worker_parts import WorkerParts
+from headrace.log.port import Log, Writer
+from headrace.plan.plan import Plan
+from headrace.state.cache import CacheBudget
+from headrace.topology.topology import Topology
+
+__all__ = ["build_worker"]
+
+#: The default of `metadata.max.age.ms`.
+_METADATA_AGE_MS = 300_000
+
+
+def build_worker(
+    topology: Topology,
+    log: Log,
+    options: EngineOptions,
+    *,
+    application_id: str,
+    state_dir: Path,
+    clock: Clock,
+    on_status: Callable[[WorkerStatus], None] = lambda status: None,
+    partitions: int = 1,
+    commit_each_stretch: bool = False,
+    reached: Callable[[str], None] = lambda step: None,
+    transactional_id: str | None = None,
+    transaction_timeout_ms: int | None = None,
+    metadata_max_age_ms: int = _METADATA_AGE_MS,
+    follows: Worker | None = None,
+    stop: threading.Event | None = None,
+) -> Worker:
+    """Take the application's place on the log, make the topics that are missing, and build a worker without tasks.
+
+    `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
+    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
+    of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
+    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
+    are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
+    figures, and what it knew of the topics. `stop` ends its work, and every wait.
+
+    Raises:
+        AlreadyRunningError: another instance of the application is alive.
+        TopologyError: topics that must be co-partitioned are not.
+        LogError: the log cannot be read or written.
+    """
+    log.occupy(application_id, state_dir)
+    resolved, plan = prepare(topology, log, application_id, options, partitions=partitions)
+    with ExitStack() as closing:
+        # First of all: it ends what an older self has left open, before anybody asks for offsets.
+        writer = log.writer(application_id, transactional_id)
+        closing.callback(writer.close)
+        factory = TaskFactory(
+            topology=resolved,
+            log=log,
+            options=options,
+            application_id=application_id,
+            state_dir=state_dir,
+            clock=clock,
+            cache=CacheBudget(options.statestore_cache_max_bytes),
+        )
+        closing.callback(factory.close)
+        factory.remove_destroyed()
+        fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
+        closing.callback(fetcher.close)
+        known = None if follows is None else follows.topics_read
+        starting = StartingOffsets(log, application_id, clock.wall_ms, known=known)
+        parts = _parts(
+            plan=plan,
+            log=log,
+            options=options,
+            clock=clock,
+            topology=resolved,
+            writer=writer,
+            factory=factory,
+            fetcher=fetcher,
+            starting=starting,
+            committer=Committer(
+                log=log,
+                writer=writer,
+                collector=factory.collector,
+                reader=fetcher.reader,
+                starting=starting,
+                changelog_name=factory.changelog_name,
+                reached=reached,
+            ),
+            schedule=CommitSchedule(options.commit_interval_ms, transaction_timeout_ms),
+            upkeep=Upkeep(log, resolved, application_id, options.repartition_purge_interval_ms),
+            watch=TopicWatch(
+                log,
+                topology,
+                application_id,
+                metadata_max_age_ms,
+                read=plan.read,
+                written=factory.known_partition_counts,
+            ),
+            reporting=Reporting(on_status) if follows is None else follows.reporting,
+            stop=threading.Event() if stop is None else stop,
+            commit_each_stretch=commit_each_stretch,
+        )
+        closing.pop_all()  # from here on the worker closes them
+        return Worker(parts)
+
+
+def _parts(
+    *,
+    plan: Plan,
+    log: Log,
+    options: EngineOptions,
+    clock: Clock,
+    topology: Topology,
+    writer: Writer,
+    factory: TaskFactory,
+    fetcher: Fetcher,
+    starting: StartingOffsets,
+    committer: Committer,
+    schedule: CommitSchedule,
+    upkeep: Upkeep,
+    watch: TopicWatch,
+    reporting: Reporting,
+    stop: threading.Event,
+    commit_each_stretch: bool,
+) -> WorkerParts:
+    """Put together what has been opened: nothing here asks the log."""
+    global_stores = GlobalStores(topology.global_part, log, factory, clock, options.stretch_records_max)
+    changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
+    uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
+    retry_wait = RetryWait(stop)
+    owned = OwnedTasks(
+        factory=factory,
+        global_stores=global_stores,
+        starting=starting,
+        changelog_reader=changelog_reader,
+        fetcher=fetcher,
+        committer=committer,
+        reporting=reporting,
+        uncommitted=uncommitted,
+    )
+    commit_round = CommitRound(
+        clock=clock,
+        owned=owned,
+        committer=committer,
+        writer=writer,
+        global_stores=global_stores,
+        fetcher=fetcher,
+        uncommitted=uncommitted,
+        schedule=schedule,
+        reporting=reporting,
+        upkeep=upkeep,
+        retry_wait=retry_wait,
+        after_each_stretch=commit_each_stretch,
+    )
+    assignment = Assignment(
+        owned=owned,
+        commit=commit_round.commit,
+        factory=factory,
+        global_stores=global_stores,
+        starting=starting,
+        writer=writer,
+        uncommitted=uncommitted,
+        retry_wait=retry_wait,
+    )
+    alignment = alignment_ms(options.task_alignment_ms, topology.stores.values())
+    picker = Picker(fetcher, clock, options.max_task_idle_ms, alignment)
+    runner = Runner(
+        clock,
+        picker,
+        factory,
+        writer,
+        uncommitted,
+        records_max=options.stretch_records_max,
+        one_stretch=commit_each_stretch,
+    )
+    return WorkerParts(
+        plan=plan,
+        log=log,
+        clock=clock,
+        writer=writer,
+        factory=factory,
+        global_stores=global_stores,
+        changelog_reader=changelog_reader,
+        fetcher=fetcher,
+        picker=picker,
+        runner=runner,
+        owned=owned,
+        assignment=assignment,
+        commit_round=commit_round,
+        schedule=schedule,
+        uncommitted=uncommitted,
+        upkeep=upkeep,
+        watch=watch,
+        reporting=reporting,
+        stop=stop,
+        poll_ms=options.poll_ms,
+    )

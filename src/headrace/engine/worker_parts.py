@@ -1,0 +1,50 @@
+"""What a worker is made of: built first, by `worker_building`, and then only stored."""
+
+import threading
+from dataclasses import dataclass
+
+from headrace.engine.assignment import Assignment
+from headrace.engine.changelog_reader import ChangelogReader
+from headrace.engine.clock import Clock
+from headrace.engine.commit_round import CommitRound
+from headrace.engine.commit_schedule import CommitSchedule
+from headrace.engine.fetch import Fetcher
+from headrace.engine.global_stores import GlobalStores
+from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.reporting import Reporting
+from headrace.engine.running import Runner
+from headrace.engine.task_factory import TaskFactory
+from headrace.engine.task_picking import Picker
+from headrace.engine.topic_watch import TopicWatch
+from headrace.engine.uncommitted import Uncommitted
+from headrace.engine.upkeep import Upkeep
+from headrace.log.port import Log, Writer
+from headrace.plan.plan import Plan
+
+__all__ = ["WorkerParts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """A worker's collaborators, which share one thread. Reader, writer and state are closed by the worker."""
+
+    plan: Plan
+    log: Log
+    clock: Clock
+    writer: Writer
+    factory: TaskFactory
+    global_stores: GlobalStores
+    changelog_reader: ChangelogReader
+    fetcher: Fetcher
+    picker: Picker
+    runner: Runner
+    owned: OwnedTasks
+    assignment: Assignment
+    commit_round: CommitRound
+    schedule: CommitSchedule
+    uncommitted: Uncommitted
+    upkeep: Upkeep
+    watch: TopicWatch
+    reporting: Reporting
+    stop: threading.Event
+    poll_ms: int
