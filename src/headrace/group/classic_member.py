@@ -144,6 +144,11 @@ class ClassicMember:
         self._assignments: Mapping[str, object] = {}
         self._wants_join = False
 
+    @property
+    def owned(self) -> Roles:
+        """What the worker has, as far as it has said: what a join is to tell the leader."""
+        return self._owned
+
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def lead(self, generation: int, assignments: Mapping[str, object], now: float) -> None:

@@ -142,6 +142,11 @@ class StreamsMember:
         self._stops_application = False
         self._leaving_epoch = _LEAVING
 
+    @property
+    def owned(self) -> Roles:
+        """What the worker has, as far as it has said."""
+        return self._owned
+
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def acknowledge(self, number: int, now: float) -> None:

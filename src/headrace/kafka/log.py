@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace.base.errors import LogError, LogUnavailableError, StateError
 from headrace.base.ids import TopicPartition
+from headrace.group.application import GroupApplication
 from headrace.kafka.control.admin import Admin
 from headrace.kafka.control.groups import ControlGroups, GroupState, live_members
 from headrace.kafka.control.instance import instance_id
@@ -14,11 +15,13 @@ from headrace.kafka.control.membership import Membership
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
+from headrace.kafka.group.membership import KafkaMembership
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.kafka.produce.opening import open_writer
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.log.admission import unknown_topic
+from headrace.log.membership import JoinOptions
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 
 __all__ = ["KafkaLog"]
@@ -145,6 +148,11 @@ class KafkaLog:
         membership = Membership(self._settings, self._options, group, known_as, self._waiting)
         self._membership = membership
         membership.join()
+
+    def join(self, group: str, application: GroupApplication, options: JoinOptions) -> KafkaMembership:
+        """See `Log.join`."""
+        self._check_open("join a group")
+        return KafkaMembership(group, application, options, self._settings, self._options, self._waiting)
 
     def reader(self) -> KafkaReader:
         """See `Log.reader`."""

@@ -12,7 +12,9 @@ from typing import Protocol
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
+from headrace.group.application import GroupApplication
 from headrace.log.limits import NO_LIMITS, RecordLimits
+from headrace.log.membership import JoinOptions, Membership
 
 __all__ = ["CommittedOffset", "Log", "Reader", "TopicInfo", "TopicSpec", "Writer"]
 
@@ -187,6 +189,12 @@ class Log(Protocol):
         Raises:
             AlreadyRunningError: another instance is alive.
             LogError: the log does not let it.
+        """
+
+    def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
+        """Become a member of the group of an application. Does not wait for others: what follows is told as effects.
+
+        A log of one process has a member that is alone, and has every task at once. Close it before the log.
         """
 
     def reader(self) -> Reader:

@@ -258,12 +258,21 @@ class Network:
 
         The answer names every topic, those with an error too. The brokers' addresses are refreshed by it.
         """
+        self.send_to_any(metadata_request(topics), partial(self._take_metadata, answered, failed), failed)
+
+    def send_to_any(
+        self,
+        request: ApiMessage | Bounded,
+        answered: Callable[[ApiMessage], None],
+        failed: Callable[[NetworkError], None],
+    ) -> None:
+        """Send what any broker can answer, to a bootstrap server while none is known; as `send` otherwise."""
         self._check_open()
         node_id = self._connections.any_node()
         if node_id is None:
             self._outcomes.append(partial(failed, NetworkError(self._connections.all_trouble())))
             return
-        self.send(node_id, metadata_request(topics), partial(self._take_metadata, answered, failed), failed)
+        self.send(node_id, request, answered, failed)
 
     def _take_metadata(
         self,

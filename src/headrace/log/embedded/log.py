@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headrace.base.errors import StateError
 from headrace.base.ids import TopicPartition
+from headrace.group.application import GroupApplication
 from headrace.log.embedded.compaction import CompactionLimits
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
@@ -21,6 +22,8 @@ from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
 from headrace.log.embedded.topics import StoredTopics, create, delete, infos
 from headrace.log.embedded.writer import EmbeddedWriter
+from headrace.log.lone_membership import LoneMembership
+from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.searching import search_offsets
 
@@ -134,6 +137,10 @@ class EmbeddedLog:
 
     def occupy(self, group: str, state_directory: Path) -> None:
         """Do nothing: the application's lock lies beside the file."""
+
+    def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
+        """See `Log.join`."""
+        return LoneMembership(group, application)
 
     def reader(self) -> EmbeddedReader:
         """See `Log.reader`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.base.topic_names import metric_name
+from headrace.group.application import GroupApplication
 from headrace.log.admission import (
     check_distinct,
     check_existing,
@@ -13,6 +14,8 @@ from headrace.log.admission import (
     unknown_topic,
 )
 from headrace.log.limits import RecordLimits
+from headrace.log.lone_membership import LoneMembership
+from headrace.log.membership import JoinOptions, Membership
 from headrace.log.memory.contents import Contents, Partition, Topic
 from headrace.log.memory.reader import MemoryReader
 from headrace.log.memory.writer import MemoryWriter
@@ -138,6 +141,10 @@ class MemoryLog:
 
     def occupy(self, group: str, state_directory: Path) -> None:
         """Do nothing: what is in memory has one process."""
+
+    def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
+        """See `Log.join`."""
+        return LoneMembership(group, application)
 
     def reader(self) -> MemoryReader:
         """See `Log.reader`."""

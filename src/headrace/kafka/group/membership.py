@@ -1,0 +1,185 @@
+"""A member of a group on a cluster: the face of its control thread."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+from headrace.base.ids import TaskId
+from headrace.group.application import GroupApplication
+from headrace.group.membership import Effect, Ended, EpochChanged, Lost
+from headrace.group.user_data import TaskProgress
+from headrace.kafka.group.classic_protocol import ClassicProtocol
+from headrace.kafka.group.control_loop import LEAVE_S, ControlLoop
+from headrace.kafka.group.lease import CommitLease
+from headrace.kafka.group.protocol import GroupProtocol
+from headrace.kafka.group.streams_protocol import StreamsProtocol
+from headrace.kafka.net.network import Network
+from headrace.kafka.net.waiting import Waiting
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.log.membership import JoinOptions, MemberIdentity
+
+__all__ = ["KafkaMembership"]
+
+
+class KafkaMembership:
+    """See `Membership`. Made, it begins to join."""
+
+    def __init__(
+        self,
+        group: str,
+        application: GroupApplication,
+        options: JoinOptions,
+        settings: ConnectionSettings,
+        kafka_options: KafkaOptions,
+        waiting: Waiting,
+    ) -> None:
+        """Raise a ConfigError where the connections' properties do not fit together."""
+        self._group = group
+        self._instance_id = options.instance_id
+        self._protocol = _protocol(group, application, options, settings, kafka_options)
+        self._effects: SimpleQueue[Effect] = SimpleQueue()
+        self._member: MemberIdentity | None = None
+        self._is_left = False
+        self._lease = CommitLease(self._wake)
+        self._loop = ControlLoop(
+            group,
+            self._protocol,
+            lambda: Network(settings, purpose="member", waiting=waiting),
+            waiting,
+            self._lease,
+            self._publish,
+            max_poll_interval_s=options.max_poll_interval_ms / 1000,
+        )
+        self._thread = threading.Thread(target=self._loop.run, name=f"{group}-member", daemon=True)
+        self._thread.start()
+
+    def _wake(self) -> None:
+        self._loop.wake()
+
+    def _publish(self, effect: Effect) -> None:
+        if _ends_an_epoch(effect):
+            self._lease.told()
+        self._effects.put(effect)
+
+    # ── the worker ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def effects(self, timeout_s: float = 0.0) -> Sequence[Effect]:
+        """See `Membership.effects`."""
+        self._loop.polled()
+        found: list[Effect] = []
+        try:
+            found.append(
+                self._effects.get(timeout=timeout_s) if timeout_s > 0 else self._effects.get_nowait()
+            )
+            while True:
+                found.append(self._effects.get_nowait())
+        except Empty:
+            pass
+        for effect in found:
+            if isinstance(effect, EpochChanged):
+                self._member = MemberIdentity(self._group, effect.member_id, effect.epoch, self._instance_id)
+            elif isinstance(effect, Lost | Ended):
+                self._member = None
+            if _ends_an_epoch(effect):
+                self._lease.taken()
+        self._loop.polled()
+        return found
+
+    @property
+    def member(self) -> MemberIdentity | None:
+        """See `Membership.member`."""
+        return self._member
+
+    @contextmanager
+    def committing(self) -> Iterator[MemberIdentity | None]:
+        """See `Membership.committing`."""
+        if self._member is None or not self._lease.borrow():
+            yield None
+            return
+        try:
+            yield self._member
+        finally:
+            self._lease.give_back()
+
+    def acknowledge(self, number: int) -> None:
+        """See `Membership.acknowledge`."""
+        self._loop.post(lambda now: self._protocol.acknowledge(number, now))
+
+    def dropped(self) -> None:
+        """See `Membership.dropped`."""
+        self._loop.post(self._loop.dropped)
+
+    def polled(self) -> None:
+        """See `Membership.polled`."""
+        self._loop.polled()
+
+    def report(self, progress: Mapping[TaskId, TaskProgress]) -> None:
+        """See `Membership.report`."""
+        told = dict(progress)
+        self._loop.post(lambda now: self._protocol.report(told))
+
+    def rejoin(self, application: GroupApplication | None = None) -> None:
+        """See `Membership.rejoin`."""
+        self._loop.post(lambda now: self._protocol.rejoin(application, now))
+
+    def stop_application(self) -> None:
+        """See `Membership.stop_application`."""
+        self._loop.post(self._protocol.stop_application)
+
+    def ask_for_endpoints(self) -> None:
+        """See `Membership.ask_for_endpoints`."""
+        self._loop.post(lambda now: self._protocol.ask_for_endpoints())
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Membership.trouble`."""
+        return self._protocol.waits_for
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def leave(self, *, for_good: bool = False) -> None:
+        """See `Membership.leave`."""
+        self._is_left = True
+        self._loop.post(lambda now: self._loop.leave(now, for_good=for_good))
+
+    def close(self, *, remain: bool = False) -> None:
+        """See `Membership.close`."""
+        if remain:
+            self._loop.stop()
+        elif not self._is_left:
+            self.leave()
+        self._thread.join(LEAVE_S + 1.0)
+        self._loop.stop()
+
+
+def _protocol(
+    group: str,
+    application: GroupApplication,
+    options: JoinOptions,
+    settings: ConnectionSettings,
+    kafka_options: KafkaOptions,
+) -> GroupProtocol:
+    if options.protocol == "classic":
+        return ClassicProtocol(
+            group,
+            application,
+            options,
+            session_timeout_ms=kafka_options.session_timeout_ms,
+            heartbeat_interval_ms=kafka_options.heartbeat_interval_ms,
+            now=time.monotonic(),
+        )
+    return StreamsProtocol(
+        group,
+        application,
+        options,
+        session_timeout_s=kafka_options.session_timeout_ms / 1000,
+        rack=settings.client_rack or None,
+        now=time.monotonic(),
+    )
+
+
+def _ends_an_epoch(effect: Effect) -> bool:
+    """Whether a commit must wait until the worker has taken an effect: it would be refused, or should be."""
+    return isinstance(effect, EpochChanged | Lost | Ended)

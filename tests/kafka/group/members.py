@@ -1,0 +1,174 @@
+"""Members without an engine: threads that do at once what they are told, and a ledger of who has what."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from headrace.base.ids import TaskId
+from headrace.group.application import GroupApplication
+from headrace.group.members import Roles
+from headrace.group.membership import (
+    Assigned,
+    Effect,
+    Ended,
+    EndpointsChanged,
+    EndpointTasks,
+    EpochChanged,
+    GroupStatus,
+    Lost,
+    StatusChanged,
+)
+from headrace.group.user_data import TaskProgress
+from headrace.kafka.group.membership import KafkaMembership
+from headrace.log.membership import MemberIdentity
+
+WAIT_S = 30.0
+
+
+class Ledger:
+    """Who runs which task. Two who do so at once are a mistake of the group, unless one of them is given up as dead."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owners: dict[TaskId, str] = {}
+        self.mistakes: list[str] = []
+
+    def take(self, name: str, tasks: frozenset[TaskId]) -> None:
+        with self._lock:
+            for task in sorted(tasks):
+                other = self._owners.setdefault(task, name)
+                if other != name:
+                    self.mistakes.append(f"{task} is run by {other}, and given to {name}")
+
+    def drop(self, name: str, tasks: frozenset[TaskId] | None = None) -> None:
+        """Let go of tasks, or of all."""
+        with self._lock:
+            for task, owner in list(self._owners.items()):
+                if owner == name and (tasks is None or task in tasks):
+                    del self._owners[task]
+
+    def owners(self) -> Mapping[TaskId, str]:
+        with self._lock:
+            return dict(self._owners)
+
+
+class Worker:
+    """Takes effects and acknowledges them, on a thread. It may be asleep, as if user code took its time."""
+
+    def __init__(self, name: str, membership: KafkaMembership, ledger: Ledger) -> None:
+        self.name = name
+        self.membership = membership
+        self.ledger = ledger
+        self.heard: list[Effect] = []
+        self.roles = Roles()
+        self.endpoints: Mapping[tuple[str, int], EndpointTasks] = {}
+        self.statuses: Mapping[GroupStatus, str] = {}
+        self.assigned_after_s: float | None = None
+        self._began = time.monotonic()
+        self._stopping = threading.Event()
+        self._awake = threading.Event()
+        self._awake.set()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._awake.wait(0.05):
+                continue
+            for effect in self.membership.effects(0.05):
+                self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        self.heard.append(effect)
+        match effect:
+            case Assigned(number, roles):
+                self.ledger.drop(self.name, self.roles.active - roles.active)
+                self.ledger.take(self.name, roles.active)
+                self.roles = roles
+                if roles.active and self.assigned_after_s is None:
+                    self.assigned_after_s = time.monotonic() - self._began
+                self.membership.acknowledge(number)
+            case Lost():
+                self.ledger.drop(self.name)
+                self.roles = Roles()
+                self.membership.dropped()
+            case Ended():
+                self.ledger.drop(self.name)
+                self.roles = Roles()
+            case StatusChanged(statuses):
+                self.statuses = statuses
+            case EndpointsChanged(endpoints):
+                self.endpoints = endpoints
+            case EpochChanged():
+                pass
+
+    @property
+    def ended(self) -> Ended | None:
+        return next((effect for effect in self.heard if isinstance(effect, Ended)), None)
+
+    @property
+    def was_lost(self) -> bool:
+        return any(isinstance(effect, Lost) for effect in self.heard)
+
+    def sleep(self) -> None:
+        """Take no more effects: user code takes its time, and the member goes on."""
+        self._awake.clear()
+
+    def wake(self) -> None:
+        self._awake.set()
+
+    def kill(self) -> MemberIdentity | None:
+        """Fall silent, as a process that was killed."""
+        who = self.membership.member
+        self._stop()
+        self.membership.close(remain=True)
+        self.ledger.drop(self.name)
+        return who
+
+    def leave(self, *, for_good: bool = False) -> None:
+        """Drop all, and leave."""
+        self._stop()
+        self.ledger.drop(self.name)
+        self.membership.leave(for_good=for_good)
+        self.membership.close()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+
+def until(is_so: Callable[[], bool], seconds: float = WAIT_S) -> float:
+    """Wait until something is so; return how long that took."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < seconds, "it is not so in time"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def shared(application: GroupApplication, *workers: Worker) -> Callable[[], bool]:
+    """Whether each task is run by one of these workers, and they have as many each, one more or less."""
+
+    def is_so() -> bool:
+        active = [worker.roles.active for worker in workers]
+        counts = [len(tasks) for tasks in active]
+        every = frozenset[TaskId]().union(*active)
+        return (
+            every == frozenset(application.tasks)
+            and sum(counts) == len(every)
+            and max(counts) - min(counts) <= 1
+        )
+
+    return is_so
+
+
+def at_end(*tasks: TaskId) -> Mapping[TaskId, TaskProgress]:
+    """What a member reports whose state is complete."""
+    return dict.fromkeys(tasks, TaskProgress(1000, 1000))
+
+
+def close_all(workers: list[Worker]) -> None:
+    for worker in workers:
+        with suppress(Exception):
+            worker.kill()
