@@ -1,18 +1,25 @@
 """The index of a key's cells."""
 
+from collections.abc import Iterable
+
 from headrace.state.buffer import slot_index
 from headrace.state.buffer.slot_index import SlotIndex
 
 
 class Scans:
-    """Counts scans; keys have the slots 1 to 3."""
+    """Counts scans; each key has the same slots, by default 1 to 3.
 
-    def __init__(self) -> None:
+    Attributes:
+        keys: those that were scanned, in their order.
+    """
+
+    def __init__(self, slots: Iterable[int] = (1, 2, 3)) -> None:
         self.keys: list[bytes] = []
+        self._slots = slots
 
-    def __call__(self, key: bytes) -> list[int]:
+    def __call__(self, key: bytes, first: int) -> list[int]:
         self.keys.append(key)
-        return [1, 2, 3]
+        return [slot for slot in self._slots if slot >= first]
 
 
 def test_key_is_scanned_once_and_kept_up_by_the_puts() -> None:
@@ -51,13 +58,33 @@ def test_keys_that_were_learnt_first_are_forgotten_where_there_are_too_many() ->
 
 
 def test_key_with_more_slots_than_there_is_room_for_is_read_each_time() -> None:
-    keys: list[bytes] = []
-
-    def scan(key: bytes) -> list[int]:
-        keys.append(key)
-        return list(range(slot_index._SIZE_MAX + 1))
-
-    index = SlotIndex(scan)
+    index = SlotIndex(scans := Scans(range(slot_index._SIZE_MAX + 1)))
     assert len(index.since(b"a", 0, 0)) == slot_index._SIZE_MAX + 1
     index.since(b"a", 0, 0)
-    assert keys == [b"a", b"a"]
+    assert scans.keys == [b"a", b"a"]
+
+
+def test_what_lies_before_the_slots_that_are_asked_for_is_not_read() -> None:
+    index = SlotIndex(scans := Scans())
+    assert index.since(b"a", 3, 0) == [3]
+    assert not index.put(b"a", 2, is_there=True)  # for all that is known, it was there
+    assert index.since(b"a", 3, 0) == [3]
+    assert scans.keys == [b"a"]
+
+
+def test_who_asks_further_and_further_back_has_the_key_read_once_more() -> None:
+    index = SlotIndex(scans := Scans())
+    assert [index.since(b"a", first, 0) for first in (3, 2, 1)] == [[3], [2, 3], [1, 2, 3]]
+    assert scans.keys == [b"a", b"a"]
+
+
+def test_slots_far_behind_what_is_asked_for_are_forgotten_and_those_close_by_are_kept() -> None:
+    behind = slot_index._KEPT_BEHIND
+    index = SlotIndex(scans := Scans(range(10 * behind)))
+    index.since(b"a", 0, 0)
+    asked = 5 * behind
+    assert index.since(b"a", asked, 0)[0] == asked
+    assert index.since(b"a", asked - behind, 0)[0] == asked - behind
+    assert scans.keys == [b"a"]
+    assert index.since(b"a", asked - behind - 1, 0)[0] == asked - behind - 1
+    assert scans.keys == [b"a", b"a"]

@@ -188,7 +188,9 @@ class RecordQueue:
     @property
     def head_timestamp(self) -> int | None:
         """Timestamp of the next record; None when nothing waits."""
-        batch = self.batch()
+        batch = self._batch  # as in `batch`: asked after each stretch, of each queue of the task
+        if batch is None or batch.cursor >= len(batch.keys):
+            batch = self._decode_next()
         return None if batch is None else batch.timestamps[batch.cursor]
 
     @property

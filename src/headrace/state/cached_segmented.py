@@ -163,9 +163,9 @@ class CachedSegmented(RecordCache[Cell]):
         live_ms = max(self.observed_stream_time - self._retention_ms + 1, 0)
         return self._index.since(key, max(from_ms, 0) << bits, live_ms << bits)
 
-    def _slots_of(self, key: bytes) -> list[int]:
-        slot_of = self._layout.slot
-        cells = self._below.cells(key, None, None, self._waiting(key), self.observed_stream_time)
+    def _slots_of(self, key: bytes, first: int) -> list[int]:
+        slot_of, from_ms = self._layout.slot, first >> self._rest_bits
+        cells = self._below.cells(key, from_ms, None, self._waiting(key), self.observed_stream_time)
         return [slot_of(row_key) for row_key, _ in cells]
 
     def range(

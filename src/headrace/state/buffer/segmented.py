@@ -231,9 +231,11 @@ class SegmentedBuffer(Uncached):
         live_ms = max(self.observed_stream_time - self._retention_ms + 1, 0)
         return self._index.since(key, max(from_ms, 0) << bits, live_ms << bits)
 
-    def _slots_of(self, key: bytes) -> list[int]:
-        slot_of = self._layout.slot
-        return [slot_of(row_key) for row_key, _ in self.cells(key, None, None, {}, self.observed_stream_time)]
+    def _slots_of(self, key: bytes, first: int) -> list[int]:
+        slot_of, from_ms = self._layout.slot, first >> self._rest_bits
+        return [
+            slot_of(row_key) for row_key, _ in self.cells(key, from_ms, None, {}, self.observed_stream_time)
+        ]
 
     def range(
         self, key: bytes | None, from_ms: int | None, to_ms: int | None, reverse: bool = False
