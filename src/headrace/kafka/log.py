@@ -15,6 +15,7 @@ from headrace.kafka.control.membership import Membership
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
+from headrace.kafka.group.departure import end_membership
 from headrace.kafka.group.membership import KafkaMembership
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
@@ -153,6 +154,15 @@ class KafkaLog:
         """See `Log.join`."""
         self._check_open("join a group")
         return KafkaMembership(group, application, options, self._settings, self._options, self._waiting)
+
+    def end_membership(self, group: str, member_id: str, instance_id: str | None = None) -> None:
+        """Leave a group in the name of a member that is dead: others need not wait for its session.
+
+        Raises:
+            LogError: the group may not be read, or is none of an application's.
+        """
+        self._check_open("end a membership")
+        end_membership(self._admin, group, member_id, instance_id)
 
     def reader(self) -> KafkaReader:
         """See `Log.reader`."""

@@ -152,10 +152,10 @@ def test_offsets_are_said_by_task() -> None:
     assert said["task_end_offsets"] == []
 
 
-def test_a_static_members_place_is_kept_when_somebody_ends_it() -> None:
-    assert leave_request("app", "m").member_epoch == -1
-    kept = leave_request("app", "m", "i")
-    assert (kept.member_epoch, kept.instance_id) == (-2, "i")
+def test_a_membership_ends_for_good_or_for_a_while() -> None:
+    for is_back_soon, epoch in ((False, -1), (True, -2)):
+        said = leave_request("app", "m", "i", is_back_soon=is_back_soon)
+        assert (said.member_id, said.instance_id, said.member_epoch) == ("m", "i", epoch)
 
 
 def test_the_bytes_of_a_heartbeat_are_those_of_the_protocol() -> None:

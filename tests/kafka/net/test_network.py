@@ -3,6 +3,7 @@
 import gc
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -267,3 +268,17 @@ def test_an_address_that_only_the_brokers_tell_is_said_to_be_theirs(new_network:
         f"refused); look whether it is up; if its address is wrong, correct the broker's advertised.listeners "
         f"(default.api.timeout.ms: 0.7 s)"
     )
+
+
+def test_who_is_woken_goes_on_waiting_or_not_as_it_was_told(new_network: NewNetwork) -> None:
+    network = new_network(closed_port())
+    network.wakeup()
+    began = time.monotonic()
+    network.pump(50)
+    assert time.monotonic() - began >= 0.05
+    # Whoever wakes before anybody waits has woken who waits next.
+    network.wakeup()
+    network.pump(60_000, ends_when_woken=True)
+    threading.Timer(0.05, network.wakeup).start()
+    network.pump(60_000, ends_when_woken=True)
+    assert 0.1 <= time.monotonic() - began < 30

@@ -124,7 +124,7 @@ class ControlLoop:
         wake_at = min(self._next_time(), now + _LONGEST_PUMP_S)
         wait_s = max(0.0, wake_at - time.monotonic())
         # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
-        self._network.pump(int(1000 * wait_s) + 1 if wait_s else 0)
+        self._network.pump(int(1000 * wait_s) + 1 if wait_s else 0, ends_when_woken=True)
 
     def _is_done(self) -> bool:
         return self._is_over or self._is_stopped
@@ -134,8 +134,7 @@ class ControlLoop:
         if not self._is_silent:
             times.append(self._polled_at + self._max_poll_interval_s)
         if self._under_way is None and not self._is_finding:
-            # Where a commit is waited for, its end wakes this thread.
-            wanted = _NEVER if self._must_wait_for_commit() else self._protocol.next_time()
+            wanted = self._protocol.next_time()
             times.append(max(wanted, self._find_at) if self._coordinator is None else wanted)
         return min(times)
 
@@ -212,8 +211,6 @@ class ControlLoop:
             if now >= self._find_at:
                 self._find()
             return
-        if self._must_wait_for_commit():
-            return
         question = self._protocol.ask(self._facts(), now)
         if question is None:
             return
@@ -225,10 +222,6 @@ class ControlLoop:
             partial(self._failed, question),
             timeout_ms=question.timeout_ms,
         )
-
-    def _must_wait_for_commit(self) -> bool:
-        """Whether a commit is under way that the next question would have refused; none begins from here on."""
-        return self._protocol.is_joining and not self._lease.close()
 
     def _facts(self) -> BrokerFacts:
         return BrokerFacts(

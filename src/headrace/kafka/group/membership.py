@@ -38,11 +38,11 @@ class KafkaMembership:
         """Raise a ConfigError where the connections' properties do not fit together."""
         self._group = group
         self._instance_id = options.instance_id
-        self._protocol = _protocol(group, application, options, settings, kafka_options)
+        self._lease = CommitLease(self._wake)
+        self._protocol = _protocol(group, application, options, settings, kafka_options, self._lease)
         self._effects: SimpleQueue[Effect] = SimpleQueue()
         self._member: MemberIdentity | None = None
         self._is_left = False
-        self._lease = CommitLease(self._wake)
         self._loop = ControlLoop(
             group,
             self._protocol,
@@ -160,6 +160,7 @@ def _protocol(
     options: JoinOptions,
     settings: ConnectionSettings,
     kafka_options: KafkaOptions,
+    lease: CommitLease,
 ) -> GroupProtocol:
     if options.protocol == "classic":
         return ClassicProtocol(
@@ -168,6 +169,7 @@ def _protocol(
             options,
             session_timeout_ms=kafka_options.session_timeout_ms,
             heartbeat_interval_ms=kafka_options.heartbeat_interval_ms,
+            may_join=lease.close,
             now=time.monotonic(),
         )
     return StreamsProtocol(

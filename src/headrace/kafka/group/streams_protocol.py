@@ -134,9 +134,9 @@ class StreamsProtocol:
         identity, version = self._identity, facts.streams_heartbeat or 0
         if self._releases:
             self._asked = _Release()
-            return _versioned(
-                leave_request(identity.group, identity.member_id, identity.instance_id), version
-            )
+            member_id, instance_id = identity.member_id, identity.instance_id
+            free = leave_request(identity.group, member_id, instance_id, is_back_soon=True)
+            return _versioned(free, version)
         self._asked = said = self._machine.due(now)
         match said:
             case None:

@@ -78,12 +78,14 @@ def heartbeat_request(
     return _Request(**fields)
 
 
-def leave_request(group: str, member_id: str, instance_id: str | None = None) -> ApiMessage:
-    """Make the request that ends a membership, whoever sends it. A static member's place is kept for its next life."""
+def leave_request(
+    group: str, member_id: str, instance_id: str | None = None, *, is_back_soon: bool = False
+) -> ApiMessage:
+    """Make the request that ends a membership, whoever sends it. That of a static member may be kept for a while."""
     return _Request(
         group_id=group,
         member_id=member_id,
-        member_epoch=_LEAVING if instance_id is None else _LEAVING_FOR_A_WHILE,
+        member_epoch=_LEAVING_FOR_A_WHILE if is_back_soon else _LEAVING,
         endpoint_information_epoch=-1,
         instance_id=instance_id,
     )

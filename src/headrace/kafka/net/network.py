@@ -69,6 +69,7 @@ class Network:
         self._selector.register(self._woken, EVENT_READ)
         self._connections = Connections(self._selector, settings, security, client_id)
         self._outcomes: deque[Callable[[], None]] = deque()
+        self._was_woken = False
         self._idle_check_at = time.monotonic() + _IDLE_CHECK_S
         self._is_closed = False
 
@@ -289,12 +290,16 @@ class Network:
         self._connections.update(read_brokers(answer))
         answered(read_topics(answer))
 
-    def pump(self, timeout_ms: int) -> None:
-        """Move bytes, then call back. Waits up to `timeout_ms` for something to call back about.
+    def pump(self, timeout_ms: int, *, ends_when_woken: bool = False) -> None:
+        """Move bytes, then call back. Waits up to `timeout_ms` for something to call back about, or to be woken.
 
         What a callback raises comes out of here; the rest of the callbacks wait for the next call.
         """
-        self._pump_until(lambda: bool(self._outcomes), time.monotonic() + timeout_ms / 1000)
+        self._was_woken = False
+        self._pump_until(
+            lambda: bool(self._outcomes) or (ends_when_woken and self._was_woken),
+            time.monotonic() + timeout_ms / 1000,
+        )
         for _ in range(len(self._outcomes)):
             self._outcomes.popleft()()
 
@@ -305,6 +310,7 @@ class Network:
             for key, events in self._selector.select(max(0.0, wake_at - time.monotonic())):
                 if key.data is None:
                     self._woken.recv(1024)
+                    self._was_woken = True
                 else:
                     key.data.ready(events, time.monotonic())
             now = time.monotonic()
@@ -316,7 +322,10 @@ class Network:
                 return
 
     def wakeup(self) -> None:
-        """Let a `pump` that waits on another thread look again. It goes on waiting; safe from any thread."""
+        """Let a `pump` that waits on another thread look again. It goes on waiting, unless that is its end.
+
+        Safe from any thread. Where none waits, the next one is woken.
+        """
         with suppress(BlockingIOError, OSError):  # it is awake already, or closed
             self._waker.send(b"\0")
 
