@@ -215,6 +215,13 @@ TABLE = hr.Topic("table", value=Order)
         (agg.mean(amount), float, [0.1, 0.2, (0.1 + 0.2) / 2, 0.2, None]),
         (agg.distinct(amount, limit=9), int, [1, 2, 2, 1, 0]),
         (agg.collect(amount, limit=9), list[float], [[0.1], [0.1, 0.3], [0.1, 0.2], [0.2], []]),
+        (agg.min(amount), float, [0.1, 0.1, 0.1, 0.2, None]),
+        (agg.max(lambda order: order.amount), float, [0.1, 0.3, 0.2, 0.2, None]),
+        (
+            agg.top(1, by=amount),
+            list[Order],
+            [[Order("g", each)] for each in (0.1, 0.3, 0.2, 0.2)] + [[]],
+        ),
         (
             agg.into(Stats, n=agg.count(), total=agg.sum(amount), mean=agg.mean(amount)),
             Stats,
@@ -249,14 +256,14 @@ def test_rows_of_a_table_are_taken_out_before_others_come(
 
 @pytest.mark.parametrize(
     "aggregation",
-    [agg.min(amount), agg.max(amount), agg.first(amount), agg.last(amount), agg.top(3, by=amount)],
+    [agg.first(amount), agg.last(amount), agg.into(dict, n=agg.count(), last=agg.last(amount))],
     ids=str,
 )
-def test_what_cannot_take_a_row_out_again_is_refused_for_tables(aggregation: Any) -> None:
+def test_the_first_and_the_last_of_a_table_are_refused_with_what_to_write(aggregation: Any) -> None:
     grouped = (
         hr.StreamsBuilder().table(TABLE).group_by(lambda key, order: (order.id, order), key=str, value=Order)
     )
-    with pytest.raises(TopologyError, match=r"cannot take a row of a table out again.*agg.collect"):
+    with pytest.raises(TopologyError, match=r"agg.first\(\) and agg.last\(\) go by.*agg.top\(1, by="):
         grouped.aggregate(aggregation)
 
 
@@ -281,6 +288,8 @@ def grouped_orders() -> Any:
         (lambda: agg.sum(5), "must be a function"),  # type: ignore[arg-type]  # the mistake
         (lambda: agg.collect(amount, limit=0), "write 1 or more"),
         (lambda: agg.top(True, by=amount), "write 1 or more"),
+        (lambda: agg.top(3, by=amount, limit=0), "limit=0 of agg.top()"),
+        (lambda: agg.min(amount, limit=-1), "limit=-1 of agg.min()"),
         (lambda: agg.into(Stats), "has no parts"),
         (lambda: agg.into(Stats, count=agg.count()), "cannot make"),
         (lambda: agg.into(Stats, n=5), "is no aggregation"),  # type: ignore[arg-type]  # the mistake

@@ -182,6 +182,8 @@ assert_type(
 assert_type(visit.aggregate(agg.mean(lambda o: o.amount)), KTable[Windowed[str], float])
 assert_type(win.aggregate(agg.last(lambda o: o.id)), KTable[Windowed[str], str])
 assert_type(by_quantity.aggregate(agg.mean(lambda s: s.quantity)), KTable[int, float])
+assert_type(by_quantity.aggregate(agg.min(lambda s: s.quantity, limit=100)), KTable[int, int])
+assert_type(by_quantity.aggregate(agg.top(3, by=lambda s: s.quantity)), KTable[int, list[Stock]])
 assert_type(
     visit.aggregate(lambda: 0, lambda k, o, n: n + 1, lambda k, x, y: x + y, value=hr.int64),
     KTable[Windowed[str], int],

@@ -136,9 +136,9 @@ def _fold_of(
     accumulator = aggregation.accumulate(Values(values, is_of_table, where))
     if is_of_table and accumulator.subtract is None:
         raise TopologyError(
-            f"{where}: {aggregation!r} cannot take a row of a table out again, which it has to when the row changes. "
-            "Keep the group's values and choose from them: aggregate(agg.collect(of, limit=1000)).map_values(max); or "
-            "write aggregate(init, adder, subtractor)"
+            f"{where}: {aggregation!r} of a table has no meaning: agg.first() and agg.last() go by the order of "
+            "processing, and a row that changes, or is restored, has no place in one. Choose by what a row says of "
+            "itself, as in agg.top(1, by=lambda order: order.time), agg.min() or agg.max()"
         )
     functions: dict[str, Any] = {
         "empty": accumulator.empty,

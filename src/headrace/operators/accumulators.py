@@ -15,6 +15,7 @@ from headrace.serde.serde import Serde, kind_of
 __all__ = [
     "Accumulator",
     "Kept",
+    "Of",
     "as_bytes",
     "as_it_is",
     "average",
@@ -24,6 +25,7 @@ __all__ = [
     "extreme",
     "first",
     "last",
+    "refuse_unordered",
     "several",
     "top",
     "total",
@@ -40,7 +42,7 @@ class Accumulator:
         signature: what tells its rows from those of others.
         empty: the row before the first record.
         add: row and value to row.
-        merge: two rows to one, the earlier one first.
+        merge: two rows to one, the earlier one first; None of a table's, which never meet.
         result: what a row is shown as; None is no value.
         subtract: row and a value that was added before to row; None where that cannot be told.
         is_small: whether all rows are a few numbers.
@@ -49,7 +51,7 @@ class Accumulator:
     signature: str
     empty: Row
     add: Callable[[Row, Any], Row]
-    merge: Callable[[Row, Row], Row]
+    merge: Callable[[Row, Row], Row] | None
     result: Callable[[Row], Any]
     subtract: Callable[[Row, Any], Row] | None = None
     is_small: bool = False
@@ -149,7 +151,7 @@ def extreme(name: str, of: Of, kept: Kept, comes_before: Callable[[Any, Any], An
         found = None if value is None else of(value)
         if found is None:
             return row
-        _refuse_unordered(name, found)
+        refuse_unordered(name, found)
         return row if row and not comes_before(found, get(row[0])) else (put(found),)
 
     def merge(one: Row, other: Row) -> Row:
@@ -226,7 +228,7 @@ def collection(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumula
         f"collect ({kept.signature})",
         (),
         add,
-        lambda one, other: limited(one + other),
+        None if is_of_table else lambda one, other: limited(one + other),
         lambda row: [get(each) for each in row],
         subtract,
     )
@@ -257,6 +259,8 @@ def distinct(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumulato
             return row
         times = dict(row)
         found = put(found)
+        if by < 0 and found not in times:
+            return row  # its record failed
         times[found] = times.get(found, 0) + by
         if not times[found]:
             del times[found]
@@ -270,7 +274,7 @@ def distinct(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumulato
         f"distinct ({kept.signature}), how often",
         (),
         lambda row, value: changed(row, value, 1),
-        merge,
+        None,
         len,
         lambda row, value: changed(row, value, -1),
     )
@@ -288,7 +292,7 @@ def top(n: int, by: Of, kept: Kept) -> Accumulator:
         score = None if value is None else by(value)
         if score is None:
             return row
-        _refuse_unordered("top", score)
+        refuse_unordered("top", score)
         if len(row) == n and not score > row[-1][0]:
             return row  # before its bytes are made
         return placed(row, rank(score), kept.put(value))
@@ -312,7 +316,7 @@ def several(parts: Mapping[str, Accumulator], make: Callable[..., Any]) -> Accum
     names = sorted(parts)
     each = [parts[name] for name in names]
     adds = [part.add for part in each]
-    merges = [part.merge for part in each]
+    merges = [part.merge for part in each if part.merge is not None]
     results = [(name, parts[name].result) for name in names]
     subtracts = [part.subtract for part in each if part.subtract is not None]
 
@@ -332,13 +336,14 @@ def several(parts: Mapping[str, Accumulator], make: Callable[..., Any]) -> Accum
         ", ".join(f"{name}: {parts[name].signature}" for name in names),
         tuple([part.empty for part in each]),
         add,
-        merge,
+        merge if len(merges) == len(each) else None,
         result,
         subtract if len(subtracts) == len(each) else None,
         is_small=all(part.is_small for part in each),
     )
 
 
-def _refuse_unordered(name: str, value: Any) -> None:
+def refuse_unordered(name: str, value: Any) -> None:
+    """Raise ValueError for not-a-number, which has no place among others."""
     if value != value:  # noqa: PLR0124 - not-a-number alone is not itself
         raise ValueError(f"agg.{name}() was given {value!r}, which is neither less nor more than others")
