@@ -79,9 +79,9 @@ def _carriers(streams: hr.Streams) -> Table:
             max((worst for worst in (total.worst, day.worst) if worst is not None), default=None),
         )
     table = Table(title="Carriers and their delays", title_justify="left")
-    table.add_column("carrier", no_wrap=True)
+    table.add_column("carrier", no_wrap=True, max_width=21)  # what is beside it fits a terminal of 80 then
     for heading in ("flights", "cancelled", "late", "mean", "worst"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     airlines = streams.query(AIRLINES_BY_CODE)
     for carrier, day in sorted(sums.items(), key=lambda each: -each[1].n):
         flown = day.n - day.cancelled
