@@ -98,6 +98,7 @@ class Application:
         return found
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("cache_bytes", [0, 2_000, 10_000_000], ids=["uncached", "evicting", "cached"])
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_changes_and_stops_the_results_are_those_of_a_plain_evaluation(

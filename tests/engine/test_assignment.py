@@ -165,6 +165,7 @@ def test_a_task_that_comes_back_reads_only_what_was_done_elsewhere(
     assert "store 'sums' restored 1 records (the gap since its last commit)" in caplog.text
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("topology", [summing, summing_again])
 @pytest.mark.parametrize("seed", range(examples(5)))
 def test_tasks_that_move_at_random_moments_lose_and_double_nothing(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 import headrace as hr
+from headrace import stores
 from headrace.base.columns import Columns
 from headrace.base.errors import TransactionAbortedError
 from headrace.engine.clock import ManualClock
@@ -143,8 +144,8 @@ def questions_of_a_start_and_an_abort(folder: Path, partitions: int) -> tuple[Co
         builder.stream(hr.Topic("late", value=str), offset_reset="latest"),
         builder.stream(hr.Topic("since", value=str), offset_reset=timedelta(hours=1)),
     ]
-    for stream in streams:
-        stream.group_by_key().count()
+    for number, stream in enumerate(streams):
+        stream.group_by_key().count(store=stores.key_value(f"counts{number}", value=int, engine="memory"))
     options = EngineOptions.of({})
     worker = build_worker(
         builder.build(), cast(Log, log), options, application_id="app", state_dir=folder, clock=ManualClock()
