@@ -32,14 +32,21 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owners: dict[TaskId, str] = {}
+        self._zombies: set[str] = set()
         self.mistakes: list[str] = []
 
     def take(self, name: str, tasks: frozenset[TaskId]) -> None:
         with self._lock:
-            for task in sorted(tasks):
+            for task in sorted(tasks) if name not in self._zombies else ():
                 other = self._owners.setdefault(task, name)
                 if other != name:
                     self.mistakes.append(f"{task} is run by {other}, and given to {name}")
+
+    def count_no_more(self, name: str) -> None:
+        """Ignore what a member does from here on: it is a zombie, whose commits are refused."""
+        with self._lock:
+            self._zombies.add(name)
+        self.drop(name)
 
     def drop(self, name: str, tasks: frozenset[TaskId] | None = None) -> None:
         """Let go of tasks, or of all."""

@@ -35,7 +35,7 @@ LEAVE_S = 3.0
 _GROUP = 0
 # Version 4 asks for several at once, in other fields.
 _FIND_COORDINATOR_NEWEST = 3
-_FIND_BACKOFF_S = (0.1, 1.0)
+_FIND_BACKOFF_S = (0.05, 0.5)
 _STAYING = "staying in the group"
 _LONGEST_PUMP_S = 5.0
 _NEVER = float("inf")
@@ -68,6 +68,8 @@ class ControlLoop:
         self._commands: deque[Command] = deque()
         self._is_stopped = False
         self._coordinator: int | None = None
+        # Who knows only the broker that is gone would ask that one for ever.
+        self._knows_brokers = False
         self._is_finding = False
         self._find_at = 0.0
         self._find_backoff_s = _FIND_BACKOFF_S[0]
@@ -154,7 +156,7 @@ class ControlLoop:
         self._under_way = None
         self._network.close()
         self._network = self._networks()
-        self._coordinator, self._is_finding, self._find_at = None, False, now
+        self._coordinator, self._knows_brokers, self._is_finding, self._find_at = None, False, False, now
         self._tell(self._protocol.unanswered(NetworkError("it was given up", was_sent=True), now))
 
     def dropped(self, now: float) -> None:
@@ -260,8 +262,15 @@ class ControlLoop:
 
     def _find(self) -> None:
         self._is_finding = True
+        if not self._knows_brokers:
+            self._network.request_metadata((), self._brokers_found, self._not_found)
+            return
         request = Bounded(FindCoordinatorRequest(key=self._group, key_type=_GROUP), _FIND_COORDINATOR_NEWEST)
         self._network.send_to_any(request, self._found, self._not_found)
+
+    def _brokers_found(self, topics: object) -> None:
+        self._knows_brokers = True
+        self._is_finding = False
 
     def _found(self, answer: ApiMessage) -> None:
         code = ErrorCode(answer.error_code)
@@ -286,5 +295,6 @@ class ControlLoop:
             self._tell(self._protocol.give_up(reason, now))
             return
         self._waiting.goes_on(_STAYING, ANY_NODE, str(error))
+        self._knows_brokers = False
         self._find_at = now + self._find_backoff_s
         self._find_backoff_s = min(2 * self._find_backoff_s, _FIND_BACKOFF_S[1])
