@@ -1,5 +1,6 @@
 """An application to be killed: copies, counts behind a repartition, counts windows and sessions, holds back, pairs,
-looks back in versions, keeps by hand, and keeps what it has written in global stores, with one of which it joins.
+looks back in versions, sums up by ready-made aggregations, keeps by hand, in a store of its own too, and keeps what it
+has written in global stores, with one of which it joins.
 
 Run as a process: `application.py FOLDER [--bootstrap-servers HOSTS] [--drain] [--stop-at STEP:N]`. It works until
 SIGTERM, or with `--drain` until nothing is left to process; with `--stop-at` it kills itself when a commit reaches that
@@ -13,11 +14,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import headrace as hr
-from headrace import stores
+from headrace import agg, stores
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
@@ -27,6 +29,24 @@ from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
 from tests.faults.orphans import end_with_parent
 from tests.faults.site import Site
+from tests.state.own_stores import FileShelf
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ready-made aggregations tell of numbers."""
+
+    n: int
+    total: int
+    mean: float | None
+    least: int | None
+    most: int | None
+    highest: list[int]
+    digits: int
+
+
+#: How many of the highest numbers a summary has.
+HIGHEST = 2
 
 APPLICATION_ID = "faults"
 GAP_MS = 500
@@ -60,6 +80,10 @@ WRITTEN = stores.key_value("written", key=str, value=int)
 VERSIONS = stores.versioned("versions", key=str, value=int, history=f"{HISTORY_MS}ms")
 OF_LATEST = stores.key_value("of-latest", key=str, value=int)
 FRIENDS = stores.key_value("friends", key=str, value=int)
+OF_STREAM = stores.key_value("summary-of-stream", key=str, value=Summary)
+OF_TABLE = stores.key_value("summary-of-table", key=str, value=Summary)
+OF_SESSIONS = stores.session("summary-of-sessions", key=str, value=Summary)
+SHELF = stores.custom("shelf", FileShelf, persistent=True)
 #: How many keys there are; each number has one for its friend.
 USERS = 200
 NEARBY_WITHIN = timedelta(seconds=1)
@@ -74,6 +98,13 @@ def remember(record: hr.Record[str, int], last: KeyValueStore[str, int]) -> Iter
     yield record
 
 
+@processor(SHELF)
+def count_on_shelf(record: hr.Record[str, int], shelf: FileShelf) -> list[hr.Record[str, int]]:
+    """Count the records of each key in a file."""
+    shelf.put(record.key, str(int(shelf.rows.get(record.key, "0")) + 1))
+    return []
+
+
 @processor(WRITTEN)
 def count_written(record: hr.Record[str, int], written: KeyValueStore[str, int]) -> list[hr.Record[str, int]]:
     """Count the records of each key, which tells whether one was taken twice."""
@@ -84,6 +115,25 @@ def count_written(record: hr.Record[str, int], written: KeyValueStore[str, int])
 def with_friend(value: int, of_friend: int) -> int:
     """Tell a number and its friend's as one."""
     return value * 1_000_000 + of_friend
+
+
+def number(value: int) -> int:
+    """Tell what is summed up."""
+    return value
+
+
+def summary() -> agg.Aggregation[int, Summary]:
+    """Sum numbers up by whatever a table's rows can be taken out of again."""
+    return agg.into(
+        Summary,
+        n=agg.count(),
+        total=agg.sum(number),
+        mean=agg.mean(number),
+        least=agg.min(number),
+        most=agg.max(number),
+        highest=agg.top(HIGHEST, by=number),
+        digits=agg.distinct(lambda value: value % 10, limit=10),
+    )
 
 
 def build() -> hr.Topology:
@@ -122,7 +172,19 @@ def build() -> hr.Topology:
     closed = few.group_by_key().windowed_by(windows, emit="close").count()
     closed.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(CLOSED)
     few.group_by_key().windowed_by(hr.SlidingWindows(NEARBY_WITHIN, grace="1d")).count(store=NEARBY)
+    add_summaries(few, latest)
+    few.process(count_on_shelf)
     return builder.build()
+
+
+def add_summaries(few: hr.KStream[str, int], latest: hr.KTable[str, int]) -> None:
+    """Sum up a stream, its sessions, and a table, whose rows move between groups."""
+    few.group_by_key().aggregate(summary(), store=OF_STREAM)
+    sessions = few.group_by_key().windowed_by(hr.SessionWindows(f"{GAP_MS}ms", grace="1d"))
+    sessions.aggregate(summary(), store=OF_SESSIONS)
+    latest.group_by(lambda key, value: (str(value % 10), value), key=str, value=int).aggregate(
+        summary(), store=OF_TABLE
+    )
 
 
 def killer(stop_at: str | None) -> Callable[[str], None]:

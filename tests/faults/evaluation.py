@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from heapq import heappop, heappush
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["Input", "Row", "Rows", "closed_windows", "dated_of", "pairs_of", "pa
 Input = tuple[str, int, int]  # key, value, timestamp
 
 #: What tells a row from others in its store (a key; with start, or with start and end), and its value.
-Rows = dict[Any, int]
+Rows = dict[Any, Any]
 
 #: A record of a topic: key, value, timestamp.
 Row = tuple[bytes | None, bytes | None, int]
@@ -43,6 +43,7 @@ def rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         for session in _sessions(sorted(stamps[key]))
     }
     versions, of_latest = _versions_of(written)
+    few = [each for each in written if each[1] % application.EACH_OF_FEW == 0]
     return {
         "by-last-digit": dict(Counter(str(value % 10) for _, value, _ in written)),
         "sums": dict(sums),
@@ -54,9 +55,47 @@ def rows_of(written: Sequence[Input]) -> dict[str, Rows]:
         "written": dict(Counter(key for key, _, _ in written)),
         "versions": versions,
         "of-latest": of_latest,
-        "friends": _friends(
-            {key: value for key, value, _ in written if value % application.EACH_OF_FEW == 0}
-        ),
+        "friends": _friends({key: value for key, value, _ in few}),
+        "shelf": dict(Counter(key for key, _, _ in few)),
+        **_summaries(few),
+    }
+
+
+def _summary_of(numbers: Iterable[int]) -> application.Summary:
+    """Sum numbers up."""
+    found = sorted(numbers, reverse=True)
+    return application.Summary(
+        len(found),
+        sum(found),
+        sum(found) / len(found) if found else None,
+        min(found, default=None),
+        max(found, default=None),
+        found[: application.HIGHEST],
+        len({value % 10 for value in found}),
+    )
+
+
+def _summaries(few: Sequence[Input]) -> dict[str, Rows]:
+    """The summaries of a stream, of its sessions, and of a table grouped by the last digit."""
+    numbers: defaultdict[str, dict[int, int]] = defaultdict(dict)  # of a key, by number, when it was
+    for key, value, stamp in few:
+        numbers[key][value] = stamp
+    last = {key: value for key, value, _ in few}
+    sessions = {
+        (key, session[0], session[-1]): _summary_of(
+            value for value, stamp in by_number.items() if session[0] <= stamp <= session[-1]
+        )
+        for key, by_number in numbers.items()
+        for session in _sessions(sorted(by_number.values()))
+    }
+    return {
+        "summary-of-stream": {key: _summary_of(by_number) for key, by_number in numbers.items()},
+        "summary-of-sessions": sessions,
+        # A group that no row is left in has a summary of nothing.
+        "summary-of-table": {
+            digit: _summary_of(value for value in last.values() if str(value % 10) == digit)
+            for digit in {str(value % 10) for _, value, _ in few}
+        },
     }
 
 

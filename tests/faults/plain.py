@@ -145,10 +145,15 @@ def check_nothing_lost(site: Site, written: Sequence[Input]) -> None:
     dated = {value.split(b"@")[0] for _, value, _ in read_topic(site, application.DATED.name) if value}
     delayed = {value.split(b"@")[0] for _, value, _ in found[_DELAYED]}
     assert dated | delayed == {str(value).encode() for _, value, _ in written}
-    for store in ("by-last-digit", "per-window"):
+    for store in ("by-last-digit", "per-window", "shelf"):
         assert all(found[store][key] >= count for key, count in expected_rows[store].items())
     for store in ("last", "copied", "written", "friends"):
         assert found[store].keys() == expected_rows[store].keys()
+    for store in ("summary-of-stream", "summary-of-sessions"):
+        for key, of_all in expected_rows[store].items():
+            told = found[store][key]
+            assert (told.least, told.most, told.digits) == (of_all.least, of_all.most, of_all.digits)
+            assert (told.n, told.total) >= (of_all.n, of_all.total)
 
 
 def check(site: Site, written: Sequence[Input]) -> None:
@@ -236,6 +241,8 @@ def _stores(site: Site) -> dict[str, Rows]:
                     for key in map("user{}".format, range(application.USERS)):
                         for value, since, _ in store.history(key, max(0, oldest)):
                             rows[key, since] = value
+                case "custom":
+                    rows.update({key: int(count) for key, count in store.rows.items()})
                 case "key_value":
                     rows.update(store.all())
                 case "window":
