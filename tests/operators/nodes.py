@@ -15,6 +15,7 @@ from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
+from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
 from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
 
@@ -59,14 +60,12 @@ class Node:
         self.closes: list[Callable[[], object]] = []
         self.cache = CacheBudget(cache_bytes)
         self.state = TaskState(
-            stores,
-            MemoryDatabase(),
+            TaskRows(stores, MemoryDatabase(), application_id="app", now_ms=lambda: 0),
             {},
             self.context,
             self.cache,
             live=LiveBudget(1 << 20),
             dropped=lambda store, reason: None,
-            application_id="app",
             now_ms=lambda: 0,
         )
         self.run = operator.compile(self)

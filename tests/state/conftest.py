@@ -21,4 +21,4 @@ def open_stores(tmp_path: Path) -> Iterator[Callable[..., Stores]]:
 
     yield open_
     for stores in opened:
-        stores.state.close()
+        stores.close()

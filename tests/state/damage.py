@@ -98,7 +98,7 @@ class _Logged(Stores):
 
     def family(self, name: str) -> Any:
         """What rocksdict calls a column family."""
-        database: Any = self.state._stores["s"].database
+        database: Any = self.state._stores["s"].rows.database
         return database._database.get_column_family(name)
 
     def commit_log(self) -> None:
@@ -118,7 +118,7 @@ def _write_history(folder: Path) -> Outcome:
     number = 0
     for part in range(4):
         if part == 2:
-            stores.state.close()
+            stores.close()
             stores = _Logged(folder, late=True)
             stores.catch_up()
         for spec in stores.specs:
@@ -142,7 +142,7 @@ def _write_history(folder: Path) -> Outcome:
             stores.family(family).flush()
         _image(folder, 3 * part + 2)
     (folder / "rows").write_text(json.dumps(_dump(stores)))
-    stores.state.close()
+    stores.close()
     _image(folder, 12)
     return Outcome(None, 0, [], 0)
 
@@ -196,7 +196,7 @@ def _run(folder: Path) -> tuple[dict[str, list[list[Any]]], _Logged]:
         stores["s"].put(b"each", rows["s"][-1][1], rows["s"][-1][2], ())
         stores.commit()
     except BaseException:
-        stores.state.close()
+        stores.close()
         raise
     return rows, stores
 

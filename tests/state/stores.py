@@ -1,6 +1,6 @@
 """A task's stores with a log around them: what the engine does, in a few lines, for the tests of stores."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import Engine, StoreKind, StoreSpec
+from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
 
 NUMBERS: Serde[int] = int64
@@ -104,15 +105,14 @@ class Stores:
         self.context.enter()
         self.context.processor_metadata = dict(self.metadata)
         self.columns = {spec.name: Columns() for spec in self.specs if spec.logging}
+        self.rows = TaskRows(self.specs, self._database, application_id="app", now_ms=lambda: self.now_ms)
         self.state = TaskState(
-            self.specs,
-            self._database,
+            self.rows,
             self.columns,
             self.context,
             self.cache,
             live=self.live,
             dropped=lambda store, reason: self.dropped.append((store, reason)),
-            application_id="app",
             now_ms=lambda: self.now_ms,
             directory=self._directory,
         )
@@ -170,18 +170,30 @@ class Stores:
 
     def crash(self) -> None:
         """Lose everything that is not on disk, and start again."""
-        self.state.close()
+        self.close()
         self.open()
         self.catch_up()
 
+    def close(self) -> None:
+        self.state.close()
+        self.rows.close()
+
+    def positions(self) -> Mapping[str, Position | None]:
+        return self.rows.positions()
+
+    def restored(self, name: str, position: Position) -> None:
+        """Say that a restore is done, and run on."""
+        self.rows.restored(name, position)
+        self.state.take_over()
+
     def catch_up(self) -> None:
-        positions = self.state.positions()
+        positions = self.positions()
         for name, log in self.log.items():
             position = positions[name]
             reason = must_rebuild(
                 position,
                 topic_id=f"id of {name}",
-                mark=self.state.mark(name),
+                mark=self.rows.stores[name].spec.mark,
                 begin=0,
                 end=len(log),
                 now_ms=self.now_ms,
@@ -193,7 +205,7 @@ class Stores:
             start = 0 if reason is not None or position is None else position.offset
             if start < len(log):
                 self.restore(name, log[start:], start)
-                self.state.restored(name, Position(len(log), f"id of {name}"))
+                self.restored(name, Position(len(log), f"id of {name}"))
 
     def restore(
         self, name: str, records: Iterable[tuple[bytes, bytes | None, int, Headers]], start: int = 0
@@ -209,7 +221,7 @@ class Stores:
             [row[3] for row in rows],
             1,
         )
-        self.state.restore(name, chunk)
+        self.rows.restore(name, chunk)
 
     def at(self, offset: int, timestamp: int, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
         """Let a record be what is processed now."""

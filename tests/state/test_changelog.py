@@ -58,7 +58,7 @@ def test_timestamped_rows_begin_with_their_timestamp(open_stores: OpenStores, en
     for name in "tp":
         stores[name].put(b"a", 1, 258, ())
     stores.commit()
-    rows = {name: stores.state._stores[name].database.family(name).get(b"a") for name in "tp"}
+    rows = {name: stores.state._stores[name].rows.database.family(name).get(b"a") for name in "tp"}
     assert rows == {"t": b"\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x01", "p": b"\0\0\0\0\0\0\0\x01"}
 
 
@@ -85,7 +85,7 @@ def test_window_row_has_its_segment_before_the_key(open_stores: OpenStores) -> N
     stores = open_stores(store_spec(kind="window", retention_ms=240_000))  # segments of 120 s
     stores.only.put(b"a", 250_000, 1, 10, ())
     stores.commit()
-    ((key, _),) = stores.state._stores["store"].database.family("store").scan(None, None)
+    ((key, _),) = stores.state._stores["store"].rows.database.family("store").scan(None, None)
     assert key == (240_000).to_bytes(8, "big") + b"a" + (250_000).to_bytes(8, "big") + b"\0\0\0\0"
 
 
@@ -151,7 +151,7 @@ def test_window_lives_until_stream_time_is_its_retention_ahead(open_stores: Open
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
 def test_expired_segments_are_deleted_with_the_commit(open_stores: OpenStores, engine: Any) -> None:
     stores = open_stores(store_spec(kind="window", engine=engine, retention_ms=120_000))
-    family = stores.state._stores["store"].database.family("store")
+    family = stores.state._stores["store"].rows.database.family("store")
     for start in (0, 59_999, 60_000):
         stores.only.put(b"a", start, 1, 1, ())
     stores.commit()
@@ -179,7 +179,7 @@ def test_refused_value_names_the_store_and_changes_nothing(open_stores: OpenStor
 def test_bytes_that_are_no_value_name_the_store(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec())
     stores.restore("store", [(b"a", b"short", 1, ())])
-    stores.state.restored("store", Position(1, "id"))
+    stores.restored("store", Position(1, "id"))
     with pytest.raises(SerializationError, match="cannot deserialize a value of store 'store'"):
         stores.only.get(b"a")
 

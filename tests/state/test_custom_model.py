@@ -44,7 +44,7 @@ class CustomMachine(RuleBasedStateMachine):
         self.committed: dict[str, str] = {}
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder)
 
     @property
@@ -91,7 +91,7 @@ class CustomMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_disk(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder / "db", ignore_errors=True)
         self.stores.open()
         self.stores.catch_up()
@@ -127,7 +127,7 @@ def test_store_with_files_restores_the_gap_alone(tmp_path: Path) -> None:
     shelf = stores.only.hand_out()
     assert shelf.calls == ["init", "restore 1", "flush"]
     assert shelf.rows == {"a": "1", "b": "2"}
-    stores.state.close()
+    stores.close()
     assert shelf.calls[-1] == "close"
 
 

@@ -49,7 +49,7 @@ def test_a_second_row_that_a_crash_within_a_commit_has_left_deletes_nothing_and_
     store.advance(50)
     store.put(b"a", 1, 50, ())
     stores.commit()
-    database: Any = stores.state._databases[engine]
+    database: Any = stores.rows.databases[engine]
     stale = [b"\x01" + time.to_bytes(8, "big") + key for time, key in ((7, b"a"), (8, b"gone"))]
     database.write([("store", dict.fromkeys(stale, b""))], {})
     stores.abort()  # looks from the beginning again

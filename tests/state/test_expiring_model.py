@@ -28,7 +28,7 @@ class ExpiringMachine(KeyValueMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stores.state.close()
+        self.stores.close()
         spec = store_spec(
             key=raw,
             engine=self.engine,

@@ -57,7 +57,7 @@ class KeyValueMachine(RuleBasedStateMachine):
         self.below: dict[bytes, Any] = {}
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         assert self.stores.cache.used_bytes == 0
         shutil.rmtree(self.folder)
 
@@ -160,7 +160,7 @@ class KeyValueMachine(RuleBasedStateMachine):
     @rule()
     def lose_the_disk(self) -> None:
         self.check_forwarded()
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder / "db", ignore_errors=True)
         self.stores.open()
         self.stores.catch_up()

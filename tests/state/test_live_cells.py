@@ -49,7 +49,7 @@ class LiveMachine(RuleBasedStateMachine):
         self.count = 0
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         assert self.stores.live.used_bytes == 0
         shutil.rmtree(self.folder)
 

@@ -33,7 +33,7 @@ class LruMachine(RuleBasedStateMachine):
         self.gone: dict[bytes, None] = {}
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
 
     def value(self, number: int) -> Any:
         return [number] if self.is_mutable else number

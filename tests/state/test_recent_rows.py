@@ -20,7 +20,7 @@ SPEC = StoreSpec("s", "key_value", True, string, string, "rocksdb", False, True,
 def stores(tmp_path: Path) -> Iterator[Stores]:
     stores = Stores(SPEC, path=tmp_path)
     yield stores
-    stores.state.close()
+    stores.close()
 
 
 def look_ups(stores: Stores) -> list[bytes]:

@@ -75,7 +75,7 @@ class SegmentedMachine(RuleBasedStateMachine):
         return RETENTION_MS + (self.time_ordered and self.kind == "window")
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         assert self.stores.cache.used_bytes == 0
         shutil.rmtree(self.folder)
 
@@ -214,7 +214,7 @@ class SegmentedMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_disk(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder / "db", ignore_errors=True)
         self.stores.open()
         self.stores.catch_up()

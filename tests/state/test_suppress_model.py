@@ -68,7 +68,7 @@ class SuppressMachine(RuleBasedStateMachine):
         self.offset = 100
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder)
 
     def value(self, number: int | None) -> Any:
@@ -147,7 +147,7 @@ class SuppressMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_disk(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder / "db", ignore_errors=True)
         self.stores.open()
         self.stores.catch_up()

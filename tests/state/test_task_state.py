@@ -36,7 +36,7 @@ def test_only_stores_on_rocksdb_open_the_database(tmp_path: Path) -> None:
     stores.only.put(b"a", 1, 1, ())
     stores.commit()
     assert stores.only.get(b"a") == (1, 1)
-    stores.state.close()
+    stores.close()
 
 
 def test_position_is_completed_by_the_state(open_stores: OpenStores) -> None:
@@ -48,9 +48,9 @@ def test_position_is_completed_by_the_state(open_stores: OpenStores) -> None:
     inputs = {TopicPartition("in", 0): 12}
     stores.state.flush()
     stores.state.commit({"s": Position(3, "s id", inputs=inputs), "w": Position(4, "w id")})
-    stores.state.close()
+    stores.close()
     stores.open()
-    assert stores.state.positions() == {
+    assert stores.positions() == {
         "s": Position(3, "s id", 5_000, -1, inputs, "key_value 1 timestamped"),
         "w": Position(4, "w id", 5_000, 70_000, {}, "window 1 timestamped interval=60000 retention=100000"),
     }
@@ -59,10 +59,10 @@ def test_position_is_completed_by_the_state(open_stores: OpenStores) -> None:
 def test_stores_without_a_new_position_keep_theirs(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec("s"), store_spec("t"))
     stores.commit()
-    before = stores.state.positions()["t"]
+    before = stores.positions()["t"]
     stores["s"].put(b"a", 1, 1, ())
     stores.state.commit({"s": Position(9, "id")})
-    positions = stores.state.positions()
+    positions = stores.positions()
     assert positions["s"] == Position(9, "id", 1_000, mark="key_value 1 timestamped")
     assert positions["t"] == before
 
@@ -75,9 +75,7 @@ def test_position_of_a_quiet_store_stays_young(open_stores: OpenStores) -> None:
         stores.now_ms = now_ms
         stores["s"].put(b"a", 1, 1, ())
         stores.state.commit({"s": Position(9, "id")})
-    assert stores.state.positions()["t"] == Position(
-        0, "id of t", 1_000 + DAY_MS, mark="key_value 1 timestamped"
-    )
+    assert stores.positions()["t"] == Position(0, "id of t", 1_000 + DAY_MS, mark="key_value 1 timestamped")
 
 
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
@@ -121,11 +119,11 @@ def test_restore_applies_the_last_record_of_each_key(open_stores: OpenStores) ->
     one, two = b"\0\0\0\0\0\0\0\x01", b"\0\0\0\0\0\0\0\x02"
     stores.restore("store", [(b"a", one, 10, ()), (b"b", one, 11, ()), (b"a", two, 12, ())])
     stores.restore("store", [(b"b", None, 13, ()), (b"c", one, 14, ())])
-    stores.state.restored("store", Position(5, "id"))
+    stores.restored("store", Position(5, "id"))
     assert list(stores.only.range(None, None)) == [(b"a", 2, 12), (b"c", 1, 14)]
     assert stores.logged() == []
     stores.log["store"] = [(b"", None, 0, ())] * 5
-    stores.state.close()
+    stores.close()
     stores.open()
     assert list(stores.only.range(None, None)) == [(b"a", 2, 12), (b"c", 1, 14)]
 
@@ -133,9 +131,9 @@ def test_restore_applies_the_last_record_of_each_key(open_stores: OpenStores) ->
 def test_a_restore_that_is_cut_off_leaves_no_position(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec(engine="rocksdb"))
     stores.restore("store", [(b"%d" % number, b"\0" * 8, 1, ()) for number in range(50_000)])
-    stores.state.close()
+    stores.close()
     stores.open()
-    assert stores.state.positions() == {"store": None}
+    assert stores.positions() == {"store": None}
 
 
 def test_restoring_windows_skips_the_expired_ones(open_stores: OpenStores) -> None:
@@ -149,7 +147,7 @@ def test_restoring_windows_skips_the_expired_ones(open_stores: OpenStores) -> No
         "store", [(key(0), value, 1, ()), (key(200_000), value, 2, ()), (key(100_000), value, 3, ())]
     )
     stores.restore("store", [(key(100_001), value, 4, ())])
-    stores.state.restored("store", Position(4, "id"))
+    stores.restored("store", Position(4, "id"))
     assert stores.only.observed_stream_time == 200_000
     assert list(stores.only.range(None, None, None)) == [(b"a", 100_001, 1, 4), (b"a", 200_000, 1, 2)]
 
@@ -158,9 +156,9 @@ def test_a_standby_follows_in_steps(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec(engine="rocksdb", caching=True))
     for number in range(1, 4):
         stores.restore("store", [(b"a", number.to_bytes(8, "big"), number, ())])
-        stores.state.restored("store", Position(number, "id"))
+        stores.restored("store", Position(number, "id"))
         assert stores.only.get(b"a") == (number, number)
-    assert stores.state.positions()["store"] == Position(3, "id", 1_000, mark="key_value 1 timestamped")
+    assert stores.positions()["store"] == Position(3, "id", 1_000, mark="key_value 1 timestamped")
 
 
 def test_clear_forgets_rows_position_and_updates(open_stores: OpenStores) -> None:
@@ -174,7 +172,7 @@ def test_clear_forgets_rows_position_and_updates(open_stores: OpenStores) -> Non
     stores["s"].put(b"b", 1, 1, ())
     for name in ("s", "w"):
         stores.state.clear(name)
-    assert stores.state.positions() == {"s": None, "w": None}
+    assert stores.positions() == {"s": None, "w": None}
     assert list(stores["s"].range(None, None)) == []
     assert list(stores["w"].range(None, None, None)) == []
     assert stores["w"].observed_stream_time == -1
@@ -186,7 +184,7 @@ def test_another_retention_means_rebuild(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec(kind="window", engine="rocksdb", retention_ms=200_000))
     stores.only.put(b"a", 500_000, 1, 1, ())
     stores.commit()
-    stores.state.close()
+    stores.close()
     stores.specs = (store_spec(kind="window", engine="rocksdb", retention_ms=400_000),)
     stores.open()
     assert stores.only.observed_stream_time == -1
@@ -290,10 +288,10 @@ def test_windows_are_found_after_a_restore_of_any_length(open_stores: OpenStores
     stores = open_stores(store_spec("store", "window", retention_ms=1_000_000))
     records = [(WINDOWS.changelog_key(b"%d" % number, 70_000), b"\0" * 8, 1, ()) for number in range(count)]
     stores.restore("store", records)
-    stores.state.restored("store", Position(count, "id"))
+    stores.restored("store", Position(count, "id"))
     assert stores.only.get(b"0", 70_000) is not None
     assert stores.only.entry_row(b"0", 70_000) is not None
-    position = stores.state.positions()["store"]
+    position = stores.positions()["store"]
     assert position is not None
     assert position.stream_time == 70_000
 

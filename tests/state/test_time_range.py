@@ -73,7 +73,7 @@ def test_expiry_up_to_the_last_time_leaves_the_stores_whole(
     for start in (0, LAST):
         stores.only.put(b"a", start, 1, 1, ())
         stores.commit()
-    stores.state.close()
+    stores.close()
     stores.open()
     stores.catch_up()
     assert list(stores.only.range(None, None, None)) == [(b"a", LAST, 1, 1)]

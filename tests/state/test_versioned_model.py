@@ -46,7 +46,7 @@ class VersionedMachine(RuleBasedStateMachine):
         self.committed: tuple[dict[bytes, Versions], int] = ({}, -1)
 
     def teardown(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder)
 
     def value(self, number: int | None) -> Any:
@@ -134,7 +134,7 @@ class VersionedMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_the_disk(self) -> None:
-        self.stores.state.close()
+        self.stores.close()
         shutil.rmtree(self.folder / "db", ignore_errors=True)
         self.stores.open()
         self.stores.catch_up()
@@ -177,4 +177,4 @@ def test_a_version_that_was_replaced_long_after_is_found(tmp_path: Path) -> None
     stores.commit()
     assert stores.only.as_of(b"a", 10_000) == (1, 0, 140_000)
     assert stores.only.as_of(b"a", 144_999) == (2, 140_000, 145_000)
-    stores.state.close()
+    stores.close()

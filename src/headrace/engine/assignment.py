@@ -15,6 +15,7 @@ read again, and their stores are as they were.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
 from headrace.base.errors import (
     HeadraceError,
@@ -24,14 +25,15 @@ from headrace.base.errors import (
     StateCorruptionError,
     TransactionAbortedError,
 )
-from headrace.base.ids import TaskId
+from headrace.base.ids import GLOBAL_TASK, TaskId
+from headrace.engine.collector import RecordCollector
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.retry_wait import RetryWait
 from headrace.engine.starting_offsets import StartingOffsets
-from headrace.engine.task_factory import TaskFactory
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
+from headrace.state.state_directory import StateDirectory
 
 __all__ = ["DONE_AGAIN", "Assignment"]
 
@@ -49,7 +51,8 @@ class Assignment:
         *,
         owned: OwnedTasks,
         commit: Callable[[Collection[TaskId]], None],
-        factory: TaskFactory,
+        collector: RecordCollector,
+        directory: StateDirectory,
         global_stores: GlobalStores,
         starting: StartingOffsets,
         writer: Writer,
@@ -58,7 +61,8 @@ class Assignment:
     ) -> None:
         self._owned = owned
         self._commit = commit
-        self._factory = factory
+        self._collector = collector
+        self._directory = directory
         self._global_stores = global_stores
         self._starting = starting
         self._writer = writer
@@ -139,7 +143,7 @@ class Assignment:
         Raises the reason where the worker is to stop: starting over would only take time.
         """
         if isinstance(reason, RecordsRefusedError):
-            self._factory.collector.refuse(reason)
+            self._collector.refuse(reason)
         self._go_back_after(reason, waits=True)
 
     def _go_back_after(self, reason: HeadraceError, *, waits: bool) -> None:
@@ -193,7 +197,7 @@ class Assignment:
 
     def _abort(self) -> None:
         self._writer.abort()
-        self._factory.collector.discard()
+        self._collector.discard()
 
     def delete_damaged(self, error: StateCorruptionError) -> None:
         """Let go of the task that has a damaged database, with what was not committed, and delete it; where it is that
@@ -203,7 +207,7 @@ class Assignment:
         """
         if not error.path:
             raise error
-        is_global = self._factory.is_of_global_stores(error.path)
+        is_global = Path(error.path) == self._directory.path(GLOBAL_TASK)
         source = "topics" if is_global else "changelogs"
         _log.error("%s; they are deleted, and restored from their %s", error, source)
         if not self._is_apart(error):
@@ -212,11 +216,13 @@ class Assignment:
         if is_global:
             self._global_stores.delete(error.path)
         else:
-            self._factory.destroy_state(error.path)
+            self._directory.destroy(error.path)
 
     def _damaged(self, path: str) -> Sequence[TaskId]:
         """The tasks that hold on to the stores of a directory."""
-        is_global = self._factory.is_of_global_stores(path)
+        is_global = Path(path) == self._directory.path(GLOBAL_TASK)
         return [
-            task_id for task_id in self._owned.tasks if is_global or self._factory.has_state_at(task_id, path)
+            task_id
+            for task_id in self._owned.tasks
+            if is_global or Path(path) == self._directory.path(task_id)
         ]

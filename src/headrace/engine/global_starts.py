@@ -25,7 +25,7 @@ def starting_offsets(
     begins = log.beginning_offsets(partitions)
     # What a store has read was committed; an end that is told a moment late must not look like a loss.
     ends = log.end_offsets(partitions, committed=False)
-    positions = task.state.positions()
+    positions = task.stores.rows.positions()
     starts: dict[TopicPartition, int] = {}
     for spec in task.state.specs:
         topic = topics[spec.global_topic or ""]

@@ -36,6 +36,7 @@ from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.log.port import Log, Reader, TopicInfo
 from headrace.state.port import Position
+from headrace.state.state_directory import StateDirectory
 from headrace.state.task_store import StoreState
 from headrace.topology.topology import SubTopology
 
@@ -63,12 +64,14 @@ class GlobalStores:
         part: SubTopology | None,
         log: Log,
         factory: TaskFactory,
+        directory: StateDirectory,
         clock: Clock,
         records_max: int,
     ) -> None:
         self._part = part
         self._log = log
         self._factory = factory
+        self._directory = directory
         self._clock = clock
         self._length = StretchLength(records_max)
         self._process_id = os.getpid()
@@ -100,7 +103,8 @@ class GlobalStores:
 
     def _begin(self, part: SubTopology, reader: Reader) -> None:
         task = self.task = self._factory.make_global(part, self.states)
-        self.states.update({spec.name: task.state.state(spec.name) for spec in part.stores})
+        state = task.stores.promote()
+        self.states.update({spec.name: state.state(spec.name) for spec in part.stores})
         task.context.scheduler = _refuse_to_schedule
         self._has_waiting = False
         topics = self._know_topics(part.source_topics)
@@ -121,7 +125,7 @@ class GlobalStores:
         if self.task is not None:
             self._reader.unassign(self.task.queues)
             self.task.close()
-        self._factory.destroy_state(path)
+        self._directory.destroy(path)
         self._begin(self._part, self._reader)
 
     def close(self) -> None:

@@ -43,6 +43,12 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Size of the record cache that a worker's stores share (bytes); 0 sends every single update downstream.",
     ),
     Option(
+        "state.cleanup.delay.ms",
+        duration_ms(minimum=0),
+        600_000,
+        "How long the local state of a task that runs elsewhere is kept (ms): should it come back, the rest is read.",
+    ),
+    Option(
         "join.index.max.bytes",
         long(minimum=0),
         128 * 1024 * 1024,
@@ -150,6 +156,7 @@ class EngineOptions:
     input_buffer_max_bytes: int
     statestore_uncommitted_max_bytes: int
     statestore_cache_max_bytes: int
+    state_cleanup_delay_ms: int
     join_index_max_bytes: int
     __emit_interval_ms_kstreams_outer_join_spurious_results_fix__: int
     __emit_interval_ms_kstreams_windowed_aggregation__: int

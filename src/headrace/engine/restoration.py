@@ -84,7 +84,7 @@ class Restoration:
         self._started = seconds()
         self._reader = reader
         self._following: dict[TopicPartition, _Following] = {}
-        positions = task.state.positions() if changelogs else {}
+        positions = task.stores.rows.positions() if changelogs else {}
         for spec in task.subtopology.stores:
             changelog = changelogs.get(spec.name)
             if changelog is None:
@@ -110,7 +110,7 @@ class Restoration:
         reason = must_rebuild(
             position,
             topic_id=topic.id,
-            mark=task.state.mark(store),
+            mark=task.stores.rows.stores[store].spec.mark,
             begin=begin,
             end=end,
             now_ms=self._now_ms(),
@@ -121,7 +121,7 @@ class Restoration:
         if position is not None:
             _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
         # Also without a position: rows may be left of a restore that was cut off.
-        task.state.clear(store)
+        task.stores.rows.clear(store)
         return begin, True
 
     def _checker(
@@ -183,7 +183,7 @@ class Restoration:
         if following.check is not None:
             chunk = following.check(chunk)
         if len(chunk):
-            self._task.state.restore(following.store, chunk)
+            self._task.stores.rows.restore(following.store, chunk)
             following.restored += len(chunk)
 
     def look(self) -> None:
@@ -213,7 +213,7 @@ class Restoration:
             self._task.id,
             following.store,
         )
-        self._task.state.clear(following.store)
+        self._task.stores.rows.clear(following.store)
         following.restored, following.is_full = 0, True
         following.end = max(begin, following.end)
         self._reader.assign({partition: begin})
@@ -221,8 +221,7 @@ class Restoration:
     def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
         self._reader.unassign([partition])
         following.is_done = True
-        state = self._task.state
-        state.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
+        self._task.stores.rows.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
 
     @property
     def is_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""A task: one sub-topology at one partition. Owns its queues, its compiled nodes and its state.
+"""A task: one sub-topology at one partition. Owns its queues and its compiled nodes, and borrows its stores' rows.
 
 The worker hands it chunks, lets it run *stretches* of records, and commits it; see `worker`.
 """
@@ -10,6 +10,7 @@ from typing import Literal
 from headrace.base.columns import Stretch
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.base.records import NO_HEADERS
+from headrace.engine.borrowed_stores import BorrowedStores
 from headrace.engine.collector import RecordCollector
 from headrace.engine.commit_metadata import (
     NOTHING_COMMITTED,
@@ -39,9 +40,11 @@ __all__ = ["Task"]
 class Task:
     """Runs one sub-topology over its inputs: one partition of each of its topics, or all that fill global stores.
 
-    `global_states` are the states of global stores by name, as they are when it starts.
+    `global_states` are the states of global stores by name, as they are when it starts. `borrow` gets its
+    own stores.
 
     Attributes:
+        stores: its own; their rows are brought up to date before it starts.
         queues: one for each input partition.
         processed: records taken so far, for the worker's figures.
         dropped: records dropped so far (nulls, late ones, resumed failures).
@@ -58,7 +61,7 @@ class Task:
         options: EngineOptions,
         now_ms: Callable[[], int],
         collector: RecordCollector,
-        open_state: Callable[[TaskContext, Callable[[], None], Failures], TaskState],
+        borrow: Callable[[TaskContext, Callable[[], None], Failures], BorrowedStores],
         inputs: Mapping[TopicPartition, SourceNode],
         committed: Mapping[TopicPartition, CommitMetadata],
         placement: Callable[[SourceNode, TopicPartition], KeyPlacement | None],
@@ -99,17 +102,22 @@ class Task:
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.scheduler = self._schedule
-        # Last of all: nothing behind it can fail and leave the stores open, and locked.
-        self.state = open_state(self.context, self._count_dropped, self.failures)
+        # Last of all: nothing behind it can fail and keep the stores borrowed.
+        self.stores = borrow(self.context, self._count_dropped, self.failures)
 
     def _count_dropped(self) -> None:
         self.dropped += 1
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def state(self) -> TaskState:
+        """What lies over the rows; there from the first `promote` on."""
+        return self.stores.state
+
     def start(self) -> None:
-        """Compile the nodes and initialise the processors; the stores are restored by now."""
-        context = self.context
+        """Promote it, compile the nodes and initialise the processors."""
+        context, state = self.context, self.stores.promote()
         context.enter()
         self._compiled = compile_topology(
             self.topology,
@@ -118,7 +126,7 @@ class Task:
             context=context,
             collector=self.collector,
             failures=self.failures,
-            state=self.state.state,
+            state=state.state,
             global_states=self._global_states,
             dropped=self._count_dropped,
             awaited=self._awaited,
@@ -152,7 +160,7 @@ class Task:
 
         `committed` is what stands beside the committed offsets. The caller seeks its reader and starts it again.
         """
-        self.state.discard()
+        self.stores.discard()
         for partition, queue in self.queues.items():
             queue.partition_time = committed.get(partition, NOTHING_COMMITTED).partition_time
             queue.clear()
@@ -170,11 +178,6 @@ class Task:
         """Lowest timestamp among the heads of its queues; None when nothing waits."""
         heads = [head for queue in self._order if (head := queue.head_timestamp) is not None]
         return min(heads, default=None)
-
-    @property
-    def queued_bytes(self) -> int:
-        """Weight of what waits."""
-        return sum(queue.queued_bytes for queue in self._order)
 
     @property
     def empty_partitions(self) -> Sequence[TopicPartition]:
@@ -382,11 +385,11 @@ class Task:
         return offsets
 
     def close(self) -> None:
-        """Close processors and state. What was not committed is forgotten."""
+        """Close processors and state, and give the rows back. What was not committed is forgotten. Twice is fine."""
         try:
             self.stop()
         finally:
-            self.state.close()
+            self.stores.close()
 
 
 def _aligned(start_ms: int, interval_ms: int, now: int) -> int:

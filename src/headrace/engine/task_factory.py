@@ -1,10 +1,10 @@
-"""Makes tasks: finds the topics they need, opens their state, gives them their columns."""
+"""Makes tasks: finds the topics they need, borrows their rows, gives them their columns."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
+from headrace.engine.borrowed_stores import BorrowedStores
 from headrace.engine.clock import Clock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.commit_metadata import CommitMetadata
@@ -22,9 +22,8 @@ from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.port import ChangelogAdmission
-from headrace.state.rocksdb import RocksDatabase
-from headrace.state.rocksdb_options import RocksMemory
-from headrace.state.task_directory import remove_destroyed
+from headrace.state.state_directory import StateDirectory
+from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
 from headrace.state.task_store import StoreState
 from headrace.topology.nodes import SourceNode
@@ -34,7 +33,7 @@ __all__ = ["TaskFactory"]
 
 
 class TaskFactory:
-    """Makes the tasks of one worker, which share a record cache, the memory of RocksDB and one collector.
+    """Makes the tasks of one worker, which share a record cache and one collector.
 
     Attributes:
         collector: what all of them write. Shared, so that records of several tasks stand in a topic in the order in
@@ -50,7 +49,7 @@ class TaskFactory:
         log: Log,
         options: EngineOptions,
         application_id: str,
-        state_dir: Path,
+        directory: StateDirectory,
         clock: Clock,
         cache: CacheBudget,
     ) -> None:
@@ -58,11 +57,10 @@ class TaskFactory:
         self._log = log
         self._options = options
         self._application_id = application_id
-        self._state_dir = state_dir
+        self._directory = directory
         self._clock = clock
         self._cache = cache
         self._live = LiveBudget(options.join_index_max_bytes)
-        self._memory = RocksMemory(configure=options.rocksdb_config_setter)
         self._event_loop = EventLoop()
         self._written = WrittenTopics(log)
         self.wall_punctuations = TaskOrder()
@@ -142,8 +140,12 @@ class TaskFactory:
         committed: Mapping[TopicPartition, CommitMetadata],
         global_states: Mapping[str, StoreState],
     ) -> Task:
-        def open_state(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> TaskState:
-            return self._open_state(subtopology, context, dropped, failures)
+        def borrow(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> BorrowedStores:
+            return BorrowedStores(
+                self._directory.lend(task_id, subtopology.stores),
+                lambda rows: self._put_state(rows, context, dropped, failures),
+                self._directory.give_back,
+            )
 
         return Task(
             task_id,
@@ -153,7 +155,7 @@ class TaskFactory:
             options=options,
             now_ms=self._clock.wall_ms,
             collector=self.collector,
-            open_state=open_state,
+            borrow=borrow,
             inputs=inputs,
             committed=committed,
             placement=self._placement,
@@ -180,17 +182,16 @@ class TaskFactory:
             topic, KeyPlacement(topic, partitions, source.key, node, records_max)
         )
 
-    def _open_state(
+    def _put_state(
         self,
-        subtopology: SubTopology,
+        rows: TaskRows,
         context: TaskContext,
         dropped: Callable[[], None],
         failures: Failures,
     ) -> TaskState:
-        path = self._path(context.task_id)
         changelogs = {
             spec.name: self.collector.columns(self.changelog_name(spec.name), context.partition)
-            for spec in subtopology.stores
+            for spec in rows.specs
             if spec.logging and spec.source_topic is None
         }
 
@@ -202,36 +203,14 @@ class TaskFactory:
             if (admission := self.collector.admission(self.changelog_name(name), are_keyed=True)) is not None
         }
         return TaskState(
-            subtopology.stores,
-            lambda: RocksDatabase.open(path, self._memory),
+            rows,
             changelogs,
             context,
             self._cache,
             live=self._live,
             dropped=lambda store, reason: dropped(),
-            application_id=self._application_id,
             now_ms=self._clock.wall_ms,
             admissions=admissions,
             refused=lambda spec: failures.of_processing(f"store {spec.name}", spec.where),
-            directory=lambda store: self._state_dir / "own" / path.name / store,
+            directory=partial(self._directory.own_path, context.task_id),
         )
-
-    def _path(self, task_id: TaskId) -> Path:
-        # Kafka Streams' own name of that directory.
-        return self._state_dir / ("global" if task_id == GLOBAL_TASK else str(task_id))
-
-    def is_of_global_stores(self, path: str) -> bool:
-        """Whether a directory is that of the global stores."""
-        return Path(path) == self._path(GLOBAL_TASK)
-
-    def has_state_at(self, task_id: TaskId, path: str) -> bool:
-        """Whether a directory is that of a task's stores."""
-        return Path(path) == self._path(task_id)
-
-    def destroy_state(self, path: str) -> None:
-        """Delete a task's damaged stores, which nobody has open."""
-        RocksDatabase.destroy(path)
-
-    def remove_destroyed(self) -> None:
-        """Delete what is left of stores that a process before this one had begun to delete."""
-        remove_destroyed(self._state_dir)

@@ -1,10 +1,11 @@
-"""What keeps the log small: purging repartition topics, and the log's own retention and compaction."""
+"""What keeps log and disk small: purging repartition topics, the log's own retention, state that nobody uses."""
 
 from collections.abc import Iterable, Mapping
 
 from headrace.base.ids import TopicPartition
 from headrace.engine.task import Task
 from headrace.log.port import Log
+from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
 
 __all__ = ["Upkeep"]
@@ -13,23 +14,35 @@ __all__ = ["Upkeep"]
 _MAINTAIN_SECONDS = 1.0
 _MAINTAIN_BUDGET_MS = 20
 
+#: Time between looks for state that nobody has used for `state.cleanup.delay.ms`, ten minutes.
+_CLEAN_SECONDS = 30.0
+
 
 class Upkeep:
-    """Does both when they are due."""
+    """Does each when it is due."""
 
-    def __init__(self, log: Log, topology: Topology, application_id: str, purge_interval_ms: int) -> None:
+    def __init__(
+        self,
+        log: Log,
+        directory: StateDirectory,
+        topology: Topology,
+        application_id: str,
+        purge_interval_ms: int,
+    ) -> None:
         self._log = log
+        self._directory = directory
         self._purged: dict[TopicPartition, int] = {}
         self._repartition_topics = frozenset(
             topology.decorate(topic, application_id) for topic in topology.repartition_topics
         )
         self._purge_seconds = purge_interval_ms / 1000
-        self._next_purge = self._next_maintain = 0.0
+        self._next_purge = self._next_maintain = self._next_clean = 0.0
 
     def begin(self, now: float) -> None:
         """Start counting."""
         self._next_purge = now + self._purge_seconds
         self._next_maintain = now + _MAINTAIN_SECONDS
+        self._next_clean = now + _CLEAN_SECONDS
 
     def purge(self, now: float, tasks: Iterable[Task], committed: Mapping[TopicPartition, int]) -> None:
         """Let go of what was read from repartition topics and is known to be committed; after a commit.
@@ -59,3 +72,9 @@ class Upkeep:
         if now >= self._next_maintain:
             self._next_maintain = now + _MAINTAIN_SECONDS
             self._log.maintain(_MAINTAIN_BUDGET_MS)
+
+    def clean(self, now: float) -> None:
+        """Let go of the state of tasks that have been elsewhere for long."""
+        if now >= self._next_clean:
+            self._next_clean = now + _CLEAN_SECONDS
+            self._directory.clean()

@@ -48,6 +48,7 @@ class Worker:
         self._log = parts.log
         self._clock = parts.clock
         self._writer = parts.writer
+        self._directory = parts.directory
         self._factory = parts.factory
         self._global_stores = parts.global_stores
         self._changelog_reader = parts.changelog_reader
@@ -158,6 +159,7 @@ class Worker:
         self.reporting.retire(self._tasks.values())
         self.reporting.stopped()
         with ExitStack() as closing:  # the last one first
+            closing.callback(self._directory.close)
             closing.callback(self._writer.close)
             closing.callback(self._fetcher.close)
             closing.callback(self._owned.close)
@@ -215,6 +217,7 @@ class Worker:
             self.commit()
         if not self._changelog_reader.under_way and self._global_stores.is_caught_up:
             self._upkeep.maintain(now)
+        self._upkeep.clean(now)
         if self.reporting.is_due(now):
             self.reporting.report(
                 now,

@@ -32,6 +32,8 @@ from headrace.engine.worker_parts import WorkerParts
 from headrace.log.port import Log, Writer
 from headrace.plan.plan import Plan
 from headrace.state.cache import CacheBudget
+from headrace.state.rocksdb_options import RocksMemory
+from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
 
 __all__ = ["build_worker"]
@@ -78,17 +80,25 @@ def build_worker(
         # First of all: it ends what an older self has left open, before anybody asks for offsets.
         writer = log.writer(application_id, transactional_id)
         closing.callback(writer.close)
+        directory = StateDirectory(
+            state_dir,
+            RocksMemory(configure=options.rocksdb_config_setter),
+            application_id=application_id,
+            cleanup_delay_ms=options.state_cleanup_delay_ms,
+            now_ms=clock.wall_ms,
+            seconds=clock.seconds,
+        )
+        directory.remove_destroyed()
         factory = TaskFactory(
             topology=resolved,
             log=log,
             options=options,
             application_id=application_id,
-            state_dir=state_dir,
+            directory=directory,
             clock=clock,
             cache=CacheBudget(options.statestore_cache_max_bytes),
         )
         closing.callback(factory.close)
-        factory.remove_destroyed()
         fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
         closing.callback(fetcher.close)
         known = None if follows is None else follows.topics_read
@@ -100,6 +110,7 @@ def build_worker(
             clock=clock,
             topology=resolved,
             writer=writer,
+            directory=directory,
             factory=factory,
             fetcher=fetcher,
             starting=starting,
@@ -113,7 +124,7 @@ def build_worker(
                 reached=reached,
             ),
             schedule=CommitSchedule(options.commit_interval_ms, transaction_timeout_ms),
-            upkeep=Upkeep(log, resolved, application_id, options.repartition_purge_interval_ms),
+            upkeep=Upkeep(log, directory, resolved, application_id, options.repartition_purge_interval_ms),
             watch=TopicWatch(
                 log,
                 topology,
@@ -138,6 +149,7 @@ def _parts(
     clock: Clock,
     topology: Topology,
     writer: Writer,
+    directory: StateDirectory,
     factory: TaskFactory,
     fetcher: Fetcher,
     starting: StartingOffsets,
@@ -150,7 +162,9 @@ def _parts(
     commit_each_stretch: bool,
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
-    global_stores = GlobalStores(topology.global_part, log, factory, clock, options.stretch_records_max)
+    global_stores = GlobalStores(
+        topology.global_part, log, factory, directory, clock, options.stretch_records_max
+    )
     changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
     retry_wait = RetryWait(stop)
@@ -181,7 +195,8 @@ def _parts(
     assignment = Assignment(
         owned=owned,
         commit=commit_round.commit,
-        factory=factory,
+        collector=factory.collector,
+        directory=directory,
         global_stores=global_stores,
         starting=starting,
         writer=writer,
@@ -204,6 +219,7 @@ def _parts(
         log=log,
         clock=clock,
         writer=writer,
+        directory=directory,
         factory=factory,
         global_stores=global_stores,
         changelog_reader=changelog_reader,

@@ -20,6 +20,7 @@ from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log, Writer
 from headrace.plan.plan import Plan
+from headrace.state.state_directory import StateDirectory
 
 __all__ = ["WorkerParts"]
 
@@ -32,6 +33,7 @@ class WorkerParts:
     log: Log
     clock: Clock
     writer: Writer
+    directory: StateDirectory
     factory: TaskFactory
     global_stores: GlobalStores
     changelog_reader: ChangelogReader

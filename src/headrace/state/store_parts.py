@@ -1,26 +1,25 @@
-"""What a task's store of each kind is made of: buffer, cache, reader, rows of a restore. Here kinds are told apart."""
+"""What is put over a store's rows while its task runs: buffer, cache, reader. Here kinds are told apart."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.processor.context import TaskContext
-from headrace.state.buffer.custom import CustomBuffer, CustomRows
+from headrace.state.buffer.custom import CustomBuffer
 from headrace.state.buffer.duplicates import DuplicatesBuffer
-from headrace.state.buffer.expiring import ExpiringBuffer, ExpiringRows
+from headrace.state.buffer.expiring import ExpiringBuffer
 from headrace.state.buffer.key_value import KeyValueBuffer
-from headrace.state.buffer.layouts import layout_of
 from headrace.state.buffer.live_cells import LiveBudget
-from headrace.state.buffer.lru import LruBuffer, LruRows
+from headrace.state.buffer.lru import LruBuffer
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.session_layout import SESSIONS
-from headrace.state.buffer.stamped import StampedKeyValueBuffer, StampedRows, StampedSegmentedBuffer
+from headrace.state.buffer.stamped import StampedKeyValueBuffer, StampedSegmentedBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
-from headrace.state.buffer.time_ordered import TimeOrderedBuffer, TimeOrderedRows
+from headrace.state.buffer.time_ordered import TimeOrderedBuffer
 from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.cache import CacheBudget
@@ -28,7 +27,6 @@ from headrace.state.cached_expiring import CachedExpiring
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_time_ordered import CachedTimeOrdered
-from headrace.state.changelog_rows import ChangelogRows, KeyValueRows, SegmentedRows
 from headrace.state.declaration import unreadable
 from headrace.state.port import (
     ChangelogAdmission,
@@ -40,9 +38,7 @@ from headrace.state.port import (
 )
 from headrace.state.reading import KeyValueReader, SegmentedReader, VersionedReader
 from headrace.state.spec import StoreSpec
-from headrace.state.suppress_rows import SuppressRows
 from headrace.state.values import ValueCodec
-from headrace.state.versioned_rows import VersionedRows
 
 __all__ = ["Buffer", "Cache", "Opening", "StoreParts", "parts_of"]
 
@@ -91,6 +87,7 @@ class Opening:
         dropped: told of each put that was dropped: store and reason.
         admission: of a changelog that does not take every record.
         live: the worker's budget of what is looked up in memory although databases have it too.
+        used: keys of a store with a bound, the one that was used the longest ago first; kept beside the rows.
         directory: where a store of the user's own may keep files, by its name; None where nobody may.
     """
 
@@ -102,6 +99,7 @@ class Opening:
     dropped: Callable[[str, str], None]
     admission: ChangelogAdmission | None
     live: LiveBudget
+    used: OrderedDict[bytes, None]
     directory: Callable[[str], Path] | None = None
 
 
@@ -114,7 +112,6 @@ class StoreParts:
         cache: over the buffer, None where nothing is cached.
         state: the upper one of both, as operators use it.
         reader: makes what other threads read; with True, as the last commit left the store.
-        rows: makes what gathers the rows of a restore.
         log: logs what was changed, of a kind that does so once a commit; the others log each put.
         custom: the buffer, of a store of the user's own.
     """
@@ -123,7 +120,6 @@ class StoreParts:
     cache: Cache | None
     state: KeyValueBuffer | SegmentedBuffer | SuppressBuffer | VersionedBuffer | CustomBuffer | Cache
     reader: Callable[[bool], KeyValueReads | SegmentedReads | VersionedReads]
-    rows: Callable[[], ChangelogRows]
     log: Callable[[], None] | None = None
     custom: CustomBuffer | None = None
 
@@ -149,7 +145,6 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
     codec, context, budget = opening.codec, opening.context, opening.cache
     if spec.rows_max is not None:
         return _lru(spec, opening)
-    rows: Callable[[], ChangelogRows] = partial(KeyValueRows, spec)
     buffer: KeyValueBuffer
     cache: CachedKeyValue | None = None
     if spec.ttl_ms is not None:
@@ -159,7 +154,6 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
         )
         if budget is not None:
             cache = CachedExpiring(expiring, codec, context, budget)
-        rows = partial(ExpiringRows, spec, database.family(spec.name))
     else:
         # A cache has rows of its own, and what is in memory anyway is found as fast there.
         recent = opening.live if budget is None and spec.engine != "memory" else None
@@ -177,21 +171,18 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
     def reader(committed: bool) -> KeyValueReads:
         return KeyValueReader(buffer, cache, committed=committed)
 
-    return StoreParts(buffer, cache, cache or buffer, reader, _rows(spec, rows))
+    return StoreParts(buffer, cache, cache or buffer, reader)
 
 
 def _lru(spec: StoreSpec, opening: Opening) -> StoreParts:
-    buffer = LruBuffer(spec, opening.database, opening.changelog, opening.codec, opening.admission)
+    buffer = LruBuffer(
+        spec, opening.database, opening.changelog, opening.codec, opening.admission, used=opening.used
+    )
 
     def reader(committed: bool) -> KeyValueReads:
         return KeyValueReader(buffer, None, committed=committed)
 
-    return StoreParts(buffer, None, buffer, reader, partial(LruRows, spec, buffer))
-
-
-def _rows(spec: StoreSpec, plain: Callable[[], ChangelogRows]) -> Callable[[], ChangelogRows]:
-    """Return what makes rows of a restore, where values are stamped too."""
-    return (lambda: StampedRows(plain())) if spec.stamped else plain
+    return StoreParts(buffer, None, buffer, reader)
 
 
 def _window(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -235,9 +226,7 @@ def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented 
     def reader(committed: bool) -> SegmentedReads:
         return SegmentedReader(buffer, cache, committed=committed)
 
-    kind = TimeOrderedRows if spec.time_ordered else SegmentedRows
-    rows = _rows(spec, partial(kind, spec, layout_of(spec)))
-    return StoreParts(buffer, cache, cache or buffer, reader, rows)
+    return StoreParts(buffer, cache, cache or buffer, reader)
 
 
 def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -247,8 +236,7 @@ def _suppress(spec: StoreSpec, opening: Opening) -> StoreParts:
     def reader(committed: bool) -> NoReturn:
         raise unreadable(spec)
 
-    rows = partial(SuppressRows, spec, database.family(spec.name))
-    return StoreParts(buffer, None, buffer, reader, rows, buffer.flush)
+    return StoreParts(buffer, None, buffer, reader, buffer.flush)
 
 
 def _custom(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -259,7 +247,7 @@ def _custom(spec: StoreSpec, opening: Opening) -> StoreParts:
     def reader(committed: bool) -> NoReturn:
         raise unreadable(spec)
 
-    return StoreParts(buffer, None, buffer, reader, partial(CustomRows, buffer), custom=buffer)
+    return StoreParts(buffer, None, buffer, reader, custom=buffer)
 
 
 def _versioned(spec: StoreSpec, opening: Opening) -> StoreParts:
@@ -269,9 +257,4 @@ def _versioned(spec: StoreSpec, opening: Opening) -> StoreParts:
     def reader(committed: bool) -> VersionedReads:
         return VersionedReader(buffer, committed=committed)
 
-    def rows() -> VersionedRows:
-        # What is older than the history was dropped, and counted, when it was put.
-        restoring = VersionedBuffer(spec, database, None, codec, lambda store, reason: None)
-        return VersionedRows(spec, restoring)
-
-    return StoreParts(buffer, None, buffer, reader, rows)
+    return StoreParts(buffer, None, buffer, reader)

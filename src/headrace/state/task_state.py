@@ -1,4 +1,4 @@
-"""All stores of one task: opens them over the databases, restores, commits and discards them together."""
+"""All stores of a task that runs: puts them over its rows, commits and discards them together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -7,19 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from headrace.base.columns import Chunk, Columns
+from headrace.base.columns import Columns
 from headrace.base.errors import StateError
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
-from headrace.state.memory import MemoryDatabase
-from headrace.state.port import ChangelogAdmission, Database, FlushRefused, Position
-from headrace.state.spec import Engine, StoreSpec
-from headrace.state.stamped import StampedCodec
+from headrace.state.port import ChangelogAdmission, FlushRefused, Position
+from headrace.state.spec import StoreSpec
 from headrace.state.store_parts import Opening
+from headrace.state.task_rows import TaskRows
 from headrace.state.task_store import StoreState, TaskStore
 from headrace.state.typed_stores import read_only
-from headrace.state.values import ValueCodec
 
 __all__ = ["TaskState"]
 
@@ -31,11 +29,11 @@ _FLUSHES_MAX = 100
 
 
 class TaskState:
-    """The stores of one task. Belongs to one thread, except for point reads.
+    """What a task that runs has over its rows: buffers, caches, columns of its changelogs. Belongs to one thread,
+    except for point reads.
 
     Args:
-        specs: in topological order, which is the order of a flush.
-        database: for stores on RocksDB; a function is called only if there is one. Those in memory get their own.
+        rows: what is written to; whoever lends them closes them.
         changelogs: where each logged store appends its records.
         cache: the worker's budget; with none, nothing is cached.
         live: the worker's budget of what joins look up in memory.
@@ -48,47 +46,54 @@ class TaskState:
 
     def __init__(
         self,
-        specs: Sequence[StoreSpec],
-        database: Database | Callable[[], Database],
+        rows: TaskRows,
         changelogs: Mapping[str, Columns],
         context: TaskContext,
         cache: CacheBudget,
         *,
         live: LiveBudget,
         dropped: Callable[[str, str], None],
-        application_id: str,
         now_ms: Callable[[], int],
         admissions: Mapping[str, ChangelogAdmission] = MappingProxyType({}),
         refused: Callable[[StoreSpec], FlushRefused] | None = None,
         directory: Callable[[str], Path] | None = None,
     ) -> None:
+        self.rows = rows
         #: What the stores are, in topological order.
-        self.specs = tuple(specs)
+        self.specs = rows.specs
         self._now_ms = now_ms
         self._next_stamp_ms = 0
         self._context = context
-        self._databases = _databases(specs, database)
         #: In topological order.
         self._stores: dict[str, TaskStore] = {}
+        rows.put_away()
         try:
             for spec in self.specs:
+                own = rows.stores[spec.name]
                 opening = Opening(
-                    self._databases[spec.engine],
+                    own.database,
                     changelogs.get(spec.name),
-                    _codec(spec, f"{application_id}-{spec.changelog_topic}"),
+                    own.codec,
                     context,
                     cache if spec.caching and cache.max_bytes > 0 else None,
                     dropped,
                     admissions.get(spec.name),
                     live,
+                    own.used,
                     directory,
                 )
-                store = self._stores[spec.name] = TaskStore(spec, opening, now_ms)
+                store = self._stores[spec.name] = TaskStore(own, opening)
                 if refused is not None and store.cache is not None:
                     store.cache.on_refused(refused(spec))
         except BaseException:
             self.close()
             raise
+
+    def take_over(self) -> None:
+        """Go on from the rows as they are now: somebody has restored them since the last commit."""
+        self.rows.put_away()
+        for store in self._stores.values():
+            store.take_over()
 
     def state(self, name: str) -> StoreState:
         """The state behind a store's name, as operators use it."""
@@ -98,35 +103,10 @@ class TaskState:
         """The user's read-only view of a store, for any thread; with `committed`, as the last commit left it."""
         return read_only(self._stores[name].reader(committed=committed), self._context)
 
-    def positions(self) -> Mapping[str, Position | None]:
-        """How far each store has followed its changelog; None for a new store. See `restore.must_rebuild`."""
-        return {name: store.position() for name, store in self._stores.items()}
-
-    def mark(self, name: str) -> str:
-        """Format of a store's rows. A position with another one means rebuild."""
-        return self._stores[name].spec.mark
-
     @property
     def buffered_bytes(self) -> int:
         """Roughly what waits for the commit in memory."""
         return sum(store.buffer.buffered_bytes for store in self._stores.values())
-
-    def restore(self, name: str, chunk: Chunk) -> None:
-        """Apply changelog records to a store's rows, straight and unlogged. Not while it has updates of its own.
-
-        Rows are gathered and written some thousands at a time; they are sure to be there after `restored`.
-
-        Raises:
-            StateCorruptionError: the records are of another kind of store.
-        """
-        self._stores[name].restore(chunk)
-
-    def restored(self, name: str, position: Position) -> None:
-        """Write what is left of a restore, and its position last. Standbys call it now and then, for ever.
-
-        The position needs an offset, the topic's id and, if there are any, inputs.
-        """
-        self._stores[name].restored(position)
 
     def clear(self, name: str) -> None:
         """Delete a store's rows and its position, and what was changed since the last commit: before a rebuild."""
@@ -166,7 +146,7 @@ class TaskState:
             if store.cache is not None:
                 store.cache.ensure_flushed()
         renews = self._now_ms() >= self._next_stamp_ms
-        for engine, database in self._databases.items():
+        for engine, database in self.rows.databases.items():
             stores = [store for store in self._stores.values() if store.spec.engine == engine]
             changes = [(store.name, store.buffer.changes()) for store in stores]
             stamped = {
@@ -183,7 +163,7 @@ class TaskState:
             self._next_stamp_ms = self._now_ms() + _STAMP_MS
 
     def _renewed(self, stores: Sequence[TaskStore]) -> dict[str, Position]:
-        known = {store.name: store.position() for store in stores}
+        known = {store.name: store.rows.position() for store in stores}
         return {
             name: replace(position, written_ms=self._now_ms())
             for name, position in known.items()
@@ -196,28 +176,8 @@ class TaskState:
             store.discard()
 
     def close(self) -> None:
-        """Forget what was not committed, and release the databases. Twice is fine."""
-        with ExitStack() as closing:  # the stores first; each is closed, also when one before it fails
-            for database in self._databases.values():
-                closing.callback(database.close)
+        """Forget what was not committed. The rows stay as they are. Twice is fine."""
+        with ExitStack() as closing:  # each is closed, also when one before it fails
             for store in self._stores.values():
                 closing.callback(store.close)
             self.discard()
-
-
-def _codec(spec: StoreSpec, topic: str) -> ValueCodec:
-    has_stamped_values = spec.stamped and spec.kind != "suppress"
-    return (StampedCodec if has_stamped_values else ValueCodec)(spec.value, topic, spec.name)
-
-
-def _databases(
-    specs: Sequence[StoreSpec], database: Database | Callable[[], Database]
-) -> dict[Engine, Database]:
-    opened: dict[Engine, Database] = {}
-    for spec in specs:
-        if spec.engine not in opened:
-            if spec.engine == "memory":
-                opened["memory"] = MemoryDatabase()
-            else:
-                opened["rocksdb"] = database() if callable(database) else database
-    return opened

@@ -22,6 +22,7 @@ from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.declaration import Store, check_handle
 from headrace.state.memory import MemoryDatabase
+from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
 from headrace.state.typed_stores import typed
 from headrace.topology.locations import caller
@@ -103,15 +104,19 @@ class MockProcessorContext:
         self.drops: list[str] = []
         self._wall_ms = 0
         self._task = TaskContext(application_id, TaskId(*task_id), lambda: self._wall_ms)
-        self._state = TaskState(
+        self._rows = TaskRows(
             [plain_store(store, where, "memory") for store in declared.values()],
             MemoryDatabase(),
+            application_id=application_id,
+            now_ms=lambda: self._wall_ms,
+        )
+        self._state = TaskState(
+            self._rows,
             {},
             self._task,
             CacheBudget(0),
             live=LiveBudget(0),
             dropped=lambda store, reason: self.drops.append(f"{store}: {reason}"),
-            application_id=application_id,
             now_ms=lambda: self._wall_ms,
         )
         self._wiring = _Wiring(self._task, self._state, where, self.forwarded, self.drops)
@@ -136,6 +141,7 @@ class MockProcessorContext:
         finally:
             self._task.leave()
             self._state.close()
+            self._rows.close()
 
     def process(self, record: Record[Any, Any]) -> None:
         """Give the processor a record, which moves stream time on; what the processor raises comes out here."""

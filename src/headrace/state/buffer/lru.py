@@ -32,13 +32,16 @@ class LruBuffer(KeyValueBuffer):
         log: Columns | None,
         codec: ValueCodec,
         admission: ChangelogAdmission | None = None,
+        *,
+        used: OrderedDict[bytes, None],
     ) -> None:
+        """`used` is the order of the rows that were restored; it goes on in it, for whoever has the rows next."""
         if spec.rows_max is None:
             raise StateError(f"store {spec.name!r} has no bound")
         super().__init__(spec, database, log, codec, admission)
         self._rows_max = spec.rows_max
         #: Keys, the one that was used the longest ago first.
-        self._used: OrderedDict[bytes, None] = OrderedDict()
+        self._used = used
         #: Keys that have left since the last commit, in the order in which they did.
         self._gone: dict[bytes, None] = {}
 
@@ -81,13 +84,6 @@ class LruBuffer(KeyValueBuffer):
         del self._used[key]
         self._gone[key] = None
 
-    def note_restored(self, rows: Rows) -> None:
-        """Take over the order of rows that a restore writes."""
-        for key, row in rows.items():
-            self._used.pop(key, None)
-            if row is not None:
-                self._used[key] = None
-
     def committed(self) -> None:
         """Drop what waited: the database has it."""
         super().committed()
@@ -99,21 +95,21 @@ class LruBuffer(KeyValueBuffer):
         there = {key for key, _ in self._family.scan(None, None)}
         known = [key for key in (*self._gone, *self._used) if key in there]
         self._gone.clear()
+        self._used.clear()
         # A key that came back after it had left counts where it was used last.
-        self._used = OrderedDict()
         for key in known:
             self._used[key] = None
             self._used.move_to_end(key)
 
 
 class LruRows(KeyValueRows):
-    """Restores such a store, in the order of the last record of each key."""
+    """Restores such a store, in the order of the last record of each key, which it notes in `used`."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_used",)
 
-    def __init__(self, spec: StoreSpec, buffer: LruBuffer) -> None:
+    def __init__(self, spec: StoreSpec, used: OrderedDict[bytes, None]) -> None:
         super().__init__(spec)
-        self._buffer = buffer
+        self._used = used
 
     def apply(self, chunk: Chunk) -> None:
         """Add a chunk's records; see `KeyValueRows.apply`."""
@@ -126,5 +122,8 @@ class LruRows(KeyValueRows):
     def take(self) -> Rows:
         """Hand over what was gathered, and begin again."""
         rows = super().take()
-        self._buffer.note_restored(rows)
+        for key, row in rows.items():
+            self._used.pop(key, None)
+            if row is not None:
+                self._used[key] = None
         return rows

@@ -1,0 +1,62 @@
+"""The stores of a task: rows that it has borrowed, and what lies over them once it runs."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from headrace.state.task_rows import TaskRows
+from headrace.state.task_state import TaskState
+
+__all__ = ["BorrowedStores"]
+
+
+class BorrowedStores:
+    """Belongs to a task's thread.
+
+    Attributes:
+        rows: what is restored, and what a commit writes to.
+    """
+
+    def __init__(
+        self,
+        rows: TaskRows,
+        put_state: Callable[[TaskRows], TaskState],
+        give_back: Callable[[TaskRows], None],
+    ) -> None:
+        """Borrow rows, until `close` gives them back. `put_state` puts over them what a task needs that runs."""
+        self.rows = rows
+        self._put_state = put_state
+        self._give_back = give_back
+        self._state: TaskState | None = None
+        try:
+            if any(spec.kind == "custom" for spec in rows.specs):
+                self.promote()  # these are restored by their objects, which are there from now on
+        except BaseException:
+            give_back(rows)
+            raise
+
+    @property
+    def state(self) -> TaskState:
+        """What lies over the rows; there from the first `promote` on."""
+        assert self._state is not None
+        return self._state
+
+    def promote(self) -> TaskState:
+        """Put buffers, caches and changelog columns over the rows as they are now, and return them."""
+        if self._state is None:
+            self._state = self._put_state(self.rows)
+        else:
+            self._state.take_over()
+        return self._state
+
+    def discard(self) -> None:
+        """Forget everything since the last commit, and what was restored and not written."""
+        if self._state is not None:
+            self._state.discard()
+        self.rows.put_away()
+
+    def close(self) -> None:
+        """Forget what was not committed, and give the rows back. Twice is fine."""
+        with ExitStack() as closing:  # the last one first
+            closing.callback(self._give_back, self.rows)
+            if self._state is not None:
+                closing.callback(self._state.close)

@@ -1,0 +1,152 @@
+"""The state directory of an application: owns what is on disk, and lends each task's rows to one borrower at a time.
+
+Whoever restores, follows or runs a task borrows its rows and gives them back; they stay open in between, so that a task
+that comes back, in whichever role, is where it was. What nobody has borrowed for `state.cleanup.delay.ms` is closed,
+and its directory deleted. Source: Kafka's StateDirectory.
+
+# Invariant: rows have one borrower in this process, which this registry sees to, and the directory has one process,
+# which the application's lock sees to. Nothing is deleted that is borrowed.
+"""
+
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from headrace.base.errors import StateError
+from headrace.base.ids import GLOBAL_TASK, TaskId
+from headrace.state.rocksdb import RocksDatabase
+from headrace.state.rocksdb_options import RocksMemory
+from headrace.state.spec import StoreSpec
+from headrace.state.task_directory import remove_destroyed
+from headrace.state.task_rows import TaskRows
+
+__all__ = ["StateDirectory"]
+
+_log = logging.getLogger("headrace.state")
+
+#: What the directories of tasks are called.
+_TASK = re.compile(r"\d+_\d+")
+
+
+class StateDirectory:
+    """What is below `path`. From any thread; the rows that it lends belong to their borrower."""
+
+    def __init__(
+        self,
+        path: Path,
+        memory: RocksMemory,
+        *,
+        application_id: str,
+        cleanup_delay_ms: int,
+        now_ms: Callable[[], int],
+        seconds: Callable[[], float],
+    ) -> None:
+        """`now_ms` is the wall clock, `seconds` one that never goes back."""
+        self._path = path
+        self._memory = memory
+        self._application_id = application_id
+        self._cleanup_seconds = cleanup_delay_ms / 1000
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._opened = seconds()
+        self._lock = threading.Lock()
+        self._lent: dict[str, TaskRows] = {}
+        self._idle: dict[str, TaskRows] = {}
+        self._idle_since: dict[str, float] = {}
+
+    def path(self, task_id: TaskId) -> Path:
+        """Where the stores of a task are: under Kafka Streams' own name of that directory."""
+        return self._path / _name(task_id)
+
+    def own_path(self, task_id: TaskId, store: str) -> Path:
+        """Where a store of the user's own may keep its files."""
+        return self._path / "own" / _name(task_id) / store
+
+    def lend(self, task_id: TaskId, specs: Sequence[StoreSpec]) -> TaskRows:
+        """Return the rows of a task, opened if they are not open any more; give them back when they are done with.
+
+        A directory that cannot be trusted is deleted first, and made anew.
+
+        Raises:
+            StateError: somebody in this process has them, or they cannot be opened.
+        """
+        name = _name(task_id)
+        with self._lock:
+            if name in self._lent:
+                raise StateError(f"the stores of task {name} are in use by another thread of this process")
+            rows = self._idle.pop(name, None)
+            if rows is not None and rows.specs == tuple(specs):
+                self._lent[name] = rows
+                return rows
+            if rows is not None:
+                rows.close()
+            rows = self._lent[name] = TaskRows(
+                specs,
+                partial(RocksDatabase.open, self.path(task_id), self._memory),
+                application_id=self._application_id,
+                now_ms=self._now_ms,
+            )
+            return rows
+
+    def give_back(self, rows: TaskRows) -> None:
+        """Take rows back, which stay open for a while. Twice is fine."""
+        with self._lock:
+            for name, each in list(self._lent.items()):
+                if each is rows:
+                    rows.put_away()
+                    self._idle[name] = self._lent.pop(name)
+                    self._idle_since[name] = self._seconds()
+
+    def destroy(self, path: str) -> None:
+        """Delete a task's stores, which nobody has borrowed, whatever state they are in.
+
+        Raises:
+            StateError: they cannot be deleted.
+        """
+        with self._lock:
+            self._close(Path(path).name)
+            RocksDatabase.destroy(path)
+
+    def _close(self, name: str) -> None:
+        rows = self._idle.pop(name, None)
+        if rows is not None:
+            rows.close()
+
+    def remove_destroyed(self) -> None:
+        """Delete what is left of stores that a process before this one had begun to delete."""
+        remove_destroyed(self._path)
+
+    def clean(self) -> None:
+        """Close and delete what nobody has borrowed for long enough.
+
+        What was there before is counted from when this was made: it may still be wanted.
+        """
+        due = self._seconds() - self._cleanup_seconds
+        with self._lock:
+            found = {path.name for path in self._path.glob("*_*") if _TASK.fullmatch(path.name)}
+            for name in sorted((found | self._idle.keys()) - self._lent.keys()):
+                if self._idle_since.get(name, self._opened) > due or name == _name(GLOBAL_TASK):
+                    continue
+                self._close(name)
+                self._idle_since.pop(name, None)
+                if name in found:
+                    _log.info("the state of task %s is deleted: nobody has run it here for long", name)
+                    RocksDatabase.destroy(self._path / name)
+                    shutil.rmtree(self._path / "own" / name, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close everything, given back or not. Twice is fine."""
+        with self._lock, ExitStack() as closing:  # each is closed, also when one before it fails
+            for rows in (*self._lent.values(), *self._idle.values()):
+                closing.callback(rows.close)
+            self._lent.clear()
+            self._idle.clear()
+
+
+def _name(task_id: TaskId) -> str:
+    return "global" if task_id == GLOBAL_TASK else str(task_id)
