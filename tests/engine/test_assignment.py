@@ -208,7 +208,7 @@ def test_tasks_that_move_at_random_moments_lose_and_double_nothing(
         giver, taker = chance.sample(["one", "other"], 2)
         bench = getattr(both, giver)
         moved = set(chance.sample(sorted(has[giver]), chance.randint(0, len(has[giver]))))
-        match chance.choice(["write", "step", "step", "commit", "move", "move", "lose", "crash"]):
+        match chance.choice(["write", "step", "step", "commit", "move", "move", "lose", "crash", "follow"]):
             case "write":
                 value += 1
                 both.write(chance.randrange(PARTITIONS), value)
@@ -229,6 +229,8 @@ def test_tasks_that_move_at_random_moments_lose_and_double_nothing(
             case "crash":
                 bench.crash()
                 bench.worker.open(has[giver])
+            case "follow":
+                getattr(both, taker).worker.follow(moved)
     both.check()
     if topology is summing_again:
         expected = Counter[str]()

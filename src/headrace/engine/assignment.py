@@ -30,6 +30,7 @@ from headrace.engine.collector import RecordCollector
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.retry_wait import RetryWait
+from headrace.engine.standbys import Standbys
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
@@ -54,6 +55,7 @@ class Assignment:
         collector: RecordCollector,
         directory: StateDirectory,
         global_stores: GlobalStores,
+        standbys: Standbys,
         starting: StartingOffsets,
         writer: Writer,
         uncommitted: Uncommitted,
@@ -64,6 +66,7 @@ class Assignment:
         self._collector = collector
         self._directory = directory
         self._global_stores = global_stores
+        self._standbys = standbys
         self._starting = starting
         self._writer = writer
         self._uncommitted = uncommitted
@@ -80,6 +83,8 @@ class Assignment:
     def assign(self, task_ids: Iterable[TaskId]) -> None:
         """Take up tasks, beside those that are there; each restores its stores and then runs.
 
+        One that was followed here is no more: its stores go over as they are, and what they lack is restored.
+
         Damaged stores are deleted first. Where this fails, the tasks are owned: `start_over` takes them up too.
 
         Raises:
@@ -88,6 +93,7 @@ class Assignment:
         """
         new = sorted(set(task_ids) - self._assigned)
         self._assigned.update(new)
+        self._standbys.drop(new)
         deleted: set[str] = set()
         while True:
             try:

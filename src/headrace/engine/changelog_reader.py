@@ -3,13 +3,14 @@
 One reader serves them all: a reader of a cluster has connections of its own.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from headrace.base.errors import OffsetOutOfRangeError
 from headrace.base.ids import TaskId, TopicPartition
-from headrace.engine.restoration import ChangelogPartition, Restoration
+from headrace.engine.changelogs import Changelogs
+from headrace.engine.restoration import Restoration
 from headrace.engine.task import Task
-from headrace.log.port import Log, Reader, TopicInfo
+from headrace.log.port import Log, Reader
 
 __all__ = ["ChangelogReader"]
 
@@ -20,62 +21,29 @@ _WAIT_MS = 5
 class ChangelogReader:
     """The restorations under way. The reader is there while there are any."""
 
-    def __init__(self, log: Log, now_ms: Callable[[], int], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        changelogs: Changelogs,
+        now_ms: Callable[[], int],
+        seconds: Callable[[], float],
+    ) -> None:
         self._log = log
+        self._changelogs = changelogs
         self._now_ms = now_ms
         self._seconds = seconds
         self._reader: Reader | None = None
         self.under_way: dict[TaskId, Restoration] = {}
 
-    def begin(
-        self,
-        tasks: Mapping[Task, Mapping[TopicPartition, int]],
-        *,
-        changelog_name: Callable[[str], str],
-        full_name: Callable[[str], str],
-    ) -> None:
-        """Begin to restore tasks, each with its inputs' committed offsets, which were fetched before.
-
-        The log is asked three questions, however many tasks there are, and none where no store has a changelog.
-        """
-        sources = {
-            task: {
-                spec.name: changelog_name(spec.name)
-                if spec.source_topic is None
-                else full_name(spec.source_topic)
-                for spec in task.subtopology.stores
-                if spec.logging or spec.source_topic is not None
-            }
-            for task in tasks
-        }
-        topics = self._topics({topic for found in sources.values() for topic in found.values()})
-        partitions = {
-            task: {
-                store: TopicPartition(topic, task.id.partition)
-                for store, topic in found.items()
-                # A table's own topic may have fewer partitions than its neighbours.
-                if topic in topics and task.id.partition < topics[topic].partitions
-            }
-            for task, found in sources.items()
-        }
-        all_of_them = {partition for found in partitions.values() for partition in found.values()}
-        begins = self._log.beginning_offsets(all_of_them) if all_of_them else {}
-        ends = self._log.end_offsets(all_of_them, committed=False) if all_of_them else {}
+    def begin(self, tasks: Mapping[Task, Mapping[TopicPartition, int]]) -> None:
+        """Begin to restore tasks, each with its inputs' committed offsets, which were fetched before."""
+        found = self._changelogs.find({task.id: task.subtopology.stores for task in tasks})
         for task, committed in tasks.items():
-            changelogs = {
-                store: ChangelogPartition(
-                    partition, topics[partition.topic], begins[partition], ends[partition]
-                )
-                for store, partition in partitions[task].items()
-            }
             if self._reader is None:
                 self._reader = self._log.reader()
             self.under_way[task.id] = Restoration(
-                task, self._reader, changelogs, committed, now_ms=self._now_ms, seconds=self._seconds
+                task, self._reader, found[task.id], committed, now_ms=self._now_ms, seconds=self._seconds
             )
-
-    def _topics(self, names: Collection[str]) -> Mapping[str, TopicInfo]:
-        return self._log.topics(names) if names else {}
 
     def step(self, seconds_max: float) -> Iterable[Restoration]:
         """Restore for about this long; return those that are done, which are under way no more."""
@@ -105,8 +73,7 @@ class ChangelogReader:
             chunks = self._reader.poll(_WAIT_MS)
         except OffsetOutOfRangeError as error:
             partition = TopicPartition(error.topic, error.partition)
-            begin = self._log.beginning_offsets([partition])[partition]
-            readers[partition].start_again(partition, begin)
+            readers[partition].start_again(partition, self._changelogs.begin_of(partition))
             return
         for chunk in chunks:
             readers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)

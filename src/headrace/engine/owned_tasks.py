@@ -96,9 +96,7 @@ class OwnedTasks:
             self.tasks[task_id]: {partition: offsets[partition] for partition in partitions}
             for task_id, partitions in inputs.items()
         }
-        self._changelog_reader.begin(
-            starts, changelog_name=self._factory.changelog_name, full_name=self._factory.full_name
-        )
+        self._changelog_reader.begin(starts)
         self._committer.know(offsets)
         for task, start in starts.items():
             # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.

@@ -54,7 +54,7 @@ class Reporting:
 
     def stopped(self) -> None:
         """Leave the figures as they are at the end."""
-        self.latest = replace(self.latest, state="stopped", records_per_second=0.0, tasks=())
+        self.latest = replace(self.latest, state="stopped", records_per_second=0.0, tasks=(), standbys=())
 
     def is_due(self, now: float) -> bool:
         """Whether it is time for a snapshot."""
@@ -69,6 +69,7 @@ class Reporting:
         global_stores: TaskStatus | None,
         lag: int,
         misplaced_keys: int,
+        standbys: Mapping[TaskId, Mapping[str, int | None]],
     ) -> None:
         """Make a snapshot and hand it on."""
         self._next = now + _STATUS_SECONDS
@@ -92,6 +93,10 @@ class Reporting:
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
             global_stores=global_stores,
             tasks=tuple(_task_status(task_id, restorations.get(task_id)) for task_id in tasks),
+            standbys=tuple(
+                TaskStatus(task_id, "standby", remaining=sum(lag or 0 for lag in lags.values()))
+                for task_id, lags in standbys.items()
+            ),
         )
         self._on_status(self.latest)
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.changelog_start import readable_of, start_at
+from headrace.engine.changelogs import ChangelogPartition
 from headrace.engine.task import Task
-from headrace.log.port import Reader, TopicInfo
-from headrace.serde.serde import Serde
+from headrace.log.port import Reader
 from headrace.state.port import Position
-from headrace.state.rebuilding import must_rebuild, tombstones_live_ms
 
-__all__ = ["ChangelogPartition", "Restoration", "RestoreProgress"]
+__all__ = ["Restoration", "RestoreProgress"]
 
 _log = logging.getLogger("headrace.restore")
 
@@ -43,21 +43,11 @@ class _Following:
     topic_id: str
     end: int
     is_full: bool
-    check: Callable[[Chunk], Chunk] | None
+    readable: Callable[[Chunk], Chunk] | None
     moved: float  # when the reader's position last moved (seconds)
     position: int = -1
     restored: int = 0
     is_done: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ChangelogPartition:
-    """What the log said of a store's changelog: its first offset, and the one behind its last, uncommitted included."""
-
-    partition: TopicPartition
-    topic: TopicInfo
-    begin: int
-    end: int
 
 
 class Restoration:
@@ -79,12 +69,10 @@ class Restoration:
     ) -> None:
         """`changelogs` are those that are there, by store; `committed` are the offsets of the task's inputs."""
         self._task = task
-        self._now_ms = now_ms
         self._seconds = seconds
         self._started = seconds()
         self._reader = reader
         self._following: dict[TopicPartition, _Following] = {}
-        positions = task.stores.rows.positions() if changelogs else {}
         for spec in task.subtopology.stores:
             changelog = changelogs.get(spec.name)
             if changelog is None:
@@ -93,75 +81,14 @@ class Restoration:
             if spec.source_topic is not None:
                 # The topic is an input too: what the task has not processed yet is not its state yet.
                 end = min(committed.get(partition, begin), end)
-            start, is_full = self._start(spec.name, positions.get(spec.name), changelog.topic, begin, end)
-            check = self._checker(spec.key, spec.value, partition) if spec.source_topic is not None else None
-            following = _Following(spec.name, changelog.topic.id, end, is_full, check, self._started)
+            start, is_full = start_at(task.id, task.stores.rows.stores[spec.name], changelog, end, now_ms())
+            readable = readable_of(spec, partition)
+            following = _Following(spec.name, changelog.topic.id, end, is_full, readable, self._started)
             self._following[partition] = following
             if start >= end:
                 following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
             else:
                 reader.assign({partition: start})
-
-    def _start(
-        self, store: str, position: Position | None, topic: TopicInfo, begin: int, end: int
-    ) -> tuple[int, bool]:
-        """Where to start reading, and whether that is the whole changelog. Clears a store that cannot be trusted."""
-        task = self._task
-        reason = must_rebuild(
-            position,
-            topic_id=topic.id,
-            mark=task.stores.rows.stores[store].spec.mark,
-            begin=begin,
-            end=end,
-            now_ms=self._now_ms(),
-            delete_retention_ms=tombstones_live_ms(topic.config),
-        )
-        if position is not None and reason is None:
-            return max(begin, position.offset), False
-        if position is not None:
-            _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task.id, store, reason)
-        # Also without a position: rows may be left of a restore that was cut off.
-        task.stores.rows.clear(store)
-        return begin, True
-
-    def _checker(
-        self, key: Serde[object], value: Serde[object], partition: TopicPartition
-    ) -> Callable[[Chunk], Chunk]:
-        """Make a filter for a table's own source topic: a record that cannot be read, or has no key, is left out."""
-        deserialize_key, deserialize_value = (
-            key.deserializer(partition.topic),
-            value.deserializer(partition.topic),
-        )
-
-        def readable(chunk: Chunk) -> Chunk:
-            good = []
-            for index, (key_bytes, value_bytes) in enumerate(zip(chunk.keys, chunk.values)):
-                if key_bytes is None:
-                    continue
-                try:
-                    deserialize_key(key_bytes)
-                    if value_bytes is not None:
-                        deserialize_value(value_bytes)
-                except Exception as error:  # a handler has decided about it: it is no state
-                    _log.debug(
-                        "%s offset %d is left out of the restore: %r", partition, chunk.offsets[index], error
-                    )
-                    continue
-                good.append(index)
-            if len(good) == len(chunk):
-                return chunk
-            return Chunk(
-                chunk.topic,
-                chunk.partition,
-                [chunk.offsets[i] for i in good],
-                [chunk.timestamps[i] for i in good],
-                [chunk.keys[i] for i in good],
-                [chunk.values[i] for i in good],
-                None if chunk.headers is None else [chunk.headers[i] for i in good],
-                chunk.size_bytes,
-            )
-
-        return readable
 
     @property
     def task_id(self) -> TaskId:
@@ -180,8 +107,8 @@ class Restoration:
             return
         if chunk.offsets[-1] >= following.end:
             chunk = chunk.part(0, sum(1 for offset in chunk.offsets if offset < following.end))
-        if following.check is not None:
-            chunk = following.check(chunk)
+        if following.readable is not None:
+            chunk = following.readable(chunk)
         if len(chunk):
             self._task.stores.rows.restore(following.store, chunk)
             following.restored += len(chunk)

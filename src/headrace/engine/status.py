@@ -14,12 +14,12 @@ class TaskStatus:
 
     Attributes:
         restored: changelog records that its present restore has applied.
-        remaining: changelog offsets that it still has to read.
+        remaining: changelog offsets that it still has to read, or is behind as a standby.
         records_per_second: how fast it restores, 0 when it does not.
     """
 
     id: TaskId
-    state: Literal["restoring", "running"]
+    state: Literal["restoring", "running", "standby"]
     restored: int = 0
     remaining: int = 0
     records_per_second: float = 0.0
@@ -38,6 +38,7 @@ class WorkerStatus:
         commits: transactions committed since it started.
         commit_ms_average, commit_ms_max: how long these took.
         restored: changelog records applied since it started.
+        standbys: the tasks that it follows and does not run.
         global_stores: how far what fills them is, whose `remaining` is their lag; None where there are none.
     """
 
@@ -53,3 +54,4 @@ class WorkerStatus:
     restored: int = 0
     global_stores: TaskStatus | None = None
     tasks: tuple[TaskStatus, ...] = ()
+    standbys: tuple[TaskStatus, ...] = ()

@@ -29,6 +29,9 @@ _log = logging.getLogger("headrace.worker")
 #: A restore's share of one turn of the loop while other tasks run.
 _RESTORE_SECONDS = 0.050
 
+#: How long an idle worker may wait for input while its standbys may have got something.
+_STANDBY_WAIT_MS = 100
+
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
 
@@ -52,6 +55,7 @@ class Worker:
         self._factory = parts.factory
         self._global_stores = parts.global_stores
         self._changelog_reader = parts.changelog_reader
+        self._standbys = parts.standbys
         self._fetcher = parts.fetcher
         self._picker = parts.picker
         self._runner = parts.runner
@@ -162,6 +166,7 @@ class Worker:
             closing.callback(self._directory.close)
             closing.callback(self._writer.close)
             closing.callback(self._fetcher.close)
+            closing.callback(self._standbys.close)
             closing.callback(self._owned.close)
 
     # ── what it is told ──────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +185,18 @@ class Worker:
     def lost(self, task_ids: Collection[TaskId]) -> None:
         """Give tasks up that somebody else may run already, without a commit."""
         self._assignment.lost(task_ids)
+
+    def follow(self, task_ids: Iterable[TaskId]) -> None:
+        """Follow tasks that run elsewhere, beside those that are followed, until they are assigned or given up."""
+        self._standbys.follow(task_ids)
+
+    def unfollow(self, task_ids: Collection[TaskId]) -> None:
+        """Follow tasks no more, which keep their state for a while."""
+        self._standbys.drop(task_ids)
+
+    def standby_lags(self) -> Mapping[TaskId, Mapping[str, int | None]]:
+        """See `Standbys.lags`."""
+        return self._standbys.lags()
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,7 +219,8 @@ class Worker:
         restored = self._owned.restore(_RESTORE_SECONDS)
         picked = self._picked()
         is_idle = picked is None
-        wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed) else 0
+        applied = not restored and self._standbys.step(is_busy=not is_idle)
+        wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed or applied) else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if is_idle and fetched:
             # What a global topic has got before these records must be there when they look it up.
@@ -215,7 +233,7 @@ class Worker:
             self._runner.send(now, is_idle=is_idle)
         if self._commits.is_due(now, worked=ran or punctuated or followed):
             self.commit()
-        if not self._changelog_reader.under_way and self._global_stores.is_caught_up:
+        if self._global_stores.is_caught_up and not (self._changelog_reader.under_way or self._standbys):
             self._upkeep.maintain(now)
         self._upkeep.clean(now)
         if self.reporting.is_due(now):
@@ -226,8 +244,9 @@ class Worker:
                 global_stores=self._global_stores.status(),
                 lag=self._fetcher.lag(self._tasks.values()),
                 misplaced_keys=self._factory.misplaced_keys,
+                standbys=self._standbys.lags(),
             )
-        return ran or restored or punctuated or fetched or followed
+        return ran or restored or punctuated or fetched or followed or applied
 
     @property
     def _can_run(self) -> bool:
@@ -241,6 +260,8 @@ class Worker:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
         if self._changelog_reader.under_way or not self._global_stores.is_caught_up:
             return 0
+        if self._standbys:
+            timeout_ms = min(timeout_ms, _STANDBY_WAIT_MS)
         if self._uncommitted:
             timeout_ms = min(timeout_ms, self._schedule.idle_wait_ms(self._clock.seconds()))
         if self._is_paused:

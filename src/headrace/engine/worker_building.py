@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.engine.alignment import alignment_ms
 from headrace.engine.assignment import Assignment
 from headrace.engine.changelog_reader import ChangelogReader
+from headrace.engine.changelogs import Changelogs
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
 from headrace.engine.commit_round import CommitRound
@@ -19,6 +20,7 @@ from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
 from headrace.engine.running import Runner
+from headrace.engine.standbys import Standbys
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task_factory import TaskFactory
@@ -106,6 +108,7 @@ def build_worker(
         parts = _parts(
             plan=plan,
             log=log,
+            application_id=application_id,
             options=options,
             clock=clock,
             topology=resolved,
@@ -145,6 +148,7 @@ def _parts(
     *,
     plan: Plan,
     log: Log,
+    application_id: str,
     options: EngineOptions,
     clock: Clock,
     topology: Topology,
@@ -165,7 +169,9 @@ def _parts(
     global_stores = GlobalStores(
         topology.global_part, log, factory, directory, clock, options.stretch_records_max
     )
-    changelog_reader = ChangelogReader(log, clock.wall_ms, clock.seconds)
+    changelogs = Changelogs(log, changelog_name=factory.changelog_name, full_name=factory.full_name)
+    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds)
+    standbys = Standbys(log, directory, topology, changelogs, application_id, clock)
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
     retry_wait = RetryWait(stop)
     owned = OwnedTasks(
@@ -198,6 +204,7 @@ def _parts(
         collector=factory.collector,
         directory=directory,
         global_stores=global_stores,
+        standbys=standbys,
         starting=starting,
         writer=writer,
         uncommitted=uncommitted,
@@ -223,6 +230,7 @@ def _parts(
         factory=factory,
         global_stores=global_stores,
         changelog_reader=changelog_reader,
+        standbys=standbys,
         fetcher=fetcher,
         picker=picker,
         runner=runner,

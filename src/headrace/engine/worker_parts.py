@@ -13,6 +13,7 @@ from headrace.engine.global_stores import GlobalStores
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.reporting import Reporting
 from headrace.engine.running import Runner
+from headrace.engine.standbys import Standbys
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
 from headrace.engine.topic_watch import TopicWatch
@@ -37,6 +38,7 @@ class WorkerParts:
     factory: TaskFactory
     global_stores: GlobalStores
     changelog_reader: ChangelogReader
+    standbys: Standbys
     fetcher: Fetcher
     picker: Picker
     runner: Runner

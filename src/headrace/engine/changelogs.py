@@ -1,0 +1,76 @@
+"""Where the changelogs of tasks are, and how far they go: asked for all tasks at once."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.log.port import Log, TopicInfo
+from headrace.state.spec import StoreSpec
+
+__all__ = ["ChangelogPartition", "Changelogs"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangelogPartition:
+    """What the log said of a store's changelog: its first offset, and the one behind its last, uncommitted included."""
+
+    partition: TopicPartition
+    topic: TopicInfo
+    begin: int
+    end: int
+
+
+class Changelogs:
+    """Finds changelogs. `changelog_name` gives the topic of a store, `full_name` that of a topic the topology reads."""
+
+    def __init__(
+        self, log: Log, *, changelog_name: Callable[[str], str], full_name: Callable[[str], str]
+    ) -> None:
+        self._log = log
+        self._changelog_name = changelog_name
+        self._full_name = full_name
+
+    def find(
+        self, tasks: Mapping[TaskId, Collection[StoreSpec]]
+    ) -> dict[TaskId, dict[str, ChangelogPartition]]:
+        """Return the changelogs that are there of these stores, by task and store.
+
+        The log is asked three questions, however many tasks there are, and none where no store has a changelog.
+        """
+        sources = {
+            task_id: {
+                spec.name: self._changelog_name(spec.name)
+                if spec.source_topic is None
+                else self._full_name(spec.source_topic)
+                for spec in specs
+                if spec.logging or spec.source_topic is not None
+            }
+            for task_id, specs in tasks.items()
+        }
+        names = {topic for found in sources.values() for topic in found.values()}
+        topics = self._log.topics(names) if names else {}
+        partitions = {
+            task_id: {
+                store: TopicPartition(topic, task_id.partition)
+                for store, topic in found.items()
+                # A table's own topic may have fewer partitions than its neighbours.
+                if topic in topics and task_id.partition < topics[topic].partitions
+            }
+            for task_id, found in sources.items()
+        }
+        all_of_them = {partition for found in partitions.values() for partition in found.values()}
+        begins = self._log.beginning_offsets(all_of_them) if all_of_them else {}
+        ends = self._log.end_offsets(all_of_them, committed=False) if all_of_them else {}
+        return {
+            task_id: {
+                store: ChangelogPartition(
+                    partition, topics[partition.topic], begins[partition], ends[partition]
+                )
+                for store, partition in found.items()
+            }
+            for task_id, found in partitions.items()
+        }
+
+    def begin_of(self, partition: TopicPartition) -> int:
+        """Return the first offset that is still there of a changelog."""
+        return self._log.beginning_offsets([partition])[partition]

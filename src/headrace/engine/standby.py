@@ -1,0 +1,157 @@
+"""A standby: the stores of a task that runs elsewhere, kept up with their changelogs for as long as it does.
+
+What is durable when:
+
+1. Committed records of the changelogs go into the rows, some thousands at a time.
+2. Now and then (`write`) the rest of them, and then each store's position, go to the database.
+
+# Invariant: a position is that of the reader, and is written behind all rows before it: the rows are those of the
+# changelog up to there, at least. A crash leaves the position before, and what follows it is applied once more, which
+# changes nothing; whoever runs the task next, here or after a restart, reads the changelog from the position.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from headrace.base.columns import Chunk
+from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.changelog_start import readable_of, start_at
+from headrace.engine.changelogs import ChangelogPartition
+from headrace.log.port import Reader
+from headrace.state.port import Position
+from headrace.state.task_rows import TaskRows
+
+__all__ = ["Standby"]
+
+_log = logging.getLogger("headrace.restore")
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One store. `limit` is where to wait in a table's own topic: what the group has not processed is not its state."""
+
+    store: str
+    topic_id: str
+    readable: Callable[[Chunk], Chunk] | None
+    written: int  # the offset of the position that the database has
+    limit: int | None = None
+    is_waiting: bool = False
+
+
+class Standby:
+    """Follows the changelogs of one task into rows that it has borrowed; belongs to one thread.
+
+    A store of the user's own is left to whoever runs the task: nothing but its object could take what is read.
+    """
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        rows: TaskRows,
+        reader: Reader,
+        changelogs: Mapping[str, ChangelogPartition],
+        committed: Mapping[TopicPartition, int],
+        *,
+        now_ms: int,
+    ) -> None:
+        """`changelogs` are those that are there, by store; `committed` is where the group stands in tables' own topics.
+
+        Raises:
+            StateCorruptionError: the rows cannot be trusted.
+        """
+        self.task_id = task_id
+        self.rows = rows
+        self._reader = reader
+        self._followed: dict[TopicPartition, _Followed] = {}
+        starts: dict[TopicPartition, int] = {}
+        for name, changelog in changelogs.items():
+            store, partition = rows.stores[name], changelog.partition
+            if not store.can_be_restored:
+                continue
+            limit = None if store.spec.source_topic is None else committed.get(partition, changelog.begin)
+            end = changelog.end if limit is None else min(limit, changelog.end)
+            start, _ = start_at(task_id, store, changelog, end, now_ms)
+            starts[partition] = start
+            self._followed[partition] = _Followed(
+                name, changelog.topic.id, readable_of(store.spec, partition), start, limit
+            )
+        reader.assign(starts)
+
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        """The changelogs that it follows."""
+        return list(self._followed)
+
+    @property
+    def limited(self) -> list[TopicPartition]:
+        """Those that are tables' own topics, which it follows as far as the group has processed them."""
+        return [partition for partition, followed in self._followed.items() if followed.limit is not None]
+
+    def allow(self, committed: Mapping[TopicPartition, int]) -> None:
+        """Know how far the group is in tables' own topics by now, and go on there."""
+        for partition in self.limited:
+            followed = self._followed[partition]
+            followed.limit = max(followed.limit or 0, committed.get(partition, 0))
+            if followed.is_waiting and self._reader.position(partition) < followed.limit:
+                followed.is_waiting = False
+                self._reader.resume([partition])
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take records of one of the changelogs, in order.
+
+        Raises:
+            StateCorruptionError: the records are of another kind of store, or damage was found.
+        """
+        partition = TopicPartition(chunk.topic, chunk.partition)
+        followed = self._followed[partition]
+        if followed.is_waiting:
+            return  # it came together with what was too early, and will come again
+        limit = followed.limit
+        if limit is not None and chunk.offsets[-1] >= limit:
+            allowed = sum(1 for offset in chunk.offsets if offset < limit)
+            self._reader.assign({partition: chunk.offsets[allowed]})
+            self._reader.pause([partition])
+            followed.is_waiting = True
+            chunk = chunk.part(0, allowed)
+        if len(chunk) and followed.readable is not None:
+            chunk = followed.readable(chunk)
+        if len(chunk):
+            self.rows.restore(followed.store, chunk)
+
+    def write(self) -> None:
+        """Let the database have what was applied, and the positions that are reached by it."""
+        for partition, followed in self._followed.items():
+            position = self._position(partition, followed)
+            if position > followed.written:
+                self.rows.restored(followed.store, Position(offset=position, topic_id=followed.topic_id))
+                followed.written = position
+
+    def _position(self, partition: TopicPartition, followed: _Followed) -> int:
+        position = self._reader.position(partition)
+        return position if followed.limit is None else min(position, followed.limit)
+
+    def lags(self) -> Mapping[str, int | None]:
+        """How many records each store is behind its changelog's committed end; None where nobody knows the end yet."""
+        found: dict[str, int | None] = {}
+        for partition, followed in self._followed.items():
+            end = self._reader.end(partition)
+            found[followed.store] = None if end is None else max(0, end - self._position(partition, followed))
+        return found
+
+    def start_again(self, partition: TopicPartition, begin: int) -> None:
+        """Build a store anew from its changelog's start: what was to be read next has been deleted."""
+        followed = self._followed[partition]
+        _log.warning(
+            "task %s: the standby of store '%s' is rebuilt: retention has overtaken it",
+            self.task_id,
+            followed.store,
+        )
+        self.rows.clear(followed.store)
+        followed.is_waiting, followed.written = False, begin
+        self._reader.assign({partition: begin})
+        self._reader.resume([partition])
+
+    def stop(self) -> None:
+        """Read no more; what was applied and not written will be read again."""
+        self._reader.unassign(self._followed)
