@@ -13,6 +13,7 @@ from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
+from tests.dsl import test_idle_cogrouped
 from tests.dsl.test_idle_windows import closing, suppressed
 
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
@@ -28,7 +29,7 @@ class Application:
     def __init__(self, topology: hr.Topology, folder: Path) -> None:
         self.topology, self.folder = topology, folder
         self.log, self.clock = MemoryLog(), ManualClock()
-        self.log.create_topics([TopicSpec("in", 1)])
+        self.log.create_topics([TopicSpec("in", 1), TopicSpec("more", 1)])
         self.kill_at: str | None = None
         self.worker = self.begin()
 
@@ -51,12 +52,12 @@ class Application:
             self.kill_at = None
             raise Killed(step)
 
-    def pipe(self, *records: tuple[bytes, int]) -> None:
+    def pipe(self, *records: tuple[bytes, int], topic: str = "in") -> None:
         columns = Columns()
         for key, timestamp in records:
             columns.append(key, b"x", timestamp, ())
         writer = self.log.writer("feed")
-        writer.append("in", 0, columns)
+        writer.append(topic, 0, columns)
         writer.commit({})
         self.run()
 
@@ -69,7 +70,7 @@ class Application:
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("build", [closing, suppressed])
+@pytest.mark.parametrize("build", [closing, suppressed, test_idle_cogrouped.topology])
 def test_each_result_leaves_once_wherever_the_process_is_killed(
     build: Callable[..., hr.Topology], step: str, tmp_path: Path
 ) -> None:

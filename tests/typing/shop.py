@@ -208,6 +208,10 @@ assert_type(
     per_user.windowed_by(hr.SlidingWindows("5m", grace="1m"), emit="close", idle="30s"),
     TimeWindowedKStream[str, Order],
 )
+assert_type(
+    co.windowed_by(hr.SessionWindows("5m", grace="1m"), idle="30s"),
+    hr.SessionWindowedCogroupedKStream[str, Stats],
+)
 LATE = hr.Topic("late", value=Order)
 assert_type(
     per_user.windowed_by(hr.TimeWindows("5m", grace="1m"), late_to=LATE), TimeWindowedKStream[str, Order]

@@ -18,6 +18,7 @@ from headrace.dsl.ready_made import Aggregation
 from headrace.dsl.serdes import UnknownSerde, refuse_clash
 from headrace.dsl.stream_state import Flow, TableOperator, TableState
 from headrace.operators.cogroup import Cogrouped
+from headrace.operators.silence import Idle
 
 __all__ = ["Cogrouping"]
 
@@ -101,16 +102,17 @@ class Cogrouping:
         windowing.settle(made, where)
         graph, names = flow.building.graph, flow.building.graph.names
         parents = [group.grouping.parent_of(made, where, keeps_values=False) for group in self.groups]
+        idle = None if windowing.idle_ms is None else Idle(windowing.idle_ms, is_shared=True)
         operators: list[TableOperator] = []
         nodes: list[GraphNode] = []
         for number, (group, fold, (parent, _)) in enumerate(zip(self.groups, folds, parents)):
             node_name = names.suffixed(name, f"-cogroup-agg-{number}", _AGGREGATE, where)
-            operators.append(windowing.operator(fold.fold, made.name))
+            operators.append(windowing.operator(fold.fold, made.name, idle))
             late = group.grouping.late_below(node_name, windowing, made)
             nodes.append(
                 GraphProcessor(node_name, where, operators[-1], stores=(made,), calls=fold.calls, late=late)
             )
-            nodes[-1].grace_ms = made.grace_ms
+            nodes[-1].grace_ms, nodes[-1].idle = made.grace_ms, idle
             graph.add(nodes[-1], parent)
         merged = names.suffixed(name, "-cogroup-merge", _MERGE, where)
         operator = Cogrouped(operators, made.name)

@@ -13,7 +13,7 @@ from headrace.dsl.late import LateSink
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.naming import Names
 from headrace.dsl.serdes import Typed, first_known, required
-from headrace.operators.idle import Idle
+from headrace.operators.silence import Idle
 from headrace.operators.stateless import RepartitionFilter
 from headrace.operators.table import TableSource
 from headrace.state.spec import Engine, StoreSpec

@@ -16,8 +16,8 @@ from headrace.dsl.serdes import Typed, UnknownSerde, first_known
 from headrace.dsl.stream_state import Building, Flow, TableOperator, TableState
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, MapGetter, StoreGetter
-from headrace.operators.idle import Idle
 from headrace.operators.results import ShowingResults
+from headrace.operators.silence import Idle
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreKind
 

@@ -229,26 +229,37 @@ class CogroupedKStream(Generic[K, A]):
 
     @overload
     def windowed_by(
-        self, windows: AnyTimeWindows, *, late_to: LateTo[K, Any] = None
+        self, windows: AnyTimeWindows, *, idle: Duration | None = None, late_to: LateTo[K, Any] = None
     ) -> "TimeWindowedCogroupedKStream[K, A]": ...
     @overload
     def windowed_by(
-        self, windows: SessionWindows, *, late_to: LateTo[K, Any] = None
+        self, windows: SessionWindows, *, idle: Duration | None = None, late_to: LateTo[K, Any] = None
     ) -> "SessionWindowedCogroupedKStream[K, A]": ...
-    def windowed_by(self, windows: AnyTimeWindows | SessionWindows, *, late_to: LateTo[K, Any] = None) -> Any:
+    def windowed_by(
+        self,
+        windows: AnyTimeWindows | SessionWindows,
+        *,
+        idle: Duration | None = None,
+        late_to: LateTo[K, Any] = None,
+    ) -> Any:
         """Aggregate by windows of time, or by sessions; a result leaves with each update.
+
+        With `idle`, windows close after that long a silence of all groups too, as in `KGroupedStream.windowed_by`:
+        `suppress` below lets their results go.
 
         `late_to=` is one topic for the late records of all groups, as in `KGroupedStream.windowed_by`; the node in
         their headers tells which group they are of. A topic given by name has the serdes of each.
 
         Raises:
-            TopologyError: `windows` are none; `late_to` is no topic, or has other serdes.
+            TopologyError: `windows` are none, or never close; `late_to` is no topic, or has other serdes; `idle` is no
+                time.
+            TypeError: `idle` is a bare number.
         """
         where = caller()
-        late = late_topic(late_to, where)
+        late, idle_ms = late_topic(late_to, where), _idle_ms(idle, windows, where)
         if isinstance(windows, SessionWindows):
-            return SessionWindowedCogroupedKStream(self._cogrouping, windows, late=late)
-        windowing = TimeWindowing.of(_checked(windows, where), late=late)
+            return SessionWindowedCogroupedKStream(self._cogrouping, windows, late=late, idle_ms=idle_ms)
+        windowing = TimeWindowing.of(_checked(windows, where), late=late, idle_ms=idle_ms)
         return TimeWindowedCogroupedKStream(self._cogrouping, windowing)
 
 

@@ -22,8 +22,8 @@ from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import SessionWindows
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, SessionStoreGetter
-from headrace.operators.idle import Idle
 from headrace.operators.session import SessionAggregate
+from headrace.operators.silence import Idle
 from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.serde.windowed import SessionWindowedSerde
 from headrace.state.spec import StoreKind
@@ -141,11 +141,15 @@ class SessionWindowedCogroupedKStream(Generic[K, A]):
     """
 
     def __init__(
-        self, cogrouping: Cogrouping, windows: SessionWindows, *, late: LateTopic | None = None
+        self,
+        cogrouping: Cogrouping,
+        windows: SessionWindows,
+        *,
+        late: LateTopic | None = None,
+        idle_ms: int | None = None,
     ) -> None:
         self._cogrouping = cogrouping
-        self._windows = windows
-        self._late = late
+        self._windowing = _SessionWindowing(windows, late=late, idle_ms=idle_ms)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -166,8 +170,9 @@ class SessionWindowedCogroupedKStream(Generic[K, A]):
         `init` makes a session's first aggregate, whichever group it comes from; a class is initialiser, type and serde
         at once. `merge(key, aggregate, other)` makes one aggregate of two. A result of None deletes the session.
         """
-        windowing = _SessionWindowing(self._windows, late=self._late)
-        return KTable(self._cogrouping.table(init, value, windowing, store, name, caller(), merge=merge))
+        return KTable(
+            self._cogrouping.table(init, value, self._windowing, store, name, caller(), merge=merge)
+        )
 
 
 class _SessionWindowing:

@@ -7,7 +7,7 @@ from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import UnknownSerde
 from headrace.dsl.stream_state import Flow, TableState
 from headrace.dsl.suppressed import Suppressed
-from headrace.operators.idle import Idle
+from headrace.operators.silence import Idle
 from headrace.operators.suppress import Holding, Suppress, SuppressGetter
 from headrace.serde.windowed import WindowedSerde
 from headrace.state.declaration import Store

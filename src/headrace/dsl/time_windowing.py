@@ -13,7 +13,7 @@ from headrace.dsl.stream_state import TableOperator
 from headrace.dsl.windows import AnyTimeWindows, SlidingWindows, TimeWindows, UnlimitedWindows
 from headrace.operators.fold import Fold
 from headrace.operators.getters import Getter, WindowStoreGetter
-from headrace.operators.idle import Idle
+from headrace.operators.silence import Idle
 from headrace.operators.sliding import SlidingAggregate
 from headrace.operators.unlimited import UnlimitedAggregate
 from headrace.operators.windowed import WindowAggregate

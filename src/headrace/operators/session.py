@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from headrace.base.records import NO_HEADERS, Window, Windowed
 from headrace.operators.fold import Fold
-from headrace.operators.idle import Idle, closing_when_idle
+from headrace.operators.idle import closing_when_idle
+from headrace.operators.silence import Idle
 from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_sessions
 from headrace.operators.window_close import window_closer

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
-from headrace.operators.idle import Idle, closing_when_idle
+from headrace.operators.idle import closing_when_idle
+from headrace.operators.silence import Idle
 from headrace.operators.sliding_windows import NONE_YET, touching
 from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows

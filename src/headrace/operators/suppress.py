@@ -10,7 +10,7 @@ from typing import Any
 from headrace.base.errors import ProcessingError
 from headrace.base.records import Headers
 from headrace.operators.getters import Get, GetAsOf, Getter
-from headrace.operators.idle import Idle, followers_of
+from headrace.operators.silence import Idle, silence_of
 from headrace.operators.updates import changelog_topic, key_serializer
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.row import ENCODED
@@ -78,7 +78,7 @@ class Suppress:
                 emit(stream_time - wait_ms)
 
         if holding.idle is not None:
-            followers_of(wiring, holding.idle).append(follow)
+            silence_of(wiring, holding.idle).followers.append(follow)
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             nonlocal stream_time

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
-from headrace.operators.idle import Idle, closing_when_idle
+from headrace.operators.idle import closing_when_idle
+from headrace.operators.silence import Idle
 from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows
 from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
