@@ -1,4 +1,4 @@
-"""A crash at any step of the commit in which windows close that nothing has come for: each result is there once."""
+"""A crash at any step of the commit in which something closes that nothing has come for: each result is there once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
-from tests.dsl import test_idle_cogrouped
+from tests.dsl import test_idle_cogrouped, test_idle_resequence
 from tests.dsl.test_idle_windows import closing, suppressed
 
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
@@ -69,12 +69,9 @@ class Application:
         return [(record[2], record[4]) for record in self.log.records(topic)]
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("build", [closing, suppressed, test_idle_cogrouped.topology])
-def test_each_result_leaves_once_wherever_the_process_is_killed(
-    build: Callable[..., hr.Topology], step: str, tmp_path: Path
-) -> None:
-    application = Application(build(), tmp_path)
+def silent_and_killed(build: Callable[..., hr.Topology], step: str, folder: Path) -> Application:
+    """Begin the silence, be killed where it ends, and start again; the silence is over a second time."""
+    application = Application(build(), folder)
     application.pipe((b"a", 5), (b"b", 60_001))
     application.clock.advance(30_000)
     application.kill_at = step
@@ -85,7 +82,25 @@ def test_each_result_leaves_once_wherever_the_process_is_killed(
     application.run()
     application.clock.advance(30_000)
     application.run()
+    return application
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("build", [closing, suppressed, test_idle_cogrouped.topology])
+def test_each_result_leaves_once_wherever_the_process_is_killed(
+    build: Callable[..., hr.Topology], step: str, tmp_path: Path
+) -> None:
+    application = silent_and_killed(build, step, tmp_path)
     assert application.left("out") == [(b"a@0", 5), (b"b@60000", 60_001)]
     application.pipe((b"a", 119_999), (b"a", 120_000))
     assert application.left("late") == [(b"a", 119_999)]
+    application.worker.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_record_that_waits_leaves_once_wherever_the_process_is_killed(step: str, tmp_path: Path) -> None:
+    application = silent_and_killed(test_idle_resequence.by_time, step, tmp_path)
+    assert application.left("out") == [(b"a", 5), (b"b", 60_001)]
+    application.pipe((b"a", 60_001), (b"a", 60_002))
+    assert application.left("late") == [(b"a", 60_001)]
     application.worker.close()

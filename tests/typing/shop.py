@@ -242,7 +242,7 @@ assert_type(
     ),
     KStream[str, Order],
 )
-assert_type(orders.resequence("timestamp", within="5s", max_bytes=1 << 20), KStream[str, Order])
+assert_type(orders.resequence("timestamp", within="5s", max_bytes=1 << 20, idle="30s"), KStream[str, Order])
 
 # Joins with tables, and what is made of tables.
 assert_type(

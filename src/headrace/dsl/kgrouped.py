@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
 
-from headrace.base.durations import Duration, milliseconds
+from headrace.base.durations import Duration
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
@@ -13,6 +13,7 @@ from headrace.dsl.aliases import AnyStore, Emit, LateTo, Name, TableStore
 from headrace.dsl.cogrouping import Cogrouping
 from headrace.dsl.folds import DescribedFold, counted, reduced
 from headrace.dsl.grouping import Grouping, Unwindowed
+from headrace.dsl.idling import idle_time_ms
 from headrace.dsl.ktable import KTable
 from headrace.dsl.late import late_topic
 from headrace.dsl.ready_made import Aggregation, aggregation_of
@@ -275,14 +276,8 @@ def _emits_final(emit: object, windows: object, where: Location) -> bool:
 
 
 def _idle_ms(idle: Duration | None, windows: object, where: Location) -> int | None:
-    if idle is None:
-        return None
-    idle_ms = milliseconds(idle, name="idle")
-    if idle_ms == 0:
-        raise TopologyError(
-            f"{where}: idle={idle!r} is no time that the input could be silent: more than 0 is wanted"
-        )
-    if isinstance(windows, UnlimitedWindows):
+    idle_ms = idle_time_ms(idle, where)
+    if idle_ms is not None and isinstance(windows, UnlimitedWindows):
         raise TopologyError(f"{where}: idle= would never close anything: {windows!r} never close")
     return idle_ms
 

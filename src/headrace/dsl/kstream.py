@@ -268,6 +268,7 @@ class KStream(Generic[K, V_co]):
         max_records: int = 100_000,
         max_bytes: int | None = None,
         on_gap: Callable[[K, int, int], object] | None = None,
+        idle: Duration | None = None,
         late_to: LateTo[K, V_co] = None,
         store: TableStore[K, int] = None,
         name: Name = None,
@@ -279,16 +280,17 @@ class KStream(Generic[K, V_co]):
         first record of a key begins its sequence, unless `first` is its number. By `"timestamp"`, where nobody can
         tell whether one is missing, each record waits `within`.
 
-        Time is stream time, the highest timestamp of the records that have come here, in each partition: without
-        further records nothing ends its wait. What comes too late, or has the number of another, is dropped, and goes
-        to the topic of `late_to` if there is one. If more than `max_records` wait in a task, or more than `max_bytes`,
-        the longest wait ends early. Records keep their timestamps and headers. Null keys are dropped.
+        Time is stream time, the highest timestamp of the records that have come here, in each partition: the last ones
+        wait for later ones. With `idle`, all waits end when no record has come for so long by the wall clock, as in
+        `KGroupedStream.windowed_by`. What comes too late, or has the number of another, is dropped, and goes to the
+        topic of `late_to` if there is one. If more than `max_records` wait in a task, or more than `max_bytes`, the
+        longest wait ends early. Records keep their timestamps and headers. Null keys are dropped.
 
         The next number of each key stands in `store`; give it a `ttl` if keys come and go.
 
         Raises:
             TopologyError: an argument is impossible, or has no use with the others.
-            TypeError: `within` is a bare number.
+            TypeError: `within` or `idle` is a bare number.
         """
         return KStream(
             resequenced(
@@ -299,6 +301,7 @@ class KStream(Generic[K, V_co]):
                 max_records=max_records,
                 max_bytes=max_bytes,
                 on_gap=on_gap,
+                idle=idle,
                 late_to=late_to,
                 store=store,
                 name=name,

@@ -8,11 +8,13 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphProcessor
+from headrace.dsl.idling import idle_time_ms
 from headrace.dsl.late import late_topic
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.serdes import required
 from headrace.dsl.stream_state import Flow
 from headrace.operators.resequence import Resequence, Waiting
+from headrace.operators.silence import Idle
 from headrace.serde.primitives import int64, raw
 from headrace.serde.resolve import serde_of_keys
 from headrace.state.declaration import Store
@@ -32,6 +34,7 @@ def resequenced(
     max_records: int,
     max_bytes: int | None,
     on_gap: object,
+    idle: Duration | None,
     late_to: object,
     store: AnyStore,
     name: str | None,
@@ -45,12 +48,7 @@ def resequenced(
     by_time = isinstance(by, str) and by == "timestamp"
     number, with_key = (None, False) if by_time else plain(by, "function of by=", where, "value", keyed=True)
     if by_time:
-        for argument, given in (("first", first), ("on_gap", on_gap), ("store", store)):
-            if given is not None:
-                raise TopologyError(
-                    f"{where}: {argument}= is of numbers, and timestamps have no gaps: leave it out, or give by= the "
-                    "function that numbers a key's records"
-                )
+        _refuse_numbers(where, first=first, on_gap=on_gap, store=store)
     _check_number(first, "first", where)
     _check_number(max_records, "max_records", where, least=1)
     _check_number(max_bytes, "max_bytes", where, least=1)
@@ -58,7 +56,7 @@ def resequenced(
     if within_ms == 0:
         raise TopologyError(f"{where}: within={within!r} would wait for nothing: more than 0 is wanted")
     told = None if on_gap is None else plain(on_gap, "on_gap", where, "key", "first", "last", acts=True)[0]
-    late_into = late_topic(late_to, where)
+    late_into, idle_ms = late_topic(late_to, where), idle_time_ms(idle, where)
     flow = flow.repartitioned_for_join(name, flow.key, where)
     graph = flow.building.graph
     node_name = graph.names.node(name, _PREFIX, where)
@@ -70,7 +68,15 @@ def resequenced(
         stores.append(_progress(flow, store, node_name, where))
     if name is None:
         graph.names.generated_stores += [each.name for each in stores if each.name.startswith(node_name)]
-    waiting = Waiting(within_ms, buffer.name, key, value, max_records, max_bytes)
+    waiting = Waiting(
+        within_ms,
+        buffer.name,
+        key,
+        value,
+        max_records,
+        max_bytes,
+        idle=None if idle_ms is None else Idle(idle_ms),
+    )
     operator = Resequence(
         waiting,
         number,
@@ -110,6 +116,15 @@ def _progress(flow: Flow, store: AnyStore, node: str, where: Location) -> Materi
     )
     made.may_cache = False
     return made
+
+
+def _refuse_numbers(where: Location, **arguments: object) -> None:
+    for argument, given in arguments.items():
+        if given is not None:
+            raise TopologyError(
+                f"{where}: {argument}= is of numbers, and timestamps have no gaps: leave it out, or give by= the "
+                "function that numbers a key's records"
+            )
 
 
 def _check_number(given: object, argument: str, where: Location, *, least: int | None = None) -> None:

@@ -4,7 +4,8 @@ By a number, a record goes on as soon as all before it have; where one is missin
 nobody can tell whether one is missing: each record waits. What comes too late, or twice, is dropped. The wait is
 measured in stream time, the highest timestamp that has reached the node in this task: it is committed with the offsets,
 so that a restart neither waits anew nor takes what was late before. Where more waits than may, the longest wait ends
-early.
+early. After a silence of the input, if one is given, stream time goes on to where no wait is left: that follows from
+what waits, and not from the clock.
 """
 
 import logging
@@ -15,6 +16,7 @@ from typing import Any
 from headrace.base.rare_warnings import is_worth_a_warning
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.operators.late import late_sender
+from headrace.operators.silence import Idle, after_silence
 from headrace.operators.waiting_records import WaitingRecords
 from headrace.serde.serde import Serde
 from headrace.topology.wiring import Forward, Wiring
@@ -30,7 +32,10 @@ _TOO_LATE = "out of order by too much, or repeated"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long records wait (ms of stream time), in which store, and how many of them, or bytes, at most."""
+    """How long records wait (ms of stream time), in which store, and how many of them, or bytes, at most.
+
+    `idle` is the silence after which no wait goes on; None where waits wait for records.
+    """
 
     within_ms: int
     buffer: str
@@ -38,6 +43,7 @@ class Waiting:
     value: Serde[Any]
     records_max: int
     bytes_max: int | None
+    idle: Idle | None = None
 
 
 class Resequence:
@@ -70,13 +76,27 @@ class Resequence:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         waiting = WaitingRecords(wiring, self._waiting.buffer, self._waiting.key, self._waiting.value)
-        wiring.on_start(waiting.load)
         time = _StreamTime(wiring, self._waiting.buffer)
         if self._number is None:
-            return self._by_time(wiring, waiting, time)
-        return self._by_number(wiring, waiting, time, self._number)
+            run, settle = self._by_time(wiring, waiting, time)
+        else:
+            run, settle = self._by_number(wiring, waiting, time, self._number)
+        idle, within_ms = self._waiting.idle, self._waiting.within_ms
 
-    def _by_time(self, wiring: Wiring, waiting: WaitingRecords, time: "_StreamTime") -> Forward:
+        def close() -> None:
+            time.see(waiting.newest + within_ms)
+            settle()
+
+        if idle is not None:
+            run = after_silence(wiring, run, idle, lambda: waiting.count > 0, close)
+        # What is asked for last runs first: the start of a silence looks whether anything waits.
+        wiring.on_start(waiting.load)
+        return run
+
+    def _by_time(
+        self, wiring: Wiring, waiting: WaitingRecords, time: "_StreamTime"
+    ) -> tuple[Forward, Callable[[], None]]:
+        """Make the closure, and what ends the waits that are over."""
         failed, drop, late, within_ms = (
             wiring.failed,
             wiring.drop,
@@ -107,11 +127,12 @@ class Resequence:
                 return
             settle()
 
-        return run
+        return run, settle
 
     def _by_number(
         self, wiring: Wiring, waiting: WaitingRecords, time: "_StreamTime", number_of: Callable[..., Any]
-    ) -> Forward:
+    ) -> tuple[Forward, Callable[[], None]]:
+        """Make the closure, and what ends the waits that are over."""
         forward, failed, drop, late = (
             wiring.forward,
             wiring.failed,
@@ -152,7 +173,7 @@ class Resequence:
                 late(key, value, timestamp, headers, time.ms, expected)
             settle()
 
-        return run
+        return run, settle
 
     def _releasing(
         self, wiring: Wiring, waiting: WaitingRecords, time: "_StreamTime"

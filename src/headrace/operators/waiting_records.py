@@ -106,17 +106,25 @@ class WaitingRecords:
         """Since when the record waits that waits longest, its key and its place."""
         while self._by_time:
             since, key, place = self._by_time[0]
-            places = self._places.get(key, [])
-            at = bisect_left(places, place)
-            if at < len(places) and places[at] == place:
+            if self._waits(key, place):
                 return since, key, place
             heappop(self._by_time)
         return None
+
+    def _waits(self, key: bytes, place: Place) -> bool:
+        places = self._places.get(key, [])
+        at = bisect_left(places, place)
+        return at < len(places) and places[at] == place
 
     @property
     def oldest(self) -> int:
         """None waits since before (epoch ms)."""
         return self._by_time[0][0] if self._by_time else NEVER
+
+    @property
+    def newest(self) -> int:
+        """Since when the record waits that waits shortest, if any does (epoch ms). Looks at all."""
+        return max(since for since, key, place in self._by_time if self._waits(key, place))
 
     def release(self, key: bytes, forward: Forward) -> int:
         """Forward the first record of a key as it came; return its timestamp."""
