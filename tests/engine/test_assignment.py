@@ -467,11 +467,11 @@ class Unsure(MemoryLog):
         log, writer = self, super().writer(group, transactional_id)
         commit = writer.commit
 
-        def committed(offsets: Any) -> Any:
+        def committed(offsets: Any, member: Any = None) -> Any:
             fails, log.fails = log.fails, None
             if fails == "before":
                 raise TransactionAbortedError("the coordinator is away")
-            ends = commit(offsets)
+            ends = commit(offsets, member)
             if fails == "after":
                 raise TransactionAbortedError("nobody tells what became of it")
             return ends

@@ -18,6 +18,7 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.refusals import Refusals
 from headrace.engine.worker_building import build_worker
+from headrace.log.membership import MemberIdentity
 from headrace.log.memory import MemoryLog
 from headrace.log.memory.writer import MemoryWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -43,13 +44,15 @@ class _StrictWriter:
                 self._refused.setdefault(TopicPartition(topic, partition), []).append(record)
         self._writer.append(topic, partition, columns)
 
-    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
         for (topic, partition), records in self._refused.items():
             self._log.refusals += 1
             raise RecordsRefusedError(
                 f"cannot write to {topic}: bad", topic=topic, partition=partition, records=records
             )
-        return self._writer.commit(offsets)
+        return self._writer.commit(offsets, member)
 
     def send(self) -> None:
         self._writer.send()

@@ -8,7 +8,7 @@ import pytest
 import headrace as hr
 from headrace import stores
 from headrace.base.errors import LogUnavailableError, StateCorruptionError
-from headrace.base.ids import TaskId
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicInfo, TopicSpec
 from tests.engine.test_assignment import IN_MEMORY, NUMBERS, TASKS, Pair, pair, summing, task_of
@@ -200,6 +200,45 @@ def test_windows_that_have_expired_are_deleted_in_a_standby_too(pair: Callable[.
     assert len(list(rows.stores["hourly"].database.family("hourly").scan(None, None))) == 1
 
 
+def test_a_standby_that_retention_has_overtaken_is_built_anew(
+    pair: Callable[..., Pair], caplog: pytest.LogCaptureFixture
+) -> None:
+    hourly = stores.window("hourly", key=str, value=int, retention="2h")
+    builder = hr.StreamsBuilder()
+    builder.stream(NUMBERS).group_by_key().windowed_by(hr.TimeWindows("1h", grace="0s")).count(store=hourly)
+    both = pair(builder.build(), statestore_cache_max_bytes=0)
+    started(both, 1, 2)
+    both.write(0, 3, 4, 5)
+    both.one.turn()
+    both.one.worker.commit()
+    both.log.delete_records({TopicPartition("app-hourly-changelog", 0): 4})
+    both.other.turn()
+    both.other.clock.advance(1_000)
+    both.other.turn()
+    assert "the standby of store 'hourly' is rebuilt: retention has overtaken it" in caplog.text
+    assert (lags(both), offset_of(both, "hourly")) == ({"hourly": 0}, 5)
+    both.one.worker.revoke([TASK])
+    both.other.worker.assign([TASK])
+    both.other.turn()
+    assert both.other.worker.query("hourly")[0].get("0", start=0) == 5
+
+
+def test_many_standbys_begin_a_few_in_a_turn_and_ask_the_log_once(pair: Callable[..., Pair]) -> None:
+    both = pair()
+    log = both.log = both.one.log = both.other.log = Away()
+    log.create_topics([TopicSpec(name, 10) for name in ("numbers", "copies")])
+    both.other.open_idle()
+    many = [TaskId(0, partition) for partition in range(10)]
+    both.other.worker.follow(many)
+    log.asked = 0
+    opened = []
+    for _ in range(4):
+        both.other.worker.step(0)
+        opened.append(sum(bool(of_task) for of_task in both.other.worker.standby_lags().values()))
+    assert opened == [4, 8, 10, 10]
+    assert log.asked == 1
+
+
 def test_damage_of_a_standby_costs_it_its_rows_and_running_tasks_nothing(pair: Callable[..., Pair]) -> None:
     both = pair()
     both.one.open(TASK)
@@ -226,8 +265,10 @@ class Away(MemoryLog):
     """A log that is away when told to."""
 
     is_away = False
+    asked = 0
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
+        self.asked += 1
         if self.is_away:
             raise LogUnavailableError("no broker answers")
         return super().topics(names)

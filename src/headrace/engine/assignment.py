@@ -45,13 +45,16 @@ DONE_AGAIN = (LogUnavailableError, RecordsRefusedError, RetryRequested, Transact
 
 
 class Assignment:
-    """Belongs to the worker's thread. `commit` commits all tasks; those in its argument also without progress."""
+    """Belongs to the worker's thread.
+
+    `commit` commits all tasks; those in its argument also without progress. It says whether it could.
+    """
 
     def __init__(
         self,
         *,
         owned: OwnedTasks,
-        commit: Callable[[Collection[TaskId]], None],
+        commit: Callable[[Collection[TaskId]], bool],
         collector: RecordCollector,
         directory: StateDirectory,
         global_stores: GlobalStores,
@@ -106,8 +109,11 @@ class Assignment:
                 self.delete_damaged(error)
         self._commit_starts()
 
-    def revoke(self, task_ids: Collection[TaskId]) -> None:
+    def revoke(self, task_ids: Collection[TaskId]) -> bool:
         """Commit, then give tasks up; those that are not owned are ignored.
+
+        Says whether it has. While the group lets nobody commit, nothing has changed: hear what it has to say, and then
+        revoke again, if it is still wanted.
 
         Where the commit comes to nothing, what they did since the last one is done again by whoever has them next, and
         the tasks that stay start over.
@@ -117,14 +123,16 @@ class Assignment:
         """
         leaving = sorted(self._assigned.intersection(task_ids))
         if not leaving:
-            return
+            return True
         try:
-            self._commit(leaving)
+            if not self._commit(leaving):
+                return False
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assigned.difference_update(leaving)
             self.start_over(reason)  # what became of the transaction is settled by this, before the tasks go
         self._assigned.difference_update(leaving)
         self._owned.drop(leaving)
+        return True
 
     def lost(self, task_ids: Collection[TaskId]) -> None:
         """Give tasks up without a commit; those that are not owned are ignored."""
@@ -197,7 +205,7 @@ class Assignment:
         self._commit_starts()
 
     def _commit_starts(self) -> None:
-        """Commit the offsets at which tasks start that had none, with what the others have."""
+        """Commit the offsets at which tasks start that had none, with what the others have; if not now, then soon."""
         if self._starting.has_found:
             self._commit(())
 

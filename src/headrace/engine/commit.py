@@ -19,6 +19,7 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.collector import RecordCollector
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
+from headrace.log.membership import MemberIdentity
 from headrace.log.port import CommittedOffset, Log, Reader, Writer
 from headrace.state.port import Position
 
@@ -72,7 +73,14 @@ class Committer:
         for partition in partitions:
             self.committed.pop(partition, None)
 
-    def commit_due(self, tasks: Iterable[Task], now: float, leaving: Collection[TaskId] = ()) -> bool:
+    def commit_due(
+        self,
+        tasks: Iterable[Task],
+        now: float,
+        *,
+        leaving: Collection[TaskId] = (),
+        member: MemberIdentity | None = None,
+    ) -> bool:
         """Commit those that have progress, or whose inputs' positions moved without any; now and then all.
 
         Those that are `leaving` are committed as soon as they have started: what their `init` wrote is no progress, but
@@ -88,7 +96,7 @@ class Committer:
             or (task.is_running and (renews or task.id in leaving or self._has_moved(task)))
         ]
         if due or self._starting.has_found:
-            self.commit(due)
+            self.commit(due, member)
             if renews:
                 self._next_renewal = now + _RENEW_SECONDS
             return True
@@ -104,8 +112,9 @@ class Committer:
             for partition, queue in task.queues.items()
         )
 
-    def commit(self, tasks: Sequence[Task]) -> None:
-        """Commit these tasks, and the offsets at which inputs start of which nothing was committed yet.
+    def commit(self, tasks: Sequence[Task], member: MemberIdentity | None = None) -> None:
+        """Commit these tasks, and the offsets at which inputs start of which nothing was committed yet, as a member of
+        the group.
 
         Raises:
             TransactionAbortedError: the transaction is not known to be durable; the caller gives up all buffers.
@@ -121,7 +130,7 @@ class Committer:
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
-        ends = self._writer.commit(offsets)
+        ends = self._writer.commit(offsets, member)
         self._collector.committed()
         for partition, moved in offsets.items():
             self.committed[partition] = moved.offset

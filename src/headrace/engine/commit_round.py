@@ -13,13 +13,18 @@ from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
 from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
+from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.port import Writer
 
 __all__ = ["CommitRound"]
 
 
 class CommitRound:
-    """Commits the tasks of a worker, then the global stores. `after_each_stretch` is for the test driver."""
+    """Commits the tasks of a worker, then the global stores.
+
+    `membership` is the worker's in its group, as which it commits; None where it has its tasks without one.
+    `after_each_stretch` is for the test driver.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class CommitRound:
         reporting: Reporting,
         upkeep: Upkeep,
         retry_wait: RetryWait,
+        membership: Membership | None,
         after_each_stretch: bool,
     ) -> None:
         self._clock = clock
@@ -48,6 +54,7 @@ class CommitRound:
         self._reporting = reporting
         self._upkeep = upkeep
         self._retry_wait = retry_wait
+        self._membership = membership
         self._after_each_stretch = after_each_stretch
 
     def begin(self, now: float) -> None:
@@ -64,11 +71,28 @@ class CommitRound:
         pending_bytes = self._writer.pending_bytes + self._global_stores.buffered_bytes
         return worked and self._uncommitted.is_commit_due(pending_bytes)
 
-    def commit(self, leaving: Collection[TaskId] = ()) -> None:
-        """Commit all tasks that have something to commit, and those that are `leaving`; then the global stores."""
+    def commit(self, leaving: Collection[TaskId] = ()) -> bool:
+        """Commit all tasks that have something to commit, and those that are `leaving`; then the global stores.
+
+        Says whether it has: the group may be about to go on to an epoch in which it would refuse this member. Then
+        nothing has changed, and it is tried again soon, or when the worker has heard of that epoch.
+
+        # Invariant: while the transaction is under way the member is lent, and its epoch is the group's.
+        """
+        if self._membership is None:
+            self._commit(leaving, None)
+            return True
+        with self._membership.committing() as member:
+            if member is None:
+                self._schedule.put_off(self._clock.seconds())
+                return False
+            self._commit(leaving, member)
+        return True
+
+    def _commit(self, leaving: Collection[TaskId], member: MemberIdentity | None) -> None:
         began = self._clock.seconds()
         tasks = self._owned.tasks.values()
-        if self._committer.commit_due(tasks, began, leaving):
+        if self._committer.commit_due(tasks, began, leaving=leaving, member=member):
             self._reporting.committed(self._clock.seconds() - began)
             self._retry_wait.reset()
             self._fetcher.expect_more()  # what went to repartition topics can be read now

@@ -5,6 +5,9 @@ __all__ = ["CommitSchedule"]
 #: Commits may take a tenth of the time; when they take more, the interval stretches.
 _SHARE = 10
 
+#: How long one that could not begin is put off.
+_PUT_OFF_SECONDS = 0.02
+
 _NEVER = float("inf")
 
 
@@ -32,6 +35,10 @@ class CommitSchedule:
         self._next_idle = now + self._interval
         stretched = min((now - began) * (_SHARE - 1), self._stretched_max)
         self._next_busy = now + max(self._interval, stretched)
+
+    def put_off(self, now: float) -> None:
+        """Note that one that was due could not begin."""
+        self._next_busy = self._next_idle = now + _PUT_OFF_SECONDS
 
     def is_due(self, now: float, *, is_busy: bool) -> bool:
         """Whether a commit is due."""

@@ -6,14 +6,15 @@ behind their positions is all that is left to restore.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headrace.base.errors import LogUnavailableError, OffsetOutOfRangeError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
-from headrace.engine.changelogs import Changelogs
+from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.clock import Clock
 from headrace.engine.standby import Standby
 from headrace.log.port import Log, Reader
+from headrace.state.spec import StoreSpec
 from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
 
@@ -27,6 +28,9 @@ _WRITE_SECONDS = 1.0
 
 #: Standbys of a busy worker take a third of its time at most.
 _REST = 2
+
+#: How many begin in one turn of the loop: to open a database takes about 10 ms, and tasks that run wait for it.
+_BEGUN_AT_ONCE = 4
 
 #: Time between attempts to begin, while the log does not answer.
 _RETRY_SECONDS = 1.0
@@ -52,6 +56,7 @@ class Standbys:
         self._clock = clock
         self._reader: Reader | None = None
         self._wanted: set[TaskId] = set()
+        self._found: dict[TaskId, dict[str, ChangelogPartition]] = {}  # of those that are to be begun
         self._following: dict[TaskId, Standby] = {}
         self._next_attempt = self._next_write = self._next_turn = 0.0
         self._deleted: set[str] = set()
@@ -68,6 +73,7 @@ class Standbys:
         """Follow tasks no more: write how far they are, and give their rows back. Others are ignored."""
         self._wanted.difference_update(task_ids)
         for task_id in sorted(task_ids):
+            self._found.pop(task_id, None)
             standby = self._following.pop(task_id, None)
             if standby is not None:
                 try:
@@ -98,7 +104,7 @@ class Standbys:
             return False
         try:
             self._begin(now)
-            applied = self._turn(now)
+            applied = self._turn(now) or bool(self._found)
             after = self._clock.seconds()
             self._next_turn = after + _REST * (after - now) if applied else after
             return applied
@@ -111,28 +117,35 @@ class Standbys:
             return True
 
     def _begin(self, now: float) -> None:
-        new = sorted(self._wanted - self._following.keys())
-        if not new or now < self._next_attempt:
+        """Open a few of those that are not there yet. The log is asked for all of them at once."""
+        new = self._wanted - self._following.keys() - self._found.keys()
+        if new and now >= self._next_attempt:
+            self._found.update(self._changelogs.find({task_id: self._stores(task_id) for task_id in new}))
+        beginning = sorted(self._found)[:_BEGUN_AT_ONCE]
+        if not beginning:
             return
-        stores = {task_id: self._topology.subtopologies[task_id.subtopology].stores for task_id in new}
-        found = self._changelogs.find(stores)
         committed = self._committed(
             changelog.partition
-            for task_id, of_task in found.items()
-            for name, changelog in of_task.items()
-            if any(spec.name == name and spec.source_topic is not None for spec in stores[task_id])
+            for task_id in beginning
+            for spec in self._stores(task_id)
+            if spec.source_topic is not None
+            and (changelog := self._found[task_id].get(spec.name)) is not None
         )
         if self._reader is None:
             self._reader = self._log.reader()
-        for task_id in new:
-            rows = self._directory.lend(task_id, stores[task_id])
+        for task_id in beginning:
+            found = self._found.pop(task_id)
+            rows = self._directory.lend(task_id, self._stores(task_id))
             try:
                 self._following[task_id] = Standby(
-                    task_id, rows, self._reader, found[task_id], committed, now_ms=self._clock.wall_ms()
+                    task_id, rows, self._reader, found, committed, now_ms=self._clock.wall_ms()
                 )
             except BaseException:
                 self._directory.give_back(rows)
                 raise
+
+    def _stores(self, task_id: TaskId) -> Sequence[StoreSpec]:
+        return self._topology.subtopologies[task_id.subtopology].stores
 
     def _committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         asked = list(partitions)
@@ -184,6 +197,7 @@ class Standbys:
     def close(self) -> None:
         """Give all of them up. What was applied since the last write is applied again by the next start."""
         self._wanted.clear()
+        self._found.clear()
         for standby in self._following.values():
             self._give_up(standby)
         self._following.clear()

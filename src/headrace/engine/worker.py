@@ -122,7 +122,8 @@ class Worker:
 
     def _commit_at_last(self) -> None:
         try:
-            self.commit()
+            if not self.commit():
+                raise TransactionAbortedError("cannot commit: the group is about to assign anew")
         except StateCorruptionError as error:
             # What the log has is complete, or will be done again: the next start restores the stores in either case.
             self._assignment.delete_damaged(error)
@@ -132,11 +133,10 @@ class Worker:
         if not self._watch.has_changed(self._clock.seconds()):
             return False
         try:
-            self.commit()
+            return self.commit()
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
             return False
-        return True
 
     def _can_do_without(self) -> bool:
         """Whether a topic is gone that a pattern matched, so that other tasks can go on; what was read goes with it.
@@ -178,9 +178,9 @@ class Worker:
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
 
-    def revoke(self, task_ids: Collection[TaskId]) -> None:
-        """Commit, and give tasks up. When this returns somebody else may run them: see `Assignment.revoke`."""
-        self._assignment.revoke(task_ids)
+    def revoke(self, task_ids: Collection[TaskId]) -> bool:
+        """Commit, and give tasks up. When this returns True somebody else may run them: see `Assignment.revoke`."""
+        return self._assignment.revoke(task_ids)
 
     def lost(self, task_ids: Collection[TaskId]) -> None:
         """Give tasks up that somebody else may run already, without a commit."""
@@ -269,9 +269,9 @@ class Worker:
         due = self._factory.wall_punctuations.earliest
         return min(timeout_ms, max(0, due - self._clock.wall_ms()))
 
-    def commit(self) -> None:
-        """Commit all tasks that have something to commit, and then the global stores."""
-        self._commits.commit()
+    def commit(self) -> bool:
+        """Commit all tasks that have something to commit, and then the global stores; say whether the group let it."""
+        return self._commits.commit()
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
 

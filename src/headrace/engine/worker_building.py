@@ -31,6 +31,7 @@ from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.engine.worker import Worker
 from headrace.engine.worker_parts import WorkerParts
+from headrace.log.membership import Membership
 from headrace.log.port import Log, Writer
 from headrace.plan.plan import Plan
 from headrace.state.cache import CacheBudget
@@ -61,6 +62,7 @@ def build_worker(
     metadata_max_age_ms: int = _METADATA_AGE_MS,
     follows: Worker | None = None,
     stop: threading.Event | None = None,
+    membership: Membership | None = None,
 ) -> Worker:
     """Take the application's place on the log, make the topics that are missing, and build a worker without tasks.
 
@@ -69,7 +71,8 @@ def build_worker(
     of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
     once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
     are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
-    figures, and what it knew of the topics. `stop` ends its work, and every wait.
+    figures, and what it knew of the topics. `stop` ends its work, and every wait. It commits as the
+    member of its group whose `membership` is given.
 
     Raises:
         AlreadyRunningError: another instance of the application is alive.
@@ -138,6 +141,7 @@ def build_worker(
             ),
             reporting=Reporting(on_status) if follows is None else follows.reporting,
             stop=threading.Event() if stop is None else stop,
+            membership=membership,
             commit_each_stretch=commit_each_stretch,
         )
         closing.pop_all()  # from here on the worker closes them
@@ -163,6 +167,7 @@ def _parts(
     watch: TopicWatch,
     reporting: Reporting,
     stop: threading.Event,
+    membership: Membership | None,
     commit_each_stretch: bool,
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
@@ -196,6 +201,7 @@ def _parts(
         reporting=reporting,
         upkeep=upkeep,
         retry_wait=retry_wait,
+        membership=membership,
         after_each_stretch=commit_each_stretch,
     )
     assignment = Assignment(

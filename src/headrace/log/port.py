@@ -14,7 +14,7 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
 from headrace.group.application import GroupApplication
 from headrace.log.limits import NO_LIMITS, RecordLimits
-from headrace.log.membership import JoinOptions, Membership
+from headrace.log.membership import JoinOptions, MemberIdentity, Membership
 
 __all__ = ["CommittedOffset", "Log", "Reader", "TopicInfo", "TopicSpec", "Writer"]
 
@@ -107,8 +107,14 @@ class Writer(Protocol):
             UnknownTopicError: no such topic or partition.
         """
 
-    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
         """Make all appended records and the group's offsets durable, together or not at all.
+
+        They are committed as `member` of the group, which `Membership.committing` has lent; a group that has gone on
+        without it refuses them. With None it is whoever `occupy` has made of this instance, or nobody. A log that one
+        process has for itself takes any.
 
         Returns, for each topic-partition appended to, the position just behind this transaction's last record there.
         With no records, it commits the offsets alone.

@@ -34,6 +34,7 @@ from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachi
 from headrace.kafka.transaction.state import ProducerState
 from headrace.kafka.transaction.write_failure import WriteFailure, WriteFailureKind
 from headrace.log.admission import check_columns, check_times, check_types
+from headrace.log.membership import MemberIdentity
 from headrace.log.port import CommittedOffset
 
 __all__ = ["KafkaWriter"]
@@ -148,7 +149,9 @@ class KafkaWriter:
         )
         return encode_columns(topic_partition, columns, limits, stamp, self._options.compression_type)
 
-    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`. Blocks until the outcome is known, or `delivery.timeout.ms` is over.
 
         Raises:
@@ -169,9 +172,8 @@ class KafkaWriter:
         if not self._drive(lambda: self._produce.is_idle or self._is_lost()):
             self._fail("its records were not all acknowledged")
         self._raise_if_failed()
-        with self._as_member() as member:
-            self._ensure_same(member)
-            self._machine.handle(CommitRequested(offsets, member), self._clock())
+        with self._committing_as(member) as committer:
+            self._machine.handle(CommitRequested(offsets, committer), self._clock())
             self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
         if not self._machine.was_committed:
             if self._machine.state is ProducerState.ENDING_COMMIT:
@@ -241,6 +243,16 @@ class KafkaWriter:
             self._network.close()
 
     # ── who commits ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _committing_as(self, told: MemberIdentity | None) -> Iterator[GroupMember]:
+        if told is not None:
+            # Whoever tells has it lent, and gives up the tasks of an earlier one: the group itself refuses the rest.
+            yield GroupMember(told.member_id, told.epoch, told.instance_id)
+            return
+        with self._as_member() as member:
+            self._ensure_same(member)
+            yield member
 
     @contextmanager
     def _as_member(self) -> Iterator[GroupMember]:

@@ -14,6 +14,7 @@ from headrace.log.embedded.file import EmbeddedFile
 from headrace.log.embedded.partitions import PartitionRow, load_scattered, save_partitions
 from headrace.log.embedded.rows import LOOSE_BYTES, NewRow, insert_rows
 from headrace.log.embedded.topics import StoredTopic, StoredTopics, save_offsets
+from headrace.log.membership import MemberIdentity
 from headrace.log.port import CommittedOffset
 
 __all__ = ["EmbeddedWriter"]
@@ -146,7 +147,9 @@ class EmbeddedWriter:
         self._pending[topic_partition] = pending
         self._pending_bytes += added_bytes
 
-    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`. Returns after the fsync; waits for other writers of the file if there are any.
 
         Raises:

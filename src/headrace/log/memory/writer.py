@@ -9,6 +9,7 @@ from headrace.log.admission import (
     check_columns,
     check_times,
 )
+from headrace.log.membership import MemberIdentity
 from headrace.log.memory.contents import RECORD_OVERHEAD_BYTES, Contents
 from headrace.log.port import CommittedOffset
 
@@ -48,7 +49,9 @@ class MemoryWriter:
         self._pending_bytes += sum(map(len, filter(None, columns.values)))
         self._pending_bytes += RECORD_OVERHEAD_BYTES * len(columns)
 
-    def commit(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> Mapping[TopicPartition, int]:
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
         """See `Writer.commit`."""
         self._check_usable("commit")
         self._has_failed = True
