@@ -13,7 +13,7 @@ from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
-from tests.dsl import test_idle_cogrouped, test_idle_resequence
+from tests.dsl import test_idle_cogrouped, test_idle_joins, test_idle_resequence
 from tests.dsl.test_idle_windows import closing, suppressed
 
 STEPS = ["flush", "drain", "transaction", "state", "next task", "end"]
@@ -103,4 +103,17 @@ def test_each_record_that_waits_leaves_once_wherever_the_process_is_killed(step:
     assert application.left("out") == [(b"a", 5), (b"b", 60_001)]
     application.pipe((b"a", 60_001), (b"a", 60_002))
     assert application.left("late") == [(b"a", 60_001)]
+    application.worker.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_record_without_a_match_leaves_once_wherever_the_process_is_killed(
+    step: str, tmp_path: Path
+) -> None:
+    application = silent_and_killed(test_idle_joins.topology, step, tmp_path)
+    assert application.left("out") == [(b"a", 5), (b"b", 60_001)]
+    # It comes too late for what has closed, and is there for what comes next.
+    application.pipe((b"b", 6), topic="more")
+    application.pipe((b"b", 60_010))
+    assert application.left("out")[2:] == [(b"b", 60_010)]
     application.worker.close()

@@ -299,7 +299,7 @@ WITHIN = hr.JoinWindows("5m", grace="1m")
 paid = b.stream("paid", value=Paid)
 assert_type(orders.join(paid, lambda o, p: (o.id, p.amount), within=WITHIN), KStream[str, tuple[str, float]])
 assert_type(
-    orders.left_join(paid, lambda o, p: p.amount if p else 0.0, within=WITHIN, store="paying"),
+    orders.left_join(paid, lambda o, p: p.amount if p else 0.0, within=WITHIN, store="paying", idle="30s"),
     KStream[str, float],
 )
 LATE_SIDES = hr.Topic("late-sides", value=hr.json(Order | Paid))
@@ -312,6 +312,7 @@ assert_type(
         paid,
         hr.with_key(lambda k, o, p: (k, o.id if o else None, p.amount if p else None)),
         within=hr.JoinWindows(before="5m", after="0s", grace="1m"),
+        idle="30s",
         store=hr.JoinStores("paying", this=stores.window("bought", key=str, value=Order), logging=False),
     ),
     KStream[str, tuple[str, str | None, float | None]],

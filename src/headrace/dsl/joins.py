@@ -29,6 +29,10 @@ _MISPLACED = {
         "a record is joined with what a table has at its time, and none is late: leave late_to= out, which is of joins "
         "with another stream"
     ),
+    "idle": (
+        "a record is joined with what a table has at its time, and waits for no other: leave idle= out, which is of "
+        "joins with another stream"
+    ),
     "store": "a join with a table has no stores of its own: leave store= out",
 }
 
@@ -63,6 +67,7 @@ def joined(
             own.get("store"),
             value,
             late_to=own.get("late_to"),
+            idle=own.get("idle"),
             name=name,
             where=where,
             keeps_this=left,
@@ -74,7 +79,7 @@ def joined(
         if isinstance(other, KTable | GlobalKTable):
             hint = "a table's updates are a stream: to_stream(); or join it as a table with left_join()"
         raise TopologyError(f"{where}: a stream is joined with {wanted}, found {other!r}; {hint}")
-    _refuse(own, "within", "store", "late_to", where=where)
+    _refuse(own, "within", "store", "late_to", "idle", where=where)
     if isinstance(other, GlobalKTable):
         _refuse(own, "grace", where=where)
         return joined_with_global_table(

@@ -478,6 +478,7 @@ class KStream(Generic[K, V_co]):
         within: JoinWindows,
         store: str | JoinStores | None = None,
         late_to: LateTo[K, V_co | VO] = None,
+        idle: Duration | None = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -503,13 +504,16 @@ class KStream(Generic[K, V_co]):
         within: object = None,
         store: object = None,
         late_to: object = None,
+        idle: object = None,
         value: object = None,
         name: Name = None,
     ) -> "KStream[K, Any]":
         """Join as `join` does, and what has no match with None. Null values are dropped.
 
         With another stream, a record without a match has its result once its window and the grace are over, by the
-        stream time of both sides; one with a null key has it at once.
+        stream time of both sides; one with a null key has it at once. Stream time moves with records: with `idle`,
+        all that wait have their results when no record of either side has come for so long by the wall clock, as in
+        `KGroupedStream.windowed_by`. They are joined with nothing then that comes later, also after a restart.
         """
         return KStream(
             joined(
@@ -525,6 +529,7 @@ class KStream(Generic[K, V_co]):
                 within=within,
                 store=store,
                 late_to=late_to,
+                idle=idle,
             )
         )
 
@@ -536,6 +541,7 @@ class KStream(Generic[K, V_co]):
         within: JoinWindows,
         store: str | JoinStores | None = None,
         late_to: LateTo[K, V_co | VO] = None,
+        idle: Duration | None = None,
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]":
@@ -553,6 +559,7 @@ class KStream(Generic[K, V_co]):
                 within=within,
                 store=store,
                 late_to=late_to,
+                idle=idle,
             )
         )
 

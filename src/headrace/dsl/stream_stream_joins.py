@@ -9,12 +9,14 @@ from headrace.base.ids import Location
 from headrace.dsl.aliases import Name
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphNode, GraphProcessor
+from headrace.dsl.idling import idle_time_ms
 from headrace.dsl.join_stores import JoinStores, given_stores, unmatched_spec, window_store
 from headrace.dsl.late import late_topic
 from headrace.dsl.materialized import Materialized
 from headrace.dsl.serdes import first_known, of_result, refuse_clash
 from headrace.dsl.stream_state import Flow
 from headrace.dsl.windows import JoinWindows
+from headrace.operators.silence import Idle
 from headrace.operators.stateless import PassThrough
 from headrace.operators.stream_stream_join import (
     StreamJoining,
@@ -94,6 +96,7 @@ def joined_streams(
     value: object,
     *,
     late_to: object,
+    idle: object = None,
     name: Name,
     where: Location,
     keeps_this: bool,
@@ -104,9 +107,9 @@ def joined_streams(
     Indices are used up in Java's order: repartitions, both windows, both sides, the result.
 
     Raises:
-        TopologyError: windows, stores, keys or the joiner do not fit.
+        TopologyError: windows, stores, keys, the joiner or the idle time do not fit.
     """
-    windows = _windows(within, where)
+    windows, idle_ms = _windows(within, where), idle_time_ms(idle, where)
     fn, with_key = plain(joiner, "joiner", where, "value", "other", keyed=True)
     stores, late_into = given_stores(store, where), late_topic(late_to, where)
     if name is not None:
@@ -139,7 +142,8 @@ def joined_streams(
         suffix = "-outer-shared-join" if keeps_other else "-left-shared-join"
         unmatched = stores.unmatched_name(f"KSTREAM-OUTERSHARED-{index:010d}", suffix, names)
     node_name = names.suffixed(name, "-merge", "KSTREAM-MERGE-", where)
-    joining = StreamJoining(windows.span, fn, with_key, keeps_this, keeps_other, unmatched)
+    silence = None if idle_ms is None else Idle(idle_ms, is_shared=True)
+    joining = StreamJoining(windows.span, fn, with_key, keeps_this, keeps_other, unmatched, silence)
     node = StreamJoinNode(node_name, where, joining=joining, this=this, other=other, stores=stores)
     for flow, each in ((one, this), (two, other)):
         keeping = StreamJoinWindow(each.store.name)

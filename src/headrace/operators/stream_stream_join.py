@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from headrace.base.records import Headers
 from headrace.operators.late import late_sender
+from headrace.operators.silence import Idle, after_silence
 from headrace.operators.unmatched import UnmatchedRecords
 from headrace.operators.updates import key_serializer
 from headrace.topology.wiring import Forward, Wiring
@@ -54,6 +55,7 @@ class StreamJoining:
         keeps_this, keeps_other: whether a record of this stream, or of the other, has a result without a match, for
             which the joiner gets None. An inner join keeps neither, a left join this one's, an outer join both.
         unmatched: the store of records without a match; None for an inner join.
+        idle: the silence of both sides after which none of them waits; None where they wait for records.
     """
 
     span: JoinSpan
@@ -62,6 +64,7 @@ class StreamJoining:
     keeps_this: bool
     keeps_other: bool
     unmatched: str | None
+    idle: Idle | None = None
 
     @property
     def waits_ms(self) -> tuple[int, int]:
@@ -120,8 +123,26 @@ class StreamJoinSide:
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure: one of an inner join knows nothing of what has no match."""
-        unmatched = self._joining.unmatched
-        return self._inner(wiring) if unmatched is None else self._outer(wiring, unmatched)
+        joining, store = self._joining, self._joining.unmatched
+        if store is None:
+            return self._inner(wiring)
+        unmatched = wiring.shared(
+            joining,
+            lambda: UnmatchedRecords(
+                wiring,
+                wiring.store(store),
+                joining.joined(),
+                *joining.waits_ms,
+                closes_when_idle=joining.idle is not None,
+            ),
+        )
+        run = self._outer(wiring, unmatched)
+        if joining.idle is None:
+            return run
+        forward, failed = wiring.forward, wiring.failed
+        return after_silence(
+            wiring, run, joining.idle, unmatched.is_any_waiting, lambda: unmatched.close(forward, failed)
+        )
 
     def _span(self) -> JoinSpan:
         span = self._joining.span
@@ -164,20 +185,16 @@ class StreamJoinSide:
 
         return run
 
-    def _outer(self, wiring: Wiring, store: str) -> Forward:
+    def _outer(self, wiring: Wiring, unmatched: UnmatchedRecords) -> Forward:
         state = wiring.store(self._other)
         find, open_value, serialize = state.find, state.open_value, key_serializer(wiring, state)
         (before, after, grace), joined, is_left = self._span(), self._joined(), not self._of_other
         joining, forward, failed, drop = self._joining, wiring.forward, wiring.failed, wiring.drop
         keeps_own = joining.keeps_this if is_left else joining.keeps_other
         keeps_met = joining.keeps_other if is_left else joining.keeps_this
-        unmatched = wiring.shared(
-            joining,
-            lambda: UnmatchedRecords(wiring, wiring.store(store), joining.joined(), *joining.waits_ms),
-        )
         # Kafka Streams begins with no time after a restart, and lets late records wait once more.
         unmatched.stream_time = max(unmatched.stream_time, state.observed_stream_time)
-        add, remove, wait = unmatched.add, unmatched.remove, after + grace
+        add, remove, wait, wait_of_met = unmatched.add, unmatched.remove, after + grace, before + grace
 
         def alone(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
             try:
@@ -203,7 +220,10 @@ class StreamJoinSide:
             try:
                 key_bytes = serialize(key)
                 found = find(key_bytes, timestamp - before, last)
-                if not found and keeps_own and last >= stream_time:
+                closed = unmatched.closed_ms
+                if keeps_met and closed >= 0:
+                    found = [(time, met) for time, met in found if time + wait_of_met >= closed]
+                if not found and keeps_own and last >= stream_time and timestamp + wait >= closed:
                     add(key_bytes, timestamp, is_left, value)
                     return
             except BaseException as error:

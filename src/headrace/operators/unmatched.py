@@ -5,12 +5,16 @@ Source: `KStreamKStreamJoin.emitNonJoinedOuterRecords`. A record goes once its w
 `before` and grace. What is due is looked for on a record that is as late as any before it, and no more often than the
 wall clock allows. `oldest` then says from when on it is worth a look; it is not always the oldest record's time, and
 some wait longer for it than they must: so it is in Kafka Streams, and decides which results come first.
+
+After a silence of the input, if the join has an idle time, all go that wait, as if stream time had passed the end of
+each wait. It has not: records that come then may wait as before. But what has closed takes no match any more, so that
+no record leaves alone and in a pair. Up to which time that is so is committed with the offsets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from headrace.base.records import Headers
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.operators.updates import changelog_topic
 from headrace.serde.unmatched import (
     PLACE_BYTES,
@@ -39,13 +43,16 @@ class UnmatchedRecords:
     Attributes:
         stream_time: highest timestamp of both sides, whatever became of the record (epoch ms).
         oldest: see the module.
+        closed_ms: records whose wait was over before (epoch ms, stream time) have closed in a silence; -1 before one.
     """
 
     __slots__ = (
+        "_closed_name",
         "_first",
         "_joined",
         "_left",
         "_left_wait_ms",
+        "_metadata",
         "_next_look_ms",
         "_now_ms",
         "_open_key",
@@ -57,6 +64,7 @@ class UnmatchedRecords:
         "_store",
         "_topic",
         "_values",
+        "closed_ms",
         "oldest",
         "stream_time",
     )
@@ -68,6 +76,8 @@ class UnmatchedRecords:
         joined: Callable[[Any, Any, Any], Any],
         left_wait_ms: int,
         right_wait_ms: int,
+        *,
+        closes_when_idle: bool,
     ) -> None:
         topic, values = changelog_topic(wiring, store), store.spec.value
         self._store = store
@@ -79,6 +89,8 @@ class UnmatchedRecords:
         self._open_key = store.spec.key.inner.deserializer(topic)
         self._now_ms, self._pause_ms = wiring.context.now_ms, wiring.context.join_emit_interval_ms
         self._next_look_ms = 0
+        self._metadata, self._closed_name = wiring.context.processor_metadata, f"{store.spec.name}-idle"
+        self.closed_ms = self._metadata.get(self._closed_name, -1) if closes_when_idle else -1
         self.stream_time = -1
         # Of a store that was filled before: Kafka Streams looks it through first, which comes to the same.
         found = next(store.encoded(b""), None)
@@ -124,6 +136,29 @@ class UnmatchedRecords:
             self._forward(row_key, row, headers, forward, failed)
             self._store.put_encoded(row_key, ENCODED, None, timestamp)
 
+    def is_any_waiting(self) -> bool:
+        """Whether a record waits for a match."""
+        return next(self._waiting(), None) is not None
+
+    def close(self, forward: Forward, failed: Failed) -> None:
+        """Forward all that waits: nothing has come for so long."""
+        rows = list(self._waiting())
+        places = [unpack_place(row_key) for row_key, _ in rows]
+        self.closed_ms = 1 + max(time + self._wait_ms(is_left) for time, is_left in places)
+        self._metadata[self._closed_name] = self.closed_ms
+        self.oldest, self._first = _NONE, _NEVER
+        for (row_key, row), (time, _) in zip(rows, places):
+            self._forward(row_key, row, NO_HEADERS, forward, failed)
+            # Stream time is not where the wait ends, and a log takes no record from the future.
+            self._store.put_encoded(row_key, ENCODED, None, max(self.stream_time, time))
+
+    def _waiting(self) -> Iterator[tuple[bytes, bytes]]:
+        rows: Iterator[tuple[bytes, bytes]] = self._store.encoded(pack_place(max(self._first, 0), False))
+        return rows
+
+    def _wait_ms(self, is_left: bool) -> int:
+        return self._left_wait_ms if is_left else self._right_wait_ms
+
     def _take_due(self) -> list[tuple[bytes, bytes]]:
         """Return the rows that are due, and note what `oldest` is then.
 
@@ -134,12 +169,12 @@ class UnmatchedRecords:
         self.oldest = _NONE
         left_is_open = right_is_open = False
         first_open = _NEVER
-        for row_key, row in self._store.encoded(pack_place(max(self._first, 0), False)):
+        for row_key, row in self._waiting():
             time, is_left = unpack_place(row_key)
             self.oldest = time
             if left_is_open and right_is_open:
                 break
-            if time + (self._left_wait_ms if is_left else self._right_wait_ms) < self.stream_time:
+            if time + self._wait_ms(is_left) < self.stream_time:
                 due.append((row_key, row))
                 continue
             first_open = min(first_open, time)
