@@ -1,5 +1,6 @@
 """An application to be killed whose state forgets, waits and closes by itself: rows expire, records are put in order,
-windows close in a silence. Run as a process: `forgetful.py FOLDER`; it works until SIGTERM, and prints `running` once.
+and in a silence windows close, cogrouped ones too, waits end, and what has no match leaves a join. Run as a process:
+`forgetful.py FOLDER`; it works until SIGTERM, and prints `running` once.
 """
 
 import signal
@@ -21,6 +22,11 @@ ORDERED = hr.Topic("ordered", value=int)
 REPEATED = hr.Topic("repeated", value=int)
 CLOSED = hr.Topic("closed", value=int)
 TOO_LATE = hr.Topic("too-late", value=int)
+#: Those that a silence lets go: in the order of time, alone or in pairs, and counted together.
+SORTED, UNSORTED = hr.Topic("sorted", value=int), hr.Topic("unsorted", value=int)
+PAIRED = hr.Topic("paired", value=str)
+TOGETHER, NOT_TOGETHER = hr.Topic("together", value=int), hr.Topic("not-together", value=int)
+SILENCE = "250ms"
 SEEN_MS, COUNTED_MS, WITHIN_MS = 2_000, 400, 300
 SEEN = stores.key_value("seen", key=str, value=int, ttl=f"{SEEN_MS}ms")
 #: Kept for long: what has expired when the application looks for closed windows, once a second, would not leave.
@@ -43,10 +49,29 @@ def build() -> hr.Topology:
     numbers.group_by_key().count(store=COUNTS).to_stream().to(COUNTED)
     numbers.resequence(lambda number: number, within=f"{WITHIN_MS}ms", late_to=REPEATED).to(ORDERED)
     windows = hr.TimeWindows("1s", grace="100ms")
-    grouped = numbers.group_by_key().windowed_by(windows, emit="close", idle="250ms", late_to=TOO_LATE)
+    grouped = numbers.group_by_key().windowed_by(windows, emit="close", idle=SILENCE, late_to=TOO_LATE)
     closed = grouped.count(store=PER_SECOND)
     closed.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(CLOSED)
+    numbers.resequence("timestamp", within="300ms", idle=SILENCE, late_to=UNSORTED).to(SORTED)
+    add_two_sides(numbers)
     return builder.build()
+
+
+def add_two_sides(numbers: hr.KStream[str, int]) -> None:
+    """Join even numbers with odd ones, and count both together; both windows have room for what is out of order."""
+    even, odd = numbers.split_by(lambda key, number: number % 2 == 0)
+    within = hr.JoinWindows("1s", grace="1s")
+    even.left_join(odd, lambda one, two: f"{one}+{two}", within=within, idle=SILENCE, value=str).to(PAIRED)
+    together = even.group_by_key().cogroup(one_more, value=int).cogroup(odd.group_by_key(), one_more)
+    windows = hr.TimeWindows("1s", grace="1s")
+    counted = together.windowed_by(windows, idle=SILENCE, late_to=NOT_TOGETHER).aggregate(int)
+    final = counted.suppress(hr.until_window_closes())
+    final.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(TOGETHER)
+
+
+def one_more(key: str, number: int, count: int) -> int:
+    """Count."""
+    return count + 1
 
 
 def main() -> None:

@@ -19,6 +19,11 @@ from tests.faults import forgetful
 KILLS = int(os.environ.get("FAULT_KILLS", "10"))
 USERS = 40
 
+TOPICS = (
+    *("numbers", "first", "counted", "ordered", "repeated", "closed", "too-late"),
+    *("sorted", "unsorted", "paired", "together", "not-together"),
+)
+
 #: Key, number among those of its key, timestamp.
 Input = tuple[str, int, int]
 Output = list[tuple[str, int | None, int]]
@@ -32,8 +37,7 @@ class Feed:
         self._random = random.Random(seed)
         self._next: Counter[str] = Counter()
         self.log = EmbeddedLog.open(folder / "log.db")
-        topics = ("numbers", "first", "counted", "ordered", "repeated", "closed", "too-late")
-        self.log.create_topics([TopicSpec(name, 1, {"retention.ms": "-1"}) for name in topics])
+        self.log.create_topics([TopicSpec(name, 1, {"retention.ms": "-1"}) for name in TOPICS])
 
     def write(self, count: int) -> None:
         choice, begin = self._random, len(self.written)
@@ -56,18 +60,21 @@ class Feed:
         writer.close()
 
     def read(self, topic: str) -> Output:
+        """Read the numbers in a topic."""
+        return [
+            (key, None if value is None else int.from_bytes(value, "big"), timestamp)
+            for key, value, timestamp in self.read_bytes(topic)
+        ]
+
+    def read_bytes(self, topic: str) -> list[tuple[str, bytes | None, int]]:
         reader, place = self.log.reader(), TopicPartition(topic, 0)
         reader.assign({place: 0})
         end = self.log.end_offsets([place])[place]
-        found: Output = []
+        found: list[tuple[str, bytes | None, int]] = []
         while reader.position(place) < end:
             for chunk in reader.poll(100):
                 found += [
-                    (
-                        (key or b"").decode(),
-                        None if value is None else int.from_bytes(value, "big"),
-                        timestamp,
-                    )
+                    ((key or b"").decode(), value, timestamp)
                     for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps)
                 ]
         reader.close()
@@ -149,6 +156,47 @@ def in_order(written: list[Input]) -> tuple[Output, Output]:
     return found, repeated
 
 
+def counted_in(feed: Feed, closed: str, late: str) -> int:
+    """How many records windows have counted, or found late."""
+    return sum(count or 0 for _, count, _ in feed.read(closed)) + len(feed.read(late))
+
+
+def check_sorted(feed: Feed) -> None:
+    """Each record has left once, in the order of its key's times, or was late for that."""
+    found = feed.read("sorted")
+    assert Counter(found) + Counter(feed.read("unsorted")) == Counter(feed.written)
+    times: dict[str, int] = {}
+    for key, _, timestamp in found:
+        assert timestamp >= times.get(key, 0)
+        times[key] = timestamp
+
+
+def even_ones(feed: Feed) -> set[tuple[str, int]]:
+    return {(key, number) for key, number, _ in feed.written if number % 2 == 0}
+
+
+def alone_and_paired(feed: Feed) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """Those that have left alone, and those that have left with another."""
+    alone: set[tuple[str, int]] = set()
+    paired: set[tuple[str, int]] = set()
+    for key, value, _ in feed.read_bytes("paired"):
+        one, _, two = (value or b"").decode().partition("+")
+        (alone if two == "None" else paired).add((key, int(one)))
+    return alone, paired
+
+
+def check_pairs(feed: Feed) -> None:
+    """Each even number has left alone or in pairs, once with each odd one; those that came twice tell nothing."""
+    twice = {(key, number) for (key, number, _), times in Counter(feed.written).items() if times > 1}
+    for (key, value), times in Counter((key, value) for key, value, _ in feed.read_bytes("paired")).items():
+        of_pair = [int(each) for each in (value or b"").decode().split("+") if each != "None"]
+        assert times == 1 or {(key, number) for number in of_pair} & twice
+    alone, paired = alone_and_paired(feed)
+    assert alone | paired == even_ones(feed)
+    assert alone & paired <= twice
+    assert min(len(alone), len(paired)) > 20
+
+
 def start(folder: Path) -> subprocess.Popen[str]:
     with (folder / "errors.log").open("a") as errors:
         return subprocess.Popen(
@@ -179,10 +227,22 @@ def test_killed_at_random_moments_what_forgets_waits_and_closes_does_so_as_if_no
     process = start(tmp_path)
     deadline = time.monotonic() + 120
 
-    def closed_and_late() -> int:
-        return sum(count or 0 for _, count, _ in feed.read("closed")) + len(feed.read("too-late"))
+    def all_have_left() -> bool:
+        alone, paired = alone_and_paired(feed)
+        return (
+            feed.is_drained()
+            and even_ones(feed) <= alone | paired
+            and all(
+                len(feed.written) <= each
+                for each in (
+                    counted_in(feed, "closed", "too-late"),
+                    counted_in(feed, "together", "not-together"),
+                    len(feed.read("sorted") + feed.read("unsorted")),
+                )
+            )
+        )
 
-    while not feed.is_drained() or closed_and_late() < len(feed.written):
+    while not all_have_left():
         assert process.poll() is None, (tmp_path / "errors.log").read_text()[-4_000:]
         assert time.monotonic() < deadline, (tmp_path / "errors.log").read_text()[-4_000:]
         time.sleep(0.2)
@@ -192,9 +252,12 @@ def test_killed_at_random_moments_what_forgets_waits_and_closes_does_so_as_if_no
     assert feed.read("first") == first_ones(feed.written)
     assert feed.read("counted") == counts(feed.written)
     assert (feed.read("ordered"), feed.read("repeated")) == (ordered, repeated)
-    closed = feed.read("closed")
-    assert len({window for window, _, _ in closed}) == len(closed)
-    assert closed_and_late() == len(feed.written)
+    for closed, late in (("closed", "too-late"), ("together", "not-together")):
+        windows = feed.read(closed)
+        assert len({window for window, _, _ in windows}) == len(windows)
+        assert counted_in(feed, closed, late) == len(feed.written)
+    check_sorted(feed)
+    check_pairs(feed)
     # Each of them had something to do.
     assert min(len(repeated), sum(count is None for _, count, _ in feed.read("counted"))) > 20
     feed.log.close()
