@@ -295,6 +295,26 @@ def test_a_task_runs_while_one_that_came_restores(pair: Callable[..., Pair]) -> 
     assert not task_of(both.one, TASKS[1]).is_running
 
 
+class Opening(ManualClock):
+    """A clock by which a turn of a restore is over when the first store is open."""
+
+    def seconds(self) -> float:
+        self.advance(30)
+        return super().seconds()
+
+
+def test_stores_of_tasks_that_come_are_opened_a_few_in_a_turn(pair: Callable[..., Pair]) -> None:
+    both = pair()
+    both.one.clock = Opening(1_000_000)
+    both.one.open(TASKS[0])
+    both.one.worker.assign(TASKS)
+    open_ones = []
+    for _ in range(4):
+        both.one.worker.step(0)
+        open_ones.append(sum(task.is_running for task in both.one.worker.tasks))
+    assert open_ones == [2, 3, 4, 4]
+
+
 def test_a_revoke_during_a_restore_leaves_the_store_as_it_was_and_the_others_restoring(
     pair: Callable[..., Pair],
 ) -> None:

@@ -10,29 +10,34 @@ __all__ = ["BorrowedStores"]
 
 
 class BorrowedStores:
-    """Belongs to a task's thread.
-
-    Attributes:
-        rows: what is restored, and what a commit writes to.
-    """
+    """Belongs to a task's thread."""
 
     def __init__(
         self,
-        rows: TaskRows,
+        lend: Callable[[], TaskRows],
         put_state: Callable[[TaskRows], TaskState],
         give_back: Callable[[TaskRows], None],
     ) -> None:
-        """Borrow rows, until `close` gives them back. `put_state` puts over them what a task needs that runs."""
-        self.rows = rows
+        """`lend` opens the rows, `put_state` puts over them what a task needs that runs."""
+        self._lend = lend
         self._put_state = put_state
         self._give_back = give_back
+        self._rows: TaskRows | None = None
         self._state: TaskState | None = None
-        try:
-            if any(spec.kind == "custom" for spec in rows.specs):
-                self.promote()  # these are restored by their objects, which are there from now on
-        except BaseException:
-            give_back(rows)
-            raise
+
+    def open(self) -> None:
+        """Borrow the rows, until `close` gives them back. A database takes about 10 ms to open. Twice is fine."""
+        if self._rows is not None:
+            return
+        self._rows = self._lend()
+        if any(spec.kind == "custom" for spec in self._rows.specs):
+            self.promote()  # these are restored by their objects, which are there from now on
+
+    @property
+    def rows(self) -> TaskRows:
+        """What is restored, and what a commit writes to; there from `open` on."""
+        assert self._rows is not None
+        return self._rows
 
     @property
     def state(self) -> TaskState:
@@ -52,11 +57,13 @@ class BorrowedStores:
         """Forget everything since the last commit, and what was restored and not written."""
         if self._state is not None:
             self._state.discard()
-        self.rows.put_away()
+        if self._rows is not None:
+            self._rows.put_away()
 
     def close(self) -> None:
         """Forget what was not committed, and give the rows back. Twice is fine."""
         with ExitStack() as closing:  # the last one first
-            closing.callback(self._give_back, self.rows)
+            if self._rows is not None:
+                closing.callback(self._give_back, self._rows)
             if self._state is not None:
                 closing.callback(self._state.close)

@@ -103,6 +103,7 @@ class GlobalStores:
 
     def _begin(self, part: SubTopology, reader: Reader) -> None:
         task = self.task = self._factory.make_global(part, self.states)
+        task.stores.open()
         state = task.stores.promote()
         self.states.update({spec.name: state.state(spec.name) for spec in part.stores})
         task.context.scheduler = _refuse_to_schedule

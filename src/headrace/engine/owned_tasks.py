@@ -66,7 +66,7 @@ class OwnedTasks:
         return {
             task_id
             for task_id, task in self.tasks.items()
-            if task.is_running or task_id in self._changelog_reader.under_way
+            if task.is_running or self._changelog_reader.has(task_id)
         }
 
     # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +74,8 @@ class OwnedTasks:
     def take_up(self, task_ids: Collection[TaskId]) -> None:
         """Make tasks, or take those that are there back to their last commit; begin to restore them.
 
-        The log is asked for all of them at once: how often does not go by how many there are.
+        `restore` opens their stores, a few at a time. The log is asked for all of them at once: how often does not go
+        by how many there are.
 
         # Invariant: the ends of the changelogs are asked for after the committed offsets.
         """
@@ -107,7 +108,7 @@ class OwnedTasks:
 
         Not before the global stores are there, which tasks may read from their `init` on.
         """
-        if not self._changelog_reader.under_way or not self._global_stores.is_caught_up:
+        if not self._changelog_reader or not self._global_stores.is_caught_up:
             return False
         for restoration in self._changelog_reader.step(seconds):
             self._reporting.restored += restoration.restored_records

@@ -79,9 +79,10 @@ class Reporting:
         if now - since >= _RATE_SECONDS or not rate:
             rate = (processed - before) / max(now - since, 1e-3)
             self._counted = (now, processed)
+        is_restoring = not all(task.is_running for task in tasks.values())
         is_catching_up = global_stores is not None and global_stores.state == "restoring"
         self.latest = WorkerStatus(
-            state="restoring" if restorations or is_catching_up else "running",
+            state="restoring" if is_restoring or is_catching_up else "running",
             records=processed,
             records_per_second=rate,
             lag_records=lag,
@@ -92,7 +93,7 @@ class Reporting:
             commit_ms_max=self._commit_seconds_max * 1000,
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
             global_stores=global_stores,
-            tasks=tuple(_task_status(task_id, restorations.get(task_id)) for task_id in tasks),
+            tasks=tuple(_task_status(task, restorations.get(task.id)) for task in tasks.values()),
             standbys=tuple(
                 TaskStatus(task_id, "standby", remaining=sum(lag or 0 for lag in lags.values()))
                 for task_id, lags in standbys.items()
@@ -101,12 +102,12 @@ class Reporting:
         self._on_status(self.latest)
 
 
-def _task_status(task_id: TaskId, restoration: Restoration | None) -> TaskStatus:
+def _task_status(task: Task, restoration: Restoration | None) -> TaskStatus:
     if restoration is None:
-        return TaskStatus(task_id, "running")
+        return TaskStatus(task.id, "running" if task.is_running else "restoring")
     stores = restoration.progress()
     return TaskStatus(
-        task_id,
+        task.id,
         "restoring",
         sum(store.restored for store in stores),
         sum(store.remaining for store in stores),

@@ -44,7 +44,7 @@ class Task:
     own stores.
 
     Attributes:
-        stores: its own; their rows are brought up to date before it starts.
+        stores: its own; they are opened, and their rows brought up to date, before it starts.
         queues: one for each input partition.
         processed: records taken so far, for the worker's figures.
         dropped: records dropped so far (nulls, late ones, resumed failures).
@@ -102,7 +102,6 @@ class Task:
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.scheduler = self._schedule
-        # Last of all: nothing behind it can fail and keep the stores borrowed.
         self.stores = borrow(self.context, self._count_dropped, self.failures)
 
     def _count_dropped(self) -> None:

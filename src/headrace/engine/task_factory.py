@@ -142,7 +142,7 @@ class TaskFactory:
     ) -> Task:
         def borrow(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> BorrowedStores:
             return BorrowedStores(
-                self._directory.lend(task_id, subtopology.stores),
+                lambda: self._directory.lend(task_id, subtopology.stores),
                 lambda rows: self._put_state(rows, context, dropped, failures),
                 self._directory.give_back,
             )

@@ -233,7 +233,7 @@ class Worker:
             self._runner.send(now, is_idle=is_idle)
         if self._commits.is_due(now, worked=ran or punctuated or followed):
             self.commit()
-        if self._global_stores.is_caught_up and not (self._changelog_reader.under_way or self._standbys):
+        if self._global_stores.is_caught_up and not (self._changelog_reader or self._standbys):
             self._upkeep.maintain(now)
         self._upkeep.clean(now)
         if self.reporting.is_due(now):
@@ -258,7 +258,7 @@ class Worker:
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
-        if self._changelog_reader.under_way or not self._global_stores.is_caught_up:
+        if self._changelog_reader or not self._global_stores.is_caught_up:
             return 0
         if self._standbys:
             timeout_ms = min(timeout_ms, _STANDBY_WAIT_MS)
