@@ -60,6 +60,7 @@ class KafkaLog:
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, TopicInfo]] = {}
         self._membership: Membership | None = None
+        self._joined: set[str] = set()
         self._keeps_place = False
         self._is_closed = False
 
@@ -153,6 +154,7 @@ class KafkaLog:
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> KafkaMembership:
         """See `Log.join`."""
         self._check_open("join a group")
+        self._joined.add(group)
         return KafkaMembership(group, application, options, self._settings, self._options, self._waiting)
 
     def end_membership(self, group: str, member_id: str, instance_id: str | None = None) -> None:
@@ -180,7 +182,8 @@ class KafkaLog:
         membership = self._membership
         if membership is None or membership.group != group:
             membership = None
-            self._check_vacant(group)
+            if group not in self._joined:
+                self._check_vacant(group)
         return open_writer(
             self._settings,
             self._options,
@@ -189,6 +192,7 @@ class KafkaLog:
             topics=self._topic,
             waiting=self._waiting,
             membership=membership,
+            is_of_member=group in self._joined,
         )
 
     def _check_vacant(self, group: str) -> None:

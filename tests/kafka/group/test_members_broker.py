@@ -9,8 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
+from headrace.base.errors import StateError, TransactionAbortedError
+from headrace.base.ids import TopicPartition
 from headrace.group.members import Roles
 from headrace.group.membership import Assigned, GroupStatus, Lost
+from headrace.log.port import CommittedOffset
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.jars import KAFKA_VERSION
 from tests.kafka.group.conftest import PROTOCOLS, SESSION_S, NewGroup, Protocol
@@ -223,3 +226,49 @@ def test_a_static_member_that_leaves_for_good_leaves_its_tasks_at_once(
     until(shared(group.application, first, second))
     second.leave(for_good=True)
     assert until(shared(group.application, first)) < SESSION_S - 0.5
+
+
+@both
+@pytest.mark.parametrize("guarantee", ["exactly once", "at least once"])
+def test_a_zombie_commits_nothing(
+    guarantee: str, protocol: Protocol, new_group: NewGroup, unique: Callable[[str], str]
+) -> None:
+    group = new_group(protocol)
+    (topic,) = group.application.source_topics
+    place = TopicPartition(topic, 0)
+    first = group.join("first", max_poll_interval_ms=1200)
+    until(shared(group.application, first))
+    writer = group.log.writer(group.name, unique("writer") if guarantee == "exactly once" else None)
+    try:
+        with first.membership.committing() as who:
+            assert who is not None
+            writer.commit({place: CommittedOffset(5)}, who)
+        with pytest.raises(StateError, match="as nobody"):
+            writer.commit({place: CommittedOffset(6)})
+        first.sleep()
+        group.ledger.count_no_more("first")
+        second = group.join("second")
+        until(shared(group.application, second))
+        with pytest.raises(TransactionAbortedError):
+            writer.commit({place: CommittedOffset(7)}, who)
+        writer.abort()
+        assert group.log.committed(group.name, [place]) == {place: CommittedOffset(5)}
+        with second.membership.committing() as other:
+            assert other is not None
+            writer.commit({place: CommittedOffset(8)}, other)
+        assert group.log.committed(group.name, [place]) == {place: CommittedOffset(8)}
+    finally:
+        writer.close()
+
+
+def test_who_was_lent_the_member_before_it_heard_is_nobody_afterwards(new_group: NewGroup) -> None:
+    group = new_group("streams")
+    first = group.join("first", max_poll_interval_ms=1200)
+    until(shared(group.application, first))
+    first.sleep()
+    group.ledger.count_no_more("first")
+    second = group.join("second")
+    until(shared(group.application, second))
+    # Lost stands in the queue: what it has from before that must not be committed.
+    with first.membership.committing() as who:
+        assert who is None

@@ -117,6 +117,25 @@ def test_offsets_are_told_with_the_join_and_when_they_have_changed_and_it_is_tim
     assert told(asked(protocol, 200.0)) == ([(1, 7)], [(1, 9)])
 
 
+def test_a_task_that_is_warm_is_told_of_at_once() -> None:
+    protocol = new()
+    asked(protocol, 0.0)
+    first = answer(tasks=[])
+    first.warmup_tasks = [StreamsGroupHeartbeatResponse.TaskIds(subtopology_id="0", partitions=[1])]
+    first.acceptable_recovery_lag = 10
+    protocol.answered(first, 0.0)
+    protocol.acknowledge(1, 0.0)
+    found = []
+    for now, offset in enumerate((50, 89, 90, 90, 100)):
+        protocol.report({B: TaskProgress(offset, 100)})
+        found.append(asked(protocol, now).task_offsets)
+        later = answer()
+        later.acceptable_recovery_lag = 10
+        protocol.answered(later, now)
+    # The first goes with the acknowledgement.
+    assert [None if told is None else told[0].offset for told in found] == [50, None, 90, None, 100]
+
+
 def test_a_static_member_frees_the_place_of_its_former_life_before_it_joins() -> None:
     protocol = new(member_id="m", instance_id="i")
     free = asked(protocol, 0.0)

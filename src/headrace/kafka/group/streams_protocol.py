@@ -74,6 +74,7 @@ class StreamsProtocol:
         self._told: tuple[Mapping[TaskId, int], Mapping[TaskId, int]] | None = None
         self._offsets_every_s = _OFFSETS_EVERY_S
         self._offsets_at = now
+        self._acceptable_lag = -1
         self.waits_for: str | None = None
         self._machine = self._new_machine(now)
 
@@ -156,7 +157,7 @@ class StreamsProtocol:
 
         None where that has not changed, as with everything in a heartbeat.
         """
-        is_due = said.joins or said.owned is not None or now >= self._offsets_at
+        is_due = said.joins or said.owned is not None or now >= self._offsets_at or self._is_warm()
         if version < _OFFSETS_SINCE or not is_due or said.epoch < 0:
             return None, None
         self._offsets_at = now + self._offsets_every_s
@@ -166,6 +167,12 @@ class StreamsProtocol:
         if before is None:
             return told
         return tuple(new if new != old else None for new, old in zip(told, before))  # type: ignore[return-value]  # two
+
+    def _is_warm(self) -> bool:
+        """Whether a task is ready to be run here: a broker that warms tasks up wants to know it at once."""
+        nothing = TaskProgress(0, self._acceptable_lag + 1)
+        warm = (self._progress.get(task, nothing) for task in self._machine.owned.warmup)
+        return any(at.end - at.offset <= self._acceptable_lag for at in warm)
 
     def answered(self, answer: ApiMessage, now: float) -> Heard:
         """See `GroupProtocol.answered`."""
@@ -184,6 +191,8 @@ class StreamsProtocol:
         self.waits_for = None
         code = ErrorCode(answer.error_code)
         if code is ErrorCode.NONE:
+            # Brokers before 4.4 do not say it, and warm nothing up.
+            self._acceptable_lag = answer.acceptable_recovery_lag
             if answer.task_offset_interval_ms > 0:
                 self._offsets_every_s = answer.task_offset_interval_ms / 1000
             return Heard(self._machine.answered(asked, read_heartbeat(answer), now))

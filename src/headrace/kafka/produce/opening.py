@@ -32,10 +32,12 @@ def open_writer(
     clock: Callable[[], float] = time.monotonic,
     is_newest_protocol: bool | None = None,
     membership: MembershipView | None = None,
+    is_of_member: bool = False,
 ) -> KafkaWriter:
     """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
 
-    `membership` is who commits offsets; without one it is nobody, which a group without members takes.
+    `membership` is who commits offsets; without one it is nobody, which a group without members takes. With
+    `is_of_member`, each commit of offsets names its member.
     `waiting` may cut short what blocks, and is told of what does not answer.
     `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
 
@@ -79,6 +81,7 @@ def open_writer(
             options=options,
             transactional_id=transactional_id,
             membership=membership,
+            is_of_member=is_of_member,
             seconds_max=(options.delivery_timeout_ms + settings.request_timeout_ms) / 1000,
             clock=clock,
         )

@@ -66,6 +66,7 @@ class KafkaWriter:
         options: KafkaOptions,
         transactional_id: str | None,
         membership: MembershipView | None,
+        is_of_member: bool,
         seconds_max: float,
         clock: Callable[[], float],
     ) -> None:
@@ -78,6 +79,7 @@ class KafkaWriter:
         self._options = options
         self._transactional_id = transactional_id
         self._membership = membership
+        self._is_of_member = is_of_member
         self._seconds_max = seconds_max
         self._clock = clock
         self._member_id = ""
@@ -160,10 +162,14 @@ class KafkaWriter:
             FencedError: another writer with the transactional id has taken over.
             UnknownTopicError: a topic was deleted meanwhile; nothing was committed.
             ProductionError: the brokers refuse a record; nothing was committed.
+            StateError: nobody is named as whom to commit offsets, though a group was joined; nothing was committed.
         """
         self._check_usable("commit")
         if not self._pending_bytes and not offsets:
             return {}
+        if self._is_of_member and offsets and member is None:
+            # A coordinator would take it: it asks nobody who says no name.
+            raise StateError("cannot commit offsets as nobody: the group was joined, so name its member")
         self._has_failed = True
         for topic_partition in offsets:
             self._topics.find("commit an offset of", topic_partition.topic, topic_partition.partition)
