@@ -10,7 +10,16 @@ import pytest
 
 from headrace.base.ids import TaskId
 from headrace.group.members import Roles
-from headrace.group.membership import Assigned, Ended, EpochChanged, GroupStatus, Lost, StatusChanged
+from headrace.group.membership import (
+    Assigned,
+    Ended,
+    EndpointsChanged,
+    EndpointTasks,
+    EpochChanged,
+    GroupStatus,
+    Lost,
+    StatusChanged,
+)
 from headrace.group.streams_member import Ask, Heartbeat, HeartbeatAnswer, MemberState, Refusal, StreamsMember
 from tests.group.coordinator import Coordinator
 
@@ -170,6 +179,33 @@ def test_who_is_no_member_says_nothing(state: MemberState) -> None:
 
 def test_a_join_says_that_nothing_is_owned_and_asks_for_all_endpoints() -> None:
     assert said(new_member(), 0.0) == Heartbeat(0, True, Roles(), -1, False)
+
+
+def test_endpoints_are_told_when_they_have_changed() -> None:
+    member = stable()
+    told = {("a", 1): EndpointTasks({"in": (0,)})}
+    answer = HeartbeatAnswer(2, 5000, endpoint_epoch=7, endpoints=told)
+    assert member.answered(said(member, 5.0), answer, 5.0) == [EndpointsChanged(told)]
+    heartbeat = said(member, 6.0)
+    assert heartbeat.endpoint_epoch == 7
+    assert member.answered(heartbeat, answer, 6.0) == []
+
+
+def test_all_endpoints_are_asked_for_when_the_epoch_changes() -> None:
+    member = stable()
+    member.answered(said(member, 5.0), HeartbeatAnswer(3, 5000, endpoint_epoch=7), 5.0)
+    heartbeat = said(member, 6.0)
+    assert heartbeat.endpoint_epoch == -1
+    member.answered(heartbeat, HeartbeatAnswer(4, 5000, endpoint_epoch=7, endpoints={}), 6.0)
+    assert said(member, 7.0).endpoint_epoch == 7
+
+
+def test_endpoints_that_are_asked_for_while_a_heartbeat_is_under_way_are_asked_for_with_the_next() -> None:
+    member = stable()
+    heartbeat = said(member, 5.0)
+    member.ask_for_endpoints()
+    member.answered(heartbeat, HeartbeatAnswer(2, 5000, endpoint_epoch=7), 5.0)
+    assert said(member, 6.0).endpoint_epoch == -1
 
 
 def test_what_is_owned_is_said_once_and_again_after_any_trouble() -> None:

@@ -138,6 +138,7 @@ class StreamsMember:
         self._asks_next = False
         self._number = 0
         self._endpoint_epoch = _NO_ENDPOINTS
+        self._endpoints: Mapping[tuple[str, int], EndpointTasks] = {}
         self._statuses: Mapping[GroupStatus, str] = {}
         self._stops_application = False
         self._leaving_epoch = _LEAVING
@@ -216,11 +217,17 @@ class StreamsMember:
         self._refused_since = None
         self._backoff_s = _BACKOFF_S[0]
         effects: list[Effect] = []
+        if heartbeat.endpoint_epoch == self._endpoint_epoch:
+            # Else somebody has asked for all of them meanwhile.
+            self._endpoint_epoch = answer.endpoint_epoch
         if answer.epoch != self.epoch:
             self.epoch = answer.epoch
             effects.append(EpochChanged(self._id, answer.epoch))
-        self._endpoint_epoch = answer.endpoint_epoch
-        if answer.endpoints is not None:
+            if heartbeat.endpoint_epoch != _NO_ENDPOINTS:
+                # Somebody has come or gone, and a broker (4.4.0) keeps the endpoint of who has gone.
+                self._endpoint_epoch = _NO_ENDPOINTS
+        if answer.endpoints is not None and answer.endpoints != self._endpoints:
+            self._endpoints = answer.endpoints
             effects.append(EndpointsChanged(answer.endpoints))
         if answer.statuses != self._statuses:
             self._statuses = answer.statuses
