@@ -496,7 +496,7 @@ class Unsure(MemoryLog):
                 raise TransactionAbortedError("nobody tells what became of it")
             return ends
 
-        writer.commit = committed  # type: ignore[method-assign, assignment] # a broker that fails
+        writer.commit = committed  # type: ignore[method-assign] # a broker that fails
         return writer
 
 

@@ -56,7 +56,7 @@ def test_topics_that_are_joined_belong_together() -> None:
     stream = builder.stream("clicks").repartition(name="by")
     stream.join(builder.table("users"), lambda a, b: a, value=bytes, name="J").to("out")
     joins = described(builder, clicks=2, users=2).subtopologies[1]
-    assert joins.copartition_groups == (frozenset({"app-by-repartition", "users"}),)
+    assert joins.copartition_groups == (("app-by-repartition", "users"),)
     assert joins.topics_read == {"app-by-repartition", "users"}
 
 

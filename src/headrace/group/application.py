@@ -27,7 +27,7 @@ class SubtopologyTopics:
         repartition_sources: those that it reads of the application's own.
         repartition_sinks: repartition topics that it writes.
         changelogs: of its stores, but for stores that are restored from a source topic.
-        copartition_groups: sets of the topics that it reads which need equal partition counts.
+        copartition_groups: of topics that it reads which need equal partition counts; told in this order.
         is_stateful: whether any of its stores is restored from a topic.
     """
 
@@ -36,7 +36,7 @@ class SubtopologyTopics:
     repartition_sources: tuple[InternalTopic, ...] = ()
     repartition_sinks: frozenset[str] = frozenset()
     changelogs: tuple[InternalTopic, ...] = ()
-    copartition_groups: tuple[frozenset[str], ...] = ()
+    copartition_groups: tuple[tuple[str, ...], ...] = ()
     is_stateful: bool = False
 
     @property

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from headrace.group.application import GroupApplication, InternalTopic, SubtopologyTopics
 from headrace.plan.internal_topics import repartition_config
 from headrace.plan.plan import Plan
+from headrace.plan.told_groups import told_groups
+from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import SubTopology, Topology
 
 __all__ = ["group_application"]
@@ -35,10 +37,13 @@ def _described(
 
     sinks = {sink.topic for sink in part.sinks if isinstance(sink.topic, str) and sink.topic in repartitions}
     changelogs = sorted(f"{application_id}-{spec.changelog_topic}" for spec in part.stores if spec.logging)
-    groups = (
-        frozenset(full(topic) for topic in group & set(part.source_topics))
-        for group in topology.copartition_groups
-    )
+
+    def topics_of(name: str) -> tuple[str, ...]:
+        node = topology.nodes.get(name)
+        return tuple(map(full, node.topics)) if isinstance(node, SourceNode) else ()
+
+    read = {full(topic) for topic in part.source_topics}
+    groups = told_groups(topology.copartitioned_sources, topics_of)
     return SubtopologyTopics(
         id=part.id,
         source_topics=frozenset(part.source_topics) - repartitions.keys(),
@@ -51,6 +56,6 @@ def _described(
         ),
         repartition_sinks=frozenset(full(topic) for topic in sinks),
         changelogs=tuple(InternalTopic(name, configs[name]) for name in changelogs),
-        copartition_groups=tuple(sorted((group for group in groups if len(group) > 1), key=sorted)),
+        copartition_groups=tuple(group for group in groups if read & set(group)),
         is_stateful=any(spec.logging or spec.source_topic is not None for spec in part.stores),
     )

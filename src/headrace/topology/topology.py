@@ -1,8 +1,6 @@
 """A topology: nodes, links and stores. Built by `StreamsBuilder.build()`, or by hand; described, drawn, run."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -27,6 +25,7 @@ from headrace.topology.grouping import (
 from headrace.topology.locations import caller
 from headrace.topology.nodes import Node, ProcessorNode, RepartitionTopic, SinkNode, SourceNode
 from headrace.topology.partitioners import Partitioner, placing
+from headrace.topology.patterns import matched
 from headrace.topology.plain_stores import checked_engine, global_store, names_global, plain_store
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.read_only_stores import add_read_only_store
@@ -304,6 +303,11 @@ class Topology:
         return copartition_groups(self._assembly)
 
     @property
+    def copartitioned_sources(self) -> tuple[frozenset[str], ...]:
+        """Sets of sources, by their names, that meet in a join; in the order in which they were declared."""
+        return tuple(self._assembly.copartitioned)
+
+    @property
     def keyed_topics(self) -> frozenset[str]:
         """Topics of others whose keys have to lie in their own partition: joined, or aggregated as they are."""
         return keyed_topics(self._assembly)
@@ -335,37 +339,8 @@ class Topology:
         Raises:
             TopologyError: two patterns match one topic, or a pattern matches none.
         """
-        patterns = [
-            node for node in self.nodes.values() if isinstance(node, SourceNode) and node.pattern is not None
-        ]
-        if not patterns:
-            return self
-        named = {
-            topic for node in self.nodes.values() if isinstance(node, SourceNode) for topic in node.topics
-        }
-        candidates = sorted(set(existing) - named)
-        topology = Topology.built(self._assembly.copy(), self.wrapper)
-        matched: dict[str, SourceNode] = {}
-        for node in patterns:
-            regex = re.compile(node.pattern or "")
-            topics = [topic for topic in candidates if regex.fullmatch(topic)]
-            if not topics and otherwise is not None:
-                topics = [otherwise(node)]
-            if not topics:
-                raise TopologyError(
-                    f"{node.name} ({node.where}): no topic matches the pattern {node.pattern!r} (there are: "
-                    f"{', '.join(candidates) or 'none'}); create the topics first"
-                )
-            for topic in topics:
-                other = matched.setdefault(topic, node)
-                if other is not node:
-                    raise TopologyError(
-                        f"topic '{topic}' matches the patterns of {other.name} ({other.where}) and {node.name} "
-                        f"({node.where}); a topic can be read by one source only"
-                    )
-            left = node.pattern if otherwise is None else None
-            topology._assembly.nodes[node.name] = replace(node, topics=tuple(topics), pattern=left)
-        return topology
+        assembly = matched(self._assembly, existing, otherwise)
+        return self if assembly is None else Topology.built(assembly, self.wrapper)
 
     def validate(self) -> None:
         """Refuse what cannot run.

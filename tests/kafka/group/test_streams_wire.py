@@ -50,7 +50,7 @@ APPLICATION = GroupApplication(
                 InternalTopic("app-by", {"retention.ms": "-1", "cleanup.policy": "delete"}, 4),
             ),
             changelogs=(InternalTopic("app-z", {"cleanup.policy": "compact"}), InternalTopic("app-a")),
-            copartition_groups=(frozenset({"users", "app-by"}),),
+            copartition_groups=(("users", "more", "app-by"),),
             is_stateful=True,
         ),
     ),
@@ -121,7 +121,7 @@ def test_a_join_says_who_one_is_and_all_lists_in_order(version: int) -> None:
         }
     ]
     assert second["copartition_groups"] == [
-        {"source_topics": [1], "source_topic_regex": [], "repartition_source_topics": [0]}
+        {"source_topics": [1, 0], "source_topic_regex": [], "repartition_source_topics": [0]}
     ]
 
 

@@ -12,20 +12,27 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.Repartitioned;
+import org.apache.kafka.streams.kstream.SessionWindows;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
- * Kafka Streams' side of test_same_as_java.py and test_moving_from_java.py: one process that runs their applications.
+ * Kafka Streams' side of test_same_as_java.py, test_moving_from_java.py and test_sharing_with_java.py: one process that
+ * runs their applications.
  * Usage: Applications BOOTSTRAP, then lines on stdin, tabs between fields, each beginning with a number:
  *
  *   NUMBER workload ARGUMENT...      a benchmark's, until all records are through; arguments as for Baseline
  *   NUMBER moving APPLICATION GUARANTEE STATE_DIR INPUT OUTPUT RECORDS PAUSE_MS
  *                                    until so many records have gone all the way; with a pause for each it
  *                                    goes no further then, but for what it has in hands
+ *   NUMBER sharing APPLICATION STATE_DIR INPUT OUTPUT
+ *                                    a member of a streams group, until the process ends
  *
  * They run at the same time. For each it prints `done` and the number, or `failed`, the number, and what went wrong; a
  * workload prints its figures before that.
@@ -57,6 +64,38 @@ public class Applications {
                     await(stopping);
             }).to(out + "-kinds", numbers);
         return builder.build();
+    }
+
+    /** Line for line what test_sharing_with_java.py has. */
+    static Topology wide(String in, String out) {
+        StreamsBuilder builder = new StreamsBuilder();
+        KStream<String, String> stream = builder.stream(in + "-stream");
+        KTable<String, String> table = builder.table(in + "-table", Materialized.as("table"));
+        KTable<String, String> other = builder.table(in + "-other", Materialized.as("other"));
+        KStream<String, String> more = builder.stream(in + "-more");
+        KStream<String, String> keyed = stream.selectKey((key, value) -> value);
+        keyed.join(table, (one, two) -> one + two).to(out);
+        JoinWindows within = JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMinutes(1), Duration.ofMinutes(1));
+        keyed.leftJoin(more, (one, two) -> one + two, within).to(out);
+        table.join(other, value -> value, (one, two) -> one + two, Materialized.as("by-foreign-key")).toStream().to(out);
+        more.groupByKey().windowedBy(SessionWindows.ofInactivityGapAndGrace(Duration.ofMinutes(5), Duration.ZERO))
+            .count(Materialized.as("sessions"));
+        more.repartition(Repartitioned.<String, String>as("four").withNumberOfPartitions(4)).to(out);
+        return builder.build();
+    }
+
+    /** A member of a streams group, until the process ends. */
+    static void share(String bootstrap, String application, String stateDir, String in, String out) throws Exception {
+        Properties p = new Properties();
+        p.put("bootstrap.servers", bootstrap);
+        p.put("application.id", application);
+        p.put("group.protocol", "streams");
+        p.put("state.dir", stateDir);
+        p.put("default.key.serde", Serdes.StringSerde.class.getName());
+        p.put("default.value.serde", Serdes.StringSerde.class.getName());
+        KafkaStreams streams = new KafkaStreams(wide(in, out), p);
+        streams.start();
+        await(new CountDownLatch(1));
     }
 
     static void pause(int ms) {
@@ -106,6 +145,8 @@ public class Applications {
     static Object run(String bootstrap, String[] asked) throws Exception {
         if (asked[1].equals("workload"))
             Baseline.run(Arrays.copyOfRange(asked, 2, asked.length));
+        else if (asked[1].equals("sharing"))
+            share(bootstrap, asked[2], asked[3], asked[4], asked[5]);
         else
             move(bootstrap, asked[2], asked[3], asked[4], asked[5], asked[6], Integer.parseInt(asked[7]),
                 Integer.parseInt(asked[8]));

@@ -132,9 +132,9 @@ def _subtopology(each: SubtopologyTopics) -> Any:
         repartition_source_topics=_topics(repartitions),
         copartition_groups=[
             made.CopartitionGroup(
-                source_topics=[sources.index(topic) for topic in sources if topic in group],
+                source_topics=[sources.index(topic) for topic in group if topic in sources],
                 source_topic_regex=[],
-                repartition_source_topics=[names.index(topic) for topic in names if topic in group],
+                repartition_source_topics=[names.index(topic) for topic in group if topic in names],
             )
             for group in each.copartition_groups
         ],
