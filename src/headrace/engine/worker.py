@@ -219,7 +219,7 @@ class Worker:
         restored = self._owned.restore(_RESTORE_SECONDS)
         picked = self._picked()
         is_idle = picked is None
-        applied = not restored and self._standbys.step(is_busy=not is_idle)
+        applied = bool(self._standbys) and not restored and self._standbys.step(is_busy=not is_idle)
         wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed or applied) else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if is_idle and fetched:
