@@ -10,42 +10,34 @@ Nodes of a cogrouped stream have one store, and a stream time each. They fall si
 Suppression below is told, once it has the updates that a cache held back.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.operators.silence import Idle, after_silence, silence_of
 from headrace.operators.stream_time import StreamTime
-from headrace.operators.window_close import Emit
+from headrace.operators.window_close import Closing, Emit
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["closing_when_idle"]
 
 
-class _Closing:
-    """Closes the windows of one node in one task.
-
-    `closed_at` tells the stream time at which the windows are closed that a store has up to a time; `grace_ms` is how
-    far behind that the windows end which it closes, or a millisecond more where these are `ends_included`.
-    """
+class _IdleWindows:
+    """Closes the windows of one node in one task."""
 
     def __init__(
         self,
         wiring: Wiring,
         state: Any,
+        closing: Closing,
         idle: Idle,
         stream_time: StreamTime,
-        closed_at: Callable[[int], int],
-        grace_ms: int,
         emit: Emit | None,
-        ends_included: bool,
     ) -> None:
         self._state = state
         self._stream_time = stream_time
-        self._closed_at = closed_at
-        self._grace_ms = grace_ms
+        self._closed_at = closing.windows.closed_at
+        self._closing = closing
         self._emit = emit
-        self._ends_included = ends_included
         self._followers = silence_of(wiring, idle).followers
         #: Under this name it is committed how far stream time has gone on.
         self._name = f"{wiring.name if idle.is_shared else state.spec.name}-idle"
@@ -68,36 +60,27 @@ class _Closing:
         stream_time.ms = self._closed_at(self._state.observed_stream_time)
         self.note_time()
         if self._emit is not None:
-            self._emit(stream_time.ms - self._grace_ms, NO_HEADERS, at_once=True)
+            self._emit(stream_time.ms - self._closing.grace_ms, NO_HEADERS, at_once=True)
         elif self._state.caching:
             self._state.flush()
         # Suppression takes a window for closed when stream time is at its end and grace, whether that is in it or not.
         for follow in self._followers:
-            follow(stream_time.ms - self._ends_included)
+            follow(stream_time.ms - self._closing.ends_included)
 
 
 def closing_when_idle(
-    wiring: Wiring,
-    run: Forward,
-    state: Any,
-    idle: Idle | None,
-    *,
-    stream_time: StreamTime,
-    closed_at: Callable[[int], int],
-    grace_ms: int,
-    emit: Emit | None,
-    ends_included: bool = False,
+    wiring: Wiring, run: Forward, state: Any, closing: Closing, stream_time: StreamTime, emit: Emit | None
 ) -> Forward:
-    """Make the closure of a windowed node whose windows close when the input is silent; without `idle`, it is `run`.
+    """Make the closure of a windowed node whose windows close when the input is silent; if they do not, it is `run`.
 
     To be called before anything comes: it says how far stream time has gone.
     """
-    if idle is None:
+    if closing.idle is None:
         return run
-    closing = _Closing(wiring, state, idle, stream_time, closed_at, grace_ms, emit, ends_included)
+    windows = _IdleWindows(wiring, state, closing, closing.idle, stream_time, emit)
 
     def run_and_note(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         run(key, value, timestamp, headers)
-        closing.note_time()
+        windows.note_time()
 
-    return after_silence(wiring, run_and_note, idle, closing.is_any_open, closing.close)
+    return after_silence(wiring, run_and_note, closing.idle, windows.is_any_open, windows.close)

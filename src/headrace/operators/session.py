@@ -12,13 +12,12 @@ Source: `KStreamSessionWindowAggregate`, `SessionWindows`.
 
 from typing import NamedTuple
 
-from headrace.base.records import NO_HEADERS, Window, Windowed
+from headrace.base.records import NO_HEADERS, Window
 from headrace.operators.fold import Fold
-from headrace.operators.idle import closing_when_idle
 from headrace.operators.silence import Idle
-from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_sessions
-from headrace.operators.window_close import window_closer
+from headrace.operators.window_close import Closing
+from headrace.operators.windowing import folded
 from headrace.state.buffer.session_layout import session_of, session_slot
 from headrace.topology.wiring import Forward, Wiring
 
@@ -90,7 +89,7 @@ class SessionShape(NamedTuple):
         return time + self.gap_ms + self.grace_ms + 1
 
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
-        """Return the ends of sessions that have closed: see `ClosedSince`."""
+        """Return the ends of sessions that have closed: see `ClosingWindows`."""
         lowest = max(0, last)
         return (lowest, closed - 1) if closed > lowest else None
 
@@ -123,18 +122,22 @@ class SessionAggregate:
         """Make the closure."""
         gap, grace = self._shape
         state = wiring.store(self._name)
-        emit = None
-        if self._emits_final:
-            emit = window_closer(wiring, state, self._shape.closed_since, _result_of)
-        elif state.caching:
-            forward_flushed_sessions(wiring, state, send_old=self.send_old)
-        stream_time = StreamTime()
-        run = self._fold.compile(
+        closing = Closing(
+            self._shape,
+            gap + grace,
+            _result_of,
+            ends_included=True,
+            emits_final=self._emits_final,
+            idle=self._idle,
+        )
+        return folded(
+            self._fold,
             _PROGRAM,
             wiring,
             state,
+            closing,
+            forward_flushed_sessions,
             send_old=self.send_old,
-            emit=emit,
             gap=gap,
             # A session is open for as long as a record may join it, and for the grace.
             grace=gap + grace,
@@ -143,21 +146,7 @@ class SessionAggregate:
             session_of=session_of,
             session_slot=session_slot,
             slots=state.slots,
-            stream_time=stream_time,
             NO_HEADERS=NO_HEADERS,
-            Window=Window,
-            Windowed=Windowed,
-        )
-        return closing_when_idle(
-            wiring,
-            run,
-            state,
-            self._idle,
-            stream_time=stream_time,
-            closed_at=self._shape.closed_at,
-            grace_ms=gap + grace,
-            emit=emit,
-            ends_included=True,
         )
 
 

@@ -7,17 +7,16 @@ Which windows there are, `sliding_windows` says. Where results leave when window
 difference close none.
 """
 
+from functools import partial
 from typing import NamedTuple
 
-from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
-from headrace.operators.idle import closing_when_idle
 from headrace.operators.silence import Idle
 from headrace.operators.sliding_windows import NONE_YET, touching
-from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows
-from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
+from headrace.operators.window_close import NEVER_EMITTED, Closing, results_of_size
 from headrace.operators.windowed import PUT_UPDATES
+from headrace.operators.windowing import folded
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["SlidingAggregate", "SlidingShape"]
@@ -70,7 +69,7 @@ class SlidingShape(NamedTuple):
         return time + self.difference_ms + self.grace_ms + 1
 
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
-        """Return the starts of windows that have closed: see `ClosedSince`."""
+        """Return the starts of windows that have closed: see `ClosingWindows`."""
         highest = closed - self.difference_ms - 1
         if highest < 0:
             return None
@@ -104,35 +103,25 @@ class SlidingAggregate:
         """Make the closure."""
         size, grace = self._shape
         state = wiring.store(self._name)
-        emit = None
-        if self._emits_final:
-            emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
-        elif state.caching:
-            forward_flushed_windows(wiring, state, size, send_old=self.send_old)
-        stream_time = StreamTime()
-        run = self._fold.compile(
+        closing = Closing(
+            self._shape,
+            grace,
+            results_of_size(size),
+            ends_included=True,
+            emits_final=self._emits_final,
+            idle=self._idle,
+        )
+        return folded(
+            self._fold,
             _PROGRAM,
             wiring,
             state,
+            closing,
+            partial(forward_flushed_windows, size_ms=size),
             send_old=self.send_old,
             cell="key_bytes, start",
-            emit=emit,
             size=size,
             grace=grace,
-            stream_time=stream_time,
             touched=touching(state, size),
             none_yet=NONE_YET,
-            Window=Window,
-            Windowed=Windowed,
-        )
-        return closing_when_idle(
-            wiring,
-            run,
-            state,
-            self._idle,
-            stream_time=stream_time,
-            closed_at=self._shape.closed_at,
-            grace_ms=grace,
-            emit=emit,
-            ends_included=True,
         )

@@ -12,24 +12,63 @@ keeps its windows, the windows before that have expired with the next record, un
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from headrace.base.records import Headers, Window, Windowed
+from headrace.operators.silence import Idle
 from headrace.operators.updates import key_deserializer
 from headrace.state.port import TimeOrderedState
 from headrace.topology.wiring import Wiring
 
-__all__ = ["NEVER_EMITTED", "ClosedSince", "Emit", "ResultOf", "results_of_size", "window_closer"]
+__all__ = [
+    "NEVER_EMITTED",
+    "Closing",
+    "ClosingWindows",
+    "Emit",
+    "ResultOf",
+    "results_of_size",
+    "window_closer",
+]
 
 #: In place of the close time up to which results have left.
 NEVER_EMITTED = -1
 
-#: What to emit: given the close time of before (or `NEVER_EMITTED`) and that of now, the times between which cells have
-#: closed since, both included; None where there are none.
-ClosedSince: TypeAlias = Callable[[int, int], tuple[int, int] | None]
-
 #: Tells the window of a cell, and the time of its result, by its slot and the time in its row.
 ResultOf: TypeAlias = Callable[[int, int], tuple[Window, int]]
+
+
+class ClosingWindows(Protocol):
+    """Windows of a size and a grace, by which they close."""
+
+    def closed_at(self, time: int, /) -> int:
+        """Return the stream time at which all windows that hold a time are closed."""
+
+    def closed_since(self, last: int, closed: int, /) -> tuple[int, int] | None:
+        """Tell what to emit, given the close time of before (or `NEVER_EMITTED`) and that of now.
+
+        That is the times between which cells have closed since, both included; None where there are none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How the windows of a node close.
+
+    Attributes:
+        grace_ms: how far behind stream time windows end that have closed; a millisecond more where the end is in them.
+        result_of: tells the window of a result.
+        ends_included: whether a window's end is in it.
+        emits_final: whether results leave then, and not with each update.
+        idle: the silence after which they close; None where they wait for records.
+    """
+
+    windows: ClosingWindows
+    grace_ms: int
+    result_of: ResultOf
+    ends_included: bool
+    emits_final: bool
+    idle: Idle | None
 
 
 class Emit(Protocol):
@@ -42,10 +81,9 @@ class Emit(Protocol):
         """
 
 
-def window_closer(
-    wiring: Wiring, state: TimeOrderedState, closed_since: ClosedSince, result_of: ResultOf
-) -> Emit:
+def window_closer(wiring: Wiring, state: TimeOrderedState, closing: Closing) -> Emit:
     """Make what emits the results of windows that have closed."""
+    closed_since, result_of = closing.windows.closed_since, closing.result_of
     context, forward, open_key = wiring.context, wiring.forward, key_deserializer(wiring, state)
     metadata, store = context.processor_metadata, state.spec.name
     now_ms, interval_ms = context.now_ms, context.window_emit_interval_ms

@@ -5,15 +5,15 @@ highest timestamp that reached it in this task. A record is late for a window wh
 grace; it still counts in its other windows. With `late_to=`, it goes there if there is none.
 """
 
+from functools import partial
 from typing import NamedTuple
 
-from headrace.base.records import Window, Windowed
+from headrace.base.records import Window
 from headrace.operators.fold import Fold
-from headrace.operators.idle import closing_when_idle
 from headrace.operators.silence import Idle
-from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows
-from headrace.operators.window_close import NEVER_EMITTED, results_of_size, window_closer
+from headrace.operators.window_close import NEVER_EMITTED, Closing, results_of_size
+from headrace.operators.windowing import folded
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["PUT_UPDATES", "WindowAggregate", "WindowShape"]
@@ -107,7 +107,7 @@ class WindowShape(NamedTuple):
         return time - time % self.advance_ms + self.size_ms + self.grace_ms
 
     def closed_since(self, last: int, closed: int) -> tuple[int, int] | None:
-        """Return the starts of windows that have closed: see `ClosedSince`."""
+        """Return the starts of windows that have closed: see `ClosingWindows`."""
         highest = closed - self.size_ms
         if highest < 0:
             return None
@@ -156,42 +156,33 @@ class WindowAggregate:
         """Make the closure."""
         size, advance, grace = self._shape
         state = wiring.store(self._name)
-        emit = None
-        if self._emits_final:
-            emit = window_closer(wiring, state, self._shape.closed_since, results_of_size(size))
-        elif state.caching:
-            forward_flushed_windows(wiring, state, size, send_old=self.send_old)
         program, entry, variables = _HOPPING, None, {}
         if self._shape.is_tumbling:
             program = _TUMBLING
             # Each record ends a silence, which a loop would not tell.
             entry = _ENTRY if self._idle is None else None
             variables = {"start": -1, "end": -1, "window": Window(-1, -1)}
-        stream_time = StreamTime()
-        run = self._fold.compile(
+        closing = Closing(
+            self._shape,
+            grace,
+            results_of_size(size),
+            ends_included=False,
+            emits_final=self._emits_final,
+            idle=self._idle,
+        )
+        return folded(
+            self._fold,
             program,
             wiring,
             state,
+            closing,
+            partial(forward_flushed_windows, size_ms=size),
             send_old=self.send_old,
             cell="key_bytes, start",
             entry=entry,
-            emit=emit,
             variables=variables,
             size=size,
             advance=advance,
             grace=grace,
             retention=state.spec.lifetime_ms,
-            stream_time=stream_time,
-            Window=Window,
-            Windowed=Windowed,
-        )
-        return closing_when_idle(
-            wiring,
-            run,
-            state,
-            self._idle,
-            stream_time=stream_time,
-            closed_at=self._shape.closed_at,
-            grace_ms=grace,
-            emit=emit,
         )

@@ -1,0 +1,47 @@
+"""What all windowings do whose windows close: their stream time, how updates leave or final results, and silence."""
+
+from collections.abc import Callable
+from typing import Any
+
+from headrace.base.records import Window, Windowed
+from headrace.operators.fold import Fold
+from headrace.operators.idle import closing_when_idle
+from headrace.operators.stream_time import StreamTime
+from headrace.operators.window_close import Closing, window_closer
+from headrace.topology.wiring import Forward, Wiring
+
+__all__ = ["folded"]
+
+
+def folded(
+    fold: Fold,
+    program: str,
+    wiring: Wiring,
+    state: Any,
+    closing: Closing,
+    forward_flushed: Callable[..., None],
+    *,
+    send_old: bool,
+    **known: Any,
+) -> Forward:
+    """Make the closure of a program that folds records into the windows of a store.
+
+    `forward_flushed` lets the updates go that a cache has held back, where results do not wait for windows to close.
+    `known` are the names that the program finds, besides those of all of them, and what else the fold is told.
+    """
+    emit = window_closer(wiring, state, closing) if closing.emits_final else None
+    if emit is None and state.caching:
+        forward_flushed(wiring, state, send_old=send_old)
+    stream_time = StreamTime()
+    run = fold.compile(
+        program,
+        wiring,
+        state,
+        send_old=send_old,
+        emit=emit,
+        stream_time=stream_time,
+        Window=Window,
+        Windowed=Windowed,
+        **known,
+    )
+    return closing_when_idle(wiring, run, state, closing, stream_time, emit)
