@@ -6,6 +6,7 @@ from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore
+from headrace.dsl.byte_stores import byte_store
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.idling import idle_time_ms
@@ -15,7 +16,7 @@ from headrace.dsl.serdes import required
 from headrace.dsl.stream_state import Flow
 from headrace.operators.resequence import Resequence, Waiting
 from headrace.operators.silence import Idle
-from headrace.serde.primitives import int64, raw
+from headrace.serde.primitives import int64
 from headrace.serde.resolve import serde_of_keys
 from headrace.state.declaration import Store
 from headrace.state.spec import StoreSpec
@@ -62,7 +63,7 @@ def resequenced(
     node_name = graph.names.node(name, _PREFIX, where)
     key = serde_of_keys(required(flow.key, node_name, where), node_name, where)
     value = required(flow.value, node_name, where)
-    buffer = _buffer(flow, node_name, where)
+    buffer = byte_store(flow, f"{node_name}-waiting", where)
     stores: list[Materialized | StoreSpec] = [buffer]
     if not by_time:
         stores.append(_progress(flow, store, node_name, where))
@@ -89,20 +90,6 @@ def resequenced(
     graph.keyed |= flow.sources
     node = GraphProcessor(node_name, where, operator, stores=stores, calls=number, late=late)
     return replace(flow.then(node), needs_repartition=False)
-
-
-def _buffer(flow: Flow, node: str, where: Location) -> StoreSpec:
-    return StoreSpec(
-        name=f"{node}-waiting",
-        kind="key_value",
-        timestamped=False,
-        key=raw,
-        value=raw,
-        engine=flow.building.engine,
-        caching=False,
-        logging=True,
-        where=where,
-    )
 
 
 def _progress(flow: Flow, store: AnyStore, node: str, where: Location) -> Materialized:

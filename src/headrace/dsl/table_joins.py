@@ -6,14 +6,13 @@ from typing import Any, cast
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.byte_stores import byte_store
 from headrace.dsl.functions import plain
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.serdes import of_result, refuse_clash, required
 from headrace.dsl.stream_state import Flow, TableState
 from headrace.operators.delayed_join import DelayedJoin
 from headrace.operators.stream_table_join import StreamTableJoin
-from headrace.serde.primitives import raw
-from headrace.state.spec import StoreSpec
 from headrace.topology.names import check_name
 
 __all__ = ["joined_with_table"]
@@ -74,17 +73,7 @@ def _waiting(
     calls: Callable[..., Any],
     where: Location,
 ) -> GraphProcessor:
-    buffer = StoreSpec(
-        name=f"{name}-Buffer",
-        kind="key_value",
-        timestamped=False,
-        key=raw,
-        value=raw,
-        engine=flow.building.engine,
-        caching=False,
-        logging=True,
-        where=where,
-    )
+    buffer = byte_store(flow, f"{name}-Buffer", where)
     key, value = required(flow.key, name, where), required(flow.value, name, where)
     operator = DelayedJoin(join, buffer.name, grace_ms, key=key, value=value)
     return GraphProcessor(name, where, operator, stores=(buffer,), uses=uses, calls=calls)
