@@ -17,10 +17,12 @@ from headrace.base.ids import TaskId
 from headrace.base.last_words import log_safely
 from headrace.engine.assignment import DONE_AGAIN
 from headrace.engine.forked import end_if_forked
+from headrace.engine.progress import progress_of
 from headrace.engine.reporting import Reporting
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
 from headrace.engine.worker_parts import WorkerParts
+from headrace.group.user_data import TaskProgress
 
 __all__ = ["STOP_SECONDS", "Worker", "is_left_undone"]
 
@@ -193,6 +195,14 @@ class Worker:
     def unfollow(self, task_ids: Collection[TaskId]) -> None:
         """Follow tasks no more, which keep their state for a while."""
         self._standbys.drop(task_ids)
+
+    def open_existing(self) -> None:
+        """Open the state that earlier runs have left of tasks, so that `progress` tells of it."""
+        self._directory.open_existing(self._factory.stores)
+
+    def progress(self) -> Mapping[TaskId, TaskProgress]:
+        """See `progress_of`."""
+        return progress_of(self._directory, self._changelog_reader, self._standbys)
 
     def standby_lags(self) -> Mapping[TaskId, Mapping[str, int | None]]:
         """See `Standbys.lags`."""

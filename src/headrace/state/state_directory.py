@@ -12,13 +12,14 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from headrace.base.errors import StateError
 from headrace.base.ids import GLOBAL_TASK, TaskId
+from headrace.state.port import Position
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import StoreSpec
@@ -101,6 +102,28 @@ class StateDirectory:
                     rows.put_away()
                     self._idle[name] = self._lent.pop(name)
                     self._idle_since[name] = self._seconds()
+
+    def open_existing(self, stores: Callable[[TaskId], Sequence[StoreSpec]]) -> None:
+        """Open what there is of tasks that nobody has borrowed yet, so that `positions` can tell of it.
+
+        `stores` are those of a task, none where the application has no such task.
+        """
+        for path in sorted(self._path.glob("*_*")):
+            if _TASK.fullmatch(path.name):
+                task_id = TaskId(*map(int, path.name.split("_")))
+                specs = stores(task_id)
+                if specs and path.name not in self._lent:
+                    self.give_back(self.lend(task_id, specs))
+
+    def positions(self) -> Mapping[TaskId, Mapping[str, Position | None]]:
+        """Return how far the stores of each task are that are open, borrowed or not; without the global ones."""
+        with self._lock:
+            rows = {**self._idle, **self._lent}
+            return {
+                TaskId(*map(int, name.split("_"))): each.positions()
+                for name, each in sorted(rows.items())
+                if _TASK.fullmatch(name)
+            }
 
     def destroy(self, path: str) -> None:
         """Delete a task's stores, which nobody has borrowed, whatever state they are in.
