@@ -1,6 +1,7 @@
 """A worker on a memory log, turned by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
+from headrace.group.application import GroupApplication
+from headrace.log.lone_membership import LoneMembership
+from headrace.log.membership import Membership
 from headrace.log.memory import MemoryLog
 
 __all__ = ["Bench", "eight"]
@@ -44,16 +48,26 @@ class Bench:
             state_dir=self.folder,
             clock=self.clock,
             reached=self.reached,
+            join=self._join,
         )
+
+    def _join(self, application: GroupApplication) -> Membership:
+        self.application = application
+        return self.joined(application)
+
+    def joined(self, application: GroupApplication) -> Membership:
+        """Its membership: alone, and it gets tasks by hand."""
+        return LoneMembership("app", replace(application, tasks=()))
 
     def open(self, *tasks: TaskId) -> None:
         """Take up these tasks, or all that there are."""
-        self.worker.open(tasks or None)
+        self.open_idle()
+        self.worker.assign(tasks or self.application.tasks)
         self.turn()
 
     def open_idle(self) -> None:
         """Take up no task yet."""
-        self.worker.open(())
+        self.worker.open()
 
     def turn(self) -> None:
         while self.worker.step(0):

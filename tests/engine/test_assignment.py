@@ -228,7 +228,8 @@ def test_tasks_that_move_at_random_moments_lose_and_double_nothing(
                 has[taker] |= moved
             case "crash":
                 bench.crash()
-                bench.worker.open(has[giver])
+                bench.open_idle()
+                bench.worker.assign(has[giver])
             case "follow":
                 getattr(both, taker).worker.follow(moved)
     both.check()

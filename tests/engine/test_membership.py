@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 import headrace as hr
-from headrace.engine.worker import Worker
-from headrace.engine.worker_building import build_worker
 from headrace.group.application import GroupApplication
 from headrace.log.lone_membership import LoneMembership
-from headrace.log.membership import MemberIdentity
+from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.memory import MemoryLog
 from headrace.log.memory.writer import MemoryWriter
 from headrace.log.port import TopicSpec
@@ -69,17 +67,8 @@ class Member(Bench):
         self.membership = Wavering("app", GroupApplication((), TASKS[:2], {}))
         self.membership.effects()
 
-    def made(self) -> Worker:
-        return build_worker(
-            self.topology,
-            self.log,
-            self.options,
-            application_id="app",
-            state_dir=self.folder,
-            clock=self.clock,
-            reached=self.reached,
-            membership=self.membership,
-        )
+    def joined(self, application: GroupApplication) -> Membership:
+        return self.membership
 
 
 @pytest.fixture
@@ -164,7 +153,8 @@ def test_starts_that_could_not_be_committed_are_committed_with_the_next_commit(t
     builder.stream(NUMBERS, offset_reset="latest").to(COPIES)
     app = Member(builder.build(), tmp_path)
     app.membership.goes_on = True
-    app.worker.open()
+    app.open_idle()
+    app.worker.assign(app.application.tasks)
     app.membership.goes_on = False
     app.worker.commit()
     assert isinstance(app.log, Telling)

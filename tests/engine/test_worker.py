@@ -160,7 +160,8 @@ def test_log_is_left_alone_while_a_store_is_restored(
         turns.append("maintained")
 
     monkeypatch.setattr(app.log, "maintain", maintain)
-    app.worker.open()
+    app.open_idle()
+    app.worker.assign(app.application.tasks)
     while "maintained" not in turns:
         app.worker.step(0)
         turns.append(app.worker.status().state)

@@ -24,6 +24,8 @@ from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker_building import build_worker
+from headrace.group.members import ANY_LAG, AssignmentOptions
+from headrace.log.membership import JoinOptions
 from headrace.log.port import Log
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--bootstrap-servers")
     parser.add_argument("--at-least-once", action="store_true")
     parser.add_argument("--set", dest="properties", action="append", default=[])
+    parser.add_argument("--protocol", default="classic")
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--stop-at")
     arguments = parser.parse_args()
@@ -226,8 +229,15 @@ def main() -> None:
         arguments.bootstrap_servers,
         arguments.properties,
         at_least_once=arguments.at_least_once,
+        protocol=arguments.protocol,
     )
     log = site.open_log()
+    options = JoinOptions(
+        process_id=site.ids.process_id(),
+        member_id=site.ids.member_id(),
+        protocol=site.protocol,
+        assignment=AssignmentOptions(acceptable_recovery_lag=ANY_LAG),
+    )
     worker = build_worker(
         build(),
         log,
@@ -242,8 +252,12 @@ def main() -> None:
         clock=SystemClock(),
         reached=killer(arguments.stop_at),
         transactional_id=site.transactional_id,
+        join=lambda described: log.join(APPLICATION_ID, described, options),
+        known_as=site.ids.keep_member_id,
     )
     worker.open()
+    while worker.status().state == "starting":  # it has not heard of its tasks yet
+        worker.step(20)
     print("running", flush=True)
     while not stop.is_set() and not (arguments.drain and is_drained(log)):
         worker.step(20)

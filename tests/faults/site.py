@@ -4,18 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import Log
+from headrace.streams.process_id import ProcessIds
 
 __all__ = ["Site", "two_sites"]
 
 
-#: A sleep of seconds outlasts it, and whoever follows a killed instance elsewhere does not wait for long.
 #: A machine with other work may hold a commit up for longer than the default of 10 s. Who tests that sets it.
 _PATIENT = {"transaction.timeout.ms": "60000"}
 
-SHORT_SESSION = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
+#: A sleep of seconds outlasts it, and whoever takes over from a killed instance does not wait for long.
+SHORT_SESSION = {
+    "session.timeout.ms": "2000",
+    "heartbeat.interval.ms": "300",
+    # What one that is dead has left open holds up who takes over.
+    "transaction.timeout.ms": "6000",
+}
+
+
+Protocol: TypeAlias = Literal["classic", "streams"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Site:
     servers: str | None = None
     is_exactly_once: bool = True
     properties: Mapping[str, str] = field(default_factory=dict)
+    protocol: Protocol = "classic"
 
     def open_log(self) -> Log:
         """Open the log."""
@@ -47,21 +58,34 @@ class Site:
             options += ["--bootstrap-servers", self.servers]
         if not self.is_exactly_once:
             options += ["--at-least-once"]
+        options += ["--protocol", self.protocol]
         for name, value in self.properties.items():
             options += ["--set", f"{name}={value}"]
         return options
 
     @classmethod
     def of(
-        cls, folder: Path, servers: str | None, properties: Sequence[str], *, at_least_once: bool
+        cls,
+        folder: Path,
+        servers: str | None,
+        properties: Sequence[str],
+        *,
+        at_least_once: bool,
+        protocol: Protocol,
     ) -> "Site":
         """Make a site of what a command line said."""
-        return cls(folder, servers, not at_least_once, dict(each.split("=", 1) for each in properties))
+        named = dict(each.split("=", 1) for each in properties)
+        return cls(folder, servers, not at_least_once, named, protocol)
+
+    @property
+    def ids(self) -> ProcessIds:
+        """The ids by which the application's group knows the place again."""
+        return ProcessIds(self.folder / "state")
 
     @property
     def transactional_id(self) -> str | None:
-        """The id of the application's transactions."""
-        return "faults-1" if self.is_exactly_once else None
+        """The id of the transactions of the process here."""
+        return f"faults-{self.ids.process_id()}-1" if self.is_exactly_once else None
 
 
 def two_sites(
@@ -70,11 +94,12 @@ def two_sites(
     *,
     is_exactly_once: bool = True,
     properties: Mapping[str, str] = MappingProxyType({}),
+    protocol: Protocol = "classic",
 ) -> tuple[Site, Site]:
     """Make two places for one application on one cluster, each with a folder, so with state, of its own."""
 
     def site(name: str) -> Site:
         (folder / name).mkdir()
-        return Site(folder / name, servers, is_exactly_once, properties)
+        return Site(folder / name, servers, is_exactly_once, properties, protocol)
 
     return site("first"), site("second")

@@ -35,7 +35,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(
     feed = plain.Feed(site, seed)
     killed_while_working = 0
     for _ in range(kills):
-        feed.write(moments.randrange(1_500, 6_000))
+        feed.write(moments.randrange(500, 2_500))
         process = plain.start(site)
         plain.wait_until_running(process)
         time.sleep(moments.uniform(0.0, 0.25))  # the moment of the kill is what is tested

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.base.ids import TaskId
-from headrace.group.members import AssignmentOptions, TaskFacts
+from headrace.group.members import ANY_LAG, AssignmentOptions, TaskFacts
 from tests.group.cluster import Cluster
 
 
@@ -132,6 +132,14 @@ def test_one_more_machine_takes_its_share_and_nothing_else_moves() -> None:
     moved = {task for task, owner in cluster.owners().items() if owner != before[task]}
     assert len(moved) == 8
     assert cluster.active("new") == moved
+
+
+def test_where_any_lag_is_acceptable_tasks_move_at_once_to_where_nothing_is_of_them() -> None:
+    cluster = cluster_of(1, tasks_of(16), acceptable_recovery_lag=ANY_LAG)
+    cluster.rebalance()
+    cluster.add("m01")
+    cluster.rebalance()
+    assert loads(cluster) == [8.0, 8.0]
 
 
 def test_the_tasks_of_a_lost_machine_are_shared_by_the_others() -> None:

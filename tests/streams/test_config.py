@@ -95,7 +95,6 @@ def test_durations_may_be_text() -> None:
         ("producer.linger.ms", "leave it out: records go out as batches fill"),
         ("consumer.auto.offset.reset", 'builder.stream(topic, offset_reset="latest")'),
         ("producer.compression.type", "write compression.type instead"),
-        ("main.consumer.max.poll.interval.ms", "nobody has to poll in time"),
         (
             "ssl.ca.location",
             "write ssl.truststore.location instead (PEM file of the authorities that sign the brokers)",
@@ -114,7 +113,7 @@ def test_durations_may_be_text() -> None:
         ("auto.offset.reset", 'builder.stream(topic, offset_reset="latest")'),
         ("auto_offset_reset", 'builder.stream(topic, offset_reset="latest")'),
         ("isolation.level", "only committed records are read"),
-        ("max.poll.interval.ms", "nobody has to poll in time; transaction.timeout.ms limits a transaction"),
+        ("max.poll.records", "input.buffer.max.bytes limits what is held, stretch.records.max one go of it"),
         ("enable.auto.commit", "offsets are committed with the results, every commit.interval.ms"),
         ("value_deserializer", "Topic(name, key=…, value=…)"),
         ("cache.max.bytes.buffering", "write statestore.cache.max.bytes instead"),

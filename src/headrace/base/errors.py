@@ -158,6 +158,10 @@ class FencedError(LogError):
     """Another instance of the application has taken over: this one stops and writes nothing more."""
 
 
+class ApplicationStoppedError(HeadraceError):
+    """An instance of the application has told all of them to stop, this one among them."""
+
+
 class StateError(HeadraceError):
     """An operation was called in a state of the application that does not allow it."""
 

@@ -78,8 +78,8 @@ class Committer:
         tasks: Iterable[Task],
         now: float,
         *,
-        leaving: Collection[TaskId] = (),
-        member: MemberIdentity | None = None,
+        leaving: Collection[TaskId],
+        member: MemberIdentity,
     ) -> bool:
         """Commit those that have progress, or whose inputs' positions moved without any; now and then all.
 
@@ -112,7 +112,7 @@ class Committer:
             for partition, queue in task.queues.items()
         )
 
-    def commit(self, tasks: Sequence[Task], member: MemberIdentity | None = None) -> None:
+    def commit(self, tasks: Sequence[Task], member: MemberIdentity) -> None:
         """Commit these tasks, and the offsets at which inputs start of which nothing was committed yet, as a member of
         the group.
 

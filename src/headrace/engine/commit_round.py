@@ -22,7 +22,7 @@ __all__ = ["CommitRound"]
 class CommitRound:
     """Commits the tasks of a worker, then the global stores.
 
-    `membership` is the worker's in its group, as which it commits; None where it has its tasks without one.
+    `membership` is the worker's in its group, as which it commits.
     `after_each_stretch` is for the test driver.
     """
 
@@ -40,7 +40,7 @@ class CommitRound:
         reporting: Reporting,
         upkeep: Upkeep,
         retry_wait: RetryWait,
-        membership: Membership | None,
+        membership: Membership,
         after_each_stretch: bool,
     ) -> None:
         self._clock = clock
@@ -79,9 +79,6 @@ class CommitRound:
 
         # Invariant: while the transaction is under way the member is lent, and its epoch is the group's.
         """
-        if self._membership is None:
-            self._commit(leaving, None)
-            return True
         with self._membership.committing() as member:
             if member is None:
                 self._schedule.put_off(self._clock.seconds())
@@ -89,7 +86,7 @@ class CommitRound:
             self._commit(leaving, member)
         return True
 
-    def _commit(self, leaving: Collection[TaskId], member: MemberIdentity | None) -> None:
+    def _commit(self, leaving: Collection[TaskId], member: MemberIdentity) -> None:
         began = self._clock.seconds()
         tasks = self._owned.tasks.values()
         if self._committer.commit_due(tasks, began, leaving=leaving, member=member):

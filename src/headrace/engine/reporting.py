@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 from headrace.base.ids import TaskId
 from headrace.engine.restoration import Restoration
@@ -70,6 +71,7 @@ class Reporting:
         lag: int,
         misplaced_keys: int,
         standbys: Mapping[TaskId, Mapping[str, int | None]],
+        has_roles: bool,
     ) -> None:
         """Make a snapshot and hand it on."""
         self._next = now + _STATUS_SECONDS
@@ -81,8 +83,11 @@ class Reporting:
             self._counted = (now, processed)
         is_restoring = not all(task.is_running for task in tasks.values())
         is_catching_up = global_stores is not None and global_stores.state == "restoring"
+        state: Literal["starting", "restoring", "running"] = "running" if has_roles else "starting"
+        if is_restoring or is_catching_up:
+            state = "restoring"
         self.latest = WorkerStatus(
-            state="restoring" if is_restoring or is_catching_up else "running",
+            state=state,
             records=processed,
             records_per_second=rate,
             lag_records=lag,

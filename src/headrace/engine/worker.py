@@ -46,10 +46,11 @@ class Worker:
     Attributes:
         reporting: its figures, which the worker after it goes on with.
         topics_read: partition counts of the user topics that the tasks read.
+        leaves_group: whether `close` leaves the group at once, so that others take over; else they wait for the end of
+            its session, and whoever comes back as the same member before that has its tasks again.
     """
 
     def __init__(self, parts: WorkerParts) -> None:
-        self._plan = parts.plan
         self._log = parts.log
         self._clock = parts.clock
         self._writer = parts.writer
@@ -62,6 +63,7 @@ class Worker:
         self._picker = parts.picker
         self._runner = parts.runner
         self._owned = parts.owned
+        self._rebalancing = parts.rebalancing
         self._assignment = parts.assignment
         self._commits = parts.commit_round
         self._schedule = parts.schedule
@@ -74,11 +76,12 @@ class Worker:
         self._tasks: Mapping[TaskId, Task] = parts.owned.tasks
         self._process_id = os.getpid()
         self._is_paused = False
+        self.leaves_group = True
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def open(self, task_ids: Iterable[TaskId] | None = None) -> None:
-        """Begin to fill the global stores, and take up tasks: all that there are, or these.
+    def open(self) -> None:
+        """Begin to fill the global stores, and take up what tasks the group has for it already: if it is alone, all.
 
         Restoring begins with the first `step`.
 
@@ -89,10 +92,7 @@ class Worker:
         for each in (self._watch, self._commits, self.reporting):
             each.begin(now)  # what is done now and then counts from here
         self._global_stores.open()
-        try:
-            self._assignment.assign(self._plan.tasks if task_ids is None else task_ids)
-        except TransactionAbortedError as reason:
-            self._assignment.start_over(reason)
+        self._rebalancing.heed()
 
     def run(self) -> None:
         """Work until it is to stop or the topics have changed, then commit and close.
@@ -132,13 +132,16 @@ class Worker:
 
     def _is_outdated(self) -> bool:
         """Whether topics have changed, and everything is committed, so that the next worker can take over."""
-        if not self._watch.has_changed(self._clock.seconds()):
+        if not self._rebalancing.is_outdated and not self._watch.has_changed(self._clock.seconds()):
             return False
         try:
-            return self.commit()
+            if not self.commit():
+                return False
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
             return False
+        self.leaves_group = False  # the next worker is the same member
+        return True
 
     def _can_do_without(self) -> bool:
         """Whether a topic is gone that a pattern matched, so that other tasks can go on; what was read goes with it.
@@ -166,6 +169,7 @@ class Worker:
         self.reporting.stopped()
         with ExitStack() as closing:  # the last one first
             closing.callback(self._directory.close)
+            closing.callback(lambda: self._rebalancing.close(remain=not self.leaves_group))
             closing.callback(self._writer.close)
             closing.callback(self._fetcher.close)
             closing.callback(self._standbys.close)
@@ -175,10 +179,7 @@ class Worker:
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
         """Take up tasks beside those that are there, which go on meanwhile; ones that are there already stay."""
-        try:
-            self._assignment.assign(task_ids)
-        except (StateCorruptionError, *DONE_AGAIN) as reason:
-            self._assignment.start_over(reason)
+        self._rebalancing.assign(task_ids)
 
     def revoke(self, task_ids: Collection[TaskId]) -> bool:
         """Commit, and give tasks up. When this returns True somebody else may run them: see `Assignment.revoke`."""
@@ -225,12 +226,14 @@ class Worker:
             return True
 
     def _step(self, timeout_ms: int) -> bool:
+        heeded = self._rebalancing.heed()
         followed = self._global_stores.follow()
         restored = self._owned.restore(_RESTORE_SECONDS)
         picked = self._picked()
         is_idle = picked is None
         applied = bool(self._standbys) and not restored and self._standbys.step(is_busy=not is_idle)
-        wait_ms = self._wait_ms(timeout_ms) if is_idle and not (restored or followed or applied) else 0
+        is_waiting = is_idle and not (heeded or restored or followed or applied)
+        wait_ms = self._wait_ms(timeout_ms) if is_waiting else 0
         fetched = self._fetcher.fetch(wait_ms, self._clock, is_idle=is_idle)
         if is_idle and fetched:
             # What a global topic has got before these records must be there when they look it up.
@@ -255,8 +258,9 @@ class Worker:
                 lag=self._fetcher.lag(self._tasks.values()),
                 misplaced_keys=self._factory.misplaced_keys,
                 standbys=self._standbys.lags(),
+                has_roles=self._rebalancing.has_roles,
             )
-        return ran or restored or punctuated or fetched or followed or applied
+        return heeded or ran or restored or punctuated or fetched or followed or applied
 
     @property
     def _can_run(self) -> bool:
@@ -296,6 +300,11 @@ class Worker:
     def status(self) -> WorkerStatus:
         """Return the last snapshot, at most a quarter of a second old. From any thread."""
         return self.reporting.latest
+
+    @property
+    def trouble(self) -> str | None:
+        """What its group waits for; None where all is well. From any thread."""
+        return self._rebalancing.trouble
 
     def query(self, store: str) -> Mapping[int, Any]:
         """See `OwnedTasks.query`. From any thread."""

@@ -17,6 +17,7 @@ from headrace.engine.fetch import Fetcher
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.options import EngineOptions
 from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
 from headrace.engine.running import Runner
@@ -31,8 +32,11 @@ from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.engine.worker import Worker
 from headrace.engine.worker_parts import WorkerParts
+from headrace.group.application import GroupApplication
+from headrace.log.lone_membership import LoneMembership
 from headrace.log.membership import Membership
 from headrace.log.port import Log, Writer
+from headrace.plan.group_application import group_application
 from headrace.plan.plan import Plan
 from headrace.state.cache import CacheBudget
 from headrace.state.rocksdb_options import RocksMemory
@@ -62,24 +66,23 @@ def build_worker(
     metadata_max_age_ms: int = _METADATA_AGE_MS,
     follows: Worker | None = None,
     stop: threading.Event | None = None,
-    membership: Membership | None = None,
+    join: Callable[[GroupApplication], Membership] | None = None,
+    known_as: Callable[[str], None] = lambda member_id: None,
 ) -> Worker:
-    """Take the application's place on the log, make the topics that are missing, and build a worker without tasks.
+    """Make the topics that are missing, join the group, and build a worker, which has no tasks yet.
 
     `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
     topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
     of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
     once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
     are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
-    figures, and what it knew of the topics. `stop` ends its work, and every wait. It commits as the
-    member of its group whose `membership` is given.
+    figures, and what it knew of the topics. `stop` ends its work, and every wait. `join` makes it a member of a group,
+    whose id of it `known_as` is told of; without, it is alone.
 
     Raises:
-        AlreadyRunningError: another instance of the application is alive.
         TopologyError: topics that must be co-partitioned are not.
         LogError: the log cannot be read or written.
     """
-    log.occupy(application_id, state_dir)
     resolved, plan = prepare(topology, log, application_id, options, partitions=partitions)
     with ExitStack() as closing:
         # First of all: it ends what an older self has left open, before anybody asks for offsets.
@@ -106,6 +109,9 @@ def build_worker(
         closing.callback(factory.close)
         fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
         closing.callback(fetcher.close)
+        application = group_application(resolved, plan, application_id)
+        membership = LoneMembership(application_id, application) if join is None else join(application)
+        closing.callback(membership.close)
         known = None if follows is None else follows.topics_read
         starting = StartingOffsets(log, application_id, clock.wall_ms, known=known)
         parts = _parts(
@@ -120,6 +126,8 @@ def build_worker(
             factory=factory,
             fetcher=fetcher,
             starting=starting,
+            membership=membership,
+            known_as=known_as,
             committer=Committer(
                 log=log,
                 writer=writer,
@@ -141,7 +149,6 @@ def build_worker(
             ),
             reporting=Reporting(on_status) if follows is None else follows.reporting,
             stop=threading.Event() if stop is None else stop,
-            membership=membership,
             commit_each_stretch=commit_each_stretch,
         )
         closing.pop_all()  # from here on the worker closes them
@@ -161,13 +168,14 @@ def _parts(
     factory: TaskFactory,
     fetcher: Fetcher,
     starting: StartingOffsets,
+    membership: Membership,
+    known_as: Callable[[str], None],
     committer: Committer,
     schedule: CommitSchedule,
     upkeep: Upkeep,
     watch: TopicWatch,
     reporting: Reporting,
     stop: threading.Event,
-    membership: Membership | None,
     commit_each_stretch: bool,
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
@@ -191,6 +199,7 @@ def _parts(
     )
     commit_round = CommitRound(
         clock=clock,
+        membership=membership,
         owned=owned,
         committer=committer,
         writer=writer,
@@ -201,7 +210,6 @@ def _parts(
         reporting=reporting,
         upkeep=upkeep,
         retry_wait=retry_wait,
-        membership=membership,
         after_each_stretch=commit_each_stretch,
     )
     assignment = Assignment(
@@ -228,7 +236,6 @@ def _parts(
         one_stretch=commit_each_stretch,
     )
     return WorkerParts(
-        plan=plan,
         log=log,
         clock=clock,
         writer=writer,
@@ -241,6 +248,7 @@ def _parts(
         picker=picker,
         runner=runner,
         owned=owned,
+        rebalancing=Rebalancing(membership, assignment, standbys, plan.tasks, known_as),
         assignment=assignment,
         commit_round=commit_round,
         schedule=schedule,

@@ -11,6 +11,7 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
 from headrace.engine.running import Runner
 from headrace.engine.standbys import Standbys
@@ -20,7 +21,6 @@ from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.log.port import Log, Writer
-from headrace.plan.plan import Plan
 from headrace.state.state_directory import StateDirectory
 
 __all__ = ["WorkerParts"]
@@ -28,9 +28,8 @@ __all__ = ["WorkerParts"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """A worker's collaborators, which share one thread. Reader, writer and state are closed by the worker."""
+    """A worker's collaborators, which share one thread. What must be closed is closed by the worker."""
 
-    plan: Plan
     log: Log
     clock: Clock
     writer: Writer
@@ -43,6 +42,7 @@ class WorkerParts:
     picker: Picker
     runner: Runner
     owned: OwnedTasks
+    rebalancing: Rebalancing
     assignment: Assignment
     commit_round: CommitRound
     schedule: CommitSchedule

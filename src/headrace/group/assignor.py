@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TaskId
 from headrace.group.loads import Loads
-from headrace.group.members import AssignmentOptions, GroupAssignment, Process, Roles, TaskFacts
+from headrace.group.members import ANY_LAG, AssignmentOptions, GroupAssignment, Process, Roles, TaskFacts
 from headrace.group.standbys import Standbys
 
 __all__ = ["assign"]
@@ -52,6 +52,7 @@ class _Group:
         self._processes = dict(sorted(processes.items()))
         self._options = options
         self._capacities = {name: len(process.members) for name, process in processes.items()}
+        self._without_state = 0.0 if options.acceptable_recovery_lag >= ANY_LAG else _NO_STATE
         self._ready: dict[TaskId, dict[str, float]] = {}
         for name, process in self._processes.items():
             for task, lag in process.lags.items():
@@ -63,7 +64,7 @@ class _Group:
 
     def readiness(self, task: TaskId, place: str) -> float:
         """How far a process is from running a task: less than 0 where it does, 0 where its state is near enough."""
-        return self._ready.get(task, {}).get(place, _NO_STATE)
+        return self._ready.get(task, {}).get(place, self._without_state)
 
     def place(self, tasks: Sequence[TaskId]) -> Loads[TaskId]:
         """Place stateful tasks as they are to be in the end."""

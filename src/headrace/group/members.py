@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 from headrace.base.ids import TaskId
 
-__all__ = ["AssignmentOptions", "GroupAssignment", "Member", "Process", "Roles", "TaskFacts"]
+__all__ = ["ANY_LAG", "AssignmentOptions", "GroupAssignment", "Member", "Process", "Roles", "TaskFacts"]
+
+
+#: As `acceptable.recovery.lag`: tasks move at once, and restore all of their state where they come.
+ANY_LAG = (1 << 63) - 1
 
 
 class TaskFacts(NamedTuple):

@@ -3,15 +3,12 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
-from headrace.base.errors import LogError, LogUnavailableError, StateError
+from headrace.base.errors import StateError
 from headrace.base.ids import TopicPartition
 from headrace.group.application import GroupApplication
 from headrace.kafka.control.admin import Admin
-from headrace.kafka.control.groups import ControlGroups, GroupState, live_members
-from headrace.kafka.control.instance import instance_id
-from headrace.kafka.control.membership import Membership
+from headrace.kafka.control.groups import ControlGroups, GroupState
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
@@ -59,9 +56,7 @@ class KafkaLog:
         self._groups = ControlGroups(self._admin)
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, TopicInfo]] = {}
-        self._membership: Membership | None = None
         self._joined: set[str] = set()
-        self._keeps_place = False
         self._is_closed = False
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
@@ -133,24 +128,6 @@ class KafkaLog:
         self._check_open("look up a group")
         return self._groups.state(group)
 
-    def occupy(self, group: str, state_directory: Path) -> None:
-        """See `Log.occupy`. The group itself is the lock: this instance is its one member (`control.membership`).
-
-        Raises:
-            AlreadyRunningError: another instance of the application lives.
-            LogError: others live in the group, or it may not be joined.
-            StateError: the directory cannot be written.
-        """
-        self._check_open("join a group")
-        if self._membership is not None:
-            if self._membership.group == group and self._membership.is_kept:
-                return
-            self._membership.leave()
-        known_as = instance_id(state_directory)
-        membership = Membership(self._settings, self._options, group, known_as, self._waiting)
-        self._membership = membership
-        membership.join()
-
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> KafkaMembership:
         """See `Log.join`."""
         self._check_open("join a group")
@@ -172,18 +149,8 @@ class KafkaLog:
         return KafkaReader(self._settings, self._options, self._waiting)
 
     def writer(self, group: str, transactional_id: str | None = None) -> KafkaWriter:
-        """See `Log.writer`.
-
-        Raises:
-            LogError: the group has live members. They would process the same records; the cluster itself refuses
-                offsets from outside of such a group only where these are committed without a transaction.
-        """
+        """See `Log.writer`."""
         self._check_open("make a writer")
-        membership = self._membership
-        if membership is None or membership.group != group:
-            membership = None
-            if group not in self._joined:
-                self._check_vacant(group)
         return open_writer(
             self._settings,
             self._options,
@@ -191,19 +158,8 @@ class KafkaLog:
             transactional_id,
             topics=self._topic,
             waiting=self._waiting,
-            membership=membership,
-            is_of_member=group in self._joined,
+            needs_member=lambda: group in self._joined,
         )
-
-    def _check_vacant(self, group: str) -> None:
-        try:
-            state = self._groups.state(group)
-        except LogUnavailableError:
-            raise
-        except LogError:
-            return  # a principal that may not look cannot commit offsets either, and may not want to
-        if not state.is_empty:
-            raise LogError(live_members(group, state))
 
     def _topic(self, name: str) -> TopicInfo:
         """Return a topic that a writer wants to write to, as it was within half a minute."""
@@ -230,23 +186,16 @@ class KafkaLog:
         """See `Log.hurry`."""
         self._waiting.hurry(seconds)
 
-    def keep_place(self) -> None:
-        """See `Log.keep_place`."""
-        self._keeps_place = True
-
     @property
     def trouble(self) -> str | None:
         """See `Log.trouble`."""
-        waits_for = None if self._membership is None else self._membership.waits_for
-        return self._waiting.reason or waits_for
+        return self._waiting.reason
 
     def close(self) -> None:
-        """Leave the group, and close the control plane's connections; readers and writers have their own."""
+        """Close the control plane's connections; readers, writers and members have their own."""
         if self._is_closed:
             return
         self._is_closed = True
-        if self._membership is not None:
-            self._membership.close() if self._keeps_place else self._membership.leave()
         self._admin.close()
 
     def _check_open(self, attempt: str) -> None:

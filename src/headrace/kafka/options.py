@@ -194,7 +194,7 @@ DATA_OPTIONS: tuple[Option[Any], ...] = (
         "session.timeout.ms",
         duration_ms(minimum=1),
         45_000,
-        "How long an instance may be silent before another one may take its place (ms).",
+        "How long an instance may be silent before others get its tasks (ms).",
     ),
     Option(
         "heartbeat.interval.ms",

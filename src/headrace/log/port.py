@@ -7,7 +7,6 @@ and compacted-away data without a record being seen. Commit, lag and restore use
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from headrace.base.columns import Chunk, Columns
@@ -185,18 +184,6 @@ class Log(Protocol):
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """The group's stable committed offsets; partitions without one are left out."""
 
-    def occupy(self, group: str, state_directory: Path) -> None:
-        """Be the only instance of the application `group` until the log is closed; before a writer is made for it.
-
-        Only one process has the directory at a time, which its lock sees to: who comes back to it takes over at once.
-        Where that lock is enough, and where it is so already, this does nothing. Blocks while an instance elsewhere may
-        be alive.
-
-        Raises:
-            AlreadyRunningError: another instance is alive.
-            LogError: the log does not let it.
-        """
-
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """Become a member of the group of an application. Does not wait for others: what follows is told as effects.
 
@@ -219,12 +206,6 @@ class Log(Protocol):
         """Let what blocks for want of an answer, now or later, give up within so many seconds: the application stops.
 
         Readers and writers of the log do so too. The last call counts. Does nothing for a log that always answers.
-        """
-
-    def keep_place(self) -> None:
-        """Stay what `occupy` has made of this instance beyond `close`, for as long as an instance that was killed does.
-
-        From any thread. Does nothing where an instance is known by a lock alone.
         """
 
     @property

@@ -34,6 +34,8 @@ class ConfigFields(TypedDict, total=False):
     state_dir: str
     client_id: str
     group_protocol: Literal["classic", "streams"]
+    group_instance_id: str
+    max_poll_interval_ms: int
     processing_guarantee: Literal["at_least_once", "exactly_once_v2"]
     num_standby_replicas: int
     num_stream_threads: int

@@ -46,15 +46,17 @@ def engine_values(config: Config) -> dict[str, Any]:
     return values
 
 
-def transactional_id(config: Config) -> str | None:
-    """Return the id of the application's transactions; None where it has none.
+def transactional_id(config: Config, process_id: str) -> str | None:
+    """Return the id of a process's transactions; None where it has none.
 
-    It names the application alone, and not where it runs: one instance owns all partitions, so the one that follows it,
-    wherever it was started, has to end what it left open.
+    Who comes back to the state directory ends what its former self has left open. What another process has left open
+    holds up nobody: its offsets are read when they are stable, and it ends after `transaction.timeout.ms`.
+
+    Source: StreamThread, `<application.id>-<process id>-<thread>`.
     """
     if not _is_exactly_once(config):
         return None
-    return f"{config.get(APPLICATION_ID)}-1"
+    return f"{config.get(APPLICATION_ID)}-{process_id}-1"
 
 
 def transaction_timeout_ms(config: Config) -> int | None:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from headrace.base.options import REQUIRED, Option, choice, integer, text
+from headrace.base.options import REQUIRED, Option, choice, duration_ms, integer, text
 
 __all__ = [
     "APPLICATION_ID",
@@ -70,24 +70,38 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Stream threads of this process; 1 is all there is.",
         _one_thread,
     ),
-    # An application that moves here from a broker keeps its configuration: these are read, checked, and of no effect.
+    # What is about several instances is of no effect on the embedded log, which has one: an application that moves
+    # there keeps its configuration.
     Option(
         "group.protocol",
         choice("classic", "streams", ignore_case=True),
         "classic",
-        "How members of a group agree on tasks; no effect on the embedded log, which has one member.",
+        "Who assigns tasks to the instances: one of them, or the brokers (streams: Kafka 4.2 and later).",
+    ),
+    Option(
+        "group.instance.id",
+        text,
+        None,
+        "Name of this instance, which keeps its tasks for it while it is away, up to session.timeout.ms.",
+        lambda value: None if value is None else _not_empty(value),
+    ),
+    Option(
+        "max.poll.interval.ms",
+        duration_ms(minimum=1),
+        300_000,
+        "How long a function may keep an instance busy before others get its tasks (ms).",
     ),
     PROCESSING_GUARANTEE,
     Option(
         "num.standby.replicas",
         integer(minimum=0),
         0,
-        "Copies of state elsewhere; no effect on the embedded log.",
+        "Copies of state elsewhere; no effect yet.",
     ),
     Option(
         "application.server",
         text,
         "",
-        "Advertises host:port for remote queries; no effect on the embedded log.",
+        "Host and port where others reach this instance, which the group tells them.",
     ),
 )

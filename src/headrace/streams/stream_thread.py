@@ -72,16 +72,24 @@ class StreamThread(threading.Thread):
         self._life = life
         self._uncaught = uncaught
         self._stopping = threading.Event()
+        self._leaves_group = True
         self.worker: Worker | None = None
         self.killed_by: BaseException | None = None
         self.is_paused = is_paused
 
     def ask_to_stop(self, *, leave_group: bool) -> None:
         """Let the worker end after the record at hand; from any thread."""
-        if not leave_group:
-            self.log.keep_place()
+        self._leaves_group = leave_group
+        if (worker := self.worker) is not None:
+            worker.leaves_group = leave_group
         self._stopping.set()
         self.log.hurry(STOP_SECONDS)
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it waiting, brokers or its group; None where nothing does. From any thread."""
+        worker = self.worker
+        return self.log.trouble or (None if worker is None else worker.trouble)
 
     def pause(self, paused: bool) -> None:
         """Let workers pause, or go on; from any thread."""
@@ -125,13 +133,14 @@ class StreamThread(threading.Thread):
         try:
             self.worker = worker
             self.pause(self.is_paused)
+            worker.leaves_group = self._leaves_group
             worker.run()
         except BaseException as error:
             return _as_failure(error, "the worker")
         return None
 
     def _on_status(self, status: WorkerStatus) -> None:
-        if status.state in ("restoring", "running"):
+        if status.state != "stopped":
             wanted: State = "running" if status.state == "running" else "rebalancing"
             if wanted != self._life.state:
                 self._life.move(wanted)

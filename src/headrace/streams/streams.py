@@ -340,7 +340,7 @@ class Streams:
     def trouble(self) -> str | None:
         """What the application waits for while its brokers do not answer, for people to read; None if all is well."""
         thread = self._thread
-        return None if thread is None or self._home.is_elsewhere else thread.log.trouble
+        return None if thread is None or self._home.is_elsewhere else thread.trouble
 
     def metrics(self) -> Mapping[str, float]:
         """Return figures of the worker by Kafka Streams' names of them (thread level); empty before the start."""

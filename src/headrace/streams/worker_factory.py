@@ -12,7 +12,9 @@ from headrace.engine.worker_building import build_worker
 from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.guarantee import transaction_timeout_ms, transactional_id
+from headrace.streams.joining import joiner
 from headrace.streams.options import APPLICATION_ID
+from headrace.streams.process_id import ProcessIds
 from headrace.topology.topology import Topology
 
 __all__ = ["make_worker"]
@@ -33,6 +35,8 @@ def make_worker(
 
     Raises what `build_worker` raises.
     """
+    ids = ProcessIds(state_directory)
+    process_id = ids.process_id()
     return build_worker(
         topology,
         log,
@@ -41,9 +45,11 @@ def make_worker(
         state_dir=state_directory,
         clock=SystemClock(),
         on_status=on_status,
-        transactional_id=transactional_id(config),
+        transactional_id=transactional_id(config, process_id),
         transaction_timeout_ms=transaction_timeout_ms(config),
         metadata_max_age_ms=config["metadata.max.age.ms"],
         follows=follows,
         stop=stop,
+        join=joiner(log, config, process_id, ids.member_id()),
+        known_as=ids.keep_member_id,
     )

@@ -91,18 +91,27 @@ def log(broker: LocalKafka) -> Iterator[KafkaLog]:
     log.close()
 
 
-def test_group_with_live_members_is_not_worked_in(
-    broker: LocalKafka, log: KafkaLog, new_topic: NewTopic, unique: Unique
+def test_group_of_other_members_is_not_joined(
+    broker: LocalKafka, new_topic: NewTopic, unique: Unique, tmp_path: Path
 ) -> None:
     topic, group = new_topic(), unique("group")
-    with _member(broker, group, topic), pytest.raises(LogError) as refused:
-        log.writer(group, unique("id"))
-    assert str(refused.value) == (
-        f"cannot work as group '{group}': it has live members: 1 (state Stable), such as an application of Kafka "
-        f"Streams with the same application.id. Stop it, or choose another application.id; a member that was killed "
-        f"counts until its session.timeout.ms is over"
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic(topic, value=str)).foreach(lambda key, value: None)
+    streams = hr.Streams(
+        builder.build(),
+        application_id=group,
+        bootstrap_servers=broker.bootstrap_servers,
+        state_dir=str(tmp_path),
     )
-    log.writer(group, unique("id")).close()
+    with _member(broker, group, topic):
+        streams.start()
+        with pytest.raises(LogError) as refused:
+            streams.wait("30s")
+    assert str(refused.value) == (
+        f"cannot join group '{group}': INCONSISTENT_GROUP_PROTOCOL; the group has members of another kind: Kafka "
+        "Streams or headrace with the other group.protocol, a consumer with this group.id, or an earlier headrace. "
+        "Stop them first, or choose another application.id"
+    )
 
 
 def test_member_that_joins_later_ends_an_application_at_least_once(

@@ -12,7 +12,7 @@ from headrace.kafka.produce.network import ProduceNetwork
 from headrace.kafka.produce.topics import WriterTopics
 from headrace.kafka.produce.writer import KafkaWriter
 from headrace.kafka.transaction.machine import TransactionMachine
-from headrace.kafka.transaction.messages import MembershipView, TransactionLimits
+from headrace.kafka.transaction.messages import TransactionLimits
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
 from headrace.kafka.transaction.wire import has_newest_protocol
 from headrace.log.port import TopicInfo
@@ -31,13 +31,11 @@ def open_writer(
     waiting: Waiting | None = None,
     clock: Callable[[], float] = time.monotonic,
     is_newest_protocol: bool | None = None,
-    membership: MembershipView | None = None,
-    is_of_member: bool = False,
+    needs_member: Callable[[], bool] = lambda: False,
 ) -> KafkaWriter:
     """Connect and get an id. `topics` tells of one topic, or raises UnknownTopicError.
 
-    `membership` is who commits offsets; without one it is nobody, which a group without members takes. With
-    `is_of_member`, each commit of offsets names its member.
+    Where it `needs_member`, a commit of offsets must name the group's member that makes it.
     `waiting` may cut short what blocks, and is told of what does not answer.
     `is_newest_protocol=False` keeps to the older protocol for transactions where the cluster has the newer, too.
 
@@ -80,8 +78,7 @@ def open_writer(
             waiting=waiting,
             options=options,
             transactional_id=transactional_id,
-            membership=membership,
-            is_of_member=is_of_member,
+            needs_member=needs_member,
             seconds_max=(options.delivery_timeout_ms + settings.request_timeout_ms) / 1000,
             clock=clock,
         )

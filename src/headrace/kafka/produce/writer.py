@@ -5,8 +5,7 @@ commit waits. Decisions are in `produce.machine`, `transaction.machine` and `tra
 `produce.network` drives them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, LogUnavailableError, StateError, TransactionAbortedError
@@ -27,7 +26,6 @@ from headrace.kafka.transaction.messages import (
     CommitFailed,
     CommitRequested,
     GroupMember,
-    MembershipView,
     Opened,
 )
 from headrace.kafka.transaction.offsets_commit_machine import OffsetsCommitMachine
@@ -65,8 +63,7 @@ class KafkaWriter:
         waiting: Waiting,
         options: KafkaOptions,
         transactional_id: str | None,
-        membership: MembershipView | None,
-        is_of_member: bool,
+        needs_member: Callable[[], bool],
         seconds_max: float,
         clock: Callable[[], float],
     ) -> None:
@@ -78,11 +75,9 @@ class KafkaWriter:
         self._waiting = waiting
         self._options = options
         self._transactional_id = transactional_id
-        self._membership = membership
-        self._is_of_member = is_of_member
+        self._needs_member = needs_member
         self._seconds_max = seconds_max
         self._clock = clock
-        self._member_id = ""
         self._stamped = NO_IDENTITY
         self._pending_bytes = 0
         self._has_failed = False
@@ -98,7 +93,6 @@ class KafkaWriter:
                 f"cannot begin to write as {who}: no coordinator gave it an id {waited}"
             )
         self._raise_if_useless()
-        self._member_id = self._present_member_id()
 
     # ── the port ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,7 +161,7 @@ class KafkaWriter:
         self._check_usable("commit")
         if not self._pending_bytes and not offsets:
             return {}
-        if self._is_of_member and offsets and member is None:
+        if offsets and member is None and self._needs_member():
             # A coordinator would take it: it asks nobody who says no name.
             raise StateError("cannot commit offsets as nobody: the group was joined, so name its member")
         self._has_failed = True
@@ -178,9 +172,8 @@ class KafkaWriter:
         if not self._drive(lambda: self._produce.is_idle or self._is_lost()):
             self._fail("its records were not all acknowledged")
         self._raise_if_failed()
-        with self._committing_as(member) as committer:
-            self._machine.handle(CommitRequested(offsets, committer), self._clock())
-            self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
+        self._machine.handle(CommitRequested(offsets, _named(member)), self._clock())
+        self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
         if not self._machine.was_committed:
             if self._machine.state is ProducerState.ENDING_COMMIT:
                 raise TransactionAbortedError(
@@ -203,15 +196,12 @@ class KafkaWriter:
 
     def send(self) -> None:
         """See `Writer.send`."""
-        self._raise_if_displaced()
         if self._pending_bytes and not self._has_failed and not self._is_closed:
             self._produce.flush()
             self._wire.turn(0)
 
     def abort(self) -> None:
         """See `Writer.abort`. Blocks until the coordinator says that the transaction is over, one way or the other.
-
-        What is read and written after it belongs to the member that the group has then.
 
         Raises:
             FencedError: another instance has taken over.
@@ -227,7 +217,6 @@ class KafkaWriter:
                 f"cannot abort the transaction{whose}: no coordinator answered "
                 f"{self._waiting.given_up('delivery.timeout.ms')}; look whether all brokers are up, and abort again"
             )
-        self._member_id = self._present_member_id()
         self._begin_anew()
 
     @property
@@ -248,47 +237,11 @@ class KafkaWriter:
         finally:
             self._network.close()
 
-    # ── who commits ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    @contextmanager
-    def _committing_as(self, told: MemberIdentity | None) -> Iterator[GroupMember]:
-        if told is not None:
-            # Whoever tells has it lent, and gives up the tasks of an earlier one: the group itself refuses the rest.
-            yield GroupMember(told.member_id, told.epoch, told.instance_id)
-            return
-        with self._as_member() as member:
-            self._ensure_same(member)
-            yield member
-
-    @contextmanager
-    def _as_member(self) -> Iterator[GroupMember]:
-        if self._membership is None:
-            yield NO_MEMBER
-            return
-        with self._membership.member() as member:
-            yield member
-
-    def _present_member_id(self) -> str:
-        with self._as_member() as member:
-            return member.member_id
-
-    def _ensure_same(self, member: GroupMember) -> None:
-        if member.member_id != self._member_id:
-            raise TransactionAbortedError(
-                "cannot commit: this instance was silent for longer than session.timeout.ms, and its group had "
-                "dropped it. Others may have committed meanwhile"
-            )
-
-    def _raise_if_displaced(self) -> None:
-        if self._membership is not None and self._membership.failure is not None:
-            raise self._membership.failure
-
     # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_usable(self, attempt: str) -> None:
         if self._is_closed:
             raise StateError(f"cannot {attempt}: the writer is closed; make a new one")
-        self._raise_if_displaced()
         self._raise_if_useless()
         if self._has_failed:
             raise LogError(f"cannot {attempt}: the last commit failed; abort the transaction first")
@@ -354,3 +307,8 @@ class KafkaWriter:
     def _drive(self, is_done: Callable[[], bool], seconds: float | None = None) -> bool:
         """Wait until something is so; return whether it is."""
         return self._wire.drive(is_done, self._seconds_max if seconds is None else seconds)
+
+
+def _named(member: MemberIdentity | None) -> GroupMember:
+    """Return who commits, as the coordinator knows it."""
+    return NO_MEMBER if member is None else GroupMember(member.member_id, member.epoch, member.instance_id)

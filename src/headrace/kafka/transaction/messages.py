@@ -1,12 +1,10 @@
 """What the machines for transactions and group offsets ask for and are told: plain values (see `wire`)."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.transaction.write_failure import WriteFailure
@@ -28,7 +26,6 @@ __all__ = [
     "FindCoordinator",
     "GroupMember",
     "InitProducer",
-    "MembershipView",
     "OffsetCommit",
     "Opened",
     "ProducerIdentity",
@@ -83,17 +80,6 @@ class GroupMember:
 
 
 NO_MEMBER = GroupMember()
-
-
-class MembershipView(Protocol):
-    """What a writer has to know of its instance's place in the group."""
-
-    @property
-    def failure(self) -> LogError | None:
-        """Why this instance may not work any more; None while it may."""
-
-    def member(self) -> AbstractContextManager[GroupMember]:
-        """Lend the member to commit as. One with another id than before has joined anew."""
 
 
 class CoordinatorKind(Enum):

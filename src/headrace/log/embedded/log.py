@@ -135,9 +135,6 @@ class EmbeddedLog:
             found = {each: stored_topics.committed(group, each) for each in partitions}
             return {each: offset for each, offset in found.items() if offset is not None}
 
-    def occupy(self, group: str, state_directory: Path) -> None:
-        """Do nothing: the application's lock lies beside the file."""
-
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
         return LoneMembership(group, application)
@@ -173,9 +170,6 @@ class EmbeddedLog:
 
     def hurry(self, seconds: float) -> None:
         """Do nothing: a file answers, or fails."""
-
-    def keep_place(self) -> None:
-        """Do nothing: a lock is all there is."""
 
     @property
     def trouble(self) -> str | None:

@@ -1,7 +1,6 @@
 """The in-memory log: lists behind the log port, for the test driver and for tests. Nothing outlives the object."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
@@ -139,9 +138,6 @@ class MemoryLog:
                 if topic_partition in offsets
             }
 
-    def occupy(self, group: str, state_directory: Path) -> None:
-        """Do nothing: what is in memory has one process."""
-
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
         return LoneMembership(group, application)
@@ -167,9 +163,6 @@ class MemoryLog:
 
     def hurry(self, seconds: float) -> None:
         """Do nothing: it always answers."""
-
-    def keep_place(self) -> None:
-        """Do nothing: a lock is all there is."""
 
     @property
     def trouble(self) -> str | None:

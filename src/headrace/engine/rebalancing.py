@@ -1,0 +1,160 @@
+"""What a worker does at the word of its group: takes up and gives up tasks, and commits as the member that it is.
+
+| the group says | the worker |
+| --- | --- |
+| these are your tasks, to run or to follow | commits and gives up those that are not among them, takes up the new ones, and says so; the others go on |
+| you are no member any more | gives up all tasks without a commit: others may run them already. Then it joins again |
+| there is another epoch | commits as a member of that one from then on |
+| the application is to stop | ends, as all instances do |
+| you cannot be a member | ends, with the reason |
+
+# Invariant: tasks are given up before the group hears that they are, and what they had done is committed before that, or
+# given up too. So two instances never work on one task, and whoever gets it begins where the last commit is.
+"""  # noqa: E501 - a table cannot be wrapped
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Set
+
+from headrace.base.errors import ApplicationStoppedError, LogError, StateCorruptionError
+from headrace.base.ids import TaskId
+from headrace.engine.assignment import DONE_AGAIN, Assignment
+from headrace.engine.standbys import Standbys
+from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, Lost, StatusChanged
+from headrace.log.membership import Membership
+
+__all__ = ["Rebalancing"]
+
+_log = logging.getLogger("headrace.group")
+
+#: What a group cannot work with, and nobody but its operators can change.
+_FATAL = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED_TOPICS)
+
+
+class Rebalancing:
+    """Belongs to the worker's thread. `tasks` are those that the worker's plan knows.
+
+    `known_as` is told of the member id whenever it is another one.
+
+    Attributes:
+        has_roles: whether the group has said what there is to do; nothing is a role too.
+        is_outdated: whether it has said something that the plan does not know, so that a new one is needed.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        assignment: Assignment,
+        standbys: Standbys,
+        tasks: Iterable[TaskId],
+        known_as: Callable[[str], None],
+    ) -> None:
+        self._membership = membership
+        self._assignment = assignment
+        self._standbys = standbys
+        self._tasks = frozenset(tasks)
+        self._known_as = known_as
+        self._told: Mapping[GroupStatus, str] = {}
+        self._newest: Assigned | None = None  # what is still to be done
+        self._followed: frozenset[TaskId] = frozenset()
+        self.has_roles = False
+        self.is_outdated = False
+
+    # ── what the group says ──────────────────────────────────────────────────────────────────────────────────────
+
+    def heed(self) -> bool:
+        """Do what the group has said since; does not wait. Says whether it has said anything.
+
+        Raises:
+            ApplicationStoppedError: an instance has told all of them to stop.
+            LogError: the group does not let this instance be a member, or cannot work with the topics there are.
+            FencedError: another process has taken over this instance's transactions.
+        """
+        effects = self._membership.effects()
+        # Nothing of before counts any more for who is no member: nobody would take its commit.
+        lost = max((place for place, each in enumerate(effects) if isinstance(each, Lost)), default=0)
+        for effect in effects[lost:]:
+            self._do(effect)
+        if self._newest is not None:
+            self._take_over(self._newest)
+        return bool(effects)
+
+    def _do(self, effect: Effect) -> None:
+        if isinstance(effect, Assigned):
+            self._newest = effect  # what the one before it said is of no interest any more
+        elif isinstance(effect, Lost):
+            _log.warning(
+                "%s; all tasks are given up without a commit, and the instance joins its group again",
+                effect.reason,
+            )
+            self.has_roles, self._newest = False, None
+            self._standbys.drop(self._followed)
+            self._followed = frozenset()
+            self._assignment.lost(self._assignment.assigned)
+            self._membership.dropped()
+        elif isinstance(effect, EpochChanged):
+            self._known_as(effect.member_id)
+        elif isinstance(effect, StatusChanged):
+            self._heed_statuses(effect.statuses)
+        elif isinstance(effect, Ended) and effect.reason is not None:
+            raise LogError(effect.reason)
+
+    def _take_over(self, assigned: Assigned) -> None:
+        roles = assigned.roles
+        active, followed = roles.active, roles.standby | roles.warmup
+        if not active | followed <= self._tasks:
+            self.is_outdated = True  # the worker with the next plan takes them up
+            return
+        owned = set(self._assignment.assigned)
+        if not self._assignment.revoke(owned - active):
+            return  # not before the group takes a commit: it has more to say, or this is tried again
+        self._tell(active - owned, owned - active)
+        self._standbys.drop(self._followed - followed)
+        self._standbys.follow(followed - self._followed)
+        self._followed = followed
+        self.assign(active - owned)
+        self._newest = None
+        self._membership.acknowledge(assigned.number)
+        self.has_roles = True
+
+    def _tell(self, new: Set[TaskId], gone: Set[TaskId]) -> None:
+        if self.has_roles and (new or gone):
+            _log.info("the group gives this instance tasks %s, and takes away %s", _named(new), _named(gone))
+
+    def _heed_statuses(self, statuses: Mapping[GroupStatus, str]) -> None:
+        told, self._told = self._told, statuses
+        if GroupStatus.SHUTDOWN_APPLICATION in statuses:
+            raise ApplicationStoppedError(
+                "an instance of the application has told all of them to stop: look for what it died of in its own log"
+            )
+        for status, words in statuses.items():
+            if status in _FATAL:
+                raise LogError(
+                    f"the group cannot assign tasks: {words or status.name.lower().replace('_', ' ')}; mend the "
+                    "topics, and start again"
+                )
+            if status not in told:
+                _log.warning("the group says: %s", words or status.name.lower().replace("_", " "))
+
+    @property
+    def trouble(self) -> str | None:
+        """What the group waits for, for people to read; None where all is well. From any thread."""
+        return self._membership.trouble
+
+    # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def assign(self, task_ids: Iterable[TaskId]) -> None:
+        """Take up tasks beside those that are there, which go on meanwhile; ones that are there already stay."""
+        try:
+            self._assignment.assign(task_ids)
+        except (StateCorruptionError, *DONE_AGAIN) as reason:
+            self._assignment.start_over(reason)
+
+    def close(self, *, remain: bool) -> None:
+        """Leave the group; with `remain`, be for it as one that was killed."""
+        self._membership.close(remain=remain)
+        if not remain:
+            self._known_as("")
+
+
+def _named(task_ids: Iterable[TaskId]) -> str:
+    return ", ".join(map(str, sorted(task_ids))) or "none"

@@ -1,0 +1,57 @@
+"""How a process becomes a member of its application's group, as its configuration says."""
+
+import re
+from collections.abc import Callable
+
+from headrace.base.errors import ConfigError
+from headrace.group.application import GroupApplication
+from headrace.group.members import ANY_LAG, AssignmentOptions
+from headrace.group.user_data import Endpoint
+from headrace.log.membership import JoinOptions, Membership
+from headrace.log.port import Log
+from headrace.streams.config import Config
+from headrace.streams.options import APPLICATION_ID
+
+__all__ = ["endpoint_of", "joiner"]
+
+# A literal IPv6 address stands in brackets.
+_SERVER = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):(\d{1,5})")
+
+
+def joiner(
+    log: Log, config: Config, process_id: str, member_id: str
+) -> Callable[[GroupApplication], Membership]:
+    """Return what makes this process a member of the group: with `member_id`, the one that it was before.
+
+    Raises:
+        ConfigError: `application.server` is no address.
+    """
+    options = JoinOptions(
+        process_id=process_id,
+        member_id=member_id,
+        protocol=config["group.protocol"],
+        instance_id=config["group.instance.id"],
+        max_poll_interval_ms=config["max.poll.interval.ms"],
+        endpoint=endpoint_of(config),
+        # Nobody follows tasks of others yet, so that there is nothing to wait for before they move.
+        assignment=AssignmentOptions(acceptable_recovery_lag=ANY_LAG),
+    )
+    group = config.get(APPLICATION_ID)
+    return lambda application: log.join(group, application, options)
+
+
+def endpoint_of(config: Config) -> Endpoint | None:
+    """Return host and port of `application.server`, None where it is not set.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    server: str = config["application.server"]
+    if not server:
+        return None
+    found = _SERVER.fullmatch(server)
+    if found is None or not 0 < int(found[3]) < 65536:
+        raise ConfigError(
+            f"application.server is {server!r}: write host:port, where others reach this instance"
+        )
+    return found[1] or found[2], int(found[3])

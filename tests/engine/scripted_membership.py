@@ -1,0 +1,70 @@
+"""A member of a group that hears what a test lets it hear."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from headrace.base.ids import TaskId
+from headrace.group.application import GroupApplication
+from headrace.group.members import Roles
+from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, Lost
+from headrace.log.lone_membership import LoneMembership
+from headrace.log.membership import MemberIdentity
+
+__all__ = ["ScriptedMembership"]
+
+
+class ScriptedMembership(LoneMembership):
+    """What it says is kept: `said`, in order. It is nobody until it hears of an epoch.
+
+    Attributes:
+        takes_commits: whether the group takes a commit now.
+        committed_as: who each commit was made as.
+    """
+
+    def __init__(self, application: GroupApplication) -> None:
+        self.said: list[tuple[str, object]] = []
+        self.takes_commits = True
+        self.committed_as: list[MemberIdentity | None] = []
+        self._waiting: list[Effect] = []
+        self._number = 0
+        self.member: MemberIdentity | None = None
+
+    def tell(self, *effects: Effect) -> None:
+        """Let it hear something."""
+        self._waiting.extend(effects)
+
+    def tell_tasks(self, *tasks: TaskId, epoch: int = 1, standby: Iterable[TaskId] = ()) -> None:
+        """Let it hear of an epoch, and of its tasks."""
+        self._number += 1
+        self.tell(
+            EpochChanged("member", epoch), Assigned(self._number, Roles(frozenset(tasks), frozenset(standby)))
+        )
+
+    def effects(self, timeout_s: float = 0.0) -> Sequence[Effect]:
+        """See `Membership.effects`."""
+        taken, self._waiting = self._waiting, []
+        for effect in taken:
+            if isinstance(effect, EpochChanged):
+                self.member = MemberIdentity("app", effect.member_id, effect.epoch)
+            elif isinstance(effect, Lost | Ended):
+                self.member = None
+        return taken
+
+    @contextmanager
+    def committing(self) -> Iterator[MemberIdentity | None]:
+        """See `Membership.committing`."""
+        member = self.member if self.takes_commits else None
+        self.committed_as.append(member)
+        yield member
+
+    def acknowledge(self, number: int) -> None:
+        """Keep it."""
+        self.said.append(("acknowledge", number))
+
+    def dropped(self) -> None:
+        """Keep it."""
+        self.said.append(("dropped", None))
+
+    def close(self, *, remain: bool = False) -> None:
+        """Keep it."""
+        self.said.append(("close", remain))

@@ -1,0 +1,116 @@
+"""Several instances of one application on real brokers: they share the tasks, and nothing is lost or doubled.
+
+Settings that differ from the brokers' and clients' own: sessions of 6 s and signs of life each 200 ms, so that a test
+need not wait; a first rebalance that waits for nobody (LocalKafka).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+import headrace as hr
+from headrace import stores
+from headrace.streams.config import Config
+from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.conftest import NewTopic
+
+pytestmark = pytest.mark.broker
+
+Unique = Callable[[str], str]
+Protocol = Literal["classic", "streams"]
+Guarantee = Literal["exactly_once_v2", "at_least_once"]
+
+PARTITIONS = 4
+KEYS = [b"key%d" % number for number in range(20)]
+
+
+class Instances:
+    """Instances of an application that counts the records of each key."""
+
+    def __init__(self, broker: LocalKafka, folder: Path, name: str, source: str, target: str) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.name = name
+        self.source, self.target = source, target
+        self.made: list[hr.Streams] = []
+        self.sent: Counter[bytes] = Counter()
+
+    def start(self, place: str, protocol: Protocol, guarantee: Guarantee = "exactly_once_v2") -> hr.Streams:
+        builder = hr.StreamsBuilder()
+        counts = (
+            builder.stream(hr.Topic(self.source, value=str))
+            .group_by_key()
+            .count(store=stores.key_value("counts", key=str, value=int))
+        )
+        counts.to_stream().to(hr.Topic(self.target, value=int))
+        config = Config(
+            application_id=self.name,
+            bootstrap_servers=self.broker.bootstrap_servers,
+            state_dir=str(self.folder / place),
+            processing_guarantee=guarantee,
+            group_protocol=protocol,
+            commit_interval_ms=50,
+            properties={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 200},
+        )
+        streams = hr.Streams(builder.build(), config)
+        streams.start()
+        self.made.append(streams)
+        return streams
+
+    def send(self, rounds: int) -> None:
+        records = [JavaRecord(key, b"x") for _ in range(rounds) for key in KEYS]
+        self.sent.update(record.key or b"" for record in records)
+        self.broker.produce_with_java(self.source, records)
+
+    def counted(self) -> dict[bytes, int]:
+        """The last count of each key, as Kafka's own consumer reads it."""
+        found = self.broker.consume_with_java(self.target)
+        return {record.key or b"": int.from_bytes(record.value or b"", "big") for record in found}
+
+    def close(self) -> None:
+        for streams in self.made:
+            streams.close()
+
+
+@pytest.fixture
+def instances(broker: LocalKafka, new_topic: NewTopic, unique: Unique, tmp_path: Path) -> Iterator[Instances]:
+    found = Instances(
+        broker, tmp_path, unique("app"), new_topic(partitions=PARTITIONS), new_topic(partitions=PARTITIONS)
+    )
+    yield found
+    found.close()
+
+
+def tasks_of(streams: hr.Streams) -> set[str]:
+    status = streams.status()
+    return set() if status is None else {str(task.id) for task in status.tasks if task.state == "running"}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once_v2", "at_least_once"])
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_instances_share_the_tasks_and_take_over_from_one_that_leaves(
+    instances: Instances, protocol: Protocol, guarantee: Guarantee
+) -> None:
+    one = instances.start("one", protocol, guarantee)
+    one.wait_running("30s")
+    instances.send(3)
+    other = instances.start("other", protocol, guarantee)
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    assert not tasks_of(one) & tasks_of(other)
+    instances.send(3)
+    one.close()
+    wait_for(lambda: len(tasks_of(other)) == PARTITIONS)
+    instances.send(3)
+    wait_for(lambda: instances.counted() == instances.sent)
