@@ -94,7 +94,8 @@ def without_favourites(album: Album) -> tuple[Any, ...]:
     return (album.n, album.least, album.most, album.shortest, album.longest, album.lengths)
 
 
-@settings(deadline=None, max_examples=30)
+@pytest.mark.campaign
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 @given(changes)
 def test_a_groups_result_is_that_of_the_rows_it_has(given: list[Any]) -> None:
     rows: dict[str, Track] = {}
