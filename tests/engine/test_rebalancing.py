@@ -24,20 +24,25 @@ from tests.engine.scripted_membership import ScriptedMembership
 ONE, OTHER = TaskId(0, 0), TaskId(0, 1)
 
 
-class Instance:
-    """A worker that copies `in` to `out`, two partitions each, and its membership."""
+def copying() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("in", value=str)).to(hr.Topic("out", value=str))
+    return builder.build()
 
-    def __init__(self, log: MemoryLog, folder: Path) -> None:
-        builder = hr.StreamsBuilder()
-        builder.stream(hr.Topic("in", value=str)).to(hr.Topic("out", value=str))
+
+class Instance:
+    """A worker, by default one that copies `in` to `out`, two partitions each, and its membership."""
+
+    def __init__(self, log: MemoryLog, folder: Path, topology: hr.Topology | None = None) -> None:
         self.known_as: list[str] = []
+        self.clock = ManualClock()
         self.worker: Worker = build_worker(
-            builder.build(),
+            topology or copying(),
             log,
             EngineOptions.of({"commit.interval.ms": 3_600_000}),
             application_id="app",
             state_dir=folder,
-            clock=ManualClock(),
+            clock=self.clock,
             join=self._join,
             known_as=self.known_as.append,
         )
@@ -178,6 +183,21 @@ def test_nothing_is_committed_while_the_group_takes_no_commit_and_all_of_it_late
     assert records.copied(0) == ["a", "b"]
 
 
+def test_who_stops_while_no_commit_is_taken_commits_when_the_group_has_gone_on(
+    instance: Instance, records: Records
+) -> None:
+    instance.membership.tell_tasks(ONE)
+    instance.turn()
+    records.write(0, "a")
+    instance.turn()
+    instance.membership.takes_commits = False
+    instance.membership.tell_tasks(ONE, epoch=2)
+    instance.membership.on_effects = lambda: setattr(instance.membership, "takes_commits", True)
+    instance.worker._commit_at_last()
+    assert records.copied(0) == ["a"]
+    assert instance.membership.committed_as[-1] == MemberIdentity("app", "member", 2)
+
+
 def test_a_task_that_is_taken_away_while_no_commit_is_taken_goes_when_one_is(
     instance: Instance, records: Records
 ) -> None:
@@ -266,3 +286,30 @@ def test_member_id_is_kept_for_the_next_process_and_forgotten_by_who_leaves(
     third = Instance(log, tmp_path / "third")
     third.worker.close()
     assert (third.membership.said, third.known_as) == ([("close", False)], [""])
+
+
+def test_the_group_hears_how_far_the_state_is_and_at_once_of_a_task_that_is_warm(
+    log: MemoryLog, tmp_path: Path
+) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("in", value=str)).group_by_key().count(store="counts")
+    topology = builder.build()
+    runs, warms = (Instance(log, tmp_path / name, topology) for name in ("runs", "warms"))
+    runs.membership.tell_tasks(ONE)
+    Records(log).write(0, *map(str, range(30)))
+    runs.turn()
+    runs.worker.commit()
+    warms.membership.tell_tasks(warmup=[ONE])
+    for each in (runs, warms):
+        each.turn()
+        each.clock.advance(1_000)
+        each.turn()
+    (reported,) = {each.membership.reported[ONE] for each in (runs, warms)}
+    assert reported.offset == reported.end > 0
+    assert ("rejoin", None) not in runs.membership.said
+    assert warms.membership.said.count(("rejoin", None)) == 1
+    warms.clock.advance(1_000)
+    warms.turn()
+    assert warms.membership.said.count(("rejoin", None)) == 1  # once is enough
+    for each in (runs, warms):
+        each.worker.close()

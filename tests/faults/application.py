@@ -24,7 +24,6 @@ from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
 from headrace.engine.worker_building import build_worker
-from headrace.group.members import ANY_LAG, AssignmentOptions
 from headrace.log.membership import JoinOptions
 from headrace.log.port import Log
 from headrace.processor.api import processor
@@ -236,7 +235,6 @@ def main() -> None:
         process_id=site.ids.process_id(),
         member_id=site.ids.member_id(),
         protocol=site.protocol,
-        assignment=AssignmentOptions(acceptable_recovery_lag=ANY_LAG),
     )
     worker = build_worker(
         build(),

@@ -49,6 +49,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         "How long the local state of a task that runs elsewhere is kept (ms): should it come back, the rest is read.",
     ),
     Option(
+        "acceptable.recovery.lag",
+        long(minimum=0),
+        10_000,
+        "How many changelog records an instance may be behind and still be given a task to run, instead of one that "
+        "has all of its state.",
+    ),
+    Option(
         "join.index.max.bytes",
         long(minimum=0),
         128 * 1024 * 1024,
@@ -157,6 +164,7 @@ class EngineOptions:
     statestore_uncommitted_max_bytes: int
     statestore_cache_max_bytes: int
     state_cleanup_delay_ms: int
+    acceptable_recovery_lag: int
     join_index_max_bytes: int
     __emit_interval_ms_kstreams_outer_join_spurious_results_fix__: int
     __emit_interval_ms_kstreams_windowed_aggregation__: int

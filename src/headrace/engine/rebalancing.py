@@ -20,11 +20,15 @@ from headrace.base.ids import TaskId
 from headrace.engine.assignment import DONE_AGAIN, Assignment
 from headrace.engine.standbys import Standbys
 from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, Lost, StatusChanged
+from headrace.group.user_data import TaskProgress
 from headrace.log.membership import Membership
 
 __all__ = ["Rebalancing"]
 
 _log = logging.getLogger("headrace.group")
+
+#: Time between two reports of how far the state is.
+_REPORT_SECONDS = 1.0
 
 #: What a group cannot work with, and nobody but its operators can change.
 _FATAL = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED_TOPICS)
@@ -33,7 +37,8 @@ _FATAL = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED
 class Rebalancing:
     """Belongs to the worker's thread. `tasks` are those that the worker's plan knows.
 
-    `known_as` is told of the member id whenever it is another one.
+    `known_as` is told of the member id whenever it is another one. A task that is warmed up here is ready to run when
+    it is no more than `acceptable_lag` records behind.
 
     Attributes:
         has_roles: whether the group has said what there is to do; nothing is a role too.
@@ -47,29 +52,34 @@ class Rebalancing:
         standbys: Standbys,
         tasks: Iterable[TaskId],
         known_as: Callable[[str], None],
+        acceptable_lag: int,
     ) -> None:
         self._membership = membership
         self._assignment = assignment
         self._standbys = standbys
         self._tasks = frozenset(tasks)
         self._known_as = known_as
+        self._acceptable_lag = acceptable_lag
         self._told: Mapping[GroupStatus, str] = {}
         self._newest: Assigned | None = None  # what is still to be done
         self._followed: frozenset[TaskId] = frozenset()
+        self._warmups: frozenset[TaskId] = frozenset()
+        self._warm: Set[TaskId] = frozenset()  # of these, those that the group has heard of
+        self._next_report = 0.0
         self.has_roles = False
         self.is_outdated = False
 
     # ── what the group says ──────────────────────────────────────────────────────────────────────────────────────
 
-    def heed(self) -> bool:
-        """Do what the group has said since; does not wait. Says whether it has said anything.
+    def heed(self, wait_s: float = 0.0) -> bool:
+        """Do what the group has said since; wait so long for a word of it. Says whether it has said anything.
 
         Raises:
             ApplicationStoppedError: an instance has told all of them to stop.
             LogError: the group does not let this instance be a member, or cannot work with the topics there are.
             FencedError: another process has taken over this instance's transactions.
         """
-        effects = self._membership.effects()
+        effects = self._membership.effects(wait_s)
         # Nothing of before counts any more for who is no member: nobody would take its commit.
         lost = max((place for place, each in enumerate(effects) if isinstance(each, Lost)), default=0)
         for effect in effects[lost:]:
@@ -88,7 +98,7 @@ class Rebalancing:
             )
             self.has_roles, self._newest = False, None
             self._standbys.drop(self._followed)
-            self._followed = frozenset()
+            self._followed = self._warmups = self._warm = frozenset()
             self._assignment.lost(self._assignment.assigned)
             self._membership.dropped()
         elif isinstance(effect, EpochChanged):
@@ -110,7 +120,8 @@ class Rebalancing:
         self._tell(active - owned, owned - active)
         self._standbys.drop(self._followed - followed)
         self._standbys.follow(followed - self._followed)
-        self._followed = followed
+        self._followed, self._warmups = followed, roles.warmup
+        self._warm &= roles.warmup
         self.assign(active - owned)
         self._newest = None
         self._membership.acknowledge(assigned.number)
@@ -139,6 +150,24 @@ class Rebalancing:
     def trouble(self) -> str | None:
         """What the group waits for, for people to read; None where all is well. From any thread."""
         return self._membership.trouble
+
+    # ── what the group is told ───────────────────────────────────────────────────────────────────────────────────
+
+    def report(self, now: float, progress: Callable[[], Mapping[TaskId, TaskProgress]]) -> None:
+        """Tell the group now and then how far the state is that lies here, and at once when a task is warm."""
+        if now < self._next_report:
+            return
+        self._next_report = now + _REPORT_SECONDS
+        found = progress()
+        self._membership.report(found)
+        warm = {
+            task_id
+            for task_id in self._warmups & found.keys()
+            if found[task_id].end - found[task_id].offset <= self._acceptable_lag
+        }
+        if not warm <= self._warm:
+            self._warm |= warm
+            self._membership.rejoin()
 
     # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────
 

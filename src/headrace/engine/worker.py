@@ -34,6 +34,9 @@ _RESTORE_SECONDS = 0.050
 #: How long an idle worker may wait for input while its standbys may have got something.
 _STANDBY_WAIT_MS = 100
 
+#: How long to wait for a word of the group that takes no commit now.
+_GROUP_SECONDS = 0.020
+
 #: How long whoever is told to stop waits for a log that does not answer: less than who stops it is likely to wait.
 STOP_SECONDS = 5.0
 
@@ -124,8 +127,11 @@ class Worker:
 
     def _commit_at_last(self) -> None:
         try:
-            if not self.commit():
-                raise TransactionAbortedError("cannot commit: the group is about to assign anew")
+            deadline = self._clock.seconds() + STOP_SECONDS
+            while not self.commit():
+                if self._clock.seconds() >= deadline:
+                    raise TransactionAbortedError("cannot commit: the group is about to assign anew")
+                self._rebalancing.heed(_GROUP_SECONDS)
         except StateCorruptionError as error:
             # What the log has is complete, or will be done again: the next start restores the stores in either case.
             self._assignment.delete_damaged(error)
@@ -242,6 +248,7 @@ class Worker:
         ran = picked is not None and self._runner.run(picked, self._tasks)
         punctuated = self._can_run and self._runner.punctuate(self._tasks)
         now = self._clock.seconds()
+        self._rebalancing.report(now, self.progress)
         if not self._writer.is_atomic:
             self._runner.send(now, is_idle=is_idle)
         if self._commits.is_due(now, worked=ran or punctuated or followed):

@@ -248,7 +248,9 @@ def _parts(
         picker=picker,
         runner=runner,
         owned=owned,
-        rebalancing=Rebalancing(membership, assignment, standbys, plan.tasks, known_as),
+        rebalancing=Rebalancing(
+            membership, assignment, standbys, plan.tasks, known_as, options.acceptable_recovery_lag
+        ),
         assignment=assignment,
         commit_round=commit_round,
         schedule=schedule,

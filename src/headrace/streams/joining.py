@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from headrace.base.errors import ConfigError
 from headrace.group.application import GroupApplication
-from headrace.group.members import ANY_LAG, AssignmentOptions
+from headrace.group.members import AssignmentOptions
 from headrace.group.user_data import Endpoint
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import Log
@@ -33,8 +33,12 @@ def joiner(
         instance_id=config["group.instance.id"],
         max_poll_interval_ms=config["max.poll.interval.ms"],
         endpoint=endpoint_of(config),
-        # Nobody follows tasks of others yet, so that there is nothing to wait for before they move.
-        assignment=AssignmentOptions(acceptable_recovery_lag=ANY_LAG),
+        probing_rebalance_interval_ms=config["probing.rebalance.interval.ms"],
+        assignment=AssignmentOptions(
+            num_standby_replicas=config["num.standby.replicas"],
+            acceptable_recovery_lag=config["acceptable.recovery.lag"],
+            max_warmup_replicas=config["max.warmup.replicas"],
+        ),
     )
     group = config.get(APPLICATION_ID)
     return lambda application: log.join(group, application, options)

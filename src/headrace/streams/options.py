@@ -96,7 +96,19 @@ OPTIONS: tuple[Option[Any], ...] = (
         "num.standby.replicas",
         integer(minimum=0),
         0,
-        "Copies of state elsewhere; no effect yet.",
+        "How many other instances keep a copy of the state of each task, and take over at once.",
+    ),
+    Option(
+        "max.warmup.replicas",
+        integer(minimum=1),
+        2,
+        "How many tasks at a time get their state copied to where they are to move (group.protocol=classic).",
+    ),
+    Option(
+        "probing.rebalance.interval.ms",
+        duration_ms(minimum=60_000),
+        600_000,
+        "How often instances look whether tasks that are to move can (ms); a copy that is ready says so itself.",
     ),
     Option(
         "application.server",

@@ -40,7 +40,9 @@ class Instances:
         self.made: list[hr.Streams] = []
         self.sent: Counter[bytes] = Counter()
 
-    def start(self, place: str, protocol: Protocol, guarantee: Guarantee = "exactly_once_v2") -> hr.Streams:
+    def start(
+        self, place: str, protocol: Protocol, guarantee: Guarantee = "exactly_once_v2", *, standbys: int = 0
+    ) -> hr.Streams:
         builder = hr.StreamsBuilder()
         counts = (
             builder.stream(hr.Topic(self.source, value=str))
@@ -55,6 +57,7 @@ class Instances:
             processing_guarantee=guarantee,
             group_protocol=protocol,
             commit_interval_ms=50,
+            num_standby_replicas=standbys,
             properties={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 200},
         )
         streams = hr.Streams(builder.build(), config)
@@ -113,4 +116,50 @@ def test_instances_share_the_tasks_and_take_over_from_one_that_leaves(
     one.close()
     wait_for(lambda: len(tasks_of(other)) == PARTITIONS)
     instances.send(3)
+    wait_for(lambda: instances.counted() == instances.sent)
+
+
+def test_who_follows_a_task_takes_over_without_a_restore_when_its_instance_is_gone(
+    instances: Instances,
+) -> None:
+    one, other = (instances.start(place, "classic", standbys=1) for place in ("one", "other"))
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    instances.send(200)
+    wait_for(lambda: instances.counted() == instances.sent)
+    wait_for(lambda: has_caught_up(other, followed=PARTITIONS // 2))
+    one.close(leave_group=False)  # as if it were killed
+    began = time.monotonic()
+    wait_for(lambda: len(tasks_of(other)) == PARTITIONS)
+    assert time.monotonic() - began < 6 + 4  # the session, and a machine that is busy
+    status = other.status()
+    assert status is not None
+    assert status.restored <= len(KEYS)  # what came since the standbys' last look, at most
+    instances.send(1)
+    wait_for(lambda: instances.counted() == instances.sent)
+
+
+def has_caught_up(streams: hr.Streams, followed: int) -> bool:
+    status = streams.status()
+    return (
+        status is not None
+        and len(status.standbys) == followed
+        and not any(task.remaining for task in status.standbys)
+    )
+
+
+def test_who_comes_back_to_its_state_directory_has_its_tasks_back_at_once_and_moves_none(
+    instances: Instances,
+) -> None:
+    one = instances.start("one", "classic")
+    one.wait_running("30s")
+    other = instances.start("other", "classic")
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    had, stays = tasks_of(one), tasks_of(other)
+    instances.send(3)
+    one.close(leave_group=False)  # as if it were killed
+    began = time.monotonic()
+    again = instances.start("one", "classic")
+    wait_for(lambda: tasks_of(again) == had)
+    assert time.monotonic() - began < 5  # and not the 6 s of a session
+    assert tasks_of(other) == stays
     wait_for(lambda: instances.counted() == instances.sent)
