@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
@@ -19,7 +18,6 @@ from headrace.group.membership import (
     Lost,
     StatusChanged,
 )
-from headrace.group.user_data import TaskProgress
 from headrace.kafka.group.membership import KafkaMembership
 from headrace.log.membership import MemberIdentity
 
@@ -149,33 +147,33 @@ def until(is_so: Callable[[], bool], seconds: float = WAIT_S) -> float:
     """Wait until something is so; return how long that took."""
     began = time.monotonic()
     while not is_so():
-        assert time.monotonic() - began < seconds, "it is not so in time"
+        assert time.monotonic() - began < seconds, f"it is not so in time: {is_so}"
         time.sleep(0.01)
     return time.monotonic() - began
 
 
-def shared(application: GroupApplication, *workers: Worker) -> Callable[[], bool]:
+class Shared:
     """Whether each task is run by one of these workers, and they have as many each, one more or less."""
 
-    def is_so() -> bool:
-        active = [worker.roles.active for worker in workers]
+    def __init__(self, application: GroupApplication, workers: tuple[Worker, ...]) -> None:
+        self._application, self._workers = application, workers
+
+    def __call__(self) -> bool:
+        for worker in self._workers:
+            assert worker.ended is None, f"{worker.name} has ended: {worker.ended}"
+        active = [worker.roles.active for worker in self._workers]
         counts = [len(tasks) for tasks in active]
         every = frozenset[TaskId]().union(*active)
         return (
-            every == frozenset(application.tasks)
+            every == frozenset(self._application.tasks)
             and sum(counts) == len(every)
             and max(counts) - min(counts) <= 1
         )
 
-    return is_so
+    def __str__(self) -> str:
+        return "\n".join(f"{worker.name} heard {worker.heard}" for worker in self._workers)
 
 
-def at_end(*tasks: TaskId) -> Mapping[TaskId, TaskProgress]:
-    """What a member reports whose state is complete."""
-    return dict.fromkeys(tasks, TaskProgress(1000, 1000))
-
-
-def close_all(workers: list[Worker]) -> None:
-    for worker in workers:
-        with suppress(Exception):
-            worker.kill()
+def shared(application: GroupApplication, *workers: Worker) -> Shared:
+    """See `Shared`."""
+    return Shared(application, workers)
