@@ -28,7 +28,7 @@ SHORT_SESSION = {
 Protocol: TypeAlias = Literal["classic", "streams"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Site:
     """A place for one application. Without `servers` its log is a file in the folder.
 

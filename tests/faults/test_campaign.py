@@ -1,21 +1,23 @@
-"""Kills, sleeps, takeovers and lost brokers in a random order: what comes out is still exactly once.
+"""Instances come, go, sleep, die and lose their state, and brokers restart, in a random order: what comes out is still
+exactly once.
 
 `FAULT_SECONDS` and `FAULT_SEED` make it longer and another one; `make faults` does.
 """
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from headrace.testing import LocalKafka
 from tests.faults import plain
-from tests.faults.site import two_sites
+from tests.faults.site import Protocol, Site
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
 
@@ -32,100 +34,137 @@ MARKERS_DROPPED = "these partitions are likely deleted already and hence can be 
 
 
 class Campaign:
-    """Two folders for one application, of which one runs in each, and what may happen to them."""
+    """Folders for instances of one application, of which any number may run, and what may happen to them."""
 
-    def __init__(self, folder: Path, kafka: LocalKafka, dice: random.Random) -> None:
+    def __init__(self, sites: Sequence[Site], kafka: LocalKafka, dice: random.Random) -> None:
         self.dice = dice
         self.kafka = kafka
-        self.sites = two_sites(folder, kafka.bootstrap_servers, properties=PROPERTIES)
-        self.active = 0
-        self.process: subprocess.Popen[str] | None = None
+        self.sites = sites
+        self.processes: dict[Site, subprocess.Popen[str]] = {}
+        self.acts: list[str] = []
 
-    def start(self) -> None:
-        """Start the application where it is active. Whether it gets as far as running is left to chance."""
-        self.process = plain.start(self.sites[self.active])
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
+    # ── what may happen to an instance ───────────────────────────────────────────────────────────────────────────
 
-    def end(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
-
-    def kill(self, process: subprocess.Popen[str]) -> None:
+    def kill(self, site: Site) -> None:
         self.pause(0.4)
-        self.end()
+        self.end(site)
 
-    def sleep_shortly(self, process: subprocess.Popen[str]) -> None:
-        process.send_signal(signal.SIGSTOP)
+    def stop(self, site: Site) -> None:
+        """Let it commit and leave."""
+        process = self.processes.pop(site)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+    def restart(self, site: Site) -> None:
+        self.end(site)
+        self.start(site)
+
+    def lose_state(self, site: Site) -> None:
+        self.end(site)
+        for path in (site.folder / "state").iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.start(site)
+
+    def sleep_shortly(self, site: Site) -> None:
+        self.processes[site].send_signal(signal.SIGSTOP)
         self.pause(2)
-        process.send_signal(signal.SIGCONT)
+        self.processes[site].send_signal(signal.SIGCONT)
 
-    def oversleep(self, process: subprocess.Popen[str]) -> None:
-        """Sleep until the transaction is over."""
-        process.send_signal(signal.SIGSTOP)
+    def oversleep(self, site: Site) -> None:
+        """Sleep until session and transaction are over: others take over, and it must not commit what it had."""
+        self.processes[site].send_signal(signal.SIGSTOP)
         time.sleep(self.dice.uniform(4, 6))
-        process.send_signal(signal.SIGCONT)
+        self.processes[site].send_signal(signal.SIGCONT)
 
-    def take_over(self, process: subprocess.Popen[str]) -> None:
-        """Start the other one while this one sleeps, and wake it then."""
-        process.send_signal(signal.SIGSTOP)
-        self.active = 1 - self.active
-        self.start()
-        process.send_signal(signal.SIGCONT)
+    def leave_alone(self, site: Site) -> None:
         self.pause(1)
-        process.kill()
-        process.communicate()
 
-    def lose_broker(self, process: subprocess.Popen[str]) -> None:
+    # ── what may happen otherwise ────────────────────────────────────────────────────────────────────────────────
+
+    def lose_broker(self) -> None:
         self.dice.choice([self.kafka.kill_broker, self.kafka.stop_broker])(0)
         self.pause(2)
         self.kafka.start_broker(0)
 
-    def leave_alone(self, process: subprocess.Popen[str]) -> None:
-        self.pause(1)
+    def start(self, site: Site) -> None:
+        """Start an instance. Whether it gets as far as running is left to chance."""
+        self.processes[site] = plain.start(site)
+        if self.dice.random() < 0.7:
+            process = self.processes[site]
+            assert process.stdout is not None
+            process.stdout.readline()
+
+    def end(self, site: Site) -> None:
+        process = self.processes.pop(site, None)
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def end_all(self) -> None:
+        for site in self.sites:
+            self.end(site)
 
     def pause(self, seconds_max: float) -> None:
         """Moments are what is tested."""
         time.sleep(self.dice.uniform(0, seconds_max))
 
     def step(self) -> None:
-        """Let something happen; if nobody runs any more, start."""
-        if self.process is None or self.process.poll() is not None:
-            self.end()
-            self.start()
+        """Let something happen."""
+        for site in [site for site, process in self.processes.items() if process.poll() is not None]:
+            self.end(site)
+        idle = [site for site in self.sites if site not in self.processes]
+        if not self.processes or (idle and self.dice.random() < 0.35):
+            self.act("start", self.start, self.dice.choice(idle))
             return
-        acts: list[Callable[[subprocess.Popen[str]], None]] = [
+        if self.dice.random() < 0.1:
+            self.acts.append("lose broker")
+            self.lose_broker()
+            return
+        site = self.dice.choice(list(self.processes))
+        happens = [
             self.kill,
-            self.kill,
+            self.stop,
+            self.restart,
+            self.lose_state,
             self.sleep_shortly,
             self.oversleep,
-            self.take_over,
-            self.take_over,
-            self.lose_broker,
             self.leave_alone,
         ]
-        self.dice.choice(acts)(self.process)
+        chosen = self.dice.choice(happens)
+        self.act(chosen.__name__, chosen, site)
+
+    def act(self, name: str, do: Callable[[Site], None], site: Site) -> None:
+        self.acts.append(f"{name} {site.folder.name}")
+        do(site)
 
 
 @pytest.mark.broker
 @pytest.mark.process
 @pytest.mark.timeout(SECONDS + 900)
-def test_whatever_happens_nothing_is_lost_or_doubled(tmp_path: Path, kafka: LocalKafka) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_whatever_happens_nothing_is_lost_or_doubled(
+    tmp_path: Path, kafka: LocalKafka, protocol: Protocol
+) -> None:
     seed = int(os.environ.get("FAULT_SEED", "23"))
-    campaign = Campaign(tmp_path, kafka, random.Random(seed))
-    feed = plain.Feed(campaign.sites[0], seed)
+    sites = [
+        Site(tmp_path / name, kafka.bootstrap_servers, properties=PROPERTIES, protocol=protocol)
+        for name in ("first", "second", "third")
+    ]
+    for site in sites:
+        site.folder.mkdir()
+    campaign = Campaign(sites, kafka, random.Random(seed))
+    feed = plain.Feed(sites[0], seed)
     deadline = time.monotonic() + SECONDS
     try:
         while time.monotonic() < deadline:
-            feed.write(campaign.dice.randrange(500, 6_000))
+            feed.write(campaign.dice.randrange(500, 3_000))
             campaign.step()
     finally:
-        campaign.end()
+        campaign.end_all()
+        print(f"seed {seed}, {len(campaign.acts)} acts: {', '.join(campaign.acts)}")
     try:
-        # Each has state that is behind the other's now.
-        for site in (*campaign.sites, campaign.sites[0]):
+        # Each has state that is behind the others' now.
+        for site in (*sites, sites[0]):
             plain.drain(site)
     except subprocess.TimeoutExpired:
         if MARKERS_DROPPED in kafka.logs():
@@ -134,4 +173,4 @@ def test_whatever_happens_nothing_is_lost_or_doubled(tmp_path: Path, kafka: Loca
             )
         raise
     feed.close()
-    plain.check(campaign.sites[0], feed.written)
+    plain.check(sites[0], feed.written)
