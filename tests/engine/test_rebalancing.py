@@ -252,15 +252,26 @@ def test_an_instance_that_all_are_told_to_stop_with_ends_with_that_as_reason(ins
         instance.turn()
 
 
-def test_topics_that_the_group_cannot_work_with_end_it_and_other_statuses_are_told_once(
-    instance: Instance, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_status_of_the_group_is_told_once(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
     stale = StatusChanged({GroupStatus.STALE_TOPOLOGY: "another topology is in force"})
     with caplog.at_level(logging.WARNING, "headrace.group"):
         instance.membership.tell(stale, stale)
         instance.turn()
     assert [record.message for record in caplog.records] == ["the group says: another topology is in force"]
-    instance.membership.tell(StatusChanged({GroupStatus.MISSING_SOURCE_TOPICS: "there is no topic 'in'"}))
+
+
+def test_topics_that_the_group_cannot_work_with_for_long_are_the_end(instance: Instance) -> None:
+    missing = StatusChanged({GroupStatus.MISSING_SOURCE_TOPICS: "there is no topic 'in'"})
+    for _ in range(2):
+        instance.membership.tell(missing)
+        instance.turn()
+        instance.clock.advance(14_000)
+        instance.turn()
+        instance.membership.tell(StatusChanged({}))  # it has found it
+        instance.turn()
+    instance.membership.tell(missing)
+    instance.turn()
+    instance.clock.advance(15_000)
     with pytest.raises(
         LogError, match="the group cannot assign tasks: there is no topic 'in'; mend the topics"
     ):

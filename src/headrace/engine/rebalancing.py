@@ -31,7 +31,8 @@ _log = logging.getLogger("headrace.group")
 _REPORT_SECONDS = 1.0
 
 #: What a group cannot work with, and nobody but its operators can change.
-_FATAL = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED_TOPICS)
+_UNWORKABLE = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED_TOPICS)
+_UNWORKABLE_SECONDS = 15.0
 
 
 class Rebalancing:
@@ -66,6 +67,7 @@ class Rebalancing:
         self._warmups: frozenset[TaskId] = frozenset()
         self._warm: Set[TaskId] = frozenset()  # of these, those that the group has heard of
         self._next_report = 0.0
+        self._unworkable_at: float | None = None  # when that is the end
         self.has_roles = False
         self.is_outdated = False
 
@@ -76,7 +78,7 @@ class Rebalancing:
 
         Raises:
             ApplicationStoppedError: an instance has told all of them to stop.
-            LogError: the group does not let this instance be a member, or cannot work with the topics there are.
+            LogError: the group does not let this instance be a member.
             FencedError: another process has taken over this instance's transactions.
         """
         effects = self._membership.effects(wait_s)
@@ -138,13 +140,20 @@ class Rebalancing:
                 "an instance of the application has told all of them to stop: look for what it died of in its own log"
             )
         for status, words in statuses.items():
-            if status in _FATAL:
-                raise LogError(
-                    f"the group cannot assign tasks: {words or status.name.lower().replace('_', ' ')}; mend the "
-                    "topics, and start again"
-                )
             if status not in told:
-                _log.warning("the group says: %s", words or status.name.lower().replace("_", " "))
+                _log.warning("the group says: %s", _worded(status, words))
+
+    def _ensure_workable(self, now: float) -> None:
+        """A coordinator hears of topics a little later than whoever has made them, so that it is given some time."""
+        found = [_worded(status, words) for status, words in self._told.items() if status in _UNWORKABLE]
+        if not found:
+            self._unworkable_at = None
+        elif self._unworkable_at is None:
+            self._unworkable_at = now + _UNWORKABLE_SECONDS
+        elif now >= self._unworkable_at:
+            raise LogError(
+                f"the group cannot assign tasks: {'; '.join(found)}; mend the topics, and start again"
+            )
 
     @property
     def trouble(self) -> str | None:
@@ -154,7 +163,12 @@ class Rebalancing:
     # ── what the group is told ───────────────────────────────────────────────────────────────────────────────────
 
     def report(self, now: float, progress: Callable[[], Mapping[TaskId, TaskProgress]]) -> None:
-        """Tell the group now and then how far the state is that lies here, and at once when a task is warm."""
+        """Tell the group now and then how far the state is that lies here, and at once when a task is warm.
+
+        Raises:
+            LogError: the group has not been able to work with the topics there are for long.
+        """
+        self._ensure_workable(now)
         if now < self._next_report:
             return
         self._next_report = now + _REPORT_SECONDS
@@ -183,6 +197,10 @@ class Rebalancing:
         self._membership.close(remain=remain)
         if not remain:
             self._known_as("")
+
+
+def _worded(status: GroupStatus, words: str) -> str:
+    return words or status.name.lower().replace("_", " ")
 
 
 def _named(task_ids: Iterable[TaskId]) -> str:

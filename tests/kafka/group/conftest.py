@@ -1,5 +1,6 @@
 """Groups on real brokers, with members that have no engine."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -32,6 +33,7 @@ AT_ONCE = {
     "streams.assignment.interval.ms": "0",
 }
 _GROUP = 32  # ConfigResource.Type.GROUP
+_TOPIC_HEARD_S = 0.2
 
 
 class Group:
@@ -108,6 +110,9 @@ def new_group(
     ) -> Group:
         chosen = kafka or request.getfixturevalue("broker")
         topic = new_topic(tasks, kafka=chosen)
+        if protocol == "streams":
+            # A coordinator hears of topics a little later than clients do, and says nothing of when.
+            time.sleep(_TOPIC_HEARD_S)
         part = SubtopologyTopics(id=0, source_topics=frozenset({topic}))
         every = tuple(TaskId(0, partition) for partition in range(tasks))
         application = GroupApplication((part,), every, {topic: tasks})
