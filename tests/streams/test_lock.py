@@ -25,6 +25,16 @@ def test_a_second_holder_is_told_who_holds_it(tmp_path: Path) -> None:
     second.release()
 
 
+def test_on_a_cluster_it_is_said_that_each_instance_needs_a_directory_of_its_own(tmp_path: Path) -> None:
+    first, second = (application_lock("shop", tmp_path / "shop", None) for _ in range(2))
+    first.acquire()
+    try:
+        with pytest.raises(AlreadyRunningError, match=r"give each instance a state\.dir of its own"):
+            second.acquire()
+    finally:
+        first.release()
+
+
 def test_either_file_alone_keeps_a_second_one_out_and_leaves_nothing_locked(tmp_path: Path) -> None:
     a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
     holder = ApplicationLock("shop", (b,))

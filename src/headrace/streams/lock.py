@@ -113,9 +113,10 @@ class ApplicationLock:
             os.close(descriptor)
             if error.errno not in _HELD_BY_ANOTHER:
                 raise _cannot("lock", file, error, _LOCAL_DISK) from None
+            others = "" if self._log_file is not None else ", give each instance a state.dir of its own"
             raise AlreadyRunningError(
                 f"application {self._application_id!r} is already running: {holder} holds {file}; "
-                f"stop it, or use another application.id"
+                f"stop it{others}, or use another application.id"
             ) from None
         with suppress(OSError):  # a full disk, say: the lock holds without the number, which is for people
             os.ftruncate(descriptor, 0)

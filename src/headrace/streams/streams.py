@@ -101,7 +101,7 @@ class Streams:
 
         Raises:
             StateError: it was started before.
-            AlreadyRunningError: another process runs this application. Nothing has started.
+            AlreadyRunningError: another process has its state directory, or its embedded log. Nothing has started.
             LogError: the log cannot be opened. Nothing has started.
         """
         self._ensure_here("start")
