@@ -1,7 +1,7 @@
 """Several instances of one application on real brokers: they share the tasks, and nothing is lost or doubled.
 
-Settings that differ from the brokers' and clients' own: sessions of 6 s and signs of life each 200 ms, so that a test
-need not wait; a first rebalance that waits for nobody (LocalKafka).
+Settings that differ from the brokers' and clients' own: sessions of 6 s, or 30 s where none must end, and signs of life
+each 200 ms, so that a test need not wait; a first rebalance that waits for nobody (LocalKafka).
 """
 
 import time
@@ -41,7 +41,13 @@ class Instances:
         self.sent: Counter[bytes] = Counter()
 
     def start(
-        self, place: str, protocol: Protocol, guarantee: Guarantee = "exactly_once_v2", *, standbys: int = 0
+        self,
+        place: str,
+        protocol: Protocol,
+        guarantee: Guarantee = "exactly_once_v2",
+        *,
+        standbys: int = 0,
+        session_ms: int = 6_000,
     ) -> hr.Streams:
         builder = hr.StreamsBuilder()
         counts = (
@@ -58,7 +64,7 @@ class Instances:
             group_protocol=protocol,
             commit_interval_ms=50,
             num_standby_replicas=standbys,
-            properties={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 200},
+            properties={"session.timeout.ms": session_ms, "heartbeat.interval.ms": 200},
         )
         streams = hr.Streams(builder.build(), config)
         streams.start()
@@ -130,7 +136,7 @@ def test_who_follows_a_task_takes_over_without_a_restore_when_its_instance_is_go
     one.close(leave_group=False)  # as if it were killed
     began = time.monotonic()
     wait_for(lambda: len(tasks_of(other)) == PARTITIONS)
-    assert time.monotonic() - began < 6 + 4  # the session, and a machine that is busy
+    assert time.monotonic() - began < 6 + 10  # the session, and a machine that may be busy
     status = other.status()
     assert status is not None
     assert status.restored <= len(KEYS)  # what came since the standbys' last look, at most
@@ -150,16 +156,16 @@ def has_caught_up(streams: hr.Streams, followed: int) -> bool:
 def test_who_comes_back_to_its_state_directory_has_its_tasks_back_at_once_and_moves_none(
     instances: Instances,
 ) -> None:
-    one = instances.start("one", "classic")
+    one = instances.start("one", "classic", session_ms=30_000)
     one.wait_running("30s")
-    other = instances.start("other", "classic")
+    other = instances.start("other", "classic", session_ms=30_000)
     wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
     had, stays = tasks_of(one), tasks_of(other)
     instances.send(3)
     one.close(leave_group=False)  # as if it were killed
     began = time.monotonic()
-    again = instances.start("one", "classic")
+    again = instances.start("one", "classic", session_ms=30_000)
     wait_for(lambda: tasks_of(again) == had)
-    assert time.monotonic() - began < 5  # and not the 6 s of a session
+    assert time.monotonic() - began < 15  # half of a session, on a machine that may be busy
     assert tasks_of(other) == stays
     wait_for(lambda: instances.counted() == instances.sent)
