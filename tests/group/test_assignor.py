@@ -249,6 +249,7 @@ def test_without_any_copy_the_least_work_is_taken() -> None:
     assert cluster.owner(task) == "m02"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("machines", "tasks"), [(100, 1000), (3, 1000), (100, 60)])
 def test_large_groups_settle_quickly(machines: int, tasks: int) -> None:
     cluster = cluster_of(

@@ -13,9 +13,9 @@ __all__ = ["main"]
 
 _INTERRUPTED = 130
 
-#: How many objects come, and collections of the younger ones, before Python looks for cycles that nobody reaches. Caches
-#: and records that wait are a million objects and make no cycles: with Python's own (700, 10, 10), looking through them
-#: was a sixth of the demo's time. What a function leaves in cycles waits a little longer, some megabytes at most.
+#: How many objects come, and collections of the younger ones, before Python looks for cycles that nobody reaches.
+#: Caches and records that wait are a million objects and make no cycles: with Python's own (700, 10, 10), looking
+#: through them was a sixth of the demo's time. What a function leaves in cycles waits a little longer.
 _CYCLES = (100_000, 50, 100)
 
 
