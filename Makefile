@@ -81,8 +81,8 @@ endif
 
 # Whole programs, other compilers and judges, and what takes seconds of random cases: `make test` has them.
 FAST := -m "not broker and not process and not campaign"
-NOT_FAST := $(addprefix --ignore=tests/,benchmarks conformance demo faults typing)
-FIRST_HALF := $(addprefix tests/,base cli engine examples group kafka log)
+NOT_FAST := $(addprefix --ignore=tests/,benchmarks conformance demo examples faults typing)
+FIRST_HALF := $(addprefix tests/,base cli engine group kafka log)
 test-fast: $(VENV)/.synced  ## Run what a minute has room for: no brokers, processes or campaigns.
 ifeq ($(PYTEST_ARGS),)
 	tests/side_by_side $(BIN)/pytest $(FAST) $(FIRST_HALF) -- $(FAST) $(NOT_FAST) $(addprefix --ignore=,$(FIRST_HALF))
