@@ -124,7 +124,7 @@ class KafkaLog:
         return self._groups.committed(group, list(partitions))
 
     def group_state(self, group: str) -> GroupState:
-        """Return who lives in a group: an application that takes all partitions must not start beside others."""
+        """Return who lives in a group."""
         self._check_open("look up a group")
         return self._groups.state(group)
 

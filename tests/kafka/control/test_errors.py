@@ -12,14 +12,6 @@ _MOVED = """NOT_LEADER_OR_FOLLOWER LEADER_NOT_AVAILABLE REPLICA_NOT_AVAILABLE FE
     UNKNOWN_LEADER_EPOCH OFFSET_NOT_AVAILABLE KAFKA_STORAGE_ERROR LISTENER_NOT_FOUND UNKNOWN_TOPIC_OR_PARTITION
     UNKNOWN_TOPIC_ID INCONSISTENT_TOPIC_ID"""
 
-_MEMBER: dict[ControlRemedy, str] = {
-    ControlRemedy.RETRY: _BUSY,
-    ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
-    ControlRemedy.REJOIN: "REBALANCE_IN_PROGRESS ILLEGAL_GENERATION",
-    ControlRemedy.EXPELLED: "UNKNOWN_MEMBER_ID",
-    ControlRemedy.FENCED: "FENCED_INSTANCE_ID",
-}
-
 # What is not named fails; but for DeleteRecords, where it is warned of, and LeaveGroup, where it does not matter.
 _REST = {ControlRequest.DELETE_RECORDS: ControlRemedy.WARN, ControlRequest.LEAVE_GROUP: ControlRemedy.IGNORE}
 
@@ -57,14 +49,6 @@ EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
     },
-    ControlRequest.JOIN_GROUP: {
-        ControlRemedy.RETRY: f"{_BUSY} REBALANCE_IN_PROGRESS",
-        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
-        ControlRemedy.EXPELLED: "UNKNOWN_MEMBER_ID",
-        ControlRemedy.FENCED: "FENCED_INSTANCE_ID",
-    },
-    ControlRequest.SYNC_GROUP: _MEMBER,
-    ControlRequest.HEARTBEAT: _MEMBER,
     ControlRequest.LEAVE_GROUP: {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",

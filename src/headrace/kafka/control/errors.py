@@ -23,9 +23,6 @@ class ControlRequest(Enum):
     OFFSET_FETCH = "OffsetFetch"
     DESCRIBE_GROUPS = "DescribeGroups"
     LIST_GROUPS = "ListGroups"
-    JOIN_GROUP = "JoinGroup"
-    SYNC_GROUP = "SyncGroup"
-    HEARTBEAT = "Heartbeat"
     LEAVE_GROUP = "LeaveGroup"
 
 
@@ -37,9 +34,6 @@ class ControlRemedy(Enum):
     EXISTS = "it is there already: compare"
     RETRY = "again after retry.backoff.ms, until default.api.timeout.ms is over"
     REFRESH = "the same, after asking anew who leads the partition, or who coordinates the group"
-    REJOIN = "the group is changing: join again as the same member"
-    EXPELLED = "the group does not have this member any more: join anew"
-    FENCED = "another process has taken this instance's place"
     WARN = "go on without it, and say so once"
     IGNORE = "go on without it"
     FAIL = "an error for the caller"
@@ -93,18 +87,6 @@ def _table(
     return table | {_E.NONE: ControlRemedy.TAKE}
 
 
-def _member_table() -> Mapping[ErrorCode, ControlRemedy]:
-    """What is said to a member. Source: validateMember and heartbeat of ClassicGroup of 4.3."""
-    return _table(
-        {
-            ControlRemedy.REFRESH: _COORDINATOR_MOVED,
-            ControlRemedy.REJOIN: frozenset({_E.REBALANCE_IN_PROGRESS, _E.ILLEGAL_GENERATION}),
-            ControlRemedy.EXPELLED: frozenset({_E.UNKNOWN_MEMBER_ID}),
-            ControlRemedy.FENCED: frozenset({_E.FENCED_INSTANCE_ID}),
-        }
-    )
-
-
 _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
     ControlRequest.METADATA: _table({ControlRemedy.ABSENT: _NO_TOPIC}),
     # Without the right to read them, an application runs on defaults.
@@ -130,16 +112,6 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
         {ControlRemedy.REFRESH: _COORDINATOR_MOVED, ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND})}
     ),
     ControlRequest.LIST_GROUPS: _table({ControlRemedy.REFRESH: _COORDINATOR_MOVED}),
-    ControlRequest.JOIN_GROUP: _table(
-        {
-            ControlRemedy.REFRESH: _COORDINATOR_MOVED,
-            ControlRemedy.RETRY: frozenset({_E.REBALANCE_IN_PROGRESS}),
-            ControlRemedy.EXPELLED: frozenset({_E.UNKNOWN_MEMBER_ID}),
-            ControlRemedy.FENCED: frozenset({_E.FENCED_INSTANCE_ID}),
-        }
-    ),
-    ControlRequest.SYNC_GROUP: _member_table(),
-    ControlRequest.HEARTBEAT: _member_table(),
     # Who is not in the group any more has left it.
     ControlRequest.LEAVE_GROUP: _table(
         {ControlRemedy.RETRY: _BUSY - _COORDINATOR_MOVED, ControlRemedy.REFRESH: _COORDINATOR_MOVED},
@@ -181,9 +153,6 @@ _OPERATIONS: Mapping[ControlRequest, str] = {
     ControlRequest.OFFSET_FETCH: "DESCRIBE",
     ControlRequest.DESCRIBE_GROUPS: "DESCRIBE",
     ControlRequest.LIST_GROUPS: "DESCRIBE",
-    ControlRequest.JOIN_GROUP: "READ",
-    ControlRequest.SYNC_GROUP: "READ",
-    ControlRequest.HEARTBEAT: "READ",
     ControlRequest.LEAVE_GROUP: "READ",
 }
 # Whoever is told of the least that is wanted would be told of the rest one after the other.

@@ -15,7 +15,7 @@ from headrace.kafka.control.errors import ControlRemedy, ControlRequest
 from headrace.kafka.net.network import ApiMessage
 from headrace.log.port import CommittedOffset
 
-__all__ = ["ControlGroups", "GroupState", "live_members"]
+__all__ = ["ControlGroups", "GroupState"]
 
 # Version 10 names topics by id.
 _OFFSET_FETCH_NEWEST = 9
@@ -181,13 +181,3 @@ def _offset_fetch(group: str, topic_partitions: Collection[TopicPartition], vers
         topics=[grouped(name=name, partition_indexes=numbers) for name, numbers in topics.items()],
     )
     return OffsetFetchRequest(version=version, groups=[asked], require_stable=True)
-
-
-def live_members(group: str, state: GroupState) -> str:
-    """Say that a group cannot be worked in, since others live there."""
-    count = "live members" if state.members is None else f"live members: {state.members}"
-    return (
-        f"cannot work as group {group!r}: it has {count} (state {state.name}), such as an application of Kafka Streams "
-        f"with the same application.id. Stop it, or choose another application.id; a member that was killed counts "
-        f"until its session.timeout.ms is over"
-    )
