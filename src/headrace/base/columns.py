@@ -1,5 +1,6 @@
 """Records as columns: from the log (`Chunk`), through the nodes (`Stretch`), into the log (`Columns`)."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
@@ -47,6 +48,10 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def before(self, offset: int) -> "Chunk":
+        """The records below an offset; itself where that is all."""
+        return self if self.offsets[-1] < offset else self.part(0, bisect_left(self.offsets, offset))
 
     def part(self, start: int, end: int) -> "Chunk":
         """Return the records from index `start` to before `end`; its size is their share."""

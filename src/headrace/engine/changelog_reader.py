@@ -6,7 +6,6 @@ One reader serves them all: a reader of a cluster has connections of its own.
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from headrace.base.errors import OffsetOutOfRangeError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.restoration import Restoration
@@ -99,19 +98,12 @@ class ChangelogReader:
 
     def _poll(self) -> None:
         assert self._reader is not None
-        readers = {
+        restorations = {
             partition: restoration
             for restoration in self.under_way.values()
             for partition in restoration.partitions
         }
-        try:
-            chunks = self._reader.poll(_WAIT_MS)
-        except OffsetOutOfRangeError as error:
-            partition = TopicPartition(error.topic, error.partition)
-            readers[partition].start_again(partition, self._changelogs.begin_of(partition))
-            return
-        for chunk in chunks:
-            readers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+        self._changelogs.read(self._reader, restorations, _WAIT_MS)
 
     def _look(self) -> None:
         for restoration in self.under_way.values():

@@ -1,13 +1,16 @@
-"""Where the changelogs of tasks are, and how far they go: asked for all tasks at once."""
+"""Where the changelogs of tasks are, and how far they go: asked for all tasks at once; and how they are followed."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from headrace.base.columns import Chunk
+from headrace.base.errors import OffsetOutOfRangeError
 from headrace.base.ids import TaskId, TopicPartition
-from headrace.log.port import Log, TopicInfo
+from headrace.log.port import Log, Reader, TopicInfo
 from headrace.state.spec import StoreSpec
 
-__all__ = ["ChangelogPartition", "Changelogs"]
+__all__ = ["ChangelogPartition", "Changelogs", "Follower"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,16 @@ class ChangelogPartition:
     topic: TopicInfo
     begin: int
     end: int
+
+
+class Follower(Protocol):
+    """Whoever applies changelogs to the stores of a task."""
+
+    def apply(self, chunk: Chunk) -> None:
+        """Take records of one of the changelogs, in order."""
+
+    def start_again(self, partition: TopicPartition, begin: int) -> None:
+        """Build a store anew from its changelog's start: what was to be read has been deleted meanwhile."""
 
 
 class Changelogs:
@@ -71,6 +84,18 @@ class Changelogs:
             for task_id, found in partitions.items()
         }
 
-    def begin_of(self, partition: TopicPartition) -> int:
-        """Return the first offset that is still there of a changelog."""
-        return self._log.beginning_offsets([partition])[partition]
+    def read(self, reader: Reader, followers: Mapping[TopicPartition, Follower], timeout_ms: int) -> bool:
+        """Let those who follow changelogs apply what a reader has of them; say whether anything came of it.
+
+        Where what was to be read next has been deleted, its follower starts again at what is still there.
+        """
+        try:
+            chunks = reader.poll(timeout_ms)
+        except OffsetOutOfRangeError as error:
+            partition = TopicPartition(error.topic, error.partition)
+            begin = self._log.beginning_offsets([partition])[partition]
+            followers[partition].start_again(partition, begin)
+            return True
+        for chunk in chunks:
+            followers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+        return bool(chunks)

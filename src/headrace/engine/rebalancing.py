@@ -38,7 +38,7 @@ _UNWORKABLE_SECONDS = 15.0
 class Rebalancing:
     """Belongs to the worker's thread. `tasks` are those that the worker's plan knows.
 
-    `known_as` is told of the member id whenever it is another one. A task that is warmed up here is ready to run when
+    `known_as` is told of the member id with each epoch. A task that is warmed up here is ready to run when
     it is no more than `acceptable_lag` records behind.
 
     Attributes:
@@ -63,7 +63,6 @@ class Rebalancing:
         self._acceptable_lag = acceptable_lag
         self._told: Mapping[GroupStatus, str] = {}
         self._newest: Assigned | None = None  # what is still to be done
-        self._followed: frozenset[TaskId] = frozenset()
         self._warmups: frozenset[TaskId] = frozenset()
         self._warm: Set[TaskId] = frozenset()  # of these, those that the group has heard of
         self._next_report = 0.0
@@ -99,8 +98,8 @@ class Rebalancing:
                 effect.reason,
             )
             self.has_roles, self._newest = False, None
-            self._standbys.drop(self._followed)
-            self._followed = self._warmups = self._warm = frozenset()
+            self._standbys.drop(set(self._standbys.wanted))
+            self._warmups = self._warm = frozenset()
             self._assignment.lost(self._assignment.assigned)
             self._membership.dropped()
         elif isinstance(effect, EpochChanged):
@@ -120,9 +119,9 @@ class Rebalancing:
         if not self._assignment.revoke(owned - active):
             return  # not before the group takes a commit: it has more to say, or this is tried again
         self._tell(active - owned, owned - active)
-        self._standbys.drop(self._followed - followed)
-        self._standbys.follow(followed - self._followed)
-        self._followed, self._warmups = followed, roles.warmup
+        self._standbys.drop(self._standbys.wanted - followed)
+        self._standbys.follow(followed - self._standbys.wanted)
+        self._warmups = roles.warmup
         self._warm &= roles.warmup
         self.assign(active - owned)
         self._newest = None

@@ -105,8 +105,7 @@ class Restoration:
         following = self._following[TopicPartition(chunk.topic, chunk.partition)]
         if following.is_done:
             return
-        if chunk.offsets[-1] >= following.end:
-            chunk = chunk.part(0, sum(1 for offset in chunk.offsets if offset < following.end))
+        chunk = chunk.before(following.end)
         if following.readable is not None:
             chunk = following.readable(chunk)
         if len(chunk):

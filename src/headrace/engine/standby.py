@@ -109,11 +109,11 @@ class Standby:
             return  # it came together with what was too early, and will come again
         limit = followed.limit
         if limit is not None and chunk.offsets[-1] >= limit:
-            allowed = sum(1 for offset in chunk.offsets if offset < limit)
-            self._reader.assign({partition: chunk.offsets[allowed]})
+            allowed = chunk.before(limit)
+            self._reader.assign({partition: chunk.offsets[len(allowed)]})
             self._reader.pause([partition])
             followed.is_waiting = True
-            chunk = chunk.part(0, allowed)
+            chunk = allowed
         if len(chunk) and followed.readable is not None:
             chunk = followed.readable(chunk)
         if len(chunk):

@@ -6,9 +6,9 @@ behind their positions is all that is left to restore.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
-from headrace.base.errors import LogUnavailableError, OffsetOutOfRangeError, StateCorruptionError
+from headrace.base.errors import LogUnavailableError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.clock import Clock
@@ -63,6 +63,11 @@ class Standbys:
 
     def __bool__(self) -> bool:
         return bool(self._wanted)
+
+    @property
+    def wanted(self) -> Set[TaskId]:
+        """The tasks to follow, those that are not begun yet among them."""
+        return self._wanted
 
     def follow(self, task_ids: Iterable[TaskId]) -> None:
         """Follow tasks from the next turn on, beside those that are followed already; none that runs here."""
@@ -160,21 +165,14 @@ class Standbys:
         owners = {
             partition: standby for standby in self._following.values() for partition in standby.partitions
         }
-        try:
-            chunks = reader.poll(0)
-        except OffsetOutOfRangeError as error:
-            partition = TopicPartition(error.topic, error.partition)
-            owners[partition].start_again(partition, self._changelogs.begin_of(partition))
-            return True
-        for chunk in chunks:
-            owners[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+        applied = self._changelogs.read(reader, owners, 0)
         if now >= self._next_write:
             self._next_write = now + _WRITE_SECONDS
             committed = self._committed(each for standby in owners.values() for each in standby.limited)
             for standby in self._following.values():
                 standby.allow(committed)
                 standby.write()
-        return bool(chunks)
+        return applied
 
     def _delete(self, error: StateCorruptionError) -> None:
         if not error.path or error.path in self._deleted:

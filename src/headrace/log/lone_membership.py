@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
 from headrace.group.members import Roles
 from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, StatusChanged
 from headrace.group.user_data import TaskProgress
-from headrace.log.membership import MemberIdentity
+from headrace.log.membership import MemberIdentity, taken_from
 
 __all__ = ["LoneMembership"]
 
@@ -37,15 +37,7 @@ class LoneMembership:
 
     def effects(self, timeout_s: float = 0.0) -> Sequence[Effect]:
         """See `Membership.effects`."""
-        taken: list[Effect] = []
-        try:
-            taken.append(
-                self._effects.get(timeout=timeout_s) if timeout_s > 0 else self._effects.get_nowait()
-            )
-            while True:
-                taken.append(self._effects.get_nowait())
-        except Empty:
-            pass
+        taken = taken_from(self._effects, timeout_s)
         for effect in taken:
             if isinstance(effect, EpochChanged):
                 self.member = self._identity

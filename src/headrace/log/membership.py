@@ -17,6 +17,7 @@ A worker takes effects in their order (`headrace.group.membership`) and does wha
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Literal, NamedTuple, Protocol
 
 from headrace.base.ids import TaskId
@@ -25,7 +26,7 @@ from headrace.group.members import AssignmentOptions
 from headrace.group.membership import Effect
 from headrace.group.user_data import Endpoint, TaskProgress
 
-__all__ = ["JoinOptions", "MemberIdentity", "Membership"]
+__all__ = ["JoinOptions", "MemberIdentity", "Membership", "taken_from"]
 
 
 class MemberIdentity(NamedTuple):
@@ -119,3 +120,14 @@ class Membership(Protocol):
 
         With `remain` nothing is said: for the group it is as if the process were killed.
         """
+
+
+def taken_from(queue: SimpleQueue[Effect], timeout_s: float) -> list[Effect]:
+    """Take the effects that wait, in their order; wait up to `timeout_s` for one if there is none."""
+    taken: list[Effect] = []
+    try:
+        taken.append(queue.get(timeout=timeout_s) if timeout_s > 0 else queue.get_nowait())
+        while True:
+            taken.append(queue.get_nowait())
+    except Empty:
+        return taken

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
@@ -18,7 +18,7 @@ from headrace.kafka.group.streams_protocol import StreamsProtocol
 from headrace.kafka.net.network import Network
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
-from headrace.log.membership import JoinOptions, MemberIdentity
+from headrace.log.membership import JoinOptions, MemberIdentity, taken_from
 
 __all__ = ["KafkaMembership"]
 
@@ -68,15 +68,7 @@ class KafkaMembership:
     def effects(self, timeout_s: float = 0.0) -> Sequence[Effect]:
         """See `Membership.effects`."""
         self._loop.polled()
-        found: list[Effect] = []
-        try:
-            found.append(
-                self._effects.get(timeout=timeout_s) if timeout_s > 0 else self._effects.get_nowait()
-            )
-            while True:
-                found.append(self._effects.get_nowait())
-        except Empty:
-            pass
+        found = taken_from(self._effects, timeout_s)
         for effect in found:
             if isinstance(effect, EpochChanged):
                 self._member = MemberIdentity(self._group, effect.member_id, effect.epoch, self._instance_id)
