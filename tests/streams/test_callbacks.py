@@ -100,7 +100,6 @@ def test_listener_that_raises_changes_nothing(
     with streams:
         streams.wait_running("20s")
         until(lambda: streams.query(COUNTS).get("a") == 1)
-        until(lambda: "running" in seen)  # the worker tells of it, while another thread may go on and close
     assert seen == ["rebalancing", "running", "pending_shutdown", "not_running"]
     assert shop.committed() == 1
 

@@ -104,3 +104,63 @@ def test_waiting_ends_with_the_state_or_the_time() -> None:
     mover.start()
     assert life.wait_for(frozenset({"rebalancing"}), 10.0)
     mover.join()
+
+
+def test_moves_of_two_threads_are_told_in_their_order_each_once() -> None:
+    life = Lifecycle()
+    seen: list[str] = []
+    hears, goes_on = threading.Event(), threading.Event()
+
+    def listen(new: str, old: str) -> None:
+        if new == "running":
+            hears.set()
+            assert goes_on.wait(10.0)
+        seen.append(new)
+
+    life.listen(listen)
+    life.move("rebalancing")
+    worker = threading.Thread(target=lambda: life.move("running"))
+    worker.start()
+    assert hears.wait(10.0)
+    assert life.move("pending_shutdown")  # waits for nobody
+    assert life.state == "pending_shutdown"
+    goes_on.set()
+    worker.join(10.0)
+    assert seen == ["rebalancing", "running", "pending_shutdown"]
+    life.move("not_running")
+    assert seen == ["rebalancing", "running", "pending_shutdown", "not_running"]
+
+
+def test_all_hear_of_a_move_before_any_hears_of_one_that_a_listener_makes() -> None:
+    life = Lifecycle()
+    seen: list[str] = []
+    life.listen(lambda new, old: life.move("pending_shutdown") if new == "running" else None)
+    life.listen(lambda new, old: seen.append(new))
+    life.move("rebalancing")
+    life.move("running")
+    assert seen == ["rebalancing", "running", "pending_shutdown"]
+
+
+def test_a_listener_hears_of_no_move_before_it_listens() -> None:
+    life = Lifecycle()
+    seen: list[str] = []
+    life.change("rebalancing")
+    life.listen(lambda new, old: seen.append(new))
+    life.move("running")
+    assert seen == ["running"]
+
+
+def test_ctrl_c_in_a_listener_is_raised_when_all_have_heard() -> None:
+    life = Lifecycle()
+    seen: list[str] = []
+
+    def interrupted(new: str, old: str) -> None:
+        if new == "rebalancing":
+            life.move("running")
+            raise KeyboardInterrupt
+
+    life.listen(interrupted)
+    life.listen(lambda new, old: seen.append(new))
+    with pytest.raises(KeyboardInterrupt):
+        life.move("rebalancing")
+    assert seen == ["rebalancing", "running"]

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
@@ -18,7 +19,7 @@ State: TypeAlias = Literal[
     "created", "rebalancing", "running", "pending_shutdown", "pending_error", "error", "not_running"
 ]
 
-#: Called with (new state, old state), in the thread that moves.
+#: Called with (new state, old state), in the thread that moves, or in one that still tells of the moves before.
 StateListener: TypeAlias = Callable[[str, str], object]
 
 #: Legal moves. Source: `KafkaStreams.State` of 4.3.
@@ -47,13 +48,22 @@ _LATE_MOVES: Mapping[State, frozenset[State]] = {
 class Lifecycle:
     """The present state, and those who wait for another. Safe to use from several threads.
 
+    Listeners are told of one move after the other, in the order in which they were made. One thread tells at a time,
+    and holds no lock meanwhile; what others move then, or the listeners themselves, it tells afterwards. If each told
+    of its own move, two that move at once would be heard in any order; if each waited for its turn, a listener that
+    waits for what another thread does would stop both.
+
     Source: `KafkaStreams.setState` of 4.3: a move that comes too late is ignored, an impossible one is an error.
     """
 
     def __init__(self) -> None:
         self._state: State = "created"
         self._changed = threading.Condition()
-        self._listeners: list[StateListener] = []
+        self._listeners: tuple[StateListener, ...] = ()
+        self._untold: deque[tuple[State, State, tuple[StateListener, ...]]] = (
+            deque()
+        )  # new, old, who was there
+        self._is_telling = False
 
     @property
     def state(self) -> State:
@@ -69,7 +79,8 @@ class Lifecycle:
         problem = misfit(listener, ("new", "old"))
         if problem is not None:
             raise TypeError(f"the listener {problem}")
-        self._listeners.append(listener)
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
 
     def move(self, new: State) -> bool:
         """Go to `new`, tell the listeners, and return whether there was a move.
@@ -77,14 +88,13 @@ class Lifecycle:
         Raises:
             StateError: there is no way from here to there.
         """
-        old = self.change(new)
-        if old is None:
-            return False
-        self.tell(new, old)
-        return True
+        moved = self.change(new)
+        if moved:
+            self.tell()
+        return moved
 
-    def change(self, new: State) -> State | None:
-        """Go to `new` without telling the listeners; return where it was, None where there was no move.
+    def change(self, new: State) -> bool:
+        """Go to `new`, and return whether there was a move: of that, `tell` is still to tell.
 
         Raises:
             StateError: there is no way from here to there.
@@ -93,36 +103,55 @@ class Lifecycle:
             old = self._state
             if new not in NEXT[old]:
                 if new in _LATE_MOVES.get(old, frozenset()):
-                    return None
+                    return False
                 raise StateError(f"cannot go from {old} to {new}")
             self._state = new
+            self._untold.append((new, old, self._listeners))
             self._changed.notify_all()
-        return old
+        return True
 
-    def tell(self, new: State, old: State) -> None:
-        """Tell the listeners of a move, in the calling thread, without the lock, so that they may ask and close.
+    def tell(self) -> None:
+        """Tell the listeners of all moves they have not heard of, unless a thread is at it, which tells these as well.
 
         What one raises is logged: Kafka Streams lets it kill the thread that moves, which may then never reach the end.
+        Ctrl-C is raised when all have heard.
         """
-        for listener in tuple(self._listeners):
+        interrupt: BaseException | None = None
+        while (move := self._next_to_tell()) is not None:
+            new, old, listeners = move
             try:
-                listener(new, old)
-            except BaseException as error:
-                if is_interrupt(error):
-                    raise
-                log_safely(
-                    _log,
-                    logging.ERROR,
-                    "a listener failed on the change from %s to %s",
-                    old,
-                    new,
-                    exc_info=error,
-                )
+                for listener in listeners:
+                    interrupt = _call(listener, new, old) or interrupt
+            finally:
+                with self._changed:
+                    self._is_telling = False
+        if interrupt is not None:
+            raise interrupt
+
+    def _next_to_tell(self) -> tuple[State, State, tuple[StateListener, ...]] | None:
+        with self._changed:
+            if self._is_telling or not self._untold:
+                return None
+            self._is_telling = True
+            return self._untold.popleft()
 
     def wait_for(self, wanted: frozenset[State], timeout_s: float | None) -> bool:
         """Block until the state is one of `wanted`; False when `timeout_s` passed before."""
         with self._changed:
             return self._changed.wait_for(lambda: self._state in wanted, timeout_s)
+
+
+def _call(listener: StateListener, new: State, old: State) -> BaseException | None:
+    """Tell one listener; return what interrupted it."""
+    try:
+        listener(new, old)
+    except BaseException as error:
+        if is_interrupt(error):
+            return error
+        log_safely(
+            _log, logging.ERROR, "a listener failed on the change from %s to %s", old, new, exc_info=error
+        )
+    return None
 
 
 def not_again(state: State) -> str:

@@ -117,7 +117,7 @@ class Streams:
             tell_if_unattended(self._application_id, self._life, self._home)
             self._life.change("rebalancing")
         try:  # without the lock: a listener may close
-            self._life.tell("rebalancing", "created")
+            self._life.tell()
             thread.start()
         except BaseException as error:
             thread.abandon(error)
@@ -162,13 +162,13 @@ class Streams:
         timeout_s = timeout_seconds(timeout)
         with self._starting:
             thread = self._thread
-            old = None if self.state in FINAL else self._life.change("pending_shutdown")
+            moved = self._life.change("pending_shutdown")
             if thread is not None:
                 thread.ask_to_stop(leave_group=leave_group)
-        if old is not None:
-            self._life.tell("pending_shutdown", old)
+        if moved:
+            self._life.tell()
         if thread is None:
-            if old is not None:
+            if moved:
                 self._life.move("not_running")  # it was never started
             return
         if threading.current_thread() in (thread, self._starter):
@@ -297,7 +297,9 @@ class Streams:
     # ── listeners ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_state_change(self, listener: StateListener) -> None:
-        """Call `listener(new, old)` at every change of state, in the thread that makes it.
+        """Call `listener(new, old)` at every change of state, in order, in the thread that makes it.
+
+        Where several threads make changes at once, one of them tells of all.
 
         Raises:
             TypeError: it cannot be called so, or is async.
