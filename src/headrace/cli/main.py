@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "config": ("headrace.cli.config", "Explain properties."),
     "demo": ("headrace.cli.demo", "Run the year of flights."),
     "dev": ("headrace.cli.dev", "Run an application while you write it: reloads on change."),
+    "groups": ("headrace.cli.groups", "Show who runs which application, and how far it is."),
     "kafka": ("headrace.cli.kafka", "Run a real Kafka on this machine."),
     "run": ("headrace.cli.run", "Run an application."),
     "stores": ("headrace.cli.stores", "Look into the stores of an application."),

@@ -8,11 +8,11 @@ from headrace.base.errors import StateError
 from headrace.base.ids import TopicPartition
 from headrace.group.application import GroupApplication
 from headrace.kafka.control.admin import Admin
-from headrace.kafka.control.groups import ControlGroups, GroupState
+from headrace.kafka.control.groups import ControlGroups
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
-from headrace.kafka.group.departure import end_membership
+from headrace.kafka.group.groups import KafkaGroups
 from headrace.kafka.group.membership import KafkaMembership
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
@@ -123,25 +123,17 @@ class KafkaLog:
         self._check_open("read committed offsets")
         return self._groups.committed(group, list(partitions))
 
-    def group_state(self, group: str) -> GroupState:
-        """Return who lives in a group."""
-        self._check_open("look up a group")
-        return self._groups.state(group)
+    @property
+    def groups(self) -> KafkaGroups:
+        """See `Log.groups`."""
+        self._check_open("look up groups")
+        return KafkaGroups(self._admin, self._groups)
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> KafkaMembership:
         """See `Log.join`."""
         self._check_open("join a group")
         self._joined.add(group)
         return KafkaMembership(group, application, options, self._settings, self._options, self._waiting)
-
-    def end_membership(self, group: str, member_id: str, instance_id: str | None = None) -> None:
-        """Leave a group in the name of a member that is dead: others need not wait for its session.
-
-        Raises:
-            LogError: the group may not be read, or is none of an application's.
-        """
-        self._check_open("end a membership")
-        end_membership(self._admin, group, member_id, instance_id)
 
     def reader(self) -> KafkaReader:
         """See `Log.reader`."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
 from headrace.group.application import GroupApplication
+from headrace.log.groups import CommittedOffset, Groups
 from headrace.log.limits import NO_LIMITS, RecordLimits
 from headrace.log.membership import JoinOptions, MemberIdentity, Membership
 
@@ -39,14 +40,6 @@ class TopicInfo:
     id: str
     config: Mapping[str, str] = field(default_factory=dict)
     limits: RecordLimits = NO_LIMITS
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedOffset:
-    """A group's place in a partition: the next offset to process, and Kafka Streams' metadata text beside it."""
-
-    offset: int
-    metadata: str = ""
 
 
 class Reader(Protocol):
@@ -183,6 +176,10 @@ class Log(Protocol):
         self, group: str, partitions: Iterable[TopicPartition]
     ) -> Mapping[TopicPartition, CommittedOffset]:
         """The group's stable committed offsets; partitions without one are left out."""
+
+    @property
+    def groups(self) -> Groups:
+        """Its groups, for tools."""
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """Become a member of the group of an application. Does not wait for others: what follows is told as effects.

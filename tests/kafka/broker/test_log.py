@@ -11,7 +11,6 @@ from confluent_kafka.cimpl import NewPartitions
 from headrace.base.columns import Columns
 from headrace.base.errors import LogError, StateError, UnknownTopicError
 from headrace.base.ids import TopicPartition
-from headrace.kafka.control.groups import GroupState
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.log.port import CommittedOffset, TopicSpec
@@ -188,7 +187,6 @@ def test_committed_offsets_come_back_with_their_metadata(
     finally:
         writer.close()
     assert log.committed(group, topic_partitions) == {topic_partitions[1]: CommittedOffset(7, "AgAAAA")}
-    assert log.group_state(group) == GroupState("Empty", "classic", 0)
 
 
 def test_partition_that_is_added_under_a_writer_can_be_written_to(
@@ -209,12 +207,6 @@ def test_partition_that_is_added_under_a_writer_can_be_written_to(
         assert writer.commit({}) == {TopicPartition(topic, 2): 1}
     finally:
         writer.close()
-
-
-def test_a_group_that_nobody_made_is_empty(log: KafkaLog, unique: Unique) -> None:
-    assert log.group_state(unique("group")) == GroupState("Dead")
-    assert GroupState("Dead").is_empty and GroupState("Empty").is_empty
-    assert not GroupState("Stable").is_empty
 
 
 def test_records_are_dropped_below_an_offset(
@@ -298,7 +290,7 @@ def test_missing_rights_are_said_with_operation_and_resource(
     assert f"cannot read the committed offsets of group '{group}'" in str(failed.value)
     assert "allow this principal to DESCRIBE the group" in str(failed.value)
     with pytest.raises(LogError) as failed:
-        log.group_state(group)
+        log.groups.describe(group)
     assert "allow this principal to DESCRIBE the group" in str(failed.value)
 
 

@@ -45,6 +45,21 @@ EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
         ControlRemedy.ABSENT: "GROUP_ID_NOT_FOUND",
     },
+    ControlRequest.DESCRIBE_STREAMS_GROUPS: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+        ControlRemedy.ABSENT: "GROUP_ID_NOT_FOUND UNSUPPORTED_VERSION",
+    },
+    ControlRequest.DESCRIBE_GROUP_CONFIGS: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.ABSENT: "INVALID_REQUEST UNSUPPORTED_VERSION INVALID_GROUP_ID GROUP_ID_NOT_FOUND",
+        ControlRemedy.WARN: "GROUP_AUTHORIZATION_FAILED CLUSTER_AUTHORIZATION_FAILED",
+    },
+    ControlRequest.DELETE_GROUPS: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+        ControlRemedy.ABSENT: "GROUP_ID_NOT_FOUND",
+    },
     ControlRequest.LIST_GROUPS: {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",

@@ -70,10 +70,10 @@ def test_the_dead_need_not_be_waited_for_when_somebody_leaves_in_their_name(
     until(shared(group.application, first, second))
     who = second.kill()
     assert who is not None
-    group.log.end_membership(group.name, who.member_id)
+    group.log.groups.end_membership(group.name, who.member_id)
     assert until(shared(group.application, first)) < 1.5
     # There is no such member any more, which is as well.
-    group.log.end_membership(group.name, who.member_id)
+    group.log.groups.end_membership(group.name, who.member_id)
 
 
 @ON

@@ -161,6 +161,11 @@ class Admin:
             raise attempts.error("the brokers do not have what it needs; headrace needs Kafka 2.5 or later")
         return min(version, newest)
 
+    def has(self, request: ApiMessage) -> bool:
+        """Whether the brokers have a request in a version that we know."""
+        with self._lock:
+            return self._connected().version(request) is not None
+
     def metadata(
         self, attempts: Attempts, names: Collection[str] | None, *, node_id: int | None = None
     ) -> Mapping[str, TopicMetadata]:

@@ -22,7 +22,10 @@ class ControlRequest(Enum):
     FIND_COORDINATOR = "FindCoordinator"
     OFFSET_FETCH = "OffsetFetch"
     DESCRIBE_GROUPS = "DescribeGroups"
+    DESCRIBE_STREAMS_GROUPS = "StreamsGroupDescribe"
+    DESCRIBE_GROUP_CONFIGS = "DescribeConfigs of groups"
     LIST_GROUPS = "ListGroups"
+    DELETE_GROUPS = "DeleteGroups"
     LEAVE_GROUP = "LeaveGroup"
 
 
@@ -111,7 +114,26 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
     ControlRequest.DESCRIBE_GROUPS: _table(
         {ControlRemedy.REFRESH: _COORDINATOR_MOVED, ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND})}
     ),
+    # A group of another kind is not found; brokers with the feature streams.version off have none of this kind.
+    ControlRequest.DESCRIBE_STREAMS_GROUPS: _table(
+        {
+            ControlRemedy.REFRESH: _COORDINATOR_MOVED,
+            ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND, _E.UNSUPPORTED_VERSION}),
+        }
+    ),
+    # Brokers before 4.0 do not know that groups can have properties.
+    ControlRequest.DESCRIBE_GROUP_CONFIGS: _table(
+        {
+            ControlRemedy.ABSENT: frozenset(
+                {_E.INVALID_REQUEST, _E.UNSUPPORTED_VERSION, _E.INVALID_GROUP_ID, _E.GROUP_ID_NOT_FOUND}
+            ),
+            ControlRemedy.WARN: frozenset({_E.GROUP_AUTHORIZATION_FAILED, _E.CLUSTER_AUTHORIZATION_FAILED}),
+        }
+    ),
     ControlRequest.LIST_GROUPS: _table({ControlRemedy.REFRESH: _COORDINATOR_MOVED}),
+    ControlRequest.DELETE_GROUPS: _table(
+        {ControlRemedy.REFRESH: _COORDINATOR_MOVED, ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND})}
+    ),
     # Who is not in the group any more has left it.
     ControlRequest.LEAVE_GROUP: _table(
         {ControlRemedy.RETRY: _BUSY - _COORDINATOR_MOVED, ControlRemedy.REFRESH: _COORDINATOR_MOVED},
@@ -134,6 +156,7 @@ _ADVICE: Mapping[ErrorCode, str] = {
     _E.INVALID_SESSION_TIMEOUT: "set session.timeout.ms to what the brokers allow (group.min.session.timeout.ms to "
     "group.max.session.timeout.ms)",
     _E.GROUP_MAX_SIZE_REACHED: "raise the brokers' group.max.size",
+    _E.NON_EMPTY_GROUP: "it has members: stop them first, or wait until the session of one that is dead has ended",
     _E.UNSTABLE_OFFSET_COMMIT: "a transaction of another instance is still open; it ends after its "
     "transaction.timeout.ms",
     _E.CLUSTER_AUTHORIZATION_FAILED: "allow this principal the operation on the cluster",
@@ -152,7 +175,10 @@ _OPERATIONS: Mapping[ControlRequest, str] = {
     ControlRequest.FIND_COORDINATOR: "DESCRIBE",
     ControlRequest.OFFSET_FETCH: "DESCRIBE",
     ControlRequest.DESCRIBE_GROUPS: "DESCRIBE",
+    ControlRequest.DESCRIBE_STREAMS_GROUPS: "DESCRIBE",
+    ControlRequest.DESCRIBE_GROUP_CONFIGS: "DESCRIBE_CONFIGS",
     ControlRequest.LIST_GROUPS: "DESCRIBE",
+    ControlRequest.DELETE_GROUPS: "DELETE",
     ControlRequest.LEAVE_GROUP: "READ",
 }
 # Whoever is told of the least that is wanted would be told of the rest one after the other.

@@ -1,11 +1,11 @@
-"""Groups of a cluster: their committed offsets, and whether anybody lives in them."""
+"""Groups of a cluster: which there are, their committed offsets and properties, and deleting them."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from kafka.protocol.admin import DeleteGroupsRequest, DescribeConfigsRequest, ListGroupsRequest
 from kafka.protocol.consumer import OffsetFetchRequest
 
 from headrace.base.ids import TopicPartition
@@ -13,40 +13,20 @@ from headrace.kafka.control.admin import Admin, Attempts
 from headrace.kafka.control.coordinators import Coordinators
 from headrace.kafka.control.errors import ControlRemedy, ControlRequest
 from headrace.kafka.net.network import ApiMessage
-from headrace.log.port import CommittedOffset
+from headrace.log.groups import CommittedOffset, ListedGroup
 
-__all__ = ["ControlGroups", "GroupState"]
+__all__ = ["ControlGroups"]
+
+_log = logging.getLogger(__name__)
 
 # Version 10 names topics by id.
 _OFFSET_FETCH_NEWEST = 9
 _GROUPS_SINCE = 8
 _STATES_SINCE = 4
+_TYPES_SINCE = 5
 
-
-@dataclass(frozen=True, slots=True)
-class GroupState:
-    """A group as its coordinator sees it.
-
-    Attributes:
-        name: Kafka's: Empty, Stable, PreparingRebalance, Dead, …; Dead is a group that does not exist.
-        kind: classic, consumer, streams or share; empty where the broker does not say.
-        members: how many; None where the broker tells only the state.
-        protocol: what its members have agreed on, in a classic group; empty while they have not.
-        instances: the members' instance ids, empty for those that have none.
-        where: the members as people find them, client ids with hosts.
-    """
-
-    name: str
-    kind: str = ""
-    members: int | None = None
-    protocol: str = ""
-    instances: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody lives in it."""
-        return self.name in {"Dead", "Empty"}
+_GROUP = 32  # ConfigResource.Type.GROUP
+_SET_ON_GROUP = 8  # ConfigSource.DYNAMIC_GROUP_CONFIG
 
 
 class ControlGroups:
@@ -57,20 +37,22 @@ class ControlGroups:
         self._coordinators = Coordinators(admin)
 
     def committed(
-        self, group: str, partitions: Collection[TopicPartition]
+        self, group: str, partitions: Collection[TopicPartition] | None, *, waits: bool = True
     ) -> Mapping[TopicPartition, CommittedOffset]:
-        """Return the group's offsets, those of decided transactions only: waits for those that are being decided.
+        """Return the group's offsets in these partitions, or in all, those of decided transactions only.
+
+        Those that are being decided are waited for, unless told otherwise; then the ones before them are returned.
 
         Raises:
             LogError: the group or a topic may not be described, or nobody answers until the time is over.
         """
-        wanted = sorted(set(partitions))
-        if not wanted:
+        wanted = None if partitions is None else sorted(set(partitions))
+        if wanted is not None and not wanted:
             return {}
         attempts = self._admin.begin(f"read the committed offsets of group {group!r}")
         while True:
             version = self._admin.version(attempts, OffsetFetchRequest, newest=_OFFSET_FETCH_NEWEST)
-            answer = self._ask_coordinator(attempts, group, _offset_fetch(group, wanted, version))
+            answer = self.ask(attempts, group, _offset_fetch(group, wanted, version, is_stable=waits))
             if answer is None:
                 continue
             found = self._offsets(attempts, group, answer.groups[0] if version >= _GROUPS_SINCE else answer)
@@ -82,102 +64,161 @@ class ControlGroups:
     ) -> Mapping[TopicPartition, CommittedOffset] | None:
         """Read an answer; None after one in vain and the wait for the next."""
         found: dict[TopicPartition, CommittedOffset] = {}
-        todo = attempts.judge(ControlRequest.OFFSET_FETCH, answer.error_code)
-        if todo is ControlRemedy.ABSENT:
-            return found
+        todo = self.judge(attempts, group, ControlRequest.OFFSET_FETCH, answer.error_code)
         if todo is not ControlRemedy.TAKE:
-            self._retry(attempts, group, answer.error_code, todo)
-            return None
+            return found if todo is ControlRemedy.ABSENT else None
         for topic in answer.topics:
             for partition in topic.partitions:
                 topic_partition = TopicPartition(topic.name, partition.partition_index)
-                todo = attempts.judge(
-                    ControlRequest.OFFSET_FETCH, partition.error_code, about=f"partition {topic_partition}"
+                about = f"partition {topic_partition}"
+                todo = self.judge(
+                    attempts, group, ControlRequest.OFFSET_FETCH, partition.error_code, about=about
                 )
-                if todo in {ControlRemedy.RETRY, ControlRemedy.REFRESH}:
-                    self._retry(attempts, group, partition.error_code, todo)
+                if todo is None:
                     return None
                 if todo is ControlRemedy.TAKE and partition.committed_offset >= 0:
                     found[topic_partition] = CommittedOffset(
                         partition.committed_offset, partition.metadata or ""
                     )
-        return found
+        return dict(sorted(found.items()))
 
-    def _retry(self, attempts: Attempts, group: str, code: int, todo: ControlRemedy) -> None:
-        if todo is ControlRemedy.REFRESH:
-            self._coordinators.forget(group)
-        attempts.again(attempts.reason(ControlRequest.OFFSET_FETCH, code))
-
-    def state(self, group: str) -> GroupState:
-        """Return who lives in a group, whatever its protocol.
+    def list(self) -> Sequence[ListedGroup]:
+        """Return all groups that this principal may see, by name.
 
         Raises:
-            LogError: the group may not be described, or nobody answers until the time is over.
+            LogError: a broker does not answer until the time is over.
         """
-        attempts = self._admin.begin(f"look up group {group!r}")
-        while True:
-            answer = self._ask_coordinator(attempts, group, DescribeGroupsRequest(groups=[group]))
-            if answer is None:
-                continue
-            described = answer.groups[0]
-            todo = attempts.judge(
-                ControlRequest.DESCRIBE_GROUPS,
-                described.error_code,
-                getattr(described, "error_message", None),
-            )
-            if todo in {ControlRemedy.RETRY, ControlRemedy.REFRESH}:
-                self._retry(attempts, group, described.error_code, todo)
-                continue
-            if todo is ControlRemedy.TAKE and described.group_state != "Dead":
-                return GroupState(
-                    described.group_state,
-                    "classic",
-                    len(described.members),
-                    described.protocol_data or "",
-                    tuple(each.group_instance_id or "" for each in described.members),
-                    tuple(f"{each.client_id} at {each.client_host}" for each in described.members),
-                )
-            # DescribeGroups knows classic groups alone; the list has all of them.
-            return self._listed(attempts, group)
+        attempts = self._admin.begin("list the groups")
+        self._admin.metadata(attempts, ())
+        found: dict[str, ListedGroup] = {}
+        # Each broker has those that it coordinates.
+        for node_id in self._admin.brokers():
+            while node_id in self._admin.brokers():
+                version = self._admin.version(attempts, ListGroupsRequest, newest=_TYPES_SINCE)
+                request = ListGroupsRequest(version=version, states_filter=[], types_filter=[])
+                answer = self._admin.ask(attempts, request, node_id=node_id)
+                if answer is None:
+                    continue
+                todo = attempts.judge(ControlRequest.LIST_GROUPS, answer.error_code)
+                if todo is ControlRemedy.TAKE:
+                    found.update((each.group_id, _listed(each, version)) for each in answer.groups)
+                    break
+                attempts.again(attempts.reason(ControlRequest.LIST_GROUPS, answer.error_code))
+        return [found[name] for name in sorted(found)]
 
-    def _listed(self, attempts: Attempts, group: str) -> GroupState:
+    def delete(self, group: str) -> None:
+        """Delete a group; one that is not there is deleted already.
+
+        Raises:
+            LogError: members are in it, or it may not be deleted.
+        """
+        attempts = self._admin.begin(f"delete group {group!r}")
         while True:
-            version = self._admin.version(attempts, ListGroupsRequest, newest=5)
-            request = ListGroupsRequest(version=version, states_filter=[], types_filter=[])
-            answer = self._ask_coordinator(attempts, group, request)
+            answer = self.ask(attempts, group, DeleteGroupsRequest(groups_names=[group]))
             if answer is None:
                 continue
-            todo = attempts.judge(ControlRequest.LIST_GROUPS, answer.error_code)
+            (result,) = answer.results
+            said = getattr(result, "error_message", None)
+            if self.judge(attempts, group, ControlRequest.DELETE_GROUPS, result.error_code, said) is not None:
+                return
+
+    def config(self, group: str) -> Mapping[str, str]:
+        """Return what was set on a group; nothing, with a warning, where that may not be read.
+
+        Raises:
+            LogError: nobody answers until the time is over.
+        """
+        attempts = self._admin.begin(f"read the properties of group {group!r}")
+        kind = ControlRequest.DESCRIBE_GROUP_CONFIGS
+        resource = DescribeConfigsRequest.DescribeConfigsResource(
+            resource_type=_GROUP, resource_name=group, configuration_keys=None
+        )
+        while True:
+            answer = self._admin.ask(attempts, DescribeConfigsRequest(resources=[resource]))
+            if answer is None:
+                continue
+            (result,) = answer.results
+            todo = self.judge(attempts, group, kind, result.error_code, result.error_message)
+            if todo is None:
+                continue
+            if todo is ControlRemedy.WARN:
+                _log.warning("cannot %s: %s", attempts.attempt, attempts.reason(kind, result.error_code))
             if todo is not ControlRemedy.TAKE:
-                self._retry(attempts, group, answer.error_code, todo)
-                continue
-            for listed in answer.groups:
-                if listed.group_id == group and version >= _STATES_SINCE:
-                    return GroupState(listed.group_state, (listed.group_type or "").lower())
-            return GroupState("Dead")
+                return {}
+            return {
+                entry.name: entry.value
+                for entry in sorted(result.configs, key=lambda entry: str(entry.name))
+                if entry.config_source == _SET_ON_GROUP and entry.value is not None
+            }
 
-    def _ask_coordinator(self, attempts: Attempts, group: str, request: ApiMessage) -> ApiMessage | None:
+    def ask(self, attempts: Attempts, group: str, request: ApiMessage) -> ApiMessage | None:
+        """Send a request to a group's coordinator; None after a try in vain and the wait for the next.
+
+        Raises:
+            LogError: as for `Admin.ask`, or the group may not be described.
+        """
         node_id = self._coordinators.find(attempts, group)
+        # Sent again, it needs a header of its own, but no other content.
         answer = self._admin.ask(attempts, request, node_id=node_id)
         if answer is None:
             self._coordinators.forget(group)
         return answer
 
+    def judge(
+        self,
+        attempts: Attempts,
+        group: str,
+        request: ControlRequest,
+        code: int,
+        said: str | None = None,
+        *,
+        about: str = "",
+    ) -> ControlRemedy | None:
+        """Return what to do about a code; None after it was in vain and the wait for the next try.
 
-def _offset_fetch(group: str, topic_partitions: Collection[TopicPartition], version: int) -> Any:
-    topics: dict[str, list[int]] = defaultdict(list)
-    for topic_partition in topic_partitions:
-        topics[topic_partition.topic].append(topic_partition.partition)
+        Raises:
+            LogError: there is nothing to do about it.
+        """
+        todo = attempts.judge(request, code, said, about=about)
+        if todo not in {ControlRemedy.RETRY, ControlRemedy.REFRESH}:
+            return todo
+        if todo is ControlRemedy.REFRESH:
+            self._coordinators.forget(group)
+        attempts.again(attempts.reason(request, code))
+        return None
+
+
+def _listed(told: Any, version: int) -> ListedGroup:
+    # Brokers that name no types have groups of this one alone.
+    kind = (told.group_type or "").lower() if version >= _TYPES_SINCE else ""
+    state = told.group_state if version >= _STATES_SINCE else ""
+    return ListedGroup(told.group_id, kind or "classic", state, told.protocol_type or "")
+
+
+def _offset_fetch(
+    group: str, topic_partitions: Collection[TopicPartition] | None, version: int, *, is_stable: bool
+) -> Any:
+    topics: dict[str, list[int]] | None = None
+    if topic_partitions is not None:
+        topics = defaultdict(list)
+        for topic_partition in topic_partitions:
+            topics[topic_partition.topic].append(topic_partition.partition)
     if version < _GROUPS_SINCE:
-        named = OffsetFetchRequest.OffsetFetchRequestTopic
-        wanted = [named(name=name, partition_indexes=numbers) for name, numbers in topics.items()]
-        return OffsetFetchRequest(version=version, group_id=group, topics=wanted, require_stable=True)
+        request = OffsetFetchRequest
+        asked = _named(topics, request.OffsetFetchRequestTopic)
+        return request(version=version, group_id=group, topics=asked, require_stable=is_stable)
     one = OffsetFetchRequest.OffsetFetchRequestGroup
-    grouped = one.OffsetFetchRequestTopics
     asked = one(
         group_id=group,
         member_id=None,
         member_epoch=-1,
-        topics=[grouped(name=name, partition_indexes=numbers) for name, numbers in topics.items()],
+        topics=_named(topics, one.OffsetFetchRequestTopics),
     )
-    return OffsetFetchRequest(version=version, groups=[asked], require_stable=True)
+    return OffsetFetchRequest(version=version, groups=[asked], require_stable=is_stable)
+
+
+def _named(topics: Mapping[str, Sequence[int]] | None, made: Any) -> Any:
+    # None asks for all.
+    if topics is None:
+        return None
+    return [made(name=name, partition_indexes=numbers) for name, numbers in topics.items()]

@@ -26,6 +26,7 @@ __all__ = [
     "leave_request",
     "read_assigned",
     "read_joined",
+    "read_told",
     "subscription",
     "sync_request",
 ]
@@ -85,13 +86,14 @@ def join_request(identity: ClassicIdentity, member_id: str, metadata: bytes) -> 
 
 def read_joined(answer: ApiMessage) -> tuple[Joined, Mapping[str, bytes]]:
     """Read a good answer to JoinGroup, and what members have told as user data, which only the leader hears."""
-    told = {each.member_id: _told(each.metadata) for each in answer.members}
+    told = {each.member_id: read_told(each.metadata) for each in answer.members}
     leads = answer.leader == answer.member_id
     skips = bool(getattr(answer, "skip_assignment", False))
     return Joined(answer.member_id, answer.generation_id, told if leads else None, skips), told
 
 
-def _told(metadata: bytes) -> bytes:
+def read_told(metadata: bytes) -> bytes:
+    """Read the user data of what a member tells the leader."""
     return bytes(ConsumerProtocolSubscription.decode(bytes(metadata)).user_data or b"")
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "leave_request",
     "read_described",
     "read_heartbeat",
+    "read_roles",
 ]
 
 _LEAVING, _LEAVING_FOR_A_WHILE = -1, -2
@@ -182,7 +183,7 @@ def read_heartbeat(answer: ApiMessage) -> HeartbeatAnswer:
     return HeartbeatAnswer(
         answer.member_epoch,
         answer.heartbeat_interval_ms,
-        None if answer.active_tasks is None else _roles(answer),
+        None if answer.active_tasks is None else read_roles(answer),
         {
             _STATUSES[each.status_code]: each.status_detail or ""
             for each in answer.status or ()
@@ -199,11 +200,12 @@ def read_described(group: Any, member_id: str) -> Roles | None:
     """Read what a described group has assigned to a member; None where it does not know it."""
     for member in group.members:
         if member.member_id == member_id:
-            return _roles(member.assignment)
+            return read_roles(member.assignment)
     return None
 
 
-def _roles(told: Any) -> Roles:
+def read_roles(told: Any) -> Roles:
+    """Read tasks by their roles."""
     return Roles(
         _read_tasks(told.active_tasks), _read_tasks(told.standby_tasks), _read_tasks(told.warmup_tasks)
     )

@@ -20,8 +20,17 @@ from headrace.log.embedded.forks import left, used
 from headrace.log.embedded.maintenance import Maintenance
 from headrace.log.embedded.partitions import PartitionRow, save_partitions
 from headrace.log.embedded.reader import EmbeddedReader
-from headrace.log.embedded.topics import StoredTopics, create, delete, infos
+from headrace.log.embedded.topics import (
+    StoredTopics,
+    create,
+    delete,
+    delete_offsets,
+    groups_of,
+    infos,
+    load_offsets,
+)
 from headrace.log.embedded.writer import EmbeddedWriter
+from headrace.log.lone_groups import LoneGroups
 from headrace.log.lone_membership import LoneMembership
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -134,6 +143,23 @@ class EmbeddedLog:
             stored_topics = StoredTopics(self._connection)
             found = {each: stored_topics.committed(group, each) for each in partitions}
             return {each: offset for each, offset in found.items() if offset is not None}
+
+    @property
+    def groups(self) -> LoneGroups:
+        """See `Log.groups`."""
+        return LoneGroups(self._groups, self._all_committed, self._delete_group)
+
+    def _groups(self) -> list[str]:
+        with self._exclusive(), reported("read", self._file.path):
+            return groups_of(self._connection)
+
+    def _all_committed(self, group: str) -> Mapping[TopicPartition, CommittedOffset]:
+        with self._exclusive(), self._file.read(self._connection, "read"):
+            return load_offsets(self._connection, group)
+
+    def _delete_group(self, group: str) -> None:
+        with self._exclusive(), self._file.write(self._connection, "delete a group of"):
+            delete_offsets(self._connection, group)
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""

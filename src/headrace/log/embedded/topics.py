@@ -21,8 +21,11 @@ __all__ = [
     "StoredTopics",
     "create",
     "delete",
+    "delete_offsets",
+    "groups_of",
     "infos",
     "load_offset",
+    "load_offsets",
     "save_offsets",
     "stored",
 ]
@@ -209,3 +212,30 @@ def load_offset(
         return None
     check(f"the offset of group {group!r} in {topic_partition}", row[-1], *row[:-1])
     return CommittedOffset(*row[3:5])
+
+
+def load_offsets(connection: sqlite3.Connection, group: str) -> dict[TopicPartition, CommittedOffset]:
+    """Return all offsets that a group has committed, sorted by topic and partition.
+
+    Raises:
+        Damage: the row of one is not what was written.
+    """
+    names = dict(connection.execute("SELECT topic, name FROM topics").fetchall())
+    rows = connection.execute(f"{_OFFSET} WHERE group_id = ?", (group,)).fetchall()
+    found: dict[TopicPartition, CommittedOffset] = {}
+    for row in rows:
+        topic_partition = TopicPartition(names.get(row[1], ""), row[2])
+        check(f"the offset of group {group!r} in {topic_partition}", row[-1], *row[:-1])
+        if topic_partition.topic:
+            found[topic_partition] = CommittedOffset(*row[3:5])
+    return dict(sorted(found.items()))
+
+
+def groups_of(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the groups that have committed offsets."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT group_id FROM committed_offsets")]
+
+
+def delete_offsets(connection: sqlite3.Connection, group: str) -> None:
+    """Forget all offsets of a group. Called in a write transaction."""
+    connection.execute("DELETE FROM committed_offsets WHERE group_id = ?", (group,))

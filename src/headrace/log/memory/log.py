@@ -13,6 +13,7 @@ from headrace.log.admission import (
     unknown_topic,
 )
 from headrace.log.limits import RecordLimits
+from headrace.log.lone_groups import LoneGroups
 from headrace.log.lone_membership import LoneMembership
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.memory.contents import Contents, Partition, Topic
@@ -137,6 +138,23 @@ class MemoryLog:
                 for topic_partition in partitions
                 if topic_partition in offsets
             }
+
+    @property
+    def groups(self) -> LoneGroups:
+        """See `Log.groups`."""
+        return LoneGroups(self._groups, self._all_committed, self._delete_group)
+
+    def _groups(self) -> list[str]:
+        with self._contents.lock:
+            return [group for group, offsets in self._contents.offsets.items() if offsets]
+
+    def _all_committed(self, group: str) -> Mapping[TopicPartition, CommittedOffset]:
+        with self._contents.lock:
+            return dict(sorted(self._contents.offsets.get(group, {}).items()))
+
+    def _delete_group(self, group: str) -> None:
+        with self._contents.lock:
+            self._contents.offsets.pop(group, None)
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""

@@ -1,0 +1,134 @@
+"""`headrace groups` on real brokers, beside applications that run, in both protocols."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headrace.cli.main import main
+from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
+    KEYS,
+    PARTITIONS,
+    Instances,
+    Protocol,
+    instances,
+    tasks_of,
+    wait_for,
+)
+
+pytestmark = pytest.mark.broker
+
+both = pytest.mark.parametrize("protocol", ["classic", "streams"])
+
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def shown(broker: LocalKafka, capsys: pytest.CaptureFixture[str]) -> Shown:
+    """Run a command that must not fail; returns its output."""
+
+    def run(*arguments: str) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--bootstrap-servers", broker.bootstrap_servers])
+        told = capsys.readouterr()
+        assert ended.value.code in (None, 0), told.err
+        return told.out
+
+    return run
+
+
+def described(shown: Shown, group: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shown("groups", "describe", group, "--json"))
+    return found
+
+
+@both
+def test_members_are_shown_with_their_tasks_and_copies(
+    instances: Instances,  # noqa: F811
+    protocol: Protocol,
+    shown: Shown,
+) -> None:
+    one, other = (instances.start(place, protocol, standbys=1) for place in ("one", "other"))
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    (listed,) = [
+        json.loads(line)
+        for line in shown("groups", "list", "--json").splitlines()
+        if json.loads(line)["group"] == instances.name
+    ]
+    assert (listed["protocol"], listed["members"]) == (protocol, 2)
+    found = described(shown, instances.name)
+    assert {frozenset(member["active"]) for member in found["members"]} == {
+        frozenset(tasks_of(one)),
+        frozenset(tasks_of(other)),
+    }
+    if protocol == "classic":  # with the other one, it is the group's property that decides
+        wait_for(lambda: all(len(each["standby"]) == 1 for each in described(shown, instances.name)["tasks"]))
+    text = shown("groups", "describe", instances.name)
+    assert text.startswith(f"group {instances.name}: {protocol}, Stable")
+    assert f"0_0   {instances.source}-0" in text
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once_v2", "at_least_once"])
+@both
+def test_who_has_caught_up_lags_by_nothing_although_markers_follow(
+    instances: Instances,  # noqa: F811
+    protocol: Protocol,
+    guarantee: Any,
+    shown: Shown,
+) -> None:
+    one = instances.start("one", protocol, guarantee)
+    one.wait_running("30s")
+    instances.send(2)
+    wait_for(lambda: instances.counted() == instances.sent)
+    wait_for(lambda: left_to(shown, instances.name) == {(0, 0)})
+    # Records that nobody will see, and the marker that says so, in each partition.
+    gone = [JavaRecord(b"k", b"x", partition=number) for number in range(PARTITIONS)]
+    instances.broker.produce_with_java(
+        instances.source, gone, transactional_id=f"{instances.name}-aborted", end="abort"
+    )
+    wait_for(lambda: left_to(shown, instances.name) == {(2, 0)})
+    one.close()
+    instances.send(1)
+    after = described(shown, instances.name)
+    assert after["members"] == []
+    assert sum(each["lag"] for each in after["partitions"]) == len(KEYS)
+
+
+def left_to(shown: Shown, group: str) -> set[tuple[int, int]]:
+    """What is left in each partition: in offsets, which other tools show, and as lag."""
+    partitions = described(shown, group)["partitions"]
+    assert len(partitions) == PARTITIONS
+    return {(each["end"] - each["committed"], each["lag"]) for each in partitions}
+
+
+@both
+def test_a_dead_members_tasks_are_taken_over_at_once_when_it_is_removed(
+    instances: Instances,  # noqa: F811
+    protocol: Protocol,
+    shown: Shown,
+) -> None:
+    one, other = (instances.start(place, protocol, session_ms=30_000) for place in ("one", "other"))
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    had = tasks_of(one)
+    one.close(leave_group=False)  # as if it were killed
+    (dead,) = [each for each in described(shown, instances.name)["members"] if set(each["active"]) == had]
+    shown("groups", "remove", instances.name, dead["member"])
+    wait_for(lambda: len(tasks_of(other)) == PARTITIONS, seconds=15)
+    assert len(described(shown, instances.name)["members"]) == 1
+
+
+def test_groups_of_others_are_listed_only_when_they_are_asked_for(
+    broker: LocalKafka, new_topic: Callable[..., str], unique: Callable[[str], str], shown: Shown
+) -> None:
+    from confluent_kafka import Consumer, TopicPartition
+
+    group = unique("consumer")
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(new_topic(), 0, 0)], asynchronous=False)
+    consumer.close()
+    assert group not in shown("groups", "list")
+    assert group in shown("groups", "list", "--all")

@@ -1,0 +1,126 @@
+"""Groups with members as they are seen from outside, on real brokers, in both protocols."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import confluent_kafka
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from headrace.base.errors import LogError
+from headrace.base.ids import TopicPartition
+from headrace.log.groups import CommittedOffset
+from tests.kafka.group.conftest import AT_ONCE, PROTOCOLS, Group, NewGroup, Protocol
+from tests.kafka.group.members import shared, until
+from tests.kafka.group.test_members_broker import ON, KafkaOf
+
+pytestmark = pytest.mark.broker
+
+both = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+@ON
+def test_members_are_told_with_their_tasks_and_where_they_are(
+    protocol: Protocol, version: str, kafka_of: KafkaOf, new_group: NewGroup
+) -> None:
+    group = new_group(protocol, kafka=kafka_of(version), client_id="shop", client_rack="rack-1")
+    (topic,) = group.application.source_topics
+    process_id = str(uuid.uuid4())
+    first = group.join("first", process_id, endpoint=("one", 1))
+    second = group.join("second")
+    until(shared(group.application, first, second))
+    found = group.log.groups.describe(group.name)
+    assert found is not None
+    assert (found.kind, found.state) == (protocol, "Stable")
+    assert len(found.members) == 2
+    (one,) = [member for member in found.members if member.process_id == process_id]
+    assert (one.roles, one.endpoint, one.host) == (first.roles, ("one", 1), "/127.0.0.1")
+    assert one.client_id.startswith("shop")
+    assert {member.roles for member in found.members} == {first.roles, second.roles}
+    if protocol == "streams":
+        assert (one.rack, one.epoch, found.epoch) == (
+            "rack-1",
+            found.assignment_epoch,
+            found.assignment_epoch,
+        )
+        assert one.target == first.roles
+        (part,) = found.subtopologies
+        assert (part.id, part.source_topics) == (0, frozenset({topic}))
+    else:
+        assert found.protocol == "headrace-tasks"
+        assert one.partitions == tuple(
+            TopicPartition(topic, task.partition) for task in sorted(first.roles.active)
+        )
+
+
+@both
+def test_a_group_with_members_is_not_deleted(protocol: Protocol, new_group: NewGroup) -> None:
+    group = new_group(protocol)
+    first = group.join("first")
+    until(shared(group.application, first))
+    with pytest.raises(LogError, match=r"NON_EMPTY_GROUP.*it has members: stop them first"):
+        group.log.groups.delete(group.name)
+    first.leave()
+    group.log.groups.delete(group.name)
+    assert group.log.groups.describe(group.name) is None
+
+
+def test_a_streams_group_keeps_its_topology_when_all_have_left(new_group: NewGroup) -> None:
+    group = new_group("streams")
+    first = group.join("first")
+    until(shared(group.application, first))
+    first.leave()
+    found = group.log.groups.describe(group.name)
+    assert found is not None
+    assert (found.state, found.members) == ("Empty", ())
+    assert [part.source_topics for part in found.subtopologies] == [group.application.source_topics]
+
+
+def test_what_was_set_on_a_group_outlives_it(new_group: NewGroup) -> None:
+    group = new_group("streams")
+    assert group.log.groups.config(group.name) == AT_ONCE
+    group.log.groups.delete(group.name)
+    assert group.log.groups.config(group.name) == AT_ONCE
+
+
+def test_brokers_that_know_no_properties_of_groups_have_none(kafka_of: KafkaOf, new_group: NewGroup) -> None:
+    group = new_group("classic", kafka=kafka_of("3.9.2"))
+    assert group.log.groups.config(group.name) == {}
+
+
+def test_there_is_no_group_before_its_first_member(new_group: NewGroup) -> None:
+    for protocol in PROTOCOLS:
+        group = new_group(protocol, is_configured=False)
+        assert group.log.groups.describe(group.name) is None
+
+
+def test_offsets_of_an_open_transaction_are_waited_for_unless_told_otherwise(new_group: NewGroup) -> None:
+    group = new_group("classic", default_api_timeout_ms=1_000)
+    (topic,) = group.application.source_topics
+    place = TopicPartition(topic, 0)
+    writer = group.log.writer(group.name)
+    writer.commit({place: CommittedOffset(1)})
+    writer.close()
+    with another_ones_transaction(group, place):
+        assert group.log.groups.committed(group.name, waits=False) == {place: CommittedOffset(1)}
+        with pytest.raises(LogError, match="UNSTABLE_OFFSET_COMMIT"):
+            group.log.groups.committed(group.name)
+    assert group.log.groups.committed(group.name) == {place: CommittedOffset(1)}
+
+
+@contextmanager
+def another_ones_transaction(group: Group, place: TopicPartition) -> Iterator[None]:
+    """Keep a transaction open that commits offset 2."""
+    servers = {"bootstrap.servers": ",".join(group.settings.bootstrap_servers)}
+    consumer = Consumer(servers | {"group.id": group.name})
+    producer = Producer(servers | {"transactional.id": f"{group.name}-other"})
+    producer.init_transactions()
+    producer.begin_transaction()
+    offsets = [confluent_kafka.TopicPartition(*place, 2)]
+    producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
+    try:
+        yield
+    finally:
+        producer.abort_transaction()
+        consumer.close()
