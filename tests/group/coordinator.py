@@ -16,6 +16,7 @@ class Known:
     epoch: int = 0
     previous_epoch: int = 0
     assigned: frozenset[TaskId] = NONE
+    followed: frozenset[TaskId] = NONE
     revoked: frozenset[TaskId] = NONE
     """What it has not let go of yet, as far as the coordinator knows."""
     since: dict[TaskId, int] = field(default_factory=dict)
@@ -24,11 +25,12 @@ class Known:
 
 
 class Coordinator:
-    """Assigns active tasks in turn; reconciles member by member."""
+    """Assigns active tasks in turn, and standbys beside them; reconciles member by member."""
 
-    def __init__(self, tasks: list[TaskId], *, session_s: float) -> None:
+    def __init__(self, tasks: list[TaskId], *, session_s: float, standbys: int = 0) -> None:
         self.tasks = tasks
         self.session_s = session_s
+        self.standbys = standbys
         self.epoch = 0
         self.members: dict[str, Known] = {}
         self._target: dict[str, frozenset[TaskId]] = {}
@@ -56,16 +58,20 @@ class Coordinator:
                 self._remove(member_id)
                 return Refusal.FENCED
         known.seen = now
-        before = known.assigned
+        before = known.assigned, known.followed
         self._reconcile(member_id, known, None if heartbeat.owned is None else heartbeat.owned.active)
         # Told once: whether the answer is heard, nobody asks.
-        roles = Roles(known.assigned) if heartbeat.joins or known.assigned != before else None
+        has_changed = (known.assigned, known.followed) != before
+        roles = self._roles(known) if heartbeat.joins or has_changed else None
         return HeartbeatAnswer(known.epoch, 5000, roles)
 
     def describe(self, member_id: str) -> Roles | None:
         """Say what a member has been assigned."""
         known = self.members.get(member_id)
-        return None if known is None else Roles(known.assigned)
+        return None if known is None else self._roles(known)
+
+    def _roles(self, known: Known) -> Roles:
+        return Roles(known.assigned, known.followed)
 
     def expire(self, now: float) -> None:
         """Drop members that were silent for too long."""
@@ -92,9 +98,18 @@ class Coordinator:
             name: frozenset(self.tasks[number :: len(names)]) for number, name in enumerate(names)
         }
 
+    def _before(self, member_id: str, number: int) -> str:
+        names = sorted(self.members)
+        return names[names.index(member_id) - number]
+
     def _reconcile(self, member_id: str, known: Known, owned: frozenset[TaskId] | None) -> None:
         """Go on towards the target; `owned` is what this heartbeat says, None where it does not."""
         target = self._target[member_id]
+        known.followed = frozenset(
+            task
+            for number in range(1, min(self.standbys, len(self.members) - 1) + 1)
+            for task in self._target[self._before(member_id, number)]
+        )
         known.revoked |= known.assigned - target
         known.assigned &= target
         if known.revoked and (owned is None or owned & known.revoked):

@@ -247,6 +247,20 @@ def test_a_question_without_an_answer_is_asked_again() -> None:
     assert isinstance(member.due(9.0), Heartbeat)
 
 
+def test_it_asks_once_more_when_what_it_gave_up_cannot_be_under_way_any_more() -> None:
+    member = stable()
+    member.unanswered(said(member, 5.0), 5.0)
+    member.answered(said(member, 6.0), HeartbeatAnswer(2, 5000), 6.0)
+    assert member.due(6.0) == Ask()
+    assert member.described(MINE, 6.0) == []
+    member.answered(said(member, 64.9), HeartbeatAnswer(2, 5000), 64.9)
+    member.answered(said(member, 66.0), HeartbeatAnswer(2, 5000), 66.0)
+    assert member.due(66.0) == Ask()
+    assert member.described(MORE, 66.0) == [Assigned(2, MORE)]
+    member.answered(said(member, 67.0), HeartbeatAnswer(2, 5000), 67.0)
+    assert isinstance(member.due(200.0), Heartbeat)
+
+
 def test_only_the_newest_assignment_can_be_acknowledged() -> None:
     member = joined()
     member.answered(said(member, 1.0), HeartbeatAnswer(3, 5000, MORE), 1.0)

@@ -12,7 +12,9 @@
 | any | a refusal that stays one | ENDED, with the reason |
 
 A broker (4.4.0) tells tasks with a join and when a heartbeat has changed them, once: where that answer is lost, later
-ones say nothing, and the member would go without, or keep what others wait for. So it asks, by StreamsGroupDescribe.
+ones say nothing, and the member would go without, or keep what others wait for. So it asks, by StreamsGroupDescribe, as
+soon as it is answered again, and once more later: a heartbeat that it has given up may still be under way, in a broker
+that stood still, and change something.
 
 Sources: StreamsMembershipManager and GroupMetadataManager of Kafka 4.4; what brokers of 4.3.1 and 4.4.0 do was tried
 (`findings/kafka_streams_group_tells_tasks_once.sh`).
@@ -49,6 +51,10 @@ _NOTHING = Roles()
 _INTERVAL_S = 1.0
 _REBALANCING_S = 0.25
 _BACKOFF_S = (0.1, 1.0)
+
+# Until then whatever was under way has arrived or is gone: twice the default of request.timeout.ms.
+_ARRIVED_S = 60.0
+_NEVER = float("inf")
 
 # How long a static member waits for the session of who has its id, and how often it asks meanwhile.
 _SESSIONS_WAITED = 1.2
@@ -136,6 +142,7 @@ class StreamsMember:
         self._told: Roles | None = None
         self._may_have_missed = False
         self._asks_next = False
+        self._asks_again_at = _NEVER
         self._number = 0
         self._endpoint_epoch = _NO_ENDPOINTS
         self._endpoints: Mapping[tuple[str, int], EndpointTasks] = {}
@@ -205,7 +212,7 @@ class StreamsMember:
     def next_time(self) -> float:
         """When something is to be said, unless an event comes first."""
         is_silent = self.state in (MemberState.FENCED, MemberState.ENDED)
-        return float("inf") if is_silent or self._is_under_way else self._next_at
+        return _NEVER if is_silent or self._is_under_way else self._next_at
 
     def answered(self, heartbeat: Heartbeat, answer: HeartbeatAnswer, now: float) -> list[Effect]:
         """Take an answer."""
@@ -240,6 +247,8 @@ class StreamsMember:
         self._interval_s = self._interval(answer, is_rebalancing=bool(effects))
         if self.state is not MemberState.ACKNOWLEDGING:
             self._next_at = min(self._next_at, now + self._interval_s)
+        if now >= self._asks_again_at:
+            self._asks_again_at, self._may_have_missed = _NEVER, True
         if self._may_have_missed:
             self._asks_next, self._next_at = True, now
         return effects
@@ -300,6 +309,7 @@ class StreamsMember:
             return self._end(None)
         self._told = None
         self._may_have_missed = True
+        self._asks_again_at = now + _ARRIVED_S
         if self.state is not MemberState.LEAVING:
             self._back_off(now)
         return []
@@ -321,6 +331,7 @@ class StreamsMember:
         self.epoch = _JOINING
         self._target = self._owned = _NOTHING
         self._may_have_missed = self._asks_next = False
+        self._asks_again_at = _NEVER
         had_tasks = self.state is not MemberState.JOINING
         self.state = MemberState.FENCED
         if had_tasks:

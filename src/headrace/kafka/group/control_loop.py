@@ -5,7 +5,6 @@ Runs on a thread of its own, with connections of its own: slow user code costs n
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -54,8 +53,12 @@ class ControlLoop:
         publish: Callable[[Effect], None],
         *,
         max_poll_interval_s: float,
+        seconds: Callable[[], float],
     ) -> None:
-        """`networks` makes new connections, without connecting; `publish` takes effects, in order."""
+        """`networks` makes new connections, without connecting; `publish` takes effects, in order.
+
+        `seconds` is a clock that never goes back.
+        """
         self._group = group
         self._protocol = protocol
         self._networks = networks
@@ -64,7 +67,8 @@ class ControlLoop:
         self._lease = lease
         self._publish = publish
         self._max_poll_interval_s = max_poll_interval_s
-        self._polled_at = time.monotonic()
+        self._seconds = seconds
+        self._polled_at = seconds()
         self._commands: deque[Command] = deque()
         self._is_stopped = False
         self._coordinator: int | None = None
@@ -88,7 +92,7 @@ class ControlLoop:
 
     def polled(self) -> None:
         """Note that the worker is alive."""
-        self._polled_at = time.monotonic()
+        self._polled_at = self._seconds()
 
     def stop(self) -> None:
         """End without a word to the coordinator."""
@@ -115,7 +119,7 @@ class ControlLoop:
             self._network.close()
 
     def _turn(self) -> None:
-        now = time.monotonic()
+        now = self._seconds()
         while self._commands:
             self._tell(self._commands.popleft()(now) or ())
         self._watch(now)
@@ -124,7 +128,7 @@ class ControlLoop:
         if self._is_done():
             return
         wake_at = min(self._next_time(), now + _LONGEST_PUMP_S)
-        wait_s = max(0.0, wake_at - time.monotonic())
+        wait_s = max(0.0, wake_at - self._seconds())
         # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
         self._network.pump(int(1000 * wait_s) + 1 if wait_s else 0, ends_when_woken=True)
 
@@ -235,7 +239,7 @@ class ControlLoop:
         if self._under_way is not question:
             return
         self._under_way = None
-        heard = self._protocol.answered(answer, time.monotonic())
+        heard = self._protocol.answered(answer, self._seconds())
         if heard.has_moved:
             self._forget_coordinator()
         elif self._coordinator is not None:
@@ -247,7 +251,7 @@ class ControlLoop:
         if self._under_way is not question:
             return
         self._under_way = None
-        now = time.monotonic()
+        now = self._seconds()
         if error.is_fatal:
             self._tell(self._protocol.give_up(f"cannot stay in group {self._group!r}: {error}", now))
             return
@@ -282,13 +286,13 @@ class ControlLoop:
             self._coordinator = answer.node_id
             obstacle = self._protocol.obstacle(self._facts())
             if obstacle is not None:
-                self._tell(self._protocol.give_up(obstacle, time.monotonic()))
+                self._tell(self._protocol.give_up(obstacle, self._seconds()))
             return
         reason = advice(ControlRequest.FIND_COORDINATOR, code, answer.error_message)
         self._not_found(NetworkError(reason, was_sent=True, is_fatal=todo is ControlRemedy.FAIL))
 
     def _not_found(self, error: NetworkError) -> None:
-        now = time.monotonic()
+        now = self._seconds()
         self._is_finding = False
         if error.is_fatal:
             reason = f"cannot find the coordinator of group {self._group!r}: {error}"

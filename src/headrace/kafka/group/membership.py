@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 
@@ -34,25 +34,35 @@ class KafkaMembership:
         settings: ConnectionSettings,
         kafka_options: KafkaOptions,
         waiting: Waiting,
+        *,
+        networks: Callable[[], Network] | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+        thread: Callable[..., threading.Thread] = threading.Thread,
     ) -> None:
-        """Raise a ConfigError where the connections' properties do not fit together."""
+        """Raise a ConfigError where the connections' properties do not fit together.
+
+        What makes `networks`, tells the `seconds` and makes a `thread` is for who drives it by another clock.
+        """
         self._group = group
         self._instance_id = options.instance_id
         self._lease = CommitLease(self._wake)
-        self._protocol = _protocol(group, application, options, settings, kafka_options, self._lease)
+        self._protocol = _protocol(
+            group, application, options, settings, kafka_options, self._lease, seconds()
+        )
         self._effects: SimpleQueue[Effect] = SimpleQueue()
         self._member: MemberIdentity | None = None
         self._is_left = False
         self._loop = ControlLoop(
             group,
             self._protocol,
-            lambda: Network(settings, purpose="member", waiting=waiting),
+            networks or (lambda: Network(settings, purpose="member", waiting=waiting)),
             waiting,
             self._lease,
             self._publish,
             max_poll_interval_s=options.max_poll_interval_ms / 1000,
+            seconds=seconds,
         )
-        self._thread = threading.Thread(target=self._loop.run, name=f"{group}-member", daemon=True)
+        self._thread = thread(target=self._loop.run, name=f"{group}-member", daemon=True)
         self._thread.start()
 
     def _wake(self) -> None:
@@ -153,6 +163,7 @@ def _protocol(
     settings: ConnectionSettings,
     kafka_options: KafkaOptions,
     lease: CommitLease,
+    now: float,
 ) -> GroupProtocol:
     if options.protocol == "classic":
         return ClassicProtocol(
@@ -162,7 +173,7 @@ def _protocol(
             session_timeout_ms=kafka_options.session_timeout_ms,
             heartbeat_interval_ms=kafka_options.heartbeat_interval_ms,
             may_join=lease.close,
-            now=time.monotonic(),
+            now=now,
         )
     return StreamsProtocol(
         group,
@@ -170,7 +181,7 @@ def _protocol(
         options,
         session_timeout_s=kafka_options.session_timeout_ms / 1000,
         rack=settings.client_rack or None,
-        now=time.monotonic(),
+        now=now,
     )
 
 
