@@ -27,7 +27,7 @@ from headrace.base.errors import (
 )
 from headrace.base.ids import GLOBAL_TASK, TaskId
 from headrace.engine.collector import RecordCollector
-from headrace.engine.global_stores import GlobalStores
+from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.retry_wait import RetryWait
 from headrace.engine.standbys import Standbys
@@ -57,7 +57,7 @@ class Assignment:
         commit: Callable[[Collection[TaskId]], bool],
         collector: RecordCollector,
         directory: StateDirectory,
-        global_stores: GlobalStores,
+        global_stores: GlobalSeat,
         standbys: Standbys,
         starting: StartingOffsets,
         writer: Writer,
@@ -148,6 +148,11 @@ class Assignment:
                 named = ", ".join(map(str, gone))
                 self._go_back_after(TransactionAbortedError(f"tasks {named} were lost"), waits=False)
 
+    def make_anew(self) -> None:
+        """Make all tasks anew from the last commit, since the global stores that they hold on to were opened anew."""
+        self._owned.drop(sorted(self._owned.tasks))
+        self._go_back_after(TransactionAbortedError("the global stores were opened anew"), waits=False)
+
     # ── back to the last commit ──────────────────────────────────────────────────────────────────────────────────
 
     def start_over(self, reason: HeadraceError) -> None:
@@ -228,7 +233,7 @@ class Assignment:
             self._abort()
         self._owned.drop(self._damaged(error.path))
         if is_global:
-            self._global_stores.delete(error.path)
+            self._global_stores.delete(error)
         else:
             self._directory.destroy(error.path)
 

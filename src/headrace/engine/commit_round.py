@@ -7,7 +7,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
-from headrace.engine.global_stores import GlobalStores
+from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
@@ -33,7 +33,7 @@ class CommitRound:
         owned: OwnedTasks,
         committer: Committer,
         writer: Writer,
-        global_stores: GlobalStores,
+        global_stores: GlobalSeat,
         fetcher: Fetcher,
         uncommitted: Uncommitted,
         schedule: CommitSchedule,

@@ -1,7 +1,8 @@
 """Global stores: each instance has all of a topic in them, read to its end before any task starts, and then kept up.
 
-The worker's thread fills them, between stretches of its tasks. A thread of their own would gain nothing under the GIL,
-and a stretch of joins would find rows of two moments. What is durable when:
+A worker's thread fills them, between stretches of its tasks. A thread of their own would gain nothing under the GIL,
+and a stretch of joins would find rows of two moments. Which one, where there are several, is for `global_seats` to say.
+What is durable when:
 
 1. Records go through the processor into the stores' buffers, as a task's do.
 2. With each commit of the worker, after its transaction and whatever became of it, the buffers go to the database, and
@@ -15,6 +16,7 @@ A crash leaves the stores as of some commit, and the next start reads the gap.
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, NoReturn
@@ -52,31 +54,38 @@ _WAIT_MS = 5
 class GlobalStores:
     """Fills the stores of a topology's global part; does nothing where there is none.
 
-    Belongs to the worker's thread, but for `query`.
+    Belongs to the thread that fills them, but for `query`.
 
     Attributes:
-        states: by name, for tasks to read. They are others after `delete`, where tasks are to be made anew.
+        version: how often they were opened: where that changes, tasks that read them are to be made anew.
+        states: by name, for tasks of that thread to read.
         task: what fills them; None where there are none.
+        partition_counts: of the topics that they are filled from, as they were when they were opened.
     """
 
     def __init__(
         self,
         part: SubTopology | None,
         log: Log,
-        factory: TaskFactory,
+        make_factory: Callable[[], TaskFactory],
         directory: StateDirectory,
         clock: Clock,
         records_max: int,
     ) -> None:
         self._part = part
         self._log = log
-        self._factory = factory
+        self._make_factory = make_factory
+        self._factory: TaskFactory | None = None
         self._directory = directory
         self._clock = clock
         self._length = StretchLength(records_max)
         self._process_id = os.getpid()
+        self.version = 0
+        self._has_begun = False
         self.states: dict[str, StoreState] = {}
+        self._seen: dict[TopicPartition, int] = {}  # what tasks may have seen when nobody fills the stores
         self.task: Task | None = None
+        self.partition_counts: Mapping[str, int] = {}
         self._reader: Reader | None = None
         self._topic_ids: dict[str, str] = {}
         self._has_waiting = False
@@ -102,7 +111,14 @@ class GlobalStores:
             self.delete(error.path)
 
     def _begin(self, part: SubTopology, reader: Reader) -> None:
-        task = self.task = self._factory.make_global(part, self.states)
+        if self._factory is not None:
+            self._factory.close()
+        factory = self._factory = self._make_factory()  # one that knows of the topics as they are now
+        self.version += 1
+        self._has_begun = False
+        self.states = {}
+        task = self.task = factory.make_global(part, self.states)
+        self.partition_counts = factory.known_partition_counts()
         task.stores.open()
         state = task.stores.promote()
         self.states.update({spec.name: state.state(spec.name) for spec in part.stores})
@@ -113,6 +129,7 @@ class GlobalStores:
         reader.assign(self._committed)
         self._expect(self._log.end_offsets(task.queues))
         task.start()
+        self._has_begun = True
 
     def _know_topics(self, names: Iterable[str]) -> Mapping[str, TopicInfo]:
         topics = self._log.topics(names)
@@ -129,9 +146,45 @@ class GlobalStores:
         self._directory.destroy(path)
         self._begin(self._part, self._reader)
 
+    def is_outdated(self) -> bool:
+        """Whether the topics have other partition counts than when the stores were opened. From any thread."""
+        if not self.partition_counts:
+            return False
+        return self._log.partition_counts(list(self.partition_counts)) != dict(self.partition_counts)
+
+    def open_anew(self) -> None:
+        """Go on with the topics as they are now."""
+        assert self._part is not None
+        assert self._reader is not None
+        if self.task is not None:
+            self._reader.unassign(self.task.queues)
+            self.task.close()
+        self._begin(self._part, self._reader)
+
+    def let_go(self) -> None:
+        """Let the thread that fills them go; another will `take_over`."""
+        if self.task is not None and self._reader is not None and self._has_begun:
+            self._seen = self._offsets(self.task.queues)
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+    def take_over(self) -> None:
+        """Go on in the present thread, from the last commit."""
+        if self._part is None:
+            return
+        reader = self._reader = self._log.reader()
+        if self.task is not None and self._has_begun:
+            self.task.context.thread = threading.get_ident()
+            self._go_back(self.task, reader, self._seen)
+        else:
+            self.open_anew()
+
     def close(self) -> None:
         """Release everything. What was not committed is read again by the next start. Twice is fine."""
         with ExitStack() as closing:
+            if self._factory is not None:
+                closing.callback(self._factory.close)
             if self._reader is not None:
                 closing.callback(self._reader.close)
             if self.task is not None:
@@ -159,7 +212,7 @@ class GlobalStores:
             fetched = not self._has_waiting and self._fetch(task, reader)
             ran = (fetched or self._has_waiting) and self._run(task)
         except RetryRequested:
-            self._go_back(task, reader)
+            self._go_back(task, reader, self._offsets(task.queues))
             raise
         except OffsetOutOfRangeError as error:
             self._read_anew(task, reader, error)
@@ -222,9 +275,8 @@ class GlobalStores:
                 self._clock.seconds() - began,
             )
 
-    def _go_back(self, task: Task, reader: Reader) -> None:
+    def _go_back(self, task: Task, reader: Reader, seen: Mapping[TopicPartition, int]) -> None:
         """Forget what was not committed, and read it again; tasks wait until what they have seen is there."""
-        seen = self._offsets(task.queues)
         task.stop()
         task.discard({})
         self._has_waiting = False
@@ -275,6 +327,17 @@ class GlobalStores:
         return Position(offset=0, topic_id=self._topic_ids[topic], inputs=inputs)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def readers(self) -> Mapping[str, Any]:
+        """Return the states by name as tasks of other threads read them. From any thread."""
+        task = self.task
+        if task is None:
+            return {}
+        # An object of the user's own has no other face: whoever makes one decides what threads may do with it.
+        return {
+            name: state if state.spec.kind == "custom" else task.state.reader(name)
+            for name, state in self.states.items()
+        }
 
     def query(self, store: str) -> Mapping[int, Any]:
         """Return the read-only store of this name, under the partition -1: it is of all. From any thread.

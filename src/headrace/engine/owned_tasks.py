@@ -13,7 +13,7 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_reader import ChangelogReader
 from headrace.engine.commit import Committer
 from headrace.engine.fetch import Fetcher
-from headrace.engine.global_stores import GlobalStores
+from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.reporting import Reporting
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
@@ -37,7 +37,7 @@ class OwnedTasks:
         self,
         *,
         factory: TaskFactory,
-        global_stores: GlobalStores,
+        global_stores: GlobalSeat,
         starting: StartingOffsets,
         changelog_reader: ChangelogReader,
         fetcher: Fetcher,
@@ -162,7 +162,7 @@ class OwnedTasks:
         Raises:
             StoreUnavailableError: a task that has the store is still restoring, or being made.
         """
-        if store in self._global_stores.states:
+        if self._global_stores.has(store):
             return self._global_stores.query(store)
         found = {}
         for task in list(self.tasks.values()):

@@ -19,18 +19,20 @@ _CLEAN_SECONDS = 30.0
 
 
 class Upkeep:
-    """Does each when it is due."""
+    """Does each when it is due. `restoring` is who restores, among all workers of the instance."""
 
     def __init__(
         self,
         log: Log,
         directory: StateDirectory,
+        restoring: set[object],
         topology: Topology,
         application_id: str,
         purge_interval_ms: int,
     ) -> None:
         self._log = log
         self._directory = directory
+        self._restoring = restoring
         self._purged: dict[TopicPartition, int] = {}
         self._repartition_topics = frozenset(
             topology.decorate(topic, application_id) for topic in topology.repartition_topics
@@ -63,13 +65,17 @@ class Upkeep:
             self._log.delete_records(before)
             self._purged.update(before)
 
-    def maintain(self, now: float) -> None:
+    def maintain(self, now: float, *, is_restoring: bool) -> None:
         """Let the log apply retention and compaction.
 
-        Not while anything restores: of a key that compaction removes while somebody reads on, the reader may have seen
-        the value and never see the tombstone.
+        Not while anything restores, here or in another worker: of a key that compaction removes while somebody reads
+        on for long, the reader may have seen the value and never see the tombstone.
         """
-        if now >= self._next_maintain:
+        if is_restoring:
+            self._restoring.add(self)
+        else:
+            self._restoring.discard(self)
+        if now >= self._next_maintain and not self._restoring:
             self._next_maintain = now + _MAINTAIN_SECONDS
             self._log.maintain(_MAINTAIN_BUDGET_MS)
 
@@ -78,3 +84,7 @@ class Upkeep:
         if now >= self._next_clean:
             self._next_clean = now + _CLEAN_SECONDS
             self._directory.clean()
+
+    def close(self) -> None:
+        """Stand in nobody's way any more."""
+        self._restoring.discard(self)

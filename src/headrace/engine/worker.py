@@ -34,6 +34,9 @@ _RESTORE_SECONDS = 0.050
 #: How long an idle worker may wait for input while its standbys may have got something.
 _STANDBY_WAIT_MS = 100
 
+#: How long an idle worker may wait while another one catches up with global stores.
+_GLOBAL_WAIT_MS = 20
+
 #: How long to wait for a word of the group that takes no commit now.
 _GROUP_SECONDS = 0.020
 
@@ -57,6 +60,7 @@ class Worker:
         self._log = parts.log
         self._clock = parts.clock
         self._writer = parts.writer
+        self._close_instance = parts.close_instance
         self._directory = parts.directory
         self._factory = parts.factory
         self._global_stores = parts.global_stores
@@ -174,10 +178,11 @@ class Worker:
         self.reporting.retire(self._tasks.values())
         self.reporting.stopped()
         with ExitStack() as closing:  # the last one first
-            closing.callback(self._directory.close)
+            closing.callback(self._close_instance)
             closing.callback(lambda: self._rebalancing.close(remain=not self.leaves_group))
             closing.callback(self._writer.close)
             closing.callback(self._fetcher.close)
+            closing.callback(self._upkeep.close)
             closing.callback(self._standbys.close)
             closing.callback(self._owned.close)
 
@@ -234,6 +239,8 @@ class Worker:
     def _step(self, timeout_ms: int) -> bool:
         heeded = self._rebalancing.heed()
         followed = self._global_stores.follow()
+        if self._global_stores.are_others:
+            self._assignment.make_anew()
         restored = self._owned.restore(_RESTORE_SECONDS)
         picked = self._picked()
         is_idle = picked is None
@@ -253,8 +260,8 @@ class Worker:
             self._runner.send(now, is_idle=is_idle)
         if self._commits.is_due(now, worked=ran or punctuated or followed):
             self.commit()
-        if self._global_stores.is_caught_up and not (self._changelog_reader or self._standbys):
-            self._upkeep.maintain(now)
+        is_restoring = bool(self._changelog_reader or self._standbys) or not self._global_stores.is_caught_up
+        self._upkeep.maintain(now, is_restoring=is_restoring)
         self._upkeep.clean(now)
         if self.reporting.is_due(now):
             self.reporting.report(
@@ -279,7 +286,9 @@ class Worker:
 
     def _wait_ms(self, timeout_ms: int) -> int:
         """How long an idle worker may wait: not beyond the next commit, punctuation or turn of a restore."""
-        if self._changelog_reader or not self._global_stores.is_caught_up:
+        if not self._global_stores.is_caught_up:
+            return 0 if self._global_stores.leads else min(timeout_ms, _GLOBAL_WAIT_MS)
+        if self._changelog_reader:
             return 0
         if self._standbys:
             timeout_ms = min(timeout_ms, _STANDBY_WAIT_MS)

@@ -14,7 +14,8 @@ from headrace.engine.commit import Committer
 from headrace.engine.commit_round import CommitRound
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
-from headrace.engine.global_stores import GlobalStores
+from headrace.engine.global_seats import GlobalSeat
+from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.rebalancing import Rebalancing
@@ -38,8 +39,6 @@ from headrace.log.membership import Membership
 from headrace.log.port import Log, Writer
 from headrace.plan.group_application import group_application
 from headrace.plan.plan import Plan
-from headrace.state.cache import CacheBudget
-from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
 
@@ -55,8 +54,9 @@ def build_worker(
     options: EngineOptions,
     *,
     application_id: str,
-    state_dir: Path,
+    state_dir: Path | None = None,
     clock: Clock,
+    instance: Instance | None = None,
     on_status: Callable[[WorkerStatus], None] = lambda status: None,
     partitions: int = 1,
     commit_each_stretch: bool = False,
@@ -71,13 +71,14 @@ def build_worker(
 ) -> Worker:
     """Make the topics that are missing, join the group, and build a worker, which has no tasks yet.
 
-    `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for user
-    topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every round
-    of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly
-    once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics
-    are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its
-    figures, and what it knew of the topics. `stop` ends its work, and every wait. `join` makes it a member of a group,
-    whose id of it `known_as` is told of; without, it is alone.
+    It is one of the workers of an `instance`, or the only one, with its state in `state_dir`. `on_status` gets each
+    snapshot, in the worker's thread, several times a second. `partitions` is the count for user topics that must be
+    made and do not declare one. `commit_each_stretch` commits after every stretch and every round of punctuations (test
+    driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly once on a log that
+    also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics are looked at every
+    `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its figures, and what it knew
+    of the topics. `stop` ends its work, and every wait. `join` makes it a member of a group, whose id of it `known_as`
+    is told of; without, it is alone.
 
     Raises:
         TopologyError: topics that must be co-partitioned are not.
@@ -88,15 +89,14 @@ def build_worker(
         # First of all: it ends what an older self has left open, before anybody asks for offsets.
         writer = log.writer(application_id, transactional_id)
         closing.callback(writer.close)
-        directory = StateDirectory(
-            state_dir,
-            RocksMemory(configure=options.rocksdb_config_setter),
-            application_id=application_id,
-            cleanup_delay_ms=options.state_cleanup_delay_ms,
-            now_ms=clock.wall_ms,
-            seconds=clock.seconds,
-        )
-        directory.remove_destroyed()
+        instance_closing = closing.enter_context(ExitStack())
+        if instance is None:
+            assert state_dir is not None
+            instance = Instance(log, options, application_id=application_id, state_dir=state_dir, clock=clock)
+            instance_closing.callback(instance.close)
+        cache = instance.caches.take()
+        instance_closing.callback(instance.caches.give_back, cache)
+        directory = instance.directory
         factory = TaskFactory(
             topology=resolved,
             log=log,
@@ -104,7 +104,7 @@ def build_worker(
             application_id=application_id,
             directory=directory,
             clock=clock,
-            cache=CacheBudget(options.statestore_cache_max_bytes),
+            cache=cache,
         )
         closing.callback(factory.close)
         fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
@@ -113,6 +113,7 @@ def build_worker(
         membership = LoneMembership(application_id, application) if join is None else join(application)
         closing.callback(membership.close)
         known = None if follows is None else follows.topics_read
+        global_stores = instance.global_seat(resolved)
         starting = StartingOffsets(log, application_id, clock.wall_ms, known=known)
         parts = _parts(
             plan=plan,
@@ -123,6 +124,8 @@ def build_worker(
             topology=resolved,
             writer=writer,
             directory=directory,
+            close_instance=instance_closing.close,
+            global_stores=global_stores,
             factory=factory,
             fetcher=fetcher,
             starting=starting,
@@ -138,14 +141,21 @@ def build_worker(
                 reached=reached,
             ),
             schedule=CommitSchedule(options.commit_interval_ms, transaction_timeout_ms),
-            upkeep=Upkeep(log, directory, resolved, application_id, options.repartition_purge_interval_ms),
+            upkeep=Upkeep(
+                log,
+                directory,
+                instance.restoring,
+                resolved,
+                application_id,
+                options.repartition_purge_interval_ms,
+            ),
             watch=TopicWatch(
                 log,
                 topology,
                 application_id,
                 metadata_max_age_ms,
                 read=plan.read,
-                written=factory.known_partition_counts,
+                written=lambda: {**global_stores.partition_counts(), **factory.known_partition_counts()},
             ),
             reporting=Reporting(on_status) if follows is None else follows.reporting,
             stop=threading.Event() if stop is None else stop,
@@ -165,6 +175,8 @@ def _parts(
     topology: Topology,
     writer: Writer,
     directory: StateDirectory,
+    close_instance: Callable[[], None],
+    global_stores: GlobalSeat,
     factory: TaskFactory,
     fetcher: Fetcher,
     starting: StartingOffsets,
@@ -179,9 +191,6 @@ def _parts(
     commit_each_stretch: bool,
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
-    global_stores = GlobalStores(
-        topology.global_part, log, factory, directory, clock, options.stretch_records_max
-    )
     changelogs = Changelogs(log, changelog_name=factory.changelog_name, full_name=factory.full_name)
     changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds)
     standbys = Standbys(log, directory, topology, changelogs, application_id, clock)
@@ -240,6 +249,7 @@ def _parts(
         clock=clock,
         writer=writer,
         directory=directory,
+        close_instance=close_instance,
         factory=factory,
         global_stores=global_stores,
         changelog_reader=changelog_reader,

@@ -1,6 +1,7 @@
 """What a worker is made of: built first, by `worker_building`, and then only stored."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from headrace.engine.assignment import Assignment
@@ -9,7 +10,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.commit_round import CommitRound
 from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
-from headrace.engine.global_stores import GlobalStores
+from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
@@ -28,14 +29,19 @@ __all__ = ["WorkerParts"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """A worker's collaborators, which share one thread. What must be closed is closed by the worker."""
+    """A worker's collaborators, which share one thread. What must be closed is closed by the worker.
+
+    Attributes:
+        close_instance: gives back what it has of its instance, all of it where it is the only worker there will be.
+    """
 
     log: Log
     clock: Clock
     writer: Writer
     directory: StateDirectory
+    close_instance: Callable[[], None]
     factory: TaskFactory
-    global_stores: GlobalStores
+    global_stores: GlobalSeat
     changelog_reader: ChangelogReader
     standbys: Standbys
     fetcher: Fetcher

@@ -12,7 +12,14 @@ from headrace.base.errors import StateError
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
-from headrace.state.port import ChangelogAdmission, FlushRefused, Position
+from headrace.state.port import (
+    ChangelogAdmission,
+    FlushRefused,
+    KeyValueReads,
+    Position,
+    SegmentedReads,
+    VersionedReads,
+)
 from headrace.state.spec import StoreSpec
 from headrace.state.store_parts import Opening
 from headrace.state.task_rows import TaskRows
@@ -98,6 +105,10 @@ class TaskState:
     def state(self, name: str) -> StoreState:
         """The state behind a store's name, as operators use it."""
         return self._stores[name].state
+
+    def reader(self, name: str) -> KeyValueReads | SegmentedReads | VersionedReads:
+        """The state behind a store's name, as operators of other threads read it."""
+        return self._stores[name].reader(committed=False)
 
     def read_only(self, name: str, *, committed: bool = False) -> Any:
         """The user's read-only view of a store, for any thread; with `committed`, as the last commit left it."""
