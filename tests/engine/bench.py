@@ -13,7 +13,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.group.application import GroupApplication
-from headrace.log.lone_membership import LoneMembership
+from headrace.log.local_group import LocalGroup, LocalMembership
 from headrace.log.membership import Membership
 from headrace.log.memory import MemoryLog
 
@@ -57,7 +57,7 @@ class Bench:
 
     def joined(self, application: GroupApplication) -> Membership:
         """Its membership: alone, and it gets tasks by hand."""
-        return LoneMembership("app", replace(application, tasks=()))
+        return LocalMembership(LocalGroup("app"), replace(application, tasks=()))
 
     def open(self, *tasks: TaskId) -> None:
         """Take up these tasks, or all that there are."""

@@ -8,13 +8,13 @@ from headrace.group.application import GroupApplication
 from headrace.group.members import Roles
 from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, Lost
 from headrace.group.user_data import TaskProgress
-from headrace.log.lone_membership import LoneMembership
+from headrace.log.local_group import LocalMembership
 from headrace.log.membership import MemberIdentity
 
 __all__ = ["ScriptedMembership"]
 
 
-class ScriptedMembership(LoneMembership):
+class ScriptedMembership(LocalMembership):
     """What it says is kept: `said`, in order. It is nobody until it hears of an epoch.
 
     Attributes:

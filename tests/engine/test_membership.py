@@ -9,7 +9,7 @@ import pytest
 
 import headrace as hr
 from headrace.group.application import GroupApplication
-from headrace.log.lone_membership import LoneMembership
+from headrace.log.local_group import LocalGroup, LocalMembership
 from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.memory import MemoryLog
 from headrace.log.memory.writer import MemoryWriter
@@ -17,7 +17,7 @@ from headrace.log.port import TopicSpec
 from tests.engine.bench import Bench, eight
 from tests.engine.test_assignment import COPIES, NUMBERS, TASKS
 
-ME = MemberIdentity("app", "alone", 1)
+ME = MemberIdentity("app", "member-1", 1)
 
 
 class Telling(MemoryLog):
@@ -41,7 +41,7 @@ class Telling(MemoryLog):
         return writer
 
 
-class Wavering(LoneMembership):
+class Wavering(LocalMembership):
     """A member whose group is about to go on when told so."""
 
     goes_on = False
@@ -64,7 +64,7 @@ class Member(Bench):
     def __init__(self, topology: hr.Topology, folder: Path, **config: Any) -> None:
         super().__init__(topology, folder, **config)
         self.log = Telling()
-        self.membership = Wavering("app", GroupApplication((), TASKS[:2], {}))
+        self.membership = Wavering(LocalGroup("app"), GroupApplication((), TASKS[:2], {}))
         self.membership.effects()
 
     def joined(self, application: GroupApplication) -> Membership:

@@ -34,7 +34,7 @@ from headrace.engine.upkeep import Upkeep
 from headrace.engine.worker import Worker
 from headrace.engine.worker_parts import WorkerParts
 from headrace.group.application import GroupApplication
-from headrace.log.lone_membership import LoneMembership
+from headrace.log.local_group import LocalGroup, LocalMembership
 from headrace.log.membership import Membership
 from headrace.log.port import Log, Writer
 from headrace.plan.group_application import group_application
@@ -110,7 +110,9 @@ def build_worker(
         fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
         closing.callback(fetcher.close)
         application = group_application(resolved, plan, application_id)
-        membership = LoneMembership(application_id, application) if join is None else join(application)
+        membership = (
+            LocalMembership(LocalGroup(application_id), application) if join is None else join(application)
+        )
         closing.callback(membership.close)
         known = None if follows is None else follows.topics_read
         global_stores = instance.global_seat(resolved)

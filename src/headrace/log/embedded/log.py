@@ -30,8 +30,8 @@ from headrace.log.embedded.topics import (
     load_offsets,
 )
 from headrace.log.embedded.writer import EmbeddedWriter
+from headrace.log.local_group import LocalGroup, LocalMembership
 from headrace.log.lone_groups import LoneGroups
-from headrace.log.lone_membership import LoneMembership
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.log.searching import search_offsets
@@ -66,6 +66,7 @@ class EmbeddedLog:
         self._connection = file.connect()
         used(file.identity)
         self._maintenance = Maintenance(file, limits)
+        self._local_groups: dict[str, LocalGroup] = {}
         self._is_closed = False
 
     @classmethod
@@ -163,7 +164,9 @@ class EmbeddedLog:
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
-        return LoneMembership(group, application)
+        return LocalMembership(
+            self._local_groups.setdefault(group, LocalGroup(group)), application, options.member_id
+        )
 
     def reader(self) -> EmbeddedReader:
         """See `Log.reader`."""

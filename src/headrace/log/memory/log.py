@@ -13,8 +13,8 @@ from headrace.log.admission import (
     unknown_topic,
 )
 from headrace.log.limits import RecordLimits
+from headrace.log.local_group import LocalGroup, LocalMembership
 from headrace.log.lone_groups import LoneGroups
-from headrace.log.lone_membership import LoneMembership
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.memory.contents import Contents, Partition, Topic
 from headrace.log.memory.reader import MemoryReader
@@ -33,6 +33,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._contents = Contents()
+        self._local_groups: dict[str, LocalGroup] = {}
 
     def records(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None, int, Headers]]:
         """Return all committed records as (partition, offset, key, value, timestamp, headers), by partition and offset.
@@ -158,7 +159,9 @@ class MemoryLog:
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
-        return LoneMembership(group, application)
+        return LocalMembership(
+            self._local_groups.setdefault(group, LocalGroup(group)), application, options.member_id
+        )
 
     def reader(self) -> MemoryReader:
         """See `Log.reader`."""
