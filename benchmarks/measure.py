@@ -161,8 +161,9 @@ def _run_to_end(streams: hr.Streams, watch: _Watch) -> None:
 
 def _processed(streams: hr.Streams) -> int:
     # The status has it too, but is made four times a second only: too rough for a run of some seconds.
-    worker = streams._worker
-    return 0 if worker is None else sum(task.processed for task in list(worker._tasks.values()))
+    threads = streams._threads
+    workers = () if threads is None else threads.workers
+    return sum(task.processed for worker in workers for task in list(worker._tasks.values()))
 
 
 def _restore(run: Run, watch: _Watch) -> int:

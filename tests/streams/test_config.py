@@ -168,11 +168,6 @@ def test_a_handler_that_is_not_named_by_its_module_is_refused(monkeypatch: pytes
         Config.load()
 
 
-def test_more_than_one_stream_thread_is_refused() -> None:
-    with pytest.raises(ConfigError, match="one stream thread"):
-        Config(num_stream_threads=4)
-
-
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "shop!", "ü"])
 def test_an_application_id_must_fit_into_topic_names(name: str) -> None:
     with pytest.raises(ConfigError, match=r"application\.id is"):

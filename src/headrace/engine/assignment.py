@@ -75,6 +75,7 @@ class Assignment:
         self._uncommitted = uncommitted
         self._retry_wait = retry_wait
         self._assigned: set[TaskId] = set()
+        self._waiting: set[TaskId] = set()  # of these, those whose rows another worker still has
 
     @property
     def assigned(self) -> Collection[TaskId]:
@@ -86,7 +87,8 @@ class Assignment:
     def assign(self, task_ids: Iterable[TaskId]) -> None:
         """Take up tasks, beside those that are there; each restores its stores and then runs.
 
-        One that was followed here is no more: its stores go over as they are, and what they lack is restored.
+        One that was followed here is no more: its stores go over as they are, and what they lack is restored. One whose
+        rows another worker of this instance still has waits for them: see `take_up_waiting`.
 
         Damaged stores are deleted first. Where this fails, the tasks are owned: `start_over` takes them up too.
 
@@ -97,6 +99,20 @@ class Assignment:
         new = sorted(set(task_ids) - self._assigned)
         self._assigned.update(new)
         self._standbys.drop(new)
+        self._waiting.update(new)
+        self.take_up_waiting()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether another worker still has what a task here needs."""
+        return bool(self._waiting)
+
+    def take_up_waiting(self) -> None:
+        """Take up those tasks whose rows are free now. Raises what `assign` raises."""
+        new = sorted(task_id for task_id in self._waiting if not self._directory.is_lent(task_id))
+        if not new:
+            return
+        self._waiting.difference_update(new)
         deleted: set[str] = set()
         while True:
             try:
@@ -128,16 +144,16 @@ class Assignment:
             if not self._commit(leaving):
                 return False
         except (StateCorruptionError, *DONE_AGAIN) as reason:
-            self._assigned.difference_update(leaving)
+            self._give_up(leaving)
             self.start_over(reason)  # what became of the transaction is settled by this, before the tasks go
-        self._assigned.difference_update(leaving)
+        self._give_up(leaving)
         self._owned.drop(leaving)
         return True
 
     def lost(self, task_ids: Collection[TaskId]) -> None:
         """Give tasks up without a commit; those that are not owned are ignored."""
         gone = sorted(self._assigned.intersection(task_ids))
-        self._assigned.difference_update(gone)
+        self._give_up(gone)
         tasks = self._owned.tasks
         # Also without progress: what an `init` has written is in the transaction too.
         have_run = any(tasks[task_id].is_running for task_id in gone if task_id in tasks)
@@ -147,6 +163,10 @@ class Assignment:
             if have_run:
                 named = ", ".join(map(str, gone))
                 self._go_back_after(TransactionAbortedError(f"tasks {named} were lost"), waits=False)
+
+    def _give_up(self, task_ids: Collection[TaskId]) -> None:
+        self._assigned.difference_update(task_ids)
+        self._waiting.difference_update(task_ids)
 
     def make_anew(self) -> None:
         """Make all tasks anew from the last commit, since the global stores that they hold on to were opened anew."""
@@ -178,7 +198,7 @@ class Assignment:
                 else:
                     _log.warning("all tasks go back to their last commit: %s", reason)
                 if is_apart:
-                    self._owned.take_up(sorted(self._assigned - self._owned.under_way()))
+                    self._owned.take_up(sorted(self._assigned - self._waiting - self._owned.under_way()))
                     self._commit_starts()
                 else:
                     self._go_back()
@@ -206,7 +226,9 @@ class Assignment:
         """
         self._abort()
         self._uncommitted.clear()
-        self._owned.take_up(sorted(self._assigned))  # what a damaged store has cost is made anew
+        self._owned.take_up(
+            sorted(self._assigned - self._waiting)
+        )  # what a damaged store has cost is made anew
         self._commit_starts()
 
     def _commit_starts(self) -> None:

@@ -54,11 +54,12 @@ class GlobalSeat:
             assert stores is not None
             seats.taken.append(self)
             self._leads = seats.taken[0] is self
-            if not self._leads and stores.is_outdated():
+            # Others wait for this: no task is made before there are stores that it can hold on to.
+            if self._leads:
+                stores.open()
+            elif stores.is_outdated():
                 seats.is_outdated = True
-        if self._leads:
-            stores.open()
-        self._version = stores.version
+            self._version = stores.version
 
     def close(self) -> None:
         """Leave it to the others, and release everything with the last one. Twice is fine.

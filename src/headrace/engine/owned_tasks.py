@@ -157,10 +157,10 @@ class OwnedTasks:
         raise error
 
     def query(self, store: str) -> Mapping[int, Any]:
-        """Return the read-only stores of this name by partition, of the tasks that run here. From any thread.
+        """Return the read-only stores of this name by partition, of the tasks that run here, if any. From any thread.
 
         Raises:
-            StoreUnavailableError: a task that has the store is still restoring, or being made.
+            StoreUnavailableError: a task that has the store is still restoring.
         """
         if self._global_stores.has(store):
             return self._global_stores.query(store)
@@ -170,8 +170,4 @@ class OwnedTasks:
                 if not task.is_running:
                     raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
                 found[task.id.partition] = task.state.read_only(store)
-        if not found:
-            raise StoreUnavailableError(
-                f"store '{store}' is in no task now, since tasks are being made; try again"
-            )
         return found

@@ -42,7 +42,6 @@ class Rebalancing:
     it is no more than `acceptable_lag` records behind.
 
     Attributes:
-        has_roles: whether the group has said what there is to do; nothing is a role too.
         is_outdated: whether it has said something that the plan does not know, so that a new one is needed.
     """
 
@@ -67,7 +66,7 @@ class Rebalancing:
         self._warm: Set[TaskId] = frozenset()  # of these, those that the group has heard of
         self._next_report = 0.0
         self._unworkable_at: float | None = None  # when that is the end
-        self.has_roles = False
+        self._has_roles = False
         self.is_outdated = False
 
     # ── what the group says ──────────────────────────────────────────────────────────────────────────────────────
@@ -87,6 +86,8 @@ class Rebalancing:
             self._do(effect)
         if self._newest is not None:
             self._take_over(self._newest)
+        elif self._assignment.is_waiting:
+            self._take_up(self._assignment.take_up_waiting)
         return bool(effects)
 
     def _do(self, effect: Effect) -> None:
@@ -97,7 +98,7 @@ class Rebalancing:
                 "%s; all tasks are given up without a commit, and the instance joins its group again",
                 effect.reason,
             )
-            self.has_roles, self._newest = False, None
+            self._has_roles, self._newest = False, None
             self._standbys.drop(set(self._standbys.wanted))
             self._warmups = self._warm = frozenset()
             self._assignment.lost(self._assignment.assigned)
@@ -126,10 +127,10 @@ class Rebalancing:
         self.assign(active - owned)
         self._newest = None
         self._membership.acknowledge(assigned.number)
-        self.has_roles = True
+        self._has_roles = True
 
     def _tell(self, new: Set[TaskId], gone: Set[TaskId]) -> None:
-        if self.has_roles and (new or gone):
+        if self._has_roles and (new or gone):
             _log.info("the group gives this instance tasks %s, and takes away %s", _named(new), _named(gone))
 
     def _heed_statuses(self, statuses: Mapping[GroupStatus, str]) -> None:
@@ -182,12 +183,20 @@ class Rebalancing:
             self._warm |= warm
             self._membership.rejoin()
 
+    @property
+    def has_roles(self) -> bool:
+        """Whether the group has said what there is to do, nothing being a role too, and all of it is taken up."""
+        return self._has_roles and not self._assignment.is_waiting
+
     # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def assign(self, task_ids: Iterable[TaskId]) -> None:
         """Take up tasks beside those that are there, which go on meanwhile; ones that are there already stay."""
+        self._take_up(lambda: self._assignment.assign(task_ids))
+
+    def _take_up(self, take_up: Callable[[], None]) -> None:
         try:
-            self._assignment.assign(task_ids)
+            take_up()
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
 

@@ -54,8 +54,19 @@ class Reporting:
         self._commit_seconds_max = max(self._commit_seconds_max, seconds)
 
     def stopped(self) -> None:
-        """Leave the figures as they are at the end."""
-        self.latest = replace(self.latest, state="stopped", records_per_second=0.0, tasks=(), standbys=())
+        """Leave the figures as they are at the end, when all tasks are gone."""
+        self.latest = replace(
+            self.latest,
+            state="stopped",
+            records=self._records,
+            records_per_second=0.0,
+            dropped=self._dropped,
+            commits=self._commits,
+            commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
+            commit_ms_max=self._commit_seconds_max * 1000,
+            tasks=(),
+            standbys=(),
+        )
 
     def is_due(self, now: float) -> bool:
         """Whether it is time for a snapshot."""

@@ -7,6 +7,7 @@ behind their positions is all that is left to restore.
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from itertools import islice
 
 from headrace.base.errors import LogUnavailableError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
@@ -126,7 +127,9 @@ class Standbys:
         new = self._wanted - self._following.keys() - self._found.keys()
         if new and now >= self._next_attempt:
             self._found.update(self._changelogs.find({task_id: self._stores(task_id) for task_id in new}))
-        beginning = sorted(self._found)[:_BEGUN_AT_ONCE]
+        # Another worker of the instance may still have one, which it has lost.
+        free = (task_id for task_id in sorted(self._found) if not self._directory.is_lent(task_id))
+        beginning = list(islice(free, _BEGUN_AT_ONCE))
         if not beginning:
             return
         committed = self._committed(

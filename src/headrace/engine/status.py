@@ -1,11 +1,12 @@
 """What a worker says of itself: snapshots that other threads read without locks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from headrace.base.ids import TaskId
 
-__all__ = ["TaskStatus", "WorkerStatus"]
+__all__ = ["TaskStatus", "WorkerStatus", "together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,37 @@ class WorkerStatus:
     global_stores: TaskStatus | None = None
     tasks: tuple[TaskStatus, ...] = ()
     standbys: tuple[TaskStatus, ...] = ()
+
+
+def together(statuses: Sequence[WorkerStatus]) -> WorkerStatus:
+    """Add up what several workers say of themselves, at least one; those that have stopped are counted only.
+
+    >>> both = together([WorkerStatus("running", records=3), WorkerStatus("stopped", records=4)])
+    >>> both.state, both.records
+    ('running', 7)
+    """
+    if len(statuses) == 1:
+        return statuses[0]
+    alive = [each for each in statuses if each.state != "stopped"]
+    states = {each.state for each in alive}
+    state: Literal["starting", "restoring", "running", "stopped"] = "running" if alive else "stopped"
+    if "restoring" in states:
+        state = "restoring"
+    elif "starting" in states:
+        state = "starting"
+    commits = sum(each.commits for each in statuses)
+    return WorkerStatus(
+        state=state,
+        records=sum(each.records for each in statuses),
+        records_per_second=sum(each.records_per_second for each in alive),
+        lag_records=sum(each.lag_records for each in alive),
+        dropped=sum(each.dropped for each in statuses),
+        misplaced_keys=sum(each.misplaced_keys for each in statuses),
+        commits=commits,
+        commit_ms_average=sum(each.commit_ms_average * each.commits for each in statuses) / max(1, commits),
+        commit_ms_max=max(each.commit_ms_max for each in statuses),
+        restored=sum(each.restored for each in statuses),
+        global_stores=next((each.global_stores for each in alive if each.global_stores is not None), None),
+        tasks=tuple(sorted((task for each in alive for task in each.tasks), key=lambda task: task.id)),
+        standbys=tuple(sorted((task for each in alive for task in each.standbys), key=lambda task: task.id)),
+    )

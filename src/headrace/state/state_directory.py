@@ -68,6 +68,11 @@ class StateDirectory:
         """Where a store of the user's own may keep its files."""
         return self._path / "own" / _name(task_id) / store
 
+    def is_lent(self, task_id: TaskId) -> bool:
+        """Whether somebody has the rows of a task: another worker, perhaps, which has lost it and not noticed yet."""
+        with self._lock:
+            return _name(task_id) in self._lent
+
     def lend(self, task_id: TaskId, specs: Sequence[StoreSpec]) -> TaskRows:
         """Return the rows of a task, opened if they are not open any more; give them back when they are done with.
 

@@ -46,8 +46,8 @@ def engine_values(config: Config) -> dict[str, Any]:
     return values
 
 
-def transactional_id(config: Config, process_id: str) -> str | None:
-    """Return the id of a process's transactions; None where it has none.
+def transactional_id(config: Config, process_id: str, thread: int) -> str | None:
+    """Return the id of the transactions of a process's stream thread; None where it has none.
 
     Who comes back to the state directory ends what its former self has left open. What another process has left open
     holds up nobody: its offsets are read when they are stable, and it ends after `transaction.timeout.ms`.
@@ -56,7 +56,7 @@ def transactional_id(config: Config, process_id: str) -> str | None:
     """
     if not _is_exactly_once(config):
         return None
-    return f"{config.get(APPLICATION_ID)}-{process_id}-1"
+    return f"{config.get(APPLICATION_ID)}-{process_id}-{thread}"
 
 
 def transaction_timeout_ms(config: Config) -> int | None:

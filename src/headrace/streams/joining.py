@@ -19,18 +19,21 @@ _SERVER = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):(\d{1,5})")
 
 
 def joiner(
-    log: Log, config: Config, process_id: str, member_id: str
+    log: Log, config: Config, process_id: str, member_id: str, thread: int
 ) -> Callable[[GroupApplication], Membership]:
-    """Return what makes this process a member of the group: with `member_id`, the one that it was before.
+    """Return what makes a stream thread of this process a member: with `member_id`, the one that it was before.
+
+    A static member is named after the instance and the thread, as in Kafka Streams (StreamsConfig).
 
     Raises:
         ConfigError: `application.server` is no address.
     """
+    instance_id = config["group.instance.id"]
     options = JoinOptions(
         process_id=process_id,
         member_id=member_id,
         protocol=config["group.protocol"],
-        instance_id=config["group.instance.id"],
+        instance_id=None if instance_id is None else f"{instance_id}-{thread}",
         max_poll_interval_ms=config["max.poll.interval.ms"],
         endpoint=endpoint_of(config),
         probing_rebalance_interval_ms=config["probing.rebalance.interval.ms"],

@@ -23,10 +23,6 @@ def _application_id(value: str) -> str | None:
     return "it begins the names of topics: use letters, digits, '.', '_' and '-', and do not begin with '.'"
 
 
-def _one_thread(value: int) -> str | None:
-    return None if value == 1 else "this version runs one stream thread in a process: leave it at 1"
-
-
 def _not_empty(value: str) -> str | None:
     return None if value.strip() else "it is empty"
 
@@ -67,8 +63,7 @@ OPTIONS: tuple[Option[Any], ...] = (
         "num.stream.threads",
         integer(minimum=1),
         1,
-        "Stream threads of this process; 1 is all there is.",
-        _one_thread,
+        "Stream threads of this process: they wait for brokers and disks at the same time, and share one core.",
     ),
     # What is about several instances is of no effect on the embedded log, which has one: an application that moves
     # there keeps its configuration.

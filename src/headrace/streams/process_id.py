@@ -8,7 +8,7 @@ from headrace.base.file_advice import file_advice
 
 __all__ = ["ProcessIds"]
 
-_PROCESS, _MEMBER = "process", "member"
+_PROCESS, _MEMBER = "process", "member-{}"
 
 
 class ProcessIds:
@@ -40,18 +40,19 @@ class ProcessIds:
             made = str(uuid.uuid4())
             file.write_text(f"{made} {number}\n")
             # A member id that came with a copy is somebody else's.
-            (self._directory / _MEMBER).unlink(missing_ok=True)
+            for kept in self._directory.glob(_MEMBER.format("*")):
+                kept.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot(file, error) from None
         return made
 
-    def member_id(self) -> str:
-        """Return what the last member of the group was called here, empty if nobody knows.
+    def member_id(self, thread: int) -> str:
+        """Return what a stream thread was called as a member of the group, empty if nobody knows.
 
         Raises:
             StateError: the file cannot be read.
         """
-        file = self._directory / _MEMBER
+        file = self._member_file(thread)
         try:
             return file.read_text(errors="replace").strip()
         except FileNotFoundError:
@@ -59,14 +60,14 @@ class ProcessIds:
         except OSError as error:
             raise _cannot(file, error) from None
 
-    def keep_member_id(self, member_id: str) -> None:
-        """Keep a member id for the process that comes after this one; with an empty one, forget it.
+    def keep_member_id(self, thread: int, member_id: str) -> None:
+        """Keep the member id of a stream thread for the process after this one; with an empty one, forget it.
 
         Raises:
             StateError: the file cannot be written.
         """
-        file = self._directory / _MEMBER
-        if member_id == self.member_id():
+        file = self._member_file(thread)
+        if member_id == self.member_id(thread):
             return
         try:
             if member_id:
@@ -75,6 +76,9 @@ class ProcessIds:
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot(file, error) from None
+
+    def _member_file(self, thread: int) -> Path:
+        return self._directory / _MEMBER.format(thread)
 
 
 def _cannot(file: Path, error: OSError) -> StateError:

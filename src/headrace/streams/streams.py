@@ -2,37 +2,31 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self, overload
+from typing import NoReturn, Self
 
 from typing_extensions import TypeVar, Unpack
 
 from headrace.base.durations import Duration, timeout_seconds
-from headrace.base.errors import StateError, StoreUnavailableError, TopologyError
+from headrace.base.errors import StateError, TopologyError
 from headrace.engine.options import EngineOptions
-from headrace.engine.status import WorkerStatus
-from headrace.engine.worker import Worker
-from headrace.query.local import QueryOptions, local_view, store_name
-from headrace.state.declaration import Store
-from headrace.state.queried import Queried
 from headrace.streams.config import Config, ConfigFields
-from headrace.streams.figures import lags_of, metrics_of
 from headrace.streams.guarantee import engine_values
-from headrace.streams.home_process import HomeProcess
 from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.logs import address_of, open_log_under
+from headrace.streams.observed import Observed
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import APPLICATION_ID, STATE_DIR
 from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.signals import StopSignals
-from headrace.streams.states import FINAL, Lifecycle, State, StateListener, before_a_query, not_again
+from headrace.streams.states import FINAL, StateListener, not_again
 from headrace.streams.status_text import waiting_text
-from headrace.streams.stream_thread import StreamThread, UncaughtHandler, ensure_fits
+from headrace.streams.stream_thread import UncaughtHandler, ensure_fits
+from headrace.streams.stream_threads import StreamThreads
 from headrace.streams.unattended import tell_if_unattended
-from headrace.streams.worker_factory import make_worker
+from headrace.streams.worker_factory import WorkerFactory
 from headrace.topology.topology import Topology
 
 __all__ = ["Streams", "UncaughtHandler"]
@@ -40,7 +34,7 @@ __all__ = ["Streams", "UncaughtHandler"]
 R = TypeVar("R")
 
 
-class Streams:
+class Streams(Observed):
     """Runs a topology: `with` starts and stops it; `run()` is `with`, signals and waiting, for a program of its own.
 
     Arguments are properties (see `ConfigFields`); beside a `Config` they are what code says, so that file, environment
@@ -61,33 +55,18 @@ class Streams:
             raise TopologyError(
                 f"cannot run a {type(topology).__qualname__}: a Topology is wanted, such as builder.build() gives"
             )
-        self._topology = topology
         self._config = (config or Config()).with_fields(**fields)
-        self._application_id = self._config.get(APPLICATION_ID)
+        super().__init__(topology, self._config.get(APPLICATION_ID))
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
         path = address_of(self._config).path
         self._lock = partial(application_lock, self._application_id, self._state_directory, path)
         self._options = EngineOptions.of(engine_values(self._config))
-        self._life = Lifecycle()
-        self._home = HomeProcess()
         self._starting = threading.Lock()
         self._uncaught: UncaughtHandler = lambda error: "shutdown_client"
         self._paused = False
-        self._thread: StreamThread | None = None  # from start() on
         self._starter: threading.Thread | None = None  # while it starts
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def state(self) -> State:
-        """Where the application is: created, rebalancing, running, pending_shutdown, not_running, or on to error."""
-        state = self._life.state
-        return "not_running" if self._home.is_elsewhere and state not in FINAL else state
-
-    @property
-    def application_id(self) -> str:
-        """The application's id."""
-        return self._application_id
 
     @property
     def config(self) -> Config:
@@ -95,7 +74,7 @@ class Streams:
         return self._config
 
     def start(self) -> None:
-        """Lock the application, open its log, and start the worker's thread; does not wait until it is running.
+        """Lock the application, open its log, and start its threads; does not wait until it is running.
 
         Keeps no program alive: one that ends without `wait`, or `run`, ends its application, which a warning says.
 
@@ -111,29 +90,29 @@ class Streams:
                     f"cannot start {self._application_id!r}: it is {self.state}; {not_again(self.state)}"
                 )
             raise_limit_of_open_files()
-            thread = self._made_thread()
-            self._thread, self._starter = thread, threading.current_thread()
+            threads = self._made_threads()
+            self._threads, self._starter = threads, threading.current_thread()
             self._home.settle()
             tell_if_unattended(self._application_id, self._life, self._home)
             self._life.change("rebalancing")
         try:  # without the lock: a listener may close
             self._life.tell()
-            thread.start()
+            threads.start(self._config["num.stream.threads"])
         except BaseException as error:
-            thread.abandon(error)
+            threads.abandon(error)
             raise
         finally:
             self._starter = None
 
-    def _made_thread(self) -> StreamThread:
+    def _made_threads(self) -> StreamThreads:
         lock = self._lock()
         log = open_log_under(lock, self._config, RememberedLog(self._state_directory))
-        return StreamThread(
+        return StreamThreads(
             self._application_id,
-            partial(
-                make_worker,
+            WorkerFactory(
                 self._topology,
                 self._config,
+                log,
                 options=self._options,
                 state_directory=self._state_directory,
             ),
@@ -150,34 +129,33 @@ class Streams:
         Brokers that do not answer are waited for a few seconds; without them the last commit stands, and the next start
         does again what came after it.
 
-        Called from the worker's own thread (a listener, user code) it only asks for the stop. Twice is fine.
+        Called from one of its own threads (a listener, user code) it only asks for the stop. Twice is fine.
         `timeout=None` waits as long as it takes. Without `leave_group` nobody elsewhere takes over for the session
         (`session.timeout.ms`, on Kafka), so that this instance can come back; with its state directory it does at once.
 
         Raises:
-            TimeoutError: user code held the worker for longer than `timeout`; it still stops when that returns.
+            TimeoutError: user code held a thread for longer than `timeout`; it still stops when that returns.
         """
         if self._home.is_elsewhere:
             return
         timeout_s = timeout_seconds(timeout)
         with self._starting:
-            thread = self._thread
+            threads = self._threads
             moved = self._life.change("pending_shutdown")
-            if thread is not None:
-                thread.ask_to_stop(leave_group=leave_group)
+        if threads is not None:
+            threads.ask_to_stop(leave_group=leave_group)
         if moved:
             self._life.tell()
-        if thread is None:
+        if threads is None:
             if moved:
                 self._life.move("not_running")  # it was never started
             return
-        if threading.current_thread() in (thread, self._starter):
+        if threads.is_own or threading.current_thread() is self._starter:
             return
         if not self._life.wait_for(FINAL, timeout_s):
             raise TimeoutError(f"application {self._application_id!r} did not stop within {timeout}")
-        if thread.ident is not None:
-            # The last listeners may still run in it; a program that ends now would cut them off.
-            thread.join(timeout_s)
+        # The last listeners may still run in one; a program that ends now would cut them off.
+        threads.join(timeout_s)
 
     def wait(self, timeout: Duration | None = None) -> None:
         """Block until the application has stopped; raise what killed it.
@@ -213,14 +191,11 @@ class Streams:
 
     def _ensure_can_wait(self) -> None:
         self._ensure_here("wait for")
-        if threading.current_thread() in (self._thread, self._starter):
+        is_own = self._threads is not None and self._threads.is_own
+        if is_own or threading.current_thread() is self._starter:
             raise StateError(
                 f"cannot wait for {self._application_id!r} in its own thread, which would never end: wait elsewhere"
             )
-
-    def _ensure_here(self, attempt: str) -> None:
-        if self._life.state not in FINAL:
-            self._home.ensure_here(f"{attempt} {self._application_id!r}")
 
     def run(self) -> None:
         """Start, wait for the end, and raise what killed it. Only for the main thread.
@@ -272,13 +247,37 @@ class Streams:
     def _pause(self, paused: bool) -> None:
         self._ensure_here("pause or resume")
         self._paused = paused
-        if (thread := self._thread) is not None:
-            thread.pause(paused)
+        if (threads := self._threads) is not None:
+            threads.pause(paused)
 
     @property
     def is_paused(self) -> bool:
         """Whether `pause` is in force."""
         return self._paused
+
+    def add_stream_thread(self) -> str | None:
+        """Start one more stream thread, and return its name; None where the application does not run.
+
+        It gets its share of the tasks of this instance, and of the record cache. It helps where threads wait, for
+        brokers or disks: all of them share one core.
+        """
+        self._ensure_here("add a thread to")
+        with self._starting:
+            threads = self._threads if self.state in ("rebalancing", "running") else None
+            return None if threads is None else threads.add()
+
+    def remove_stream_thread(self, timeout: Duration | None = None) -> str | None:
+        """Stop a stream thread, and return its name; None where the application does not run, or has none.
+
+        The others get its tasks. In a thread of the application (a listener, user code) it only asks for the stop, of
+        another thread if there is one. Without any, the application goes on to be "running", and does nothing.
+
+        Raises:
+            TimeoutError: user code held it for longer than `timeout`; it still stops when that returns.
+        """
+        self._ensure_here("remove a thread from")
+        threads = self._threads if self.state in ("rebalancing", "running") else None
+        return None if threads is None else threads.remove(timeout_seconds(timeout))
 
     def clean_up(self) -> None:
         """Delete the application's local state; the next start restores it from the changelogs.
@@ -307,10 +306,10 @@ class Streams:
         self._life.listen(listener)
 
     def on_uncaught(self, handler: UncaughtHandler) -> None:
-        """Let `handler` decide what follows when the worker dies; without one the application stops.
+        """Let `handler` decide what follows when a thread dies; without one the application stops, with all threads.
 
-        `replace_thread` builds a new worker from what was committed; the other two stop this application. Runs in the
-        worker's thread. What the handler itself raises stops the application in place of the first error.
+        `replace_thread` goes on from what was committed; the other two stop this application. Runs in the thread that
+        dies. What the handler itself raises stops the application in place of the first error.
 
         Raises:
             StateError: the application has started.
@@ -323,67 +322,9 @@ class Streams:
             )
         self._uncaught = handler
 
-    # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def status(self) -> WorkerStatus | None:
-        """Return the worker's figures; None before the start."""
-        worker = self._worker
-        return None if worker is None else worker.status()
-
-    @property
-    def _worker(self) -> Worker | None:
-        return None if self._thread is None or self._home.is_elsewhere else self._thread.worker
-
     @property
     def _killed_by(self) -> BaseException | None:
-        return None if self._thread is None else self._thread.killed_by
-
-    @property
-    def trouble(self) -> str | None:
-        """What the application waits for while its brokers do not answer, for people to read; None if all is well."""
-        thread = self._thread
-        return None if thread is None or self._home.is_elsewhere else thread.trouble
-
-    def metrics(self) -> Mapping[str, float]:
-        """Return figures of the worker by Kafka Streams' names of them (thread level); empty before the start."""
-        status = self.status()
-        return {} if status is None else metrics_of(status)
-
-    def lags(self) -> Mapping[str, Mapping[int, int]]:
-        """Return how many changelog records are still to be restored for each store's partition; 0 once it runs.
-
-        All stores of a task are restored together, so each has the figure of its task.
-        """
-        status = self.status()
-        return {} if status is None else lags_of(status, self._topology)
-
-    # ── queries ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @overload
-    def query(self, store: Store[Queried[R]], **how: Unpack[QueryOptions]) -> R: ...
-    @overload
-    def query(self, store: str, **how: Unpack[QueryOptions]) -> Any: ...
-    def query(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Any:
-        """Return a read-only view of a store over all its partitions, as of now: it also sees what waits for a commit.
-
-        The view stays good: each call on it asks the partitions that are here then.
-
-        Raises:
-            TopologyError: the topology has no such store.
-            StoreUnavailableError: not started, restoring, or stopped: retry later, or give up where it has stopped.
-        """
-        name = store_name(self._topology, store)
-        return local_view(self._topology.stores[name], lambda: self._partitions(name), how)
-
-    def _partitions(self, name: str) -> Mapping[int, Any]:
-        self._ensure_here(f"query store {name!r} of")
-        worker = self._worker
-        if worker is None or self.state not in ("rebalancing", "running"):
-            raise StoreUnavailableError(
-                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}; "
-                f"{before_a_query(self.state)}"
-            )
-        return worker.query(name)
+        return None if self._threads is None else self._threads.killed_by
 
     def _raise_killer(self) -> None:
         if self._killed_by is not None:

@@ -1,10 +1,12 @@
-"""Makes the workers of an application, as its configuration says."""
+"""Makes the workers of an application, as its configuration says, and what they share."""
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from headrace.engine.clock import SystemClock
+from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
 from headrace.engine.worker import Worker
@@ -17,39 +19,71 @@ from headrace.streams.options import APPLICATION_ID
 from headrace.streams.process_id import ProcessIds
 from headrace.topology.topology import Topology
 
-__all__ = ["make_worker"]
+__all__ = ["WorkerFactory"]
 
 
-def make_worker(
-    topology: Topology,
-    config: Config,
-    log: Log,
-    on_status: Callable[[WorkerStatus], None],
-    follows: Worker | None,
-    stop: threading.Event,
-    *,
-    options: EngineOptions,
-    state_directory: Path,
-) -> Worker:
-    """Make a worker, which ends when `stop` is set; one that follows another goes on from what that one knew.
+class WorkerFactory:
+    """For one `Streams`, whose lock is held. From any thread."""
 
-    Raises what `build_worker` raises.
-    """
-    ids = ProcessIds(state_directory)
-    process_id = ids.process_id()
-    return build_worker(
-        topology,
-        log,
-        options,
-        application_id=config.get(APPLICATION_ID),
-        state_dir=state_directory,
-        clock=SystemClock(),
-        on_status=on_status,
-        transactional_id=transactional_id(config, process_id),
-        transaction_timeout_ms=transaction_timeout_ms(config),
-        metadata_max_age_ms=config["metadata.max.age.ms"],
-        follows=follows,
-        stop=stop,
-        join=joiner(log, config, process_id, ids.member_id()),
-        known_as=ids.keep_member_id,
-    )
+    def __init__(
+        self,
+        topology: Topology,
+        config: Config,
+        log: Log,
+        *,
+        options: EngineOptions,
+        state_directory: Path,
+    ) -> None:
+        self._topology = topology
+        self._config = config
+        self._log = log
+        self._options = options
+        self._state_directory = state_directory
+        self._clock = SystemClock()
+        self._ids = ProcessIds(state_directory)
+        self._making = threading.Lock()
+        self._instance: Instance | None = None
+
+    def make(
+        self,
+        thread: int,
+        on_status: Callable[[WorkerStatus], None],
+        follows: Worker | None,
+        stop: threading.Event,
+    ) -> Worker:
+        """Make a worker of the thread of this number; see `build_worker`. One at a time: the first makes the topics.
+
+        Raises what `build_worker` raises.
+        """
+        config = self._config
+        with self._making:
+            process_id = self._ids.process_id()
+            if self._instance is None:
+                self._instance = Instance(
+                    self._log,
+                    self._options,
+                    application_id=config.get(APPLICATION_ID),
+                    state_dir=self._state_directory,
+                    clock=self._clock,
+                )
+            return build_worker(
+                self._topology,
+                self._log,
+                self._options,
+                application_id=config.get(APPLICATION_ID),
+                instance=self._instance,
+                clock=self._clock,
+                on_status=on_status,
+                transactional_id=transactional_id(config, process_id, thread),
+                transaction_timeout_ms=transaction_timeout_ms(config),
+                metadata_max_age_ms=config["metadata.max.age.ms"],
+                follows=follows,
+                stop=stop,
+                join=joiner(self._log, config, process_id, self._ids.member_id(thread), thread),
+                known_as=partial(self._ids.keep_member_id, thread),
+            )
+
+    def close(self) -> None:
+        """Close what the workers have shared, when all of them have ended."""
+        if self._instance is not None:
+            self._instance.close()
