@@ -7,7 +7,6 @@ behind their positions is all that is left to restore.
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from itertools import islice
 
 from headrace.base.errors import LogUnavailableError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
@@ -109,8 +108,8 @@ class Standbys:
         if is_busy and now < self._next_turn:
             return False
         try:
-            self._begin(now)
-            applied = self._turn(now) or bool(self._found)
+            are_more = self._begin(now)
+            applied = self._turn(now) or are_more
             after = self._clock.seconds()
             self._next_turn = after + _REST * (after - now) if applied else after
             return applied
@@ -122,16 +121,16 @@ class Standbys:
             self._delete(error)
             return True
 
-    def _begin(self, now: float) -> None:
-        """Open a few of those that are not there yet. The log is asked for all of them at once."""
+    def _begin(self, now: float) -> bool:
+        """Open a few of those that are not there yet; say whether more can be. The log is asked for all at once."""
         new = self._wanted - self._following.keys() - self._found.keys()
         if new and now >= self._next_attempt:
             self._found.update(self._changelogs.find({task_id: self._stores(task_id) for task_id in new}))
         # Another worker of the instance may still have one, which it has lost.
-        free = (task_id for task_id in sorted(self._found) if not self._directory.is_lent(task_id))
-        beginning = list(islice(free, _BEGUN_AT_ONCE))
+        free = [task_id for task_id in sorted(self._found) if not self._directory.is_lent(task_id)]
+        beginning = free[:_BEGUN_AT_ONCE]
         if not beginning:
-            return
+            return False
         committed = self._committed(
             changelog.partition
             for task_id in beginning
@@ -151,6 +150,7 @@ class Standbys:
             except BaseException:
                 self._directory.give_back(rows)
                 raise
+        return len(free) > len(beginning)
 
     def _stores(self, task_id: TaskId) -> Sequence[StoreSpec]:
         return self._topology.subtopologies[task_id.subtopology].stores
