@@ -14,6 +14,8 @@ import pytest
 
 import headrace as hr
 from headrace import stores
+from headrace.kafka.log import KafkaLog
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.streams.config import Config
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
@@ -48,6 +50,8 @@ class Instances:
         *,
         standbys: int = 0,
         session_ms: int = 6_000,
+        threads: int = 1,
+        static: str = "",
     ) -> hr.Streams:
         builder = hr.StreamsBuilder()
         counts = (
@@ -64,7 +68,12 @@ class Instances:
             group_protocol=protocol,
             commit_interval_ms=50,
             num_standby_replicas=standbys,
-            properties={"session.timeout.ms": session_ms, "heartbeat.interval.ms": 200},
+            num_stream_threads=threads,
+            properties={
+                "session.timeout.ms": session_ms,
+                "heartbeat.interval.ms": 200,
+                **({"group.instance.id": static} if static else {}),
+            },
         )
         streams = hr.Streams(builder.build(), config)
         streams.start()
@@ -142,6 +151,64 @@ def test_who_follows_a_task_takes_over_without_a_restore_when_its_instance_is_go
     assert status.restored <= len(KEYS)  # what came since the standbys' last look, at most
     instances.send(1)
     wait_for(lambda: instances.counted() == instances.sent)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_threads_of_one_instance_share_its_tasks_also_when_they_come_and_go(
+    instances: Instances, protocol: Protocol
+) -> None:
+    one = instances.start("one", protocol, threads=2)
+    wait_for(lambda: shares(one) == [2, 2])
+    instances.send(3)
+    other = instances.start("other", protocol, threads=2)
+    wait_for(lambda: shares(one) == shares(other) == [1, 1])
+    instances.send(3)
+    other.remove_stream_thread("20s")
+    wait_for(lambda: sum(shares(one) + shares(other)) == PARTITIONS and len(shares(other)) == 1)
+    other.add_stream_thread()
+    wait_for(lambda: shares(one) == shares(other) == [1, 1])
+    instances.send(3)
+    one.close()
+    wait_for(lambda: shares(other) == [2, 2])
+    instances.send(3)
+    wait_for(lambda: instances.counted() == instances.sent)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_threads_that_come_back_to_their_directory_have_its_tasks_at_once_without_a_restore(
+    instances: Instances, protocol: Protocol
+) -> None:
+    one = instances.start("one", protocol, session_ms=30_000, threads=2)
+    wait_for(lambda: shares(one) == [2, 2])
+    instances.send(3)
+    wait_for(lambda: instances.counted() == instances.sent)
+    one.close(leave_group=False)  # as if it were killed
+    began = time.monotonic()
+    again = instances.start("one", protocol, session_ms=30_000, threads=2)
+    wait_for(lambda: shares(again) == [2, 2])
+    assert time.monotonic() - began < 15  # half of a session, on a machine that may be busy
+    status = again.status()
+    assert status is not None
+    assert status.restored == 0
+    instances.send(3)
+    wait_for(lambda: instances.counted() == instances.sent)
+
+
+def test_threads_of_a_static_instance_are_members_of_their_own(instances: Instances) -> None:
+    one = instances.start("one", "classic", threads=2, static="shop")
+    wait_for(lambda: shares(one) == [2, 2])
+    log = KafkaLog(
+        ConnectionSettings.of({"bootstrap.servers": instances.broker.bootstrap_servers}), KafkaOptions.of({})
+    )
+    assert sorted(log.group_state(instances.name).instances) == ["shop-1", "shop-2"]
+    log.close()
+
+
+def shares(streams: hr.Streams) -> list[int]:
+    return [
+        len(each.active_tasks) if each.thread_state == "running" else 0
+        for each in streams.metadata_for_local_threads()
+    ]
 
 
 def has_caught_up(streams: hr.Streams, followed: int) -> bool:
