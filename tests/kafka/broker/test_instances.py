@@ -200,8 +200,10 @@ def test_threads_of_a_static_instance_are_members_of_their_own(instances: Instan
     log = KafkaLog(
         ConnectionSettings.of({"bootstrap.servers": instances.broker.bootstrap_servers}), KafkaOptions.of({})
     )
-    assert sorted(log.group_state(instances.name).instances) == ["shop-1", "shop-2"]
+    found = log.groups.describe(instances.name)
     log.close()
+    assert found is not None
+    assert sorted(str(member.instance_id) for member in found.members) == ["shop-1", "shop-2"]
 
 
 def shares(streams: hr.Streams) -> list[int]:
