@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON ?= $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
+# Compiled modules stay here, not beside the sources, also where the environment says that Python keeps none: each test run
+# would compile all of them, and pytest its asserts, again.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST_ARGS ?=
 NATIVE := $(wildcard native/*.toml native/*.lock native/*.pyi native/src/*.rs)
 NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path native/Cargo.toml \
@@ -80,14 +84,17 @@ else
 endif
 
 # Whole programs, other compilers and judges, and what takes seconds of random cases: `make test` has them.
-FAST := -m "not broker and not process and not campaign"
+FAST := -m "not broker and not process and not campaign" -o tmp_path_retention_policy=failed
 NOT_FAST := $(addprefix --ignore=tests/,benchmarks conformance demo examples faults typing)
 FIRST_HALF := $(addprefix tests/,base cli engine group kafka log)
+# Files are in memory where it has a gigabyte to spare, so that no store waits for a disk. `make test` has them on one.
+IN_MEMORY = $(shell test -w /dev/shm && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 1000000 {print "TMPDIR=/dev/shm"}')
 test-fast: $(VENV)/.synced  ## Run what a minute has room for: no brokers, processes or campaigns.
 ifeq ($(PYTEST_ARGS),)
-	tests/side_by_side $(BIN)/pytest $(FAST) $(FIRST_HALF) -- $(FAST) $(NOT_FAST) $(addprefix --ignore=,$(FIRST_HALF))
+	$(IN_MEMORY) tests/side_by_side $(BIN)/pytest \
+		$(FAST) $(FIRST_HALF) -- $(FAST) $(NOT_FAST) $(addprefix --ignore=,$(FIRST_HALF))
 else
-	$(BIN)/pytest $(FAST) $(PYTEST_ARGS) $(NOT_FAST)
+	$(IN_MEMORY) $(BIN)/pytest $(FAST) $(PYTEST_ARGS) $(NOT_FAST)
 endif
 
 demo: $(VENV)/.synced $(VENV)/.native  ## Run the year of flights on the embedded log.

@@ -1,5 +1,6 @@
 """Brokers that several rooms ask for, each started once for all of them."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -14,7 +15,12 @@ OLDER_VERSIONS = ("4.3.1", "3.9.2")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fetch the older versions before the first test, whose time limit has not to allow for that."""
+    """Fetch the older versions before the first test, whose time limit has not to allow for that.
+
+    What was imported and collected stays: searches for cycles, which walked it again each time, leave it out.
+    """
+    gc.collect()
+    gc.freeze()
     asked = any({"kafka_of", "older_kafka"} & {*getattr(item, "fixturenames", ())} for item in session.items)
     if asked and not session.config.option.collectonly and LocalKafka.unavailable() is None:
         for version in OLDER_VERSIONS:

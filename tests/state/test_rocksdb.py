@@ -152,7 +152,10 @@ def test_approximate_count_is_exact_for_new_keys(database: RocksDatabase) -> Non
     assert database.approximate_count("s") == 100
 
 
-def test_second_opening_is_refused(database: RocksDatabase, path: Path) -> None:
+def test_second_opening_is_refused(
+    database: RocksDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.state.rocksdb._RELEASE_SECONDS_MAX", 0.05)
     with pytest.raises(AlreadyRunningError, match="another process or task has it open"):
         RocksDatabase(path, MEMORY)
 
