@@ -227,6 +227,26 @@ def test_a_thread_that_is_replaced_leaves_the_others_alone_and_nothing_is_lost(p
     assert len(place.rated()) == 16
 
 
+def test_an_application_that_is_to_stop_ends_with_what_the_first_thread_died_of_and_asks_once(
+    place: Place,
+) -> None:
+    place.fails_on = "key1"
+    streams = place.start(3)
+    asked: list[Exception] = []
+
+    def stop_all(error: Exception) -> Any:
+        asked.append(error)
+        return "shutdown_application"
+
+    streams.on_uncaught(stop_all)
+    streams.start()
+    place.send(2)
+    with pytest.raises(ProcessingError, match="no key1"):
+        streams.wait("20s")
+    assert streams.state == "error"
+    assert [type(error) for error in asked] == [ProcessingError]
+
+
 def test_a_removal_that_user_code_holds_up_says_so_and_happens_later(place: Place) -> None:
     with place.start(2) as streams:
         streams.wait_running("20s")

@@ -30,6 +30,10 @@ _log = logging.getLogger("headrace.group")
 #: Time between two reports of how far the state is.
 _REPORT_SECONDS = 1.0
 
+#: How long a group may take to let all its members stop: others have to be heard first (`heartbeat.interval.ms`).
+_STOP_SECONDS = 10.0
+_STOP_WAIT_SECONDS = 0.5
+
 #: What a group cannot work with, and nobody but its operators can change.
 _UNWORKABLE = (GroupStatus.MISSING_SOURCE_TOPICS, GroupStatus.INCORRECTLY_PARTITIONED_TOPICS)
 _UNWORKABLE_SECONDS = 15.0
@@ -182,6 +186,21 @@ class Rebalancing:
         if not warm <= self._warm:
             self._warm |= warm
             self._membership.rejoin()
+
+    def stop_application(self, seconds: Callable[[], float]) -> None:
+        """Let all instances stop; wait until this one hears of it too, since the group knows of it then.
+
+        `seconds` is a clock. A worker that calls this is about to end: what else it hears is of no interest.
+        """
+        deadline = seconds() + _STOP_SECONDS
+        self._membership.stop_application()
+        while (rest := deadline - seconds()) > 0:
+            for effect in self._membership.effects(min(rest, _STOP_WAIT_SECONDS)):
+                if isinstance(effect, Ended) or (
+                    isinstance(effect, StatusChanged) and GroupStatus.SHUTDOWN_APPLICATION in effect.statuses
+                ):
+                    return
+        _log.warning("the group has not said yet that the other instances are to stop: look after them")
 
     @property
     def has_roles(self) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from threading import Event
 from typing import Any
@@ -52,6 +52,7 @@ class Worker:
     Attributes:
         reporting: its figures, which the worker after it goes on with.
         topics_read: partition counts of the user topics that the tasks read.
+        stops_all: asked when it dies, before it leaves its group: whether all instances of the application are to stop.
         leaves_group: whether `close` leaves the group at once, so that others take over; else they wait for the end of
             its session, and whoever comes back as the same member before that has its tasks again.
     """
@@ -83,6 +84,7 @@ class Worker:
         self._tasks: Mapping[TaskId, Task] = parts.owned.tasks
         self._process_id = os.getpid()
         self._is_paused = False
+        self.stops_all: Callable[[BaseException], bool] = lambda reason: False
         self.leaves_group = True
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,15 +121,23 @@ class Worker:
                 self._commit_at_last()
         except BaseException as reason:
             try:
-                self.close()
-            except BaseException as error:  # what came first is the reason
-                log_safely(_log, logging.ERROR, "closing failed as well", exc_info=error)
-            if isinstance(reason, UnknownTopicError) and not self._stop.is_set() and self._can_do_without():
-                return
-            if not is_left_undone(reason, self._stop):
-                raise
-            return
+                if self._is_none(reason):
+                    return
+                if self.stops_all(reason):
+                    self._rebalancing.stop_application(self._clock.seconds)
+            finally:
+                try:
+                    self.close()
+                except BaseException as error:  # what came first is the reason
+                    log_safely(_log, logging.ERROR, "closing failed as well", exc_info=error)
+            raise
         self.close()
+
+    def _is_none(self, reason: BaseException) -> bool:
+        """Whether what has ended the work is no failure: the next start does the same, or another worker can go on."""
+        if isinstance(reason, UnknownTopicError) and not self._stop.is_set():
+            return self._can_do_without()
+        return is_left_undone(reason, self._stop)
 
     def _commit_at_last(self) -> None:
         try:

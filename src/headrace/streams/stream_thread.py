@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from headrace.base.callables import misfit
-from headrace.base.errors import ProcessingError
+from headrace.base.errors import ApplicationStoppedError, ProcessingError
 from headrace.base.last_words import log_safely
 from headrace.base.wording import wording
 from headrace.engine.status import WorkerStatus
@@ -77,6 +77,9 @@ class StreamThread(threading.Thread):
         self._stopping = threading.Event()
         self._leaves_group = True
         self._is_paused = is_paused
+        self._death: tuple[Exception, object] | None = (
+            None  # what the present worker died of, and what follows
+        )
         self.worker: Worker | None = None
         self.killed_by: BaseException | None = None
         self.is_running = False
@@ -110,7 +113,7 @@ class StreamThread(threading.Thread):
             if error is None and self._stopping.is_set():
                 return
             # One that ends well by itself has found other topics than it began with.
-            if error is not None and not self._is_to_be_replaced(error):
+            if error is not None and self._answer_to(error) != "replace_thread":
                 # A handler that failed in turn has left its own error, which is the newer truth.
                 self.killed_by = self.killed_by or error
                 return
@@ -123,29 +126,39 @@ class StreamThread(threading.Thread):
         except BaseException as error:
             return None if is_left_undone(error, self._stopping) else as_failure(error, "the worker")
         try:
-            self.worker = worker
+            self.worker, self._death = worker, None
             self.pause(self._is_paused)
             worker.leaves_group = self._leaves_group
+            worker.stops_all = self._stops_all
             worker.run()
         except BaseException as error:
-            return as_failure(error, "the worker")
+            return as_failure(error, "the worker") if self._death is None else self._death[0]
         return None
+
+    def _stops_all(self, reason: BaseException) -> bool:
+        """Ask the handler while the worker is still a member of its group, which hears of it where that is wanted."""
+        error = as_failure(reason, "the worker")
+        self._death = error, self._answer_to(error)
+        return self._death[1] == "shutdown_application"
 
     def _on_status(self, status: WorkerStatus) -> None:
         if status.state != "stopped":
             self.is_running = status.state == "running"
             self._changed()
 
-    def _is_to_be_replaced(self, error: Exception) -> bool:
-        if self._stopping.is_set():
-            return False
+    def _answer_to(self, error: Exception) -> object:
+        """Return what the handler says, which is asked once about each death."""
+        if self._death is not None and self._death[0] is error:
+            return self._death[1]
+        if self._stopping.is_set() or isinstance(error, ApplicationStoppedError):
+            return "shutdown_client"
         try:
             answer: object = self._uncaught(error)
         except BaseException as failure:
             log_safely(_log, logging.ERROR, "the handler of uncaught exceptions failed", exc_info=failure)
             failure.add_note(f"the worker had died of {wording(error)}")
             self.killed_by = as_failure(failure, "the handler of uncaught exceptions")
-            return False
+            return "shutdown_client"
         if answer not in _ANSWERS:
             log_safely(
                 _log,
@@ -154,7 +167,7 @@ class StreamThread(threading.Thread):
                 answer,
                 ", ".join(_ANSWERS),
             )
-        return answer == "replace_thread"
+        return answer
 
 
 def as_failure(error: BaseException, where: str) -> Exception:

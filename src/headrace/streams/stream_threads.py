@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from headrace.base.errors import StoreUnavailableError
+from headrace.base.errors import ApplicationStoppedError, StoreUnavailableError
 from headrace.base.last_words import log_safely
 from headrace.engine.status import WorkerStatus, together
 from headrace.engine.worker import STOP_SECONDS, Worker
@@ -155,8 +155,10 @@ class StreamThreads:
                 self._past.append(thread.worker.status())
             is_first_death = thread.killed_by is not None and self.killed_by is None
             if is_first_death:
-                self.killed_by = thread.killed_by
                 self._is_ending = True
+            # One that was told to stop by another one may be the first to end: the other knows the reason.
+            if self.killed_by is None or isinstance(self.killed_by, ApplicationStoppedError):
+                self.killed_by = thread.killed_by or self.killed_by
             is_last = self._is_ending and not self._threads
         if is_first_death:
             log_safely(

@@ -308,7 +308,8 @@ class Streams(Observed):
     def on_uncaught(self, handler: UncaughtHandler) -> None:
         """Let `handler` decide what follows when a thread dies; without one the application stops, with all threads.
 
-        `replace_thread` goes on from what was committed; the other two stop this application. Runs in the thread that
+        `replace_thread` goes on from what was committed, `shutdown_client` stops this instance, and
+        `shutdown_application` all of them, through their group: their handlers are not asked. Runs in the thread that
         dies. What the handler itself raises stops the application in place of the first error.
 
         Raises:

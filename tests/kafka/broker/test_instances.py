@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 import headrace as hr
 from headrace import stores
+from headrace.base.errors import ApplicationStoppedError, HeadraceError
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.streams.config import Config
@@ -42,7 +43,12 @@ class Instances:
         self.made: list[hr.Streams] = []
         self.sent: Counter[bytes] = Counter()
 
-    def start(
+    def start(self, place: str, protocol: Protocol, *how: Any, **more: Any) -> hr.Streams:
+        streams = self.make(place, protocol, *how, **more)
+        streams.start()
+        return streams
+
+    def make(
         self,
         place: str,
         protocol: Protocol,
@@ -76,7 +82,6 @@ class Instances:
             },
         )
         streams = hr.Streams(builder.build(), config)
-        streams.start()
         self.made.append(streams)
         return streams
 
@@ -192,6 +197,33 @@ def test_threads_that_come_back_to_their_directory_have_its_tasks_at_once_withou
     assert status.restored == 0
     instances.send(3)
     wait_for(lambda: instances.counted() == instances.sent)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_an_instance_that_stops_the_application_stops_all_of_it_without_asking_the_others(
+    instances: Instances, protocol: Protocol
+) -> None:
+    asked: list[str] = []
+
+    def stop_all(error: Exception) -> Literal["shutdown_application"]:
+        asked.append(str(error))
+        return "shutdown_application"
+
+    one, other = (instances.make(place, protocol) for place in ("one", "other"))
+    for each in (one, other):
+        each.on_uncaught(stop_all)
+        each.start()
+    wait_for(lambda: len(tasks_of(one)) == len(tasks_of(other)) == PARTITIONS // 2)
+    instances.broker.produce_with_java(instances.source, [JavaRecord(b"key", b"\xff")])  # no text
+    errors = []
+    for each in (one, other):
+        with pytest.raises(HeadraceError) as raised:
+            each.wait("30s")
+        errors.append(raised.value)
+    assert len(asked) == 1
+    assert {type(error) for error in errors} >= {ApplicationStoppedError}
+    assert len({type(error) for error in errors}) == 2
+    assert (one.state, other.state) == ("error", "error")
 
 
 def test_threads_of_a_static_instance_are_members_of_their_own(instances: Instances) -> None:
