@@ -247,6 +247,16 @@ def test_a_question_without_an_answer_is_asked_again() -> None:
     assert isinstance(member.due(9.0), Heartbeat)
 
 
+def test_what_is_owned_is_said_again_after_a_question() -> None:
+    member = stable()
+    member.unanswered(said(member, 5.0), 5.0)
+    assert said(member, 6.0).owned == MINE
+    member.answered(Heartbeat(2, False, MINE, 0, False), HeartbeatAnswer(2, 5000), 6.0)
+    assert member.due(6.0) == Ask()
+    assert member.described(MINE, 6.1) == []
+    assert said(member, 6.1).owned == MINE
+
+
 def test_it_asks_once_more_when_what_it_gave_up_cannot_be_under_way_any_more() -> None:
     member = stable()
     member.unanswered(said(member, 5.0), 5.0)

@@ -259,10 +259,9 @@ class StreamsMember:
         if self.state not in _IN_GROUP:
             return []
         self._may_have_missed = roles is None
-        effects = self._assigned(roles)
-        if effects or self._owned != self._told:
-            self._next_at = now
-        return effects
+        # What came and went again unheard is waited for until somebody says that it is not here.
+        self._told, self._next_at = None, now
+        return self._assigned(roles)
 
     def not_described(self, now: float) -> None:
         """Hear that the question got no answer, or an error: the next heartbeat leads to it again."""
