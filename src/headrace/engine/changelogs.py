@@ -88,6 +88,9 @@ class Changelogs:
         """Let those who follow changelogs apply what a reader has of them; say whether anything came of it.
 
         Where what was to be read next has been deleted, its follower starts again at what is still there.
+
+        # Invariant: what a follower raises takes nothing from the others: the reader, which is behind all of these
+        records already, goes back to those that nobody has applied (tests/engine/test_changelogs.py).
         """
         try:
             chunks = reader.poll(timeout_ms)
@@ -96,6 +99,11 @@ class Changelogs:
             begin = self._log.beginning_offsets([partition])[partition]
             followers[partition].start_again(partition, begin)
             return True
-        for chunk in chunks:
-            followers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+        for index, chunk in enumerate(chunks):
+            try:
+                followers[TopicPartition(chunk.topic, chunk.partition)].apply(chunk)
+            except BaseException:
+                left = reversed(chunks[index:])  # the first one of a partition says where it goes on
+                reader.assign({TopicPartition(each.topic, each.partition): each.offsets[0] for each in left})
+                raise
         return bool(chunks)
