@@ -1,11 +1,13 @@
 """Files of a store damaged while the application is stopped: it says so, and rebuilds the store by itself."""
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from headrace.base.errors import StateCorruptionError
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
@@ -130,7 +132,10 @@ def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_p
     feed.close()
     while worker.step(0):
         pass
-    worker.commit()
+    with contextlib.suppress(
+        StateCorruptionError
+    ):  # of the store of its own, unless a step has found it already
+        worker.commit()
     worker.close()
     log.close()
     plain.drain(Site(tmp_path))
@@ -147,6 +152,27 @@ def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path:
     worker.open()
     for file in (tmp_path / "state").rglob("*.sst"):
         flipped(file)
+    feed.write(4_000)
+    feed.close()
+    run_to_the_end(worker, log)
+    worker.close()
+    log.close()
+    plain.check(Site(tmp_path), feed.written)
+
+
+@pytest.mark.timeout(120)
+def test_files_of_its_own_store_deleted_under_a_running_application_come_back_while_it_runs(
+    tmp_path: Path,
+) -> None:
+    feed = plain.Feed(Site(tmp_path), seed=9)
+    feed.write(4_000)
+    work(tmp_path)
+    log = EmbeddedLog.open(tmp_path / "log.db")
+    worker = worker_at(tmp_path, log)
+    worker.open()
+    while worker.step(0):
+        pass
+    shutil.rmtree(tmp_path / "state" / "own")
     feed.write(4_000)
     feed.close()
     run_to_the_end(worker, log)

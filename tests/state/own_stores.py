@@ -52,7 +52,6 @@ class FileShelf(Shelf):
 
     def flush(self) -> None:
         super().flush()
-        self.file.parent.mkdir(parents=True, exist_ok=True)  # it may be deleted under a running application
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps(self.rows))
         new.replace(self.file)

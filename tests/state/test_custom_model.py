@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from headrace.base.errors import StateError
+from headrace.base.errors import StateCorruptionError, StateError
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine, StoreSpec
 from tests.state.own_stores import FileShelf, Shelf
@@ -167,3 +167,32 @@ def test_change_that_no_record_can_hold_is_refused() -> None:
         shelf.context.log(b"a", 1)
     with pytest.raises(ValueError, match="negative timestamp"):
         shelf.context.log(b"a", b"", timestamp=-1)
+
+
+def test_store_whose_files_are_gone_is_restored_in_full(tmp_path: Path) -> None:
+    stores = Stores(spec_of(FileShelf), path=tmp_path / "db")
+    stores.only.hand_out().put("a", "1")
+    stores.commit()
+    stores.close()
+    shutil.rmtree(tmp_path / "own")
+    stores.open()
+    stores.catch_up()
+    assert stores.only.hand_out().rows == {"a": "1"}
+    stores.close()
+
+
+def test_files_that_go_while_the_store_is_used_are_damage_of_its_task(tmp_path: Path) -> None:
+    stores = Stores(spec_of(FileShelf), path=tmp_path / "db")
+    stores.only.hand_out().put("a", "1")
+    stores.commit()
+    shutil.rmtree(tmp_path / "own")
+    stores.only.hand_out().put("b", "2")
+    with pytest.raises(StateCorruptionError, match="was deleted while it was in use") as damage:
+        stores.commit()
+    assert damage.value.path == str(tmp_path / "db")
+    stores.abort()
+    with pytest.raises(StateCorruptionError):
+        stores.only.hand_out()
+    stores.crash()
+    assert stores.only.hand_out().rows == {"a": "1", "b": "2"}
+    stores.close()

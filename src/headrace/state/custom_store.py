@@ -90,7 +90,8 @@ class CustomStore(Protocol):
     After an abort (a retry, a lost broker) the object is closed, and another one takes its place, with all of it again.
     A store with `persistent=True` keeps files in `context.directory`: there only what was changed since it last flushed
     is restored. It must make its changes durable in `flush` alone, all or nothing, since they may be aborted until
-    then; after a crash some may come once more.
+    then; after a crash some may come once more. The directory is there from `init` on; where somebody deletes it, all
+    of the store is restored.
     """
 
     def init(self, context: StoreContext) -> None:

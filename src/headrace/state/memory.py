@@ -72,6 +72,8 @@ class MemoryFamily:
 class MemoryDatabase:
     """All stores of one task, gone when it is closed."""
 
+    path = ""
+
     def __init__(self) -> None:
         self._families: dict[str, MemoryFamily] = {}
         self._positions: dict[str, Position] = {}

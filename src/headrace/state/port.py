@@ -76,6 +76,10 @@ Rows = Mapping[bytes, bytes | None]
 class Database(Protocol):
     """All stores of one task. Belongs to one thread, except for reads."""
 
+    @property
+    def path(self) -> str:
+        """The directory that it is in; empty where it is in memory."""
+
     def family(self, store: str) -> Family:
         """The rows of a store; created if new."""
 

@@ -97,6 +97,11 @@ class RocksDatabase:
             self.close()
             raise
 
+    @property
+    def path(self) -> str:
+        """The directory that it is in."""
+        return self._path
+
     def _opened(self, exists: bool) -> Any:
         """RocksDB's own object. All families there are have to be named, or RocksDB refuses to open."""
         rocksdict, memory = self._rocksdict, self._memory

@@ -1,12 +1,13 @@
 """A store of the user's own, as a task holds it: one object at a time, which an abort replaces."""
 
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from headrace.base.columns import Chunk, Columns
-from headrace.base.errors import StateError
+from headrace.base.errors import StateCorruptionError, StateError
 from headrace.base.records import NO_HEADERS, Record
 from headrace.processor.context import TaskContext
 from headrace.state.custom_store import CustomStore, StoreContext, failed
@@ -15,12 +16,15 @@ from headrace.state.spec import StoreSpec
 
 __all__ = ["CustomBuffer", "CustomRows"]
 
+_log = logging.getLogger("headrace.state")
+
 
 class CustomBuffer:
     """Holds the object. Rows there are none: the database has the store's position alone.
 
     # Invariant: what processors may have changed since the last commit goes with the object (`forget`). One that keeps
-    no files takes its position with it, so that all of the changelog is restored.
+    no files takes its position with it, so that all of the changelog is restored. No position stays where the files
+    are gone that it vouches for.
     """
 
     __slots__ = (
@@ -61,6 +65,26 @@ class CustomBuffer:
         self._store: CustomStore | None = None
         self._context: StoreContext | None = None
         self._is_handed_out = False
+        if self._has_lost_its_files():
+            _log.warning(
+                "store '%s' is restored from its changelog: its directory %s is gone",
+                spec.name,
+                self._directory,
+            )
+            database.clear(spec.name)
+
+    def _has_lost_its_files(self) -> bool:
+        if self._directory is None or self._directory.is_dir():
+            return False
+        return self._store is not None or self._database.position(self.spec.name) is not None
+
+    def _ensure_files_are_there(self) -> None:
+        """Refuse to go on with a directory that was deleted under the store: what it had flushed is gone."""
+        if self._has_lost_its_files():
+            raise StateCorruptionError(
+                f"store {self.spec.name!r} has lost its files: {self._directory} was deleted while it was in use",
+                path=self._database.path,
+            )
 
     def hand_out(self) -> Any:
         """Return the object, for processors: from now on, an abort replaces it."""
@@ -71,6 +95,7 @@ class CustomBuffer:
         if self._store is None:
             make = self.spec.make
             assert make is not None
+            self._ensure_files_are_there()
             if self._directory is not None:
                 self._directory.mkdir(parents=True, exist_ok=True)
             made: CustomStore = make()
@@ -93,8 +118,13 @@ class CustomBuffer:
             raise failed(self.spec.name, "restore", error) from error
 
     def flush(self) -> None:
-        """Let the store make durable what it has: before its position is written."""
+        """Let the store make durable what it has: before its position is written.
+
+        Raises:
+            StateCorruptionError: its directory is gone.
+        """
         if self._store is not None:
+            self._ensure_files_are_there()
             try:
                 self._store.flush()
             except Exception as error:
