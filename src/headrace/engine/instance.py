@@ -6,6 +6,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.global_seats import GlobalSeat, GlobalSeats
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.options import EngineOptions
+from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.task_factory import TaskFactory
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
@@ -23,6 +24,7 @@ class Instance:
     Attributes:
         directory: lends the rows of tasks to the worker that has them.
         caches: divides the record cache.
+        progress: remembers how far the state in the directory is.
         restoring: who restores now, by what it is known as to itself: the log is not compacted meanwhile.
     """
 
@@ -43,6 +45,7 @@ class Instance:
         )
         self.directory.remove_destroyed()
         self.caches = CacheShares(options.statestore_cache_max_bytes)
+        self.progress = ProgressMemory(state_dir, clock.seconds)
         self.restoring: set[object] = set()
         self._seats = GlobalSeats()
 
@@ -73,4 +76,5 @@ class Instance:
 
     def close(self) -> None:
         """Close what is open of the state, when all workers have ended. Twice is fine."""
+        self.progress.close()
         self.directory.close()

@@ -176,7 +176,7 @@ class Rebalancing:
         if now < self._next_report:
             return
         self._next_report = now + _REPORT_SECONDS
-        found = progress()
+        found = {task: at for task, at in progress().items() if task in self._tasks}
         self._membership.report(found)
         warm = {
             task_id

@@ -1,6 +1,6 @@
 """Makes tasks: finds the topics they need, borrows their rows, gives them their columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
@@ -22,7 +22,6 @@ from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
 from headrace.state.port import ChangelogAdmission
-from headrace.state.spec import StoreSpec
 from headrace.state.state_directory import StateDirectory
 from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
@@ -101,13 +100,6 @@ class TaskFactory:
     def full_name(self, topic: str) -> str:
         """Full name of a topic that the topology reads."""
         return self._topology.decorate(topic, self._application_id)
-
-    def stores(self, task_id: TaskId) -> Sequence[StoreSpec]:
-        """Return the stores of a task; none where there is no such task."""
-        parts = {part.id: part for part in self._topology.subtopologies if not part.is_global}
-        if task_id.subtopology not in parts or not self.inputs(task_id):
-            return ()
-        return parts[task_id.subtopology].stores
 
     def inputs(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
         """Return what a task reads, with the source that reads it."""

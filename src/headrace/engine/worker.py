@@ -63,6 +63,7 @@ class Worker:
         self._writer = parts.writer
         self._close_instance = parts.close_instance
         self._directory = parts.directory
+        self._progress = parts.progress
         self._factory = parts.factory
         self._global_stores = parts.global_stores
         self._changelog_reader = parts.changelog_reader
@@ -218,13 +219,9 @@ class Worker:
         """Follow tasks no more, which keep their state for a while."""
         self._standbys.drop(task_ids)
 
-    def open_existing(self) -> None:
-        """Open the state that earlier runs have left of tasks, so that `progress` tells of it."""
-        self._directory.open_existing(self._factory.stores)
-
     def progress(self) -> Mapping[TaskId, TaskProgress]:
-        """See `progress_of`."""
-        return progress_of(self._directory, self._changelog_reader, self._standbys)
+        """Return how far the state in the directory is, also what earlier runs have left; see `progress_of`."""
+        return self._progress.learn(progress_of(self._directory, self._changelog_reader, self._standbys))
 
     def standby_lags(self) -> Mapping[TaskId, Mapping[str, int | None]]:
         """See `Standbys.lags`."""

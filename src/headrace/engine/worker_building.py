@@ -18,6 +18,7 @@ from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
@@ -126,6 +127,7 @@ def build_worker(
             topology=resolved,
             writer=writer,
             directory=directory,
+            progress=instance.progress,
             close_instance=instance_closing.close,
             global_stores=global_stores,
             factory=factory,
@@ -177,6 +179,7 @@ def _parts(
     topology: Topology,
     writer: Writer,
     directory: StateDirectory,
+    progress: ProgressMemory,
     close_instance: Callable[[], None],
     global_stores: GlobalSeat,
     factory: TaskFactory,
@@ -251,6 +254,7 @@ def _parts(
         clock=clock,
         writer=writer,
         directory=directory,
+        progress=progress,
         close_instance=close_instance,
         factory=factory,
         global_stores=global_stores,

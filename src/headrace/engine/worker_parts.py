@@ -12,6 +12,7 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.owned_tasks import OwnedTasks
+from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
 from headrace.engine.running import Runner
@@ -39,6 +40,7 @@ class WorkerParts:
     clock: Clock
     writer: Writer
     directory: StateDirectory
+    progress: ProgressMemory
     close_instance: Callable[[], None]
     factory: TaskFactory
     global_stores: GlobalSeat

@@ -49,6 +49,7 @@ class JoinOptions:
         protocol: `group.protocol`.
         instance_id: `group.instance.id`.
         max_poll_interval_ms: how long the worker may be silent (`Membership.polled`), and how long others wait for it.
+        progress: how far the state is that lies there already, of tasks that it may have.
         endpoint: `application.server`, host and port.
         client_tags: `client.tag.*`.
         assignment: properties of the assignor. With `streams`, the brokers have such properties of their own.
@@ -60,6 +61,7 @@ class JoinOptions:
     instance_id: str | None = None
     max_poll_interval_ms: int = 300_000
     probing_rebalance_interval_ms: int = 600_000
+    progress: Mapping[TaskId, TaskProgress] = field(default_factory=dict)
     endpoint: Endpoint | None = None
     client_tags: Mapping[str, str] = field(default_factory=dict)
     assignment: AssignmentOptions = field(default_factory=AssignmentOptions)

@@ -108,18 +108,6 @@ class StateDirectory:
                     self._idle[name] = self._lent.pop(name)
                     self._idle_since[name] = self._seconds()
 
-    def open_existing(self, stores: Callable[[TaskId], Sequence[StoreSpec]]) -> None:
-        """Open what there is of tasks that nobody has borrowed yet, so that `positions` can tell of it.
-
-        `stores` are those of a task, none where the application has no such task.
-        """
-        for path in sorted(self._path.glob("*_*")):
-            if _TASK.fullmatch(path.name):
-                task_id = TaskId(*map(int, path.name.split("_")))
-                specs = stores(task_id)
-                if specs and path.name not in self._lent:
-                    self.give_back(self.lend(task_id, specs))
-
     def positions(self) -> Mapping[TaskId, Mapping[str, Position | None]]:
         """Return how far the stores of each task are that are open, borrowed or not; without the global ones."""
         with self._lock:

@@ -1,12 +1,14 @@
 """How a process becomes a member of its application's group, as its configuration says."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from headrace.base.errors import ConfigError
+from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
 from headrace.group.members import AssignmentOptions
-from headrace.group.user_data import Endpoint
+from headrace.group.user_data import Endpoint, TaskProgress
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import Log
 from headrace.streams.config import Config
@@ -19,11 +21,17 @@ _SERVER = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:\s]+)):(\d{1,5})")
 
 
 def joiner(
-    log: Log, config: Config, process_id: str, member_id: str, thread: int
+    log: Log,
+    config: Config,
+    process_id: str,
+    member_id: str,
+    thread: int,
+    progress: Mapping[TaskId, TaskProgress],
 ) -> Callable[[GroupApplication], Membership]:
     """Return what makes a stream thread of this process a member: with `member_id`, the one that it was before.
 
-    A static member is named after the instance and the thread, as in Kafka Streams (StreamsConfig).
+    `progress` tells how far the state is that lies here. A static member is named after the instance and the thread, as
+    in Kafka Streams (StreamsConfig).
 
     Raises:
         ConfigError: `application.server` is no address.
@@ -44,7 +52,13 @@ def joiner(
         ),
     )
     group = config.get(APPLICATION_ID)
-    return lambda application: log.join(group, application, options)
+
+    def join(application: GroupApplication) -> Membership:
+        has = frozenset(application.tasks)  # there may be state of an earlier topology
+        known = {task: at for task, at in progress.items() if task in has}
+        return log.join(group, application, replace(options, progress=known))
+
+    return join
 
 
 def endpoint_of(config: Config) -> Endpoint | None:

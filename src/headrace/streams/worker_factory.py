@@ -79,7 +79,14 @@ class WorkerFactory:
                 metadata_max_age_ms=config["metadata.max.age.ms"],
                 follows=follows,
                 stop=stop,
-                join=joiner(self._log, config, process_id, self._ids.member_id(thread), thread),
+                join=joiner(
+                    self._log,
+                    config,
+                    process_id,
+                    self._ids.member_id(thread),
+                    thread,
+                    self._instance.progress.known(),
+                ),
                 known_as=partial(self._ids.keep_member_id, thread),
             )
 

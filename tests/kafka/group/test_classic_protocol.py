@@ -1,6 +1,7 @@
 """A member of a classic group and its messages: what it tells, how it leads, and what it makes of what it hears."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from kafka.protocol.consumer import (
@@ -49,7 +50,11 @@ GONE = NetworkError("gone", was_sent=True)
 
 
 def new(
-    *, instance_id: str | None = None, member_id: str = "", may_join: Callable[[], bool] = lambda: True
+    *,
+    instance_id: str | None = None,
+    member_id: str = "",
+    may_join: Callable[[], bool] = lambda: True,
+    progress: Mapping[TaskId, TaskProgress] = MappingProxyType({}),
 ) -> ClassicProtocol:
     options = JoinOptions(
         process_id="p",
@@ -57,6 +62,7 @@ def new(
         instance_id=instance_id,
         max_poll_interval_ms=60_000,
         probing_rebalance_interval_ms=100_000,
+        progress=progress,
         endpoint=("me", 1),
         client_tags={"zone": "a"},
     )
@@ -127,8 +133,7 @@ ONE = Roles(frozenset({A}))
 
 
 def test_a_join_tells_what_the_leader_wants_to_know() -> None:
-    protocol = new(instance_id="i")
-    protocol.report({A: TaskProgress(5, 9)})
+    protocol = new(instance_id="i", progress={A: TaskProgress(5, 9)})
     request = asked(protocol, 0.0)
     assert request.group_instance_id == "i"
     assert (request.session_timeout_ms, request.rebalance_timeout_ms) == (10_000, 60_000)

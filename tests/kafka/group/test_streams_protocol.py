@@ -1,5 +1,7 @@
 """A member of a streams group and its messages: what brokers are told, what older ones are not, and the words."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,8 +26,15 @@ APPLICATION = GroupApplication(
 GONE = NetworkError("gone", was_sent=True)
 
 
-def new(*, member_id: str = "", instance_id: str | None = None) -> StreamsProtocol:
-    options = JoinOptions(process_id="p", protocol="streams", member_id=member_id, instance_id=instance_id)
+def new(
+    *,
+    member_id: str = "",
+    instance_id: str | None = None,
+    progress: Mapping[TaskId, TaskProgress] = MappingProxyType({}),
+) -> StreamsProtocol:
+    options = JoinOptions(
+        process_id="p", protocol="streams", member_id=member_id, instance_id=instance_id, progress=progress
+    )
     return StreamsProtocol("app", APPLICATION, options, session_timeout_s=10.0, rack=None, now=0.0)
 
 
@@ -99,8 +108,7 @@ def test_offsets_are_told_with_the_join_and_when_they_have_changed_and_it_is_tim
             for each in (message.task_offsets, message.task_end_offsets)
         )
 
-    protocol = new()
-    protocol.report({A: TaskProgress(7, 7), B: TaskProgress(5, 9)})
+    protocol = new(progress={A: TaskProgress(7, 7), B: TaskProgress(5, 9)})
     assert told(asked(protocol, 0.0)) == ([(0, 7), (1, 5)], [(0, 7), (1, 9)])
     protocol.answered(answer(tasks=[0]), 0.0)
     protocol.report({A: TaskProgress(8, 8), B: TaskProgress(6, 9)})

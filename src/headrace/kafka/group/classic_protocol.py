@@ -104,7 +104,7 @@ class ClassicProtocol:
         self._may_join = may_join
         self._alive_at = now
         self._asked: Request | _KeepAlive | None = None
-        self._progress: Mapping[TaskId, TaskProgress] = {}
+        self._progress: Mapping[TaskId, TaskProgress] = options.progress
         self._number = 0
         self._stops_application = False
         self._word = LeaderWord()

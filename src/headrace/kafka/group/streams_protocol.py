@@ -70,7 +70,7 @@ class StreamsProtocol:
         self._must_release = self._is_static and bool(options.member_id)
         self._release_at = now
         self._asked: Heartbeat | Ask | _Release | None = None
-        self._progress: Mapping[TaskId, TaskProgress] = {}
+        self._progress: Mapping[TaskId, TaskProgress] = options.progress
         self._told: tuple[Mapping[TaskId, int], Mapping[TaskId, int]] | None = None
         self._offsets_every_s = _OFFSETS_EVERY_S
         self._offsets_at = now
