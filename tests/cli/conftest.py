@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import headrace as hr
 from headrace.cli.main import main
+from headrace.cli.target import load
+from tests.streams.waiting import until
 
 APPLICATION = """
 import headrace as hr
@@ -171,3 +174,24 @@ def start(directory: Path) -> Iterator[Callable[..., Process]]:
     yield begin
     for each in started:
         each.close()
+
+
+@pytest.fixture
+def counted(command: Command, words: Path) -> Command:
+    """Commands beside an application that has counted "b a b c" at 61 s."""
+    command("topics", "create", "lines", "--partitions", "2", "--embedded", "words.db")
+    command(
+        "topics",
+        "write",
+        "lines",
+        "--embedded",
+        "words.db",
+        stdin='{"value": "b a b c", "timestamp": 61000, "partition": 0}',
+    )
+    topology = load("words:build").topology
+    with hr.Streams(
+        topology, application_id="words", embedded_path="words.db", commit_interval_ms=10
+    ) as streams:
+        streams.wait_running("20s")
+        until(lambda: streams.query("counts").get("c") == 1)
+    return command

@@ -20,8 +20,7 @@ def log(command: Command, directory: Path) -> tuple[str, ...]:
     lines = "".join(f'{{"key": null, "value": "{each}", "partition": 0}}\n' for each in "abc")
     assert command("topics", "write", "lines", *given, stdin=lines).code == 0
     made = EmbeddedLog.open(directory / "shop.db")
-    writer = made.writer("shop")
-    writer.commit({TopicPartition("lines", 0): CommittedOffset(2)})
+    made.groups.commit("shop", {TopicPartition("lines", 0): CommittedOffset(2)})
     made.close()
     return given
 

@@ -13,22 +13,6 @@ from tests.streams.waiting import until
 WORDS = ("--app", "words:build", "--embedded", "words.db")
 
 
-@pytest.fixture
-def counted(command: Command, words: Path) -> Command:
-    """Commands beside an application that has counted "b a b c" at 61 s."""
-    command("topics", "create", "lines", "--partitions", "2", "--embedded", "words.db")
-    command(
-        "topics", "write", "lines", "--embedded", "words.db", stdin='{"value": "b a b c", "timestamp": 61000}'
-    )
-    topology = load("words:build").topology
-    with hr.Streams(
-        topology, application_id="words", embedded_path="words.db", commit_interval_ms=10
-    ) as streams:
-        streams.wait_running("20s")
-        until(lambda: streams.query("counts").get("c") == 1)
-    return command
-
-
 def _rows(text: str) -> list[dict[str, object]]:
     return sorted(map(json.loads, text.splitlines()), key=lambda row: row["key"])
 

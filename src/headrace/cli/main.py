@@ -25,10 +25,12 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "dev": ("headrace.cli.dev", "Run an application while you write it: reloads on change."),
     "groups": ("headrace.cli.groups", "Show who runs which application, and how far it is."),
     "kafka": ("headrace.cli.kafka", "Run a real Kafka on this machine."),
+    "reset": ("headrace.cli.reset", "Let an application begin anew."),
     "run": ("headrace.cli.run", "Run an application."),
     "stores": ("headrace.cli.stores", "Look into the stores of an application."),
     "topics": ("headrace.cli.topics", "List, create, write and read topics."),
     "topology": ("headrace.cli.topology", "Show what a topology is made of."),
+    "upgrade-topology": ("headrace.cli.topology_upgrade", "Let a changed topology into a streams group."),
 }
 
 

@@ -75,6 +75,7 @@ class DescribedGroup:
     Attributes:
         kind, state: as in `ListedGroup`.
         protocol: what the members of a classic group have agreed on; empty while they have not.
+        was_joined: whether it ever had members. Offsets alone make a group too.
         epoch: of a streams group; it rises with members and topics.
         assignment_epoch: the epoch that the last assignment was made for.
         subtopologies: what a streams group's members run; the brokers keep it when all have left.
@@ -84,6 +85,7 @@ class DescribedGroup:
     kind: str
     state: str
     protocol: str = ""
+    was_joined: bool = False
     epoch: int | None = None
     assignment_epoch: int | None = None
     subtopologies: tuple[SubtopologyTopics, ...] = ()
@@ -91,7 +93,7 @@ class DescribedGroup:
 
 
 class Groups(Protocol):
-    """Operations on groups from outside of them. Safe to use from several threads; offsets are committed by a writer.
+    """Operations on groups from outside of them. Safe to use from several threads.
 
     All raise a LogError where the log does not answer, or does not allow it.
     """
@@ -106,6 +108,14 @@ class Groups(Protocol):
         """All offsets that a group has committed.
 
         Those of transactions that are being decided are waited for, unless told otherwise: then the ones before them.
+        """
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Commit offsets for a group in which nobody is; it is made if it is not there.
+
+        Raises:
+            UnknownTopicError: of a topic that is not there; other offsets may be committed.
+            LogError: members are in it, or a topic may not be read; as above.
         """
 
     def delete(self, group: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.log.groups import CommittedOffset, DescribedGroup, ListedGroup
+from headrace.log.port import Writer
 
 __all__ = ["LoneGroups"]
 
@@ -19,10 +20,12 @@ class LoneGroups:
         names: Callable[[], Iterable[str]],
         committed: Callable[[str], Mapping[TopicPartition, CommittedOffset]],
         delete: Callable[[str], None],
+        writer: Callable[[str], Writer],
     ) -> None:
         self._names = names
         self._committed = committed
         self._delete = delete
+        self._writer = writer
 
     def list(self) -> Sequence[ListedGroup]:
         """See `Groups.list`."""
@@ -35,6 +38,14 @@ class LoneGroups:
     def committed(self, group: str, *, waits: bool = True) -> Mapping[TopicPartition, CommittedOffset]:
         """See `Groups.committed`."""
         return self._committed(group)
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """See `Groups.commit`."""
+        writer = self._writer(group)
+        try:
+            writer.commit(offsets)
+        finally:
+            writer.close()
 
     def delete(self, group: str) -> None:
         """See `Groups.delete`."""

@@ -14,7 +14,7 @@ from headrace.base.errors import AlreadyRunningError, StateError
 from headrace.base.file_advice import file_advice
 from headrace.state.task_directory import destroy, remove_destroyed
 
-__all__ = ["ApplicationLock", "application_lock", "delete_state"]
+__all__ = ["ApplicationLock", "application_lock", "clear_state", "delete_state"]
 
 _HELD_BY_ANOTHER = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
@@ -155,14 +155,21 @@ def delete_state(state_directory: Path, lock: ApplicationLock) -> None:
         return
     lock.acquire()
     try:
-        remove_destroyed(state_directory)
-        for entry in sorted(state_directory.iterdir()):
-            if entry.is_dir():
-                destroy(entry)
-            elif entry.name != _LOCK_FILE:
-                entry.unlink()
+        clear_state(state_directory)
     finally:
         lock.release()
+
+
+def clear_state(state_directory: Path) -> None:
+    """Delete local state of an application whose lock is held. Nothing there is fine."""
+    if not state_directory.exists():
+        return
+    remove_destroyed(state_directory)
+    for entry in sorted(state_directory.iterdir()):
+        if entry.is_dir():
+            destroy(entry)
+        elif entry.name != _LOCK_FILE:
+            entry.unlink()
 
 
 def _holder(descriptor: int) -> str:

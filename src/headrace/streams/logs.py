@@ -7,8 +7,9 @@ from headrace.base.errors import ConfigError
 from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.lock import ApplicationLock
-from headrace.streams.options import EMBEDDED_PATH
+from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH, STATE_DIR
 from headrace.streams.remembered_log import RememberedLog
+from headrace.streams.unfinished import UnfinishedFile
 
 __all__ = ["LogAddress", "address_of", "open_log", "open_log_under"]
 
@@ -85,10 +86,11 @@ def open_log_under(lock: ApplicationLock, config: Config, record: RememberedLog)
     The log comes first, since the lock's file beside it says from then on that there is one.
 
     Raises:
-        AlreadyRunningError, StateError: as for `ApplicationLock.acquire`.
+        AlreadyRunningError, StateError: as for `ApplicationLock.acquire`, or a command has left the group half changed.
         ConfigError: as for `open_log`.
         LogError: as for `open_log`, or the file is not there although `record` says that it was.
     """
+    UnfinishedFile(Path(config.get(STATE_DIR)), config.get(APPLICATION_ID)).refuse_start()
     path = address_of(config).path
     if path is not None:
         record.check(path)

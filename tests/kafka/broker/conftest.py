@@ -1,4 +1,4 @@
-"""What the tests on a broker share: applications that look at their topics all the time."""
+"""What the tests on a broker share: applications that look at their topics all the time, and the command line."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,8 +7,10 @@ from typing import Literal
 import pytest
 
 import headrace as hr
+from headrace.cli.main import main
 from headrace.streams.config import Config
 from headrace.testing import LocalKafka
+from tests.cli.conftest import Command, Ran
 
 Unique = Callable[[str], str]
 Guarantee = Literal["exactly_once_v2", "at_least_once"]
@@ -35,3 +37,17 @@ def new_streams(broker: LocalKafka, tmp_path: Path) -> Iterator[NewStreams]:
     yield make
     for streams in made:
         streams.close()
+
+
+@pytest.fixture
+def command(broker: LocalKafka, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command of `headrace` on the broker, within this process."""
+
+    def run(*arguments: str) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--bootstrap-servers", broker.bootstrap_servers])
+        told = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), told.out, told.err)
+
+    return run

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.main import main
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
+from tests.cli.conftest import Command
 from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
     KEYS,
     PARTITIONS,
@@ -27,16 +27,13 @@ Shown = Callable[..., str]
 
 
 @pytest.fixture
-def shown(broker: LocalKafka, capsys: pytest.CaptureFixture[str]) -> Shown:
+def shown(command: Command) -> Shown:
     """Run a command that must not fail; returns its output."""
 
     def run(*arguments: str) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--bootstrap-servers", broker.bootstrap_servers])
-        told = capsys.readouterr()
-        assert ended.value.code in (None, 0), told.err
-        return told.out
+        ran = command(*arguments)
+        assert ran.code == 0, ran.err
+        return ran.out
 
     return run
 
@@ -85,13 +82,13 @@ def test_who_has_caught_up_lags_by_nothing_although_markers_follow(
     instances.send(2)
     wait_for(lambda: instances.counted() == instances.sent)
     wait_for(lambda: left_to(shown, instances.name) == {(0, 0)})
+    one.close()
     # Records that nobody will see, and the marker that says so, in each partition.
     gone = [JavaRecord(b"k", b"x", partition=number) for number in range(PARTITIONS)]
     instances.broker.produce_with_java(
         instances.source, gone, transactional_id=f"{instances.name}-aborted", end="abort"
     )
     wait_for(lambda: left_to(shown, instances.name) == {(2, 0)})
-    one.close()
     instances.send(1)
     after = described(shown, instances.name)
     assert after["members"] == []

@@ -40,6 +40,10 @@ EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
         ControlRemedy.ABSENT: "UNKNOWN_TOPIC_OR_PARTITION UNKNOWN_TOPIC_ID GROUP_ID_NOT_FOUND",
     },
+    ControlRequest.OFFSET_COMMIT: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+    },
     ControlRequest.DESCRIBE_GROUPS: {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",

@@ -55,10 +55,16 @@ def test_members_are_told_with_their_tasks_and_where_they_are(
 
 
 @both
-def test_a_group_with_members_is_not_deleted(protocol: Protocol, new_group: NewGroup) -> None:
+def test_a_group_with_members_is_not_deleted_nor_given_offsets(
+    protocol: Protocol, new_group: NewGroup
+) -> None:
     group = new_group(protocol)
     first = group.join("first")
     until(shared(group.application, first))
+    (topic,) = group.application.source_topics
+    place = TopicPartition(topic, 0)
+    with pytest.raises(LogError, match=r"UNKNOWN_MEMBER_ID; somebody is in the group: stop it first"):
+        group.log.groups.commit(group.name, {place: CommittedOffset(1)})
     with pytest.raises(LogError, match=r"NON_EMPTY_GROUP.*it has members: stop them first"):
         group.log.groups.delete(group.name)
     first.leave()
@@ -99,9 +105,7 @@ def test_offsets_of_an_open_transaction_are_waited_for_unless_told_otherwise(new
     group = new_group("classic", default_api_timeout_ms=1_000)
     (topic,) = group.application.source_topics
     place = TopicPartition(topic, 0)
-    writer = group.log.writer(group.name)
-    writer.commit({place: CommittedOffset(1)})
-    writer.close()
+    group.log.groups.commit(group.name, {place: CommittedOffset(1)})
     with another_ones_transaction(group, place):
         assert group.log.groups.committed(group.name, waits=False) == {place: CommittedOffset(1)}
         with pytest.raises(LogError, match="UNSTABLE_OFFSET_COMMIT"):

@@ -8,6 +8,7 @@ import pytest
 
 import headrace as hr
 from headrace import stores
+from headrace.base.ids import TaskId
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.log.membership import JoinOptions
@@ -50,6 +51,14 @@ def wide(source: str, output: str) -> hr.Topology:
     return builder.build()
 
 
+def seen_from_outside(log: KafkaLog, group: str) -> frozenset[TaskId]:
+    """What the members of a group run, several of them."""
+    found = log.groups.describe(group)
+    assert found is not None
+    assert len(found.members) >= 2
+    return frozenset[TaskId]().union(*(each.roles.active for each in found.members if each.roles))
+
+
 def test_one_streams_group_has_members_of_both(
     local_kafka: LocalKafka, unique: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -75,6 +84,8 @@ def test_one_streams_group_has_members_of_both(
             until(lambda: worker.ended is not None or 0 < len(worker.roles.active) < len(tasks))
             assert worker.ended is None
             assert worker.roles.active < tasks
+            # From outside, both are members of one kind.
+            until(lambda: seen_from_outside(log, name) == tasks)
             java.close()
             until(lambda: worker.roles.active == tasks)
         finally:

@@ -21,6 +21,7 @@ class ControlRequest(Enum):
     DELETE_RECORDS = "DeleteRecords"
     FIND_COORDINATOR = "FindCoordinator"
     OFFSET_FETCH = "OffsetFetch"
+    OFFSET_COMMIT = "OffsetCommit"
     DESCRIBE_GROUPS = "DescribeGroups"
     DESCRIBE_STREAMS_GROUPS = "StreamsGroupDescribe"
     DESCRIBE_GROUP_CONFIGS = "DescribeConfigs of groups"
@@ -111,6 +112,7 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
             ControlRemedy.ABSENT: _NO_TOPIC | {_E.GROUP_ID_NOT_FOUND},
         }
     ),
+    ControlRequest.OFFSET_COMMIT: _table({ControlRemedy.REFRESH: _COORDINATOR_MOVED}),
     ControlRequest.DESCRIBE_GROUPS: _table(
         {ControlRemedy.REFRESH: _COORDINATOR_MOVED, ControlRemedy.ABSENT: frozenset({_E.GROUP_ID_NOT_FOUND})}
     ),
@@ -157,6 +159,7 @@ _ADVICE: Mapping[ErrorCode, str] = {
     "group.max.session.timeout.ms)",
     _E.GROUP_MAX_SIZE_REACHED: "raise the brokers' group.max.size",
     _E.NON_EMPTY_GROUP: "it has members: stop them first, or wait until the session of one that is dead has ended",
+    _E.UNKNOWN_MEMBER_ID: "somebody is in the group: stop it first",
     _E.UNSTABLE_OFFSET_COMMIT: "a transaction of another instance is still open; it ends after its "
     "transaction.timeout.ms",
     _E.CLUSTER_AUTHORIZATION_FAILED: "allow this principal the operation on the cluster",
@@ -174,6 +177,7 @@ _OPERATIONS: Mapping[ControlRequest, str] = {
     ControlRequest.DELETE_RECORDS: "DELETE",
     ControlRequest.FIND_COORDINATOR: "DESCRIBE",
     ControlRequest.OFFSET_FETCH: "DESCRIBE",
+    ControlRequest.OFFSET_COMMIT: "READ",
     ControlRequest.DESCRIBE_GROUPS: "DESCRIBE",
     ControlRequest.DESCRIBE_STREAMS_GROUPS: "DESCRIBE",
     ControlRequest.DESCRIBE_GROUP_CONFIGS: "DESCRIBE_CONFIGS",

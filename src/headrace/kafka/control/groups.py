@@ -12,7 +12,11 @@ from headrace.base.ids import TopicPartition
 from headrace.kafka.control.admin import Admin, Attempts
 from headrace.kafka.control.coordinators import Coordinators
 from headrace.kafka.control.errors import ControlRemedy, ControlRequest
+from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.net.network import ApiMessage
+from headrace.kafka.transaction.messages import NO_MEMBER, OffsetCommit
+from headrace.kafka.transaction.wire import read_answer, transaction_request
+from headrace.log.admission import unknown_topic
 from headrace.log.groups import CommittedOffset, ListedGroup
 
 __all__ = ["ControlGroups"]
@@ -27,6 +31,9 @@ _TYPES_SINCE = 5
 
 _GROUP = 32  # ConfigResource.Type.GROUP
 _SET_ON_GROUP = 8  # ConfigSource.DYNAMIC_GROUP_CONFIG
+
+
+_NO_TOPIC = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID})
 
 
 class ControlGroups:
@@ -81,6 +88,28 @@ class ControlGroups:
                         partition.committed_offset, partition.metadata or ""
                     )
         return dict(sorted(found.items()))
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Commit offsets as nobody, for a group that has no members.
+
+        Raises:
+            UnknownTopicError: there is no such topic or partition; offsets of others may be committed.
+            LogError: members are in it, it may not be done, or nobody answers until the time is over; as above.
+        """
+        left = dict(offsets)
+        attempts = self._admin.begin(f"commit offsets of group {group!r}")
+        while left:
+            request = OffsetCommit(-1, group, NO_MEMBER, left)
+            answer = self.ask(attempts, group, transaction_request(request, is_newest_protocol=True))
+            if answer is None:
+                continue
+            for place, code in read_answer(request, answer).errors.items():
+                if code in _NO_TOPIC:
+                    raise unknown_topic("commit an offset of", place.topic, place.partition)
+                about = f"partition {place}"
+                if self.judge(attempts, group, ControlRequest.OFFSET_COMMIT, code, about=about) is None:
+                    break
+                left.pop(place, None)
 
     def list(self) -> Sequence[ListedGroup]:
         """Return all groups that this principal may see, by name.

@@ -22,6 +22,7 @@ def classic_group(told: Any) -> DescribedGroup:
         kind="classic",
         state=told.group_state,
         protocol=told.protocol_data or "",
+        was_joined=bool(told.protocol_type),
         members=tuple(_classic_member(each, told.protocol_data or "") for each in told.members),
     )
 
@@ -69,6 +70,7 @@ def streams_group(told: Any) -> DescribedGroup:
     return DescribedGroup(
         name=told.group_id,
         kind="streams",
+        was_joined=True,
         state=told.group_state,
         epoch=told.group_epoch,
         assignment_epoch=told.assignment_epoch,

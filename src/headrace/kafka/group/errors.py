@@ -114,8 +114,8 @@ _ADVICE: Mapping[ErrorCode, str] = {
 
 # The code says no more than that something was wrong; the broker's words say what.
 _NEW_TOPOLOGY = (
-    "brokers let nobody with another topology into a group with group.protocol=streams, even when it is empty: "
-    "delete the group, after its offsets are noted, or choose another application.id"
+    "brokers let nobody with another topology into a group with group.protocol=streams, even when it is empty: stop "
+    "all instances and run `headrace upgrade-topology`, which keeps the offsets; or choose another application.id"
 )
 
 

@@ -78,6 +78,10 @@ class KafkaGroups:
         """See `Groups.committed`."""
         return self._control.committed(group, None, waits=waits)
 
+    def commit(self, group: str, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """See `Groups.commit`."""
+        self._control.commit(group, offsets)
+
     def delete(self, group: str) -> None:
         """See `Groups.delete`."""
         self._control.delete(group)

@@ -148,7 +148,7 @@ class EmbeddedLog:
     @property
     def groups(self) -> LoneGroups:
         """See `Log.groups`."""
-        return LoneGroups(self._groups, self._all_committed, self._delete_group)
+        return LoneGroups(self._groups, self._all_committed, self._delete_group, self.writer)
 
     def _groups(self) -> list[str]:
         with self._exclusive(), reported("read", self._file.path):

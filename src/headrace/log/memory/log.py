@@ -143,7 +143,7 @@ class MemoryLog:
     @property
     def groups(self) -> LoneGroups:
         """See `Log.groups`."""
-        return LoneGroups(self._groups, self._all_committed, self._delete_group)
+        return LoneGroups(self._groups, self._all_committed, self._delete_group, self.writer)
 
     def _groups(self) -> list[str]:
         with self._contents.lock:
