@@ -161,3 +161,53 @@ def test_stores_of_ready_made_aggregations_show_results(command: Command, direct
         until(lambda: streams.query("means").get("a") == 1.5)
     found = command("stores", "get", "means", "a", *where).out
     assert json.loads(found) == {"key": "a", "value": 1.5, "timestamp": 6}
+
+
+STAMPED = """
+import headrace as hr
+from headrace import stores
+
+LAST = stores.key_value("last", key=str, value=str, headers=True)
+HOURLY = stores.window("hourly", key=str, value=str, size="1h", retention="1h", headers=True)
+
+
+@hr.processor(LAST, HOURLY)
+def keep(record, last, hourly):
+    last.put(record.key, stores.Stamped.of(record))
+    hourly.put(record.key, stores.Stamped.of(record), 0)
+    return []
+
+
+def build():
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("lines", value=str)).process(keep)
+    return builder.build()
+"""
+
+
+def test_rows_of_stores_that_keep_headers_show_them(command: Command, directory: Path) -> None:
+    (directory / "stamped.py").write_text(STAMPED)
+    where = ("--app", "stamped:build", "--embedded", "stamped.db")
+    command("topics", "create", "lines", "--embedded", "stamped.db")
+    lines = (
+        '{"key": "a", "value": "x", "timestamp": 5, "headers": [["by", "me"], ["by", null]]}\n'
+        '{"key": "b", "value": "y", "timestamp": 6}'
+    )
+    command("topics", "write", "lines", *where, stdin=lines)
+    with hr.Streams(
+        load("stamped:build").topology,
+        application_id="stamped",
+        embedded_path="stamped.db",
+        commit_interval_ms=10,
+    ) as streams:
+        streams.wait_running("20s")
+        until(lambda: streams.query("last").get("b") is not None)
+    headers = [["by", "me"], ["by", None]]
+    assert _rows(command("stores", "dump", "last", *where).out) == [
+        {"key": "a", "value": "x", "timestamp": 5, "headers": headers},
+        {"key": "b", "value": "y", "timestamp": 6, "headers": []},
+    ]
+    assert json.loads(command("stores", "get", "hourly", "a", *where).out)["headers"] == headers
+    # Without the application nobody knows what the store keeps: what its changes came with is shown.
+    told = command("stores", "dump", "last", "--application-id", "stamped", "--embedded", "stamped.db").out
+    assert [row.get("headers") for row in _rows(told)] == [headers, None]

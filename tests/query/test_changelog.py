@@ -80,7 +80,7 @@ def test_a_store_on_its_own_source_topic_is_as_far_as_its_application() -> None:
     log = _log((b"a", b"1", 1), (b"a", b"2", 2), (b"a", b"3", 3))
     assert read_rows(log, PLACE, group="shop") == {}
     log.writer("shop").commit({PLACE: CommittedOffset(2)})
-    assert read_rows(log, PLACE, group="shop") == {b"a": (b"2", 2)}
+    assert read_rows(log, PLACE, group="shop") == {b"a": (b"2", 2, ())}
 
 
 def _window_key(key: bytes, start: int, sequence: int = 0) -> bytes:
@@ -105,7 +105,7 @@ def test_windows_come_by_key_and_start_without_expired_ones() -> None:
 
 def test_sessions_come_by_key_and_end_without_expired_ones() -> None:
     ends_and_starts = ((10, 0), (20, 15), (15, 12), (5, 1))
-    rows = {b"a" + struct.pack(">qq", *pair): (b"%d" % pair[0], 7) for pair in ends_and_starts}
+    rows = {b"a" + struct.pack(">qq", *pair): (b"%d" % pair[0], 7, ()) for pair in ends_and_starts}
     assert list(span_rows(rows, _spec("session", retention_ms=15))) == [
         SpanRow(b"a", 0, 10, b"10", 7),
         SpanRow(b"a", 12, 15, b"15", 7),
@@ -114,7 +114,7 @@ def test_sessions_come_by_key_and_end_without_expired_ones() -> None:
 
 
 def test_duplicates_of_a_window_stay_in_their_order() -> None:
-    rows = {_window_key(b"a", 0, 2): (b"second", 5), _window_key(b"a", 0, 1): (b"first", 5)}
+    rows = {_window_key(b"a", 0, 2): (b"second", 5, ()), _window_key(b"a", 0, 1): (b"first", 5, ())}
     spec = _spec("window", retention_ms=1_000, retain_duplicates=True)
     assert [row.value for row in span_rows(rows, spec)] == [b"first", b"second"]
 

@@ -15,7 +15,7 @@ from headrace.cli.formats import AUTO, FORMATS, Format
 from headrace.cli.moments import moment_ms
 from headrace.cli.wording import shortened
 
-__all__ = ["LineError", "LineRecord", "read_line", "write_chunk"]
+__all__ = ["LineError", "LineRecord", "read_line", "shown_headers", "write_chunk"]
 
 _FIELDS = frozenset({"key", "value", "timestamp", "headers", "partition", "topic", "offset"})
 
@@ -136,7 +136,7 @@ def write_chunk(chunk: Chunk, first: int, count: int, key: Format, value: Format
             "timestamp": chunk.timestamps[index],
             "key": None if raw_key is None else show_key(raw_key),
             "value": None if raw_value is None else show_value(raw_value),
-            "headers": [] if chunk.headers is None else _shown_headers(chunk.headers[index]),
+            "headers": [] if chunk.headers is None else shown_headers(chunk.headers[index]),
         }
         try:
             lines.append(_encode(record))
@@ -154,6 +154,6 @@ def _as_base64(data: bytes | None) -> object:
     return None if data is None else FORMATS["base64"].show(data)
 
 
-def _shown_headers(headers: Headers) -> list[list[object]]:
-    # Pairs, not an object: a name may occur twice.
+def shown_headers(headers: Headers) -> list[list[object]]:
+    """Return headers as they stand on a line: pairs, not an object, since a name may occur twice."""
     return [[name, None if text is None else AUTO.show(text)] for name, text in headers]

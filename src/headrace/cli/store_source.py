@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
+from headrace.base.records import Headers
 from headrace.cli.formats import AUTO, FORMATS, Format, format_of
+from headrace.cli.lines import shown_headers
 from headrace.log.port import Log
 from headrace.query.changelog import (
     changelog_of,
@@ -57,6 +59,7 @@ class StoreSource:
                         "start": span.start,
                         "end": span.end,
                         "value": show_value(span.value),
+                        **self._headers(span.headers),
                     }
             return
         if self.spec is not None and self.spec.kind == "suppress":
@@ -68,11 +71,24 @@ class StoreSource:
                         "value": value,
                         "timestamp": held.timestamp,
                         "until": held.time,
+                        "headers": shown_headers(held.headers),
                     }
             return
         for row in key_value_rows(rows):
             if _within(row.key, first, last):
-                yield {"key": show_key(row.key), "value": show_value(row.value), "timestamp": row.timestamp}
+                yield {
+                    "key": show_key(row.key),
+                    "value": show_value(row.value),
+                    "timestamp": row.timestamp,
+                    **self._headers(row.headers),
+                }
+
+    def _headers(self, headers: Headers) -> dict[str, object]:
+        """What a line says of headers: those that the store keeps, or may keep, where nothing but its topic tells."""
+        tells_not = self.spec is None or self.spec.kind == "custom"
+        if (tells_not and headers) or (self.spec is not None and self.spec.stamped):
+            return {"headers": shown_headers(headers)}
+        return {}
 
     def close(self) -> None:
         """Close the log."""

@@ -142,7 +142,10 @@ def scan(store: str, first: str | None, last: str | None, limit: int, **options:
 @click.argument("store", shell_complete=store_names)
 @_source_options
 def dump(store: str, **options: Any) -> None:
-    """Print all rows as JSON lines: key, value and timestamp; of windows and sessions key, start, end and value."""
+    """Print all rows as JSON lines: key, value and timestamp; of windows and sessions key, start, end and value.
+
+    Where the store keeps headers, they follow.
+    """
     source = _source(store, options)
     try:
         _print(line for each in source.partitions for line in source.lines(each))

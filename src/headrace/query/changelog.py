@@ -6,10 +6,12 @@ the local stores belong to one process.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TypeAlias
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
+from headrace.base.records import NO_HEADERS, Headers
 from headrace.log.port import Log
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.layouts import layout_of
@@ -27,26 +29,27 @@ __all__ = [
     "span_rows",
 ]
 
-#: Row key to (value, timestamp of its last change in epoch ms).
-Rows: TypeAlias = dict[bytes, tuple[bytes, int]]
+#: Row key to (value, timestamp of its last change in epoch ms, headers of that change).
+Rows: TypeAlias = dict[bytes, tuple[bytes, int, Headers]]
 
 _POLL_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeyValueRow:
-    """One row of a key-value store, as bytes; `timestamp` in epoch ms."""
+    """One row of a key-value store, as bytes; `timestamp` in epoch ms, `headers` of its change record."""
 
     key: bytes
     value: bytes
     timestamp: int
+    headers: Headers = NO_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
 class SpanRow:
     """One window of a window store, or one session of a session store, as bytes; times in epoch ms.
 
-    `end` is None where nobody has said how long windows are.
+    `end` is None where nobody has said how long windows are, `headers` are those of its change record.
     """
 
     key: bytes
@@ -54,6 +57,7 @@ class SpanRow:
     end: int | None
     value: bytes
     timestamp: int
+    headers: Headers = NO_HEADERS
 
 
 def changelog_of(spec: StoreSpec, application_id: str) -> str:
@@ -92,8 +96,9 @@ def read_rows(log: Log, partition: TopicPartition, *, group: str | None = None) 
         reader.assign({partition: log.beginning_offsets([partition])[partition]})
         while reader.position(partition) < end:
             for chunk in reader.poll(_POLL_MS):
-                records = zip(chunk.offsets, chunk.keys, chunk.values, chunk.timestamps)
-                for offset, key, value, timestamp in records:
+                all_headers = repeat(NO_HEADERS) if chunk.headers is None else chunk.headers
+                records = zip(chunk.offsets, chunk.keys, chunk.values, chunk.timestamps, all_headers)
+                for offset, key, value, timestamp, headers in records:
                     if offset >= end:
                         break
                     if key is None:
@@ -101,35 +106,33 @@ def read_rows(log: Log, partition: TopicPartition, *, group: str | None = None) 
                     if value is None:
                         rows.pop(key, None)
                     else:
-                        rows[key] = (value, timestamp)
+                        rows[key] = (value, timestamp, headers)
     finally:
         reader.close()
     return rows
 
 
-def key_value_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[KeyValueRow]:
+def key_value_rows(rows: Mapping[bytes, tuple[bytes, int, Headers]]) -> Iterator[KeyValueRow]:
     """Yield the rows of a key-value store by key."""
     for key in sorted(rows):
-        value, timestamp = rows[key]
-        yield KeyValueRow(key, value, timestamp)
+        yield KeyValueRow(key, *rows[key])
 
 
-def span_rows(rows: Mapping[bytes, tuple[bytes, int]], spec: StoreSpec) -> Iterator[SpanRow]:
+def span_rows(rows: Mapping[bytes, tuple[bytes, int, Headers]], spec: StoreSpec) -> Iterator[SpanRow]:
     """Yield the windows or sessions of a segmented store by key and time, without those that it hides as expired."""
     layout, lifetime_ms = layout_of(spec), spec.lifetime_ms
     size, unpack = layout.suffix.size, layout.suffix.unpack_from
     split = [(row[:-size], *unpack(row, len(row) - size), row) for row in rows if len(row) >= size]
     newest = max((time for _, time, _, _ in split), default=0)
     for key, time, rest, row in sorted(each for each in split if each[1] > newest - lifetime_ms):
-        value, timestamp = rows[row]
         if spec.kind == "session":
-            yield SpanRow(key, rest, time, value, timestamp)
+            yield SpanRow(key, rest, time, *rows[row])
         else:
             end = None if spec.size_ms is None else min(time + spec.size_ms, TIMESTAMP_MAX)
-            yield SpanRow(key, time, end, value, timestamp)
+            yield SpanRow(key, time, end, *rows[row])
 
 
-def held_rows(rows: Mapping[bytes, tuple[bytes, int]]) -> Iterator[HeldChange]:
+def held_rows(rows: Mapping[bytes, tuple[bytes, int, Headers]]) -> Iterator[HeldChange]:
     """Yield what suppression holds back, by key.
 
     Raises:
