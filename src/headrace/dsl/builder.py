@@ -36,7 +36,7 @@ from headrace.topology.plain_stores import checked_engine, global_store, plain_s
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
 from headrace.topology.topology import Topology
-from headrace.topology.wrapping import ProcessorWrapper, checked_wrapper
+from headrace.topology.wrapping import ProcessorWrapper, add_stores_of_wrapper, checked_wrapper
 
 __all__ = ["StreamsBuilder"]
 
@@ -63,6 +63,7 @@ class StreamsBuilder:
     `wrap_processors` is called once for each processor of each task, with its name and what it does with a record, and
     returns a function of a record that is called instead: to trace, to time, to guard. Processors are operators and
     your own, and what follows below runs within. The value of a table's record is (new, old, whether it is the latest).
+    One with a method `stores(name)` adds declared stores to processors, and is given them behind the function.
 
     Raises:
         TopologyError: an argument has an impossible value.
@@ -336,6 +337,7 @@ class StreamsBuilder:
         assembly = graph.write(self._engine)
         if self._logs_headers:
             assembly.stores = {name: spec.with_headers() for name, spec in assembly.stores.items()}
+        add_stores_of_wrapper(self._wrapper, assembly, tuple(assembly.nodes), self._engine)
         topology = Topology.built(assembly, self._wrapper)
         if self._explicit_names:
             graph.names.check_all_given(set(topology.stores), set(topology.repartition_topics))

@@ -104,7 +104,8 @@ class _NodeWiring:
         if wrapper is not None:
             self.chain = None  # it is given records one by one
             run = self._alone(
-                partial(wrapped, wrapper, run, self.failed, self.name, self.where), "be wrapped"
+                partial(wrapped, wrapper, run, self.failed, self.name, self.where, self.store, self.context),
+                "be wrapped",
             )
         stores = expiring(self._stores.values())
         if not stores:

@@ -31,7 +31,7 @@ from headrace.topology.processors import ProcessorOperator
 from headrace.topology.read_only_stores import add_read_only_store
 from headrace.topology.sources import Reset, check_reset, handles_of
 from headrace.topology.topics import Pattern, Topic
-from headrace.topology.wrapping import ProcessorWrapper, checked_wrapper
+from headrace.topology.wrapping import ProcessorWrapper, add_stores_of_wrapper, checked_wrapper
 
 __all__ = ["SubTopology", "Topology"]
 
@@ -135,6 +135,7 @@ class Topology:
             stores.append(spec.name)
         node = ProcessorNode(name, operator, where, tuple(stores), short_name(processor))
         assembly.add_processor(node, parents)
+        add_stores_of_wrapper(self.wrapper, assembly, (name,), self._engine)
         return self
 
     def add_sink(
@@ -224,7 +225,9 @@ class Topology:
         """
         where = caller()
         spec = plain_store(store, where, self._engine)
-        add_read_only_store(self._changing(), name, spec, store, topic, processor)
+        assembly = self._changing()
+        add_read_only_store(assembly, name, spec, store, topic, processor)
+        add_stores_of_wrapper(self.wrapper, assembly, (name,), self._engine)
         return self
 
     def add_global_store(
@@ -249,6 +252,7 @@ class Topology:
             SourceNode(f"{name}-source", (handle.name,), handle.key, handle.value, where),
             ProcessorNode(name, operator, where, calls=short_name(processor)),
         )
+        add_stores_of_wrapper(self.wrapper, assembly, (name,), self._engine)
         if handle.partitions is not None:
             assembly.declare_partitions(handle.name, handle.partitions, where)
         return self
