@@ -233,7 +233,7 @@ def main() -> None:
     log = site.open_log()
     options = JoinOptions(
         process_id=site.ids.process_id(),
-        member_id=site.ids.member_id(1),
+        member_id=site.ids.member_id("1"),
         protocol=site.protocol,
     )
     worker = build_worker(
@@ -251,7 +251,7 @@ def main() -> None:
         reached=killer(arguments.stop_at),
         transactional_id=site.transactional_id,
         join=lambda described: log.join(APPLICATION_ID, described, options),
-        known_as=functools.partial(site.ids.keep_member_id, 1),
+        known_as=functools.partial(site.ids.keep_member_id, "1"),
     )
     worker.open()
     while worker.status().state == "starting":  # it has not heard of its tasks yet

@@ -43,9 +43,11 @@ def test_session_that_is_over_before_a_sign_of_life_is_refused() -> None:
 
 
 def test_exactly_once_has_a_transactional_id_and_at_least_once_has_none() -> None:
-    assert transactional_id(config(), "a3f", 2) == "shop-a3f-2"
-    assert transactional_id(config(processing_guarantee="at_least_once"), "a3f", 1) is None
-    assert transactional_id(hr.Config(application_id="shop", embedded_path="a.db"), "a3f", 1) == "shop-a3f-1"
+    assert transactional_id(config(), "a3f", "2") == "shop-a3f-2"
+    assert transactional_id(config(processing_guarantee="at_least_once"), "a3f", "1") is None
+    assert (
+        transactional_id(hr.Config(application_id="shop", embedded_path="a.db"), "a3f", "1") == "shop-a3f-1"
+    )
 
 
 def test_only_a_cluster_aborts_transactions_that_last() -> None:

@@ -1,5 +1,7 @@
 """`headrace run`: runs an application until it is told to stop."""
 
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,10 +13,15 @@ from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, property_options, settings_of
 from headrace.cli.status import StatusLine
 from headrace.cli.target import load, make_file_importable
+from headrace.cli.worker_reports import ReportLine
+from headrace.cli.workers import run_workers
 from headrace.streams.logs import address_of
+from headrace.streams.options import APPLICATION_ID
 from headrace.streams.streams import Streams
 
 __all__ = ["command"]
+
+_WORKERS = "--workers"
 
 
 @click.command("run")
@@ -22,18 +29,32 @@ __all__ = ["command"]
 @property_options
 @log_options
 @click.option("--quiet", is_flag=True, help="No status line.")
-def command(target: str, quiet: bool, **options: Any) -> None:
+@click.option(
+    _WORKERS, type=click.IntRange(min=1), metavar="N", help="Run as N processes that share the state."
+)
+@click.option("--report-to", type=int, hidden=True)
+def command(target: str, quiet: bool, workers: int | None, report_to: int | None, **options: Any) -> None:
     """Run the topology at MODULE:NAME, or file.py:NAME, on Kafka at --bootstrap-servers, or a file at --embedded.
 
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
     SIGTERM and Ctrl-C commit and leave; a second one abandons, and the next start does the rest again.
     """
     log_output = log_output_of(options)
+    line = StatusLine(is_quiet=quiet, log_output=log_output) if report_to is None else ReportLine(report_to)
     with log_output.ending():
-        _run(target, settings_of(options), log_output, is_quiet=quiet)
+        _run(target, settings_of(options), log_output, line, workers)
+        if not quiet and report_to is None:
+            with suppress(OSError):
+                log_output.say("headrace: stopped")
 
 
-def _run(target: str, settings: Settings, log_output: LogOutput, *, is_quiet: bool) -> None:
+def _run(
+    target: str,
+    settings: Settings,
+    log_output: LogOutput,
+    line: StatusLine | ReportLine,
+    workers: int | None,
+) -> None:
     # What was asked for is checked before anybody's code runs.
     make_file_importable(target)
     config = settings.config(None)
@@ -42,11 +63,35 @@ def _run(target: str, settings: Settings, log_output: LogOutput, *, is_quiet: bo
         raise ConfigError(
             f"there is no directory {str(address.path.parent)!r} for the embedded log: make it, or name another path"
         )
+    if address.path is not None and workers is not None:
+        raise ConfigError(
+            f"{_WORKERS} is for Kafka: the embedded log {str(address.path)!r} belongs to one process; leave it out, or "
+            "give --bootstrap-servers"
+        )
     found = load(target)
+    if workers is not None and isinstance(line, StatusLine):
+        config = settings.config(found.module)
+        Streams(found.topology, config)  # refuses what none of them could run
+        log_output.begin()
+        started = (
+            f"headrace: {workers} worker{'' if workers == 1 else 's'} of application {config.get(APPLICATION_ID)!r} "
+            f"on {address}"
+        )
+        run_workers(workers, _arguments(sys.orig_argv[1:]), config, line, started=started)
+        return
     streams = Streams(found.topology, settings.config(found.module))
     log_output.begin()
     started = f"headrace: application {streams.application_id!r} on {address}"
-    serve(streams, StatusLine(is_quiet=is_quiet, log_output=log_output), started=started)
-    if not is_quiet:
-        with suppress(OSError):
-            log_output.say("headrace: stopped")
+    serve(streams, line, started=started)
+
+
+def _arguments(given: Sequence[str]) -> Sequence[str]:
+    """Return the arguments of this process for one that is a worker."""
+    left = []
+    words = iter(given)
+    for word in words:
+        if word == _WORKERS:
+            next(words, None)
+        elif not word.startswith(f"{_WORKERS}="):
+            left.append(word)
+    return left

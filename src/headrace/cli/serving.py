@@ -6,6 +6,7 @@ from headrace.base.errors import HeadraceError
 from headrace.base.wording import wording
 from headrace.cli.failure import UserCodeError
 from headrace.cli.status import StatusLine
+from headrace.cli.worker_reports import ReportLine
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL
 from headrace.streams.streams import Streams
@@ -16,7 +17,11 @@ _REFRESH_SECONDS = 0.25
 
 
 def serve(
-    streams: Streams, line: StatusLine, *, started: str, interrupted: Callable[[], bool] = lambda: False
+    streams: Streams,
+    line: StatusLine | ReportLine,
+    *,
+    started: str,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run until a signal, the application's own end, or `interrupted` (asked a few times a second); then close.
 

@@ -29,8 +29,16 @@ class Instance:
     """
 
     def __init__(
-        self, log: Log, options: EngineOptions, *, application_id: str, state_dir: Path, clock: Clock
+        self,
+        log: Log,
+        options: EngineOptions,
+        *,
+        application_id: str,
+        state_dir: Path,
+        clock: Clock,
+        worker: int | None = None,
     ) -> None:
+        """`worker` is the number of this process among those that share the directory; None where there is one."""
         self._log = log
         self._options = options
         self._application_id = application_id
@@ -42,10 +50,11 @@ class Instance:
             cleanup_delay_ms=options.state_cleanup_delay_ms,
             now_ms=clock.wall_ms,
             seconds=clock.seconds,
+            worker=worker,
         )
         self.directory.remove_destroyed()
         self.caches = CacheShares(options.statestore_cache_max_bytes)
-        self.progress = ProgressMemory(state_dir, clock.seconds)
+        self.progress = ProgressMemory(state_dir, clock.seconds, worker)
         self.restoring: set[object] = set()
         self._seats = GlobalSeats()
 

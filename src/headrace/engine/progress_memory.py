@@ -26,13 +26,19 @@ _WRITE_SECONDS = 5.0
 
 
 class ProgressMemory:
-    """Of one state directory. From any thread."""
+    """Of one state directory, or of a worker of several that share it. From any thread."""
 
-    def __init__(self, directory: Path, seconds: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, seconds: Callable[[], float], worker: int | None = None) -> None:
+        """Read what is known, by all who share the directory: state may lie there that another one had last."""
         self._directory = directory
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._known = dict(_read(directory / _NAME))
+        self._file = directory / (_NAME if worker is None else f"{_NAME}-{worker}")
+        self._known: dict[TaskId, TaskProgress] = {}
+        for file in sorted({*directory.glob(_NAME), *directory.glob(f"{_NAME}-*[0-9]")}):
+            for task, at in _read(file).items():
+                if task not in self._known or at.offset > self._known[task].offset:
+                    self._known[task] = at
         self._written = dict(self._known)
         self._next_write = seconds()
 
@@ -63,10 +69,10 @@ class ProgressMemory:
         if present == self._written:
             return
         text = json.dumps({str(task): [at.offset, at.end] for task, at in sorted(present.items())})
-        draft = self._directory / f"{_NAME}.new"
+        draft = self._file.with_name(f"{self._file.name}.new")
         try:
             draft.write_text(text)
-            os.replace(draft, self._directory / _NAME)
+            os.replace(draft, self._file)
         except OSError as error:  # a full disk, say: whoever needs its room for more will tell
             _log.warning("cannot remember how far the state in %s is: %s", self._directory, error)
             return
@@ -81,7 +87,7 @@ def _read(file: Path) -> Mapping[TaskId, TaskProgress]:
             TaskId(*map(int, task.split("_"))): TaskProgress(int(offset), max(int(offset), int(end)))
             for task, (offset, end) in told.items()
         }
-    except FileNotFoundError:
+    except FileNotFoundError:  # another one has just replaced it
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         _log.warning("cannot read how far the state was that lies beside %s: %s", file, error)

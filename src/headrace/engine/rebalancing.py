@@ -40,7 +40,8 @@ _UNWORKABLE_SECONDS = 15.0
 
 
 class Rebalancing:
-    """Belongs to the worker's thread. `tasks` are those that the worker's plan knows.
+    """Belongs to the worker's thread. `tasks` are those that the worker's plan knows. `let_go` lets other processes
+    have the state of what was given up.
 
     `known_as` is told of the member id with each epoch. A task that is warmed up here is ready to run when
     it is no more than `acceptable_lag` records behind.
@@ -53,6 +54,7 @@ class Rebalancing:
         self,
         membership: Membership,
         assignment: Assignment,
+        let_go: Callable[[], None],
         standbys: Standbys,
         tasks: Iterable[TaskId],
         known_as: Callable[[str], None],
@@ -60,6 +62,7 @@ class Rebalancing:
     ) -> None:
         self._membership = membership
         self._assignment = assignment
+        self._let_go = let_go
         self._standbys = standbys
         self._tasks = frozenset(tasks)
         self._known_as = known_as
@@ -106,6 +109,7 @@ class Rebalancing:
             self._standbys.drop(set(self._standbys.wanted))
             self._warmups = self._warm = frozenset()
             self._assignment.lost(self._assignment.assigned)
+            self._let_go()
             self._membership.dropped()
         elif isinstance(effect, EpochChanged):
             self._known_as(effect.member_id)
@@ -130,6 +134,7 @@ class Rebalancing:
         self._warm &= roles.warmup
         self.assign(active - owned)
         self._newest = None
+        self._let_go()
         self._membership.acknowledge(assigned.number)
         self._has_roles = True
 

@@ -265,7 +265,13 @@ def _parts(
         runner=runner,
         owned=owned,
         rebalancing=Rebalancing(
-            membership, assignment, standbys, plan.tasks, known_as, options.acceptable_recovery_lag
+            membership,
+            assignment,
+            directory.let_go,
+            standbys,
+            plan.tasks,
+            known_as,
+            options.acceptable_recovery_lag,
         ),
         assignment=assignment,
         commit_round=commit_round,

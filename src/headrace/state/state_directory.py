@@ -4,8 +4,12 @@ Whoever restores, follows or runs a task borrows its rows and gives them back; t
 that comes back, in whichever role, is where it was. What nobody has borrowed for `state.cleanup.delay.ms` is closed,
 and its directory deleted. Source: Kafka's StateDirectory.
 
+Several processes of one machine may share a directory. Then a task is locked while its rows are lent, and `let_go` lets
+others have what nobody here has borrowed.
+
 # Invariant: rows have one borrower in this process, which this registry sees to, and the directory has one process,
-# which the application's lock sees to. Nothing is deleted that is borrowed.
+# which the application's lock sees to, or each of its tasks has, which a lock for each sees to. Nothing is deleted that
+# is borrowed.
 """
 
 import logging
@@ -24,6 +28,7 @@ from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import StoreSpec
 from headrace.state.task_directory import remove_destroyed
+from headrace.state.task_locks import TaskLocks
 from headrace.state.task_rows import TaskRows
 
 __all__ = ["StateDirectory"]
@@ -46,14 +51,20 @@ class StateDirectory:
         cleanup_delay_ms: int,
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
+        worker: int | None = None,
     ) -> None:
-        """`now_ms` is the wall clock, `seconds` one that never goes back."""
+        """`now_ms` is the wall clock, `seconds` one that never goes back.
+
+        `worker` is the number of this process among those that share the directory; None where there is one.
+        """
         self._path = path
         self._memory = memory
         self._application_id = application_id
         self._cleanup_seconds = cleanup_delay_ms / 1000
         self._now_ms = now_ms
         self._seconds = seconds
+        self._locks = None if worker is None else TaskLocks(path)
+        self._global = "global" if worker is None else f"global-{worker}"
         self._opened = seconds()
         self._lock = threading.Lock()
         self._lent: dict[str, TaskRows] = {}
@@ -62,16 +73,20 @@ class StateDirectory:
 
     def path(self, task_id: TaskId) -> Path:
         """Where the stores of a task are: under Kafka Streams' own name of that directory."""
-        return self._path / _name(task_id)
+        return self._path / self._name(task_id)
 
     def own_path(self, task_id: TaskId, store: str) -> Path:
         """Where a store of the user's own may keep its files."""
-        return self._path / "own" / _name(task_id) / store
+        return self._path / "own" / self._name(task_id) / store
 
     def is_lent(self, task_id: TaskId) -> bool:
         """Whether somebody has the rows of a task: another worker, perhaps, which has lost it and not noticed yet."""
+        name = self._name(task_id)
         with self._lock:
-            return _name(task_id) in self._lent
+            return name in self._lent or not self._has(name)
+
+    def _has(self, name: str) -> bool:
+        return self._locks is None or self._locks.acquire(name)
 
     def lend(self, task_id: TaskId, specs: Sequence[StoreSpec]) -> TaskRows:
         """Return the rows of a task, opened if they are not open any more; give them back when they are done with.
@@ -79,12 +94,16 @@ class StateDirectory:
         A directory that cannot be trusted is deleted first, and made anew.
 
         Raises:
-            StateError: somebody in this process has them, or they cannot be opened.
+            StateError: somebody else has them, or they cannot be opened.
         """
-        name = _name(task_id)
+        name = self._name(task_id)
         with self._lock:
             if name in self._lent:
                 raise StateError(f"the stores of task {name} are in use by another thread of this process")
+            if not self._has(name):
+                raise StateError(f"the stores of task {name} are in use by another process")
+            if self._locks is not None:
+                remove_destroyed(self._path, name)
             rows = self._idle.pop(name, None)
             if rows is not None and rows.specs == tuple(specs):
                 self._lent[name] = rows
@@ -107,6 +126,16 @@ class StateDirectory:
                     rows.put_away()
                     self._idle[name] = self._lent.pop(name)
                     self._idle_since[name] = self._seconds()
+
+    def let_go(self) -> None:
+        """Let other processes have what nobody has borrowed here, where they share the directory."""
+        if self._locks is None:
+            return
+        with self._lock:
+            for name in list(self._idle):
+                self._close(name)
+            for name in self._locks.held - self._lent.keys():
+                self._locks.release(name)
 
     def positions(self) -> Mapping[TaskId, Mapping[str, Position | None]]:
         """Return how far the stores of each task are that are open, borrowed or not; without the global ones."""
@@ -135,7 +164,8 @@ class StateDirectory:
 
     def remove_destroyed(self) -> None:
         """Delete what is left of stores that a process before this one had begun to delete."""
-        remove_destroyed(self._path)
+        if self._locks is None:  # else another one may be at it now
+            remove_destroyed(self._path)
 
     def clean(self) -> None:
         """Close and delete what nobody has borrowed for long enough.
@@ -146,7 +176,9 @@ class StateDirectory:
         with self._lock:
             found = {path.name for path in self._path.glob("*_*") if _TASK.fullmatch(path.name)}
             for name in sorted((found | self._idle.keys()) - self._lent.keys()):
-                if self._idle_since.get(name, self._opened) > due or name == _name(GLOBAL_TASK):
+                if self._idle_since.get(name, self._opened) > due or name == self._global:
+                    continue
+                if self._is_used_elsewhere(name):
                     continue
                 self._close(name)
                 self._idle_since.pop(name, None)
@@ -154,15 +186,28 @@ class StateDirectory:
                     _log.info("the state of task %s is deleted: nobody has run it here for long", name)
                     RocksDatabase.destroy(self._path / name)
                     shutil.rmtree(self._path / "own" / name, ignore_errors=True)
+                if self._locks is not None:
+                    self._locks.release(name)
+
+    def _is_used_elsewhere(self, name: str) -> bool:
+        """Whether another process has a task, or has had it until a while ago."""
+        if self._locks is None:
+            return False
+        released = self._locks.released_ms(name)
+        return self._now_ms() - released < self._cleanup_seconds * 1000 or not self._locks.acquire(name)
 
     def close(self) -> None:
         """Close everything, given back or not. Twice is fine."""
-        with self._lock, ExitStack() as closing:  # each is closed, also when one before it fails
+        with (
+            self._lock,
+            ExitStack() as closing,
+        ):  # each is closed, also when one before it fails; the last one first
+            if self._locks is not None:
+                closing.callback(self._locks.close)
             for rows in (*self._lent.values(), *self._idle.values()):
                 closing.callback(rows.close)
             self._lent.clear()
             self._idle.clear()
 
-
-def _name(task_id: TaskId) -> str:
-    return "global" if task_id == GLOBAL_TASK else str(task_id)
+    def _name(self, task_id: TaskId) -> str:
+        return self._global if task_id == GLOBAL_TASK else str(task_id)

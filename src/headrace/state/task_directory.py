@@ -61,13 +61,13 @@ def destroy(path: Path) -> None:
         ) from error
 
 
-def remove_destroyed(parent: Path) -> None:
-    """Delete what earlier runs have renamed in `parent` and not deleted: a start does this.
+def remove_destroyed(parent: Path, name: str = "*") -> None:
+    """Delete what earlier runs have renamed in `parent` and not deleted, all or one: a start does this.
 
     Raises:
         StateError: something cannot be deleted.
     """
-    for path in sorted(parent.glob(f"*{_DESTROYED}")):
+    for path in sorted(parent.glob(f"{name}{_DESTROYED}")):
         try:
             _remove(path)
         except OSError as error:

@@ -46,7 +46,7 @@ def engine_values(config: Config) -> dict[str, Any]:
     return values
 
 
-def transactional_id(config: Config, process_id: str, thread: int) -> str | None:
+def transactional_id(config: Config, process_id: str, thread: str) -> str | None:
     """Return the id of the transactions of a process's stream thread; None where it has none.
 
     Who comes back to the state directory ends what its former self has left open. What another process has left open

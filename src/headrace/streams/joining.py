@@ -25,7 +25,7 @@ def joiner(
     config: Config,
     process_id: str,
     member_id: str,
-    thread: int,
+    thread: str,
     progress: Mapping[TaskId, TaskProgress],
 ) -> Callable[[GroupApplication], Membership]:
     """Return what makes a stream thread of this process a member: with `member_id`, the one that it was before.

@@ -26,12 +26,18 @@ _LOCAL_DISK = (
 _LOCK_FILE = ".lock"
 
 
-def application_lock(application_id: str, state_directory: Path, log_file: Path | None) -> "ApplicationLock":
+def application_lock(
+    application_id: str, state_directory: Path, log_file: Path | None, worker: int | None = None
+) -> "ApplicationLock":
     """Return the lock of an application, by its state and, where it has one, its log's file.
 
-    On a cluster, its transactional id fences a second process.
+    Several workers share the state, each by its own number.
     """
     files = [state_directory / _LOCK_FILE]
+    if worker is not None:
+        return ApplicationLock(
+            application_id, (state_directory / f"{_LOCK_FILE}-{worker}",), shared=state_directory / _LOCK_FILE
+        )
     if log_file is not None:
         found = log_file.resolve()  # a symbolic link is another name, not another log
         files.append(found.with_name(f"{found.name}-{application_id}.lock"))
@@ -45,11 +51,21 @@ class ApplicationLock:
     one beside the log's file, where a second process with another state directory would process the same input twice.
     The files stay when the lock is released: removing them would let two processes lock two files of one name.
 
+    `shared` is a file that others may have locked at the same time, in the same way.
+
     `log_file` is known by what it is, too, not by its name alone: a hard link to it lies beside another lock.
     """
 
-    def __init__(self, application_id: str, files: tuple[Path, ...], *, log_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        application_id: str,
+        files: tuple[Path, ...],
+        *,
+        log_file: Path | None = None,
+        shared: Path | None = None,
+    ) -> None:
         self._application_id = application_id
+        self._shared = shared
         self._files = files
         self._log_file = log_file
         self._descriptors: list[int] = []
@@ -64,8 +80,10 @@ class ApplicationLock:
         """
         _held.add(self)
         try:
+            if self._shared is not None:
+                self._descriptors.append(self._locked(self._shared, fcntl.LOCK_SH))
             for file in self._files:
-                self._descriptors.append(self._locked(file))
+                self._descriptors.append(self._locked(file, fcntl.LOCK_EX))
             self._acquire_identity()
         except BaseException:
             self.release()
@@ -100,14 +118,14 @@ class ApplicationLock:
             ) from None
         self._identity = identity
 
-    def _locked(self, file: Path) -> int:
+    def _locked(self, file: Path, kind: int) -> int:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _cannot("make the lock", file, error, "make its directory writable") from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except OSError as error:
             holder = _holder(descriptor)
             os.close(descriptor)

@@ -55,10 +55,19 @@ PROCESSING_GUARANTEE: Option[str] = Option(
     "What a crash may repeat; the embedded log is exactly once, whatever is asked for.",
 )
 
+WORKER_NUMBER: Option[int | None] = Option(
+    "worker.number",
+    integer(minimum=1),
+    None,
+    "Number of this process among several that share state.dir, as `headrace run --workers` sets it. Not a property of "
+    "Kafka.",
+)
+
 OPTIONS: tuple[Option[Any], ...] = (
     APPLICATION_ID,
     EMBEDDED_PATH,
     STATE_DIR,
+    WORKER_NUMBER,
     Option(
         "num.stream.threads",
         integer(minimum=1),

@@ -74,7 +74,7 @@ class StreamThreads:
                 return None
             number = next(each for each in range(1, len(self._threads) + 2) if each not in self._threads)
             thread = StreamThread(
-                f"{self._application_id}-StreamThread-{number}",
+                f"{self._application_id}-StreamThread-{self._factory.name_of(number)}",
                 partial(self._factory.make, number),
                 uncaught=self._uncaught,
                 changed=self._changed,

@@ -10,7 +10,7 @@ from typing import NoReturn, Self
 from typing_extensions import TypeVar, Unpack
 
 from headrace.base.durations import Duration, timeout_seconds
-from headrace.base.errors import StateError, TopologyError
+from headrace.base.errors import ConfigError, StateError, TopologyError
 from headrace.engine.options import EngineOptions
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.guarantee import engine_values
@@ -18,7 +18,7 @@ from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.observed import Observed
 from headrace.streams.open_files import raise_limit_of_open_files
-from headrace.streams.options import APPLICATION_ID, STATE_DIR
+from headrace.streams.options import APPLICATION_ID, STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, StateListener, not_again
@@ -58,7 +58,12 @@ class Streams(Observed):
         self._config = (config or Config()).with_fields(**fields)
         super().__init__(topology, self._config.get(APPLICATION_ID))
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
-        path = address_of(self._config).path
+        path, worker = address_of(self._config).path, self._config.get(WORKER_NUMBER)
+        if path is not None and worker is not None:
+            raise ConfigError(
+                "worker.number is for Kafka: an embedded log belongs to one process; leave it out, or set "
+                "bootstrap.servers"
+            )
         self._lock = partial(application_lock, self._application_id, self._state_directory, path)
         self._options = EngineOptions.of(engine_values(self._config))
         self._starting = threading.Lock()
@@ -105,7 +110,7 @@ class Streams(Observed):
             self._starter = None
 
     def _made_threads(self) -> StreamThreads:
-        lock = self._lock()
+        lock = self._lock(self._config.get(WORKER_NUMBER))
         log = open_log_under(lock, self._config, RememberedLog(self._state_directory))
         return StreamThreads(
             self._application_id,

@@ -15,7 +15,7 @@ from headrace.log.port import Log
 from headrace.streams.config import Config
 from headrace.streams.guarantee import transaction_timeout_ms, transactional_id
 from headrace.streams.joining import joiner
-from headrace.streams.options import APPLICATION_ID
+from headrace.streams.options import APPLICATION_ID, WORKER_NUMBER
 from headrace.streams.process_id import ProcessIds
 from headrace.topology.topology import Topology
 
@@ -43,10 +43,15 @@ class WorkerFactory:
         self._ids = ProcessIds(state_directory)
         self._making = threading.Lock()
         self._instance: Instance | None = None
+        self._worker: int | None = config.get(WORKER_NUMBER)
+
+    def name_of(self, number: int) -> str:
+        """Return what a thread is called, so that no other thread of the state directory is called so."""
+        return str(number) if self._worker is None else f"{self._worker}-{number}"
 
     def make(
         self,
-        thread: int,
+        number: int,
         on_status: Callable[[WorkerStatus], None],
         follows: Worker | None,
         stop: threading.Event,
@@ -55,7 +60,7 @@ class WorkerFactory:
 
         Raises what `build_worker` raises.
         """
-        config = self._config
+        config, thread = self._config, self.name_of(number)
         with self._making:
             process_id = self._ids.process_id()
             if self._instance is None:
@@ -65,6 +70,7 @@ class WorkerFactory:
                     application_id=config.get(APPLICATION_ID),
                     state_dir=self._state_directory,
                     clock=self._clock,
+                    worker=self._worker,
                 )
             return build_worker(
                 self._topology,

@@ -1,0 +1,181 @@
+"""`headrace run --workers`: processes that share one state directory, killed as users' machines kill them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.conftest import NewTopic
+
+pytestmark = pytest.mark.broker
+
+Protocol = Literal["classic", "streams"]
+
+PARTITIONS = 4
+KEYS = [b"key%d" % number for number in range(20)]
+
+PROGRAM = """
+import os
+import headrace as hr
+from headrace import stores
+
+builder = hr.StreamsBuilder()
+counts = (
+    builder.stream(hr.Topic({source!r}, value=str))
+    .group_by_key()
+    .count(store=stores.key_value("counts", key=str, value=int))
+)
+counts.to_stream().peek(lambda key, count: print(os.getpid(), flush=True)).to(hr.Topic({target!r}, value=int))
+"""
+
+
+class Supervised:
+    """A supervisor with its workers, as processes."""
+
+    def __init__(self, broker: LocalKafka, folder: Path, name: str, source: str, target: str) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.name = name
+        self.source, self.target = source, target
+        self.sent: Counter[bytes] = Counter()
+        self.process: subprocess.Popen[str] | None = None
+        (folder / "app.py").write_text(PROGRAM.format(source=source, target=target))
+
+    def start(self, workers: int, protocol: Protocol = "classic", *more: str) -> None:
+        properties = {
+            "group.protocol": protocol,
+            "session.timeout.ms": 6_000,
+            "heartbeat.interval.ms": 200,
+            "commit.interval.ms": 50,
+        }
+        arguments = [each for name, value in properties.items() for each in ("--set", f"{name}={value}")]
+        with (self.folder / "output").open("a") as output, (self.folder / "errors").open("a") as errors:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "headrace.cli", "run", "app:builder", "--workers", str(workers)),
+                    *("--application-id", self.name, "--bootstrap-servers", self.broker.bootstrap_servers),
+                    *arguments,
+                    *more,
+                ],
+                cwd=self.folder,
+                stdout=output,
+                stderr=errors,
+                text=True,
+            )
+
+    def send(self, rounds: int) -> None:
+        records = [JavaRecord(key, b"x") for _ in range(rounds) for key in KEYS]
+        self.sent.update(record.key or b"" for record in records)
+        self.broker.produce_with_java(self.source, records)
+
+    def counted(self) -> dict[bytes, int]:
+        found = self.broker.consume_with_java(self.target)
+        return {record.key or b"": int.from_bytes(record.value or b"", "big") for record in found}
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "errors").read_text()
+
+    def workers(self) -> list[int]:
+        """Processes that have counted something so far."""
+        return sorted(set(map(int, (self.folder / "output").read_text().split())))
+
+    def restored(self) -> list[str]:
+        return re.findall(r"restored", self.said)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def supervised(
+    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], tmp_path: Path
+) -> Iterator[Supervised]:
+    found = Supervised(
+        broker, tmp_path, unique("app"), new_topic(partitions=PARTITIONS), new_topic(partitions=PARTITIONS)
+    )
+    yield found
+    if found.process is not None and found.process.poll() is None:
+        found.process.kill()
+        found.process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_workers_share_the_tasks_and_the_state_and_one_that_is_killed_comes_back(
+    supervised: Supervised, protocol: Protocol
+) -> None:
+    supervised.start(2, protocol)
+    supervised.send(3)
+    wait_for(lambda: supervised.counted() == supervised.sent)
+    rounds = iter(range(100))
+    while len(supervised.workers()) < 2:  # one may have begun with all of them
+        assert next(rounds) < 60
+        supervised.send(1)
+    wait_for(lambda: supervised.counted() == supervised.sent)
+    killed = supervised.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: "signal SIGKILL" in supervised.said)
+    supervised.send(3)
+    wait_for(lambda: supervised.counted() == supervised.sent)
+    assert supervised.stop() == 0
+    directory = supervised.folder / ".headrace" / supervised.name
+    assert sorted(path.name for path in directory.glob("?_?")) == [f"0_{each}" for each in range(PARTITIONS)]
+    # What was restored is what came since a worker's last commit, and no state anew.
+    assert "anew" not in supervised.said
+    assert supervised.said.rstrip().endswith("headrace: stopped")
+
+
+def test_workers_stop_by_themselves_when_nobody_looks_after_them_any_more(supervised: Supervised) -> None:
+    supervised.start(2)
+    supervised.send(3)
+    wait_for(lambda: supervised.counted() == supervised.sent)
+    assert supervised.process is not None
+    supervised.process.kill()
+    supervised.process.wait()
+    wait_for(lambda: not any(map(is_alive, supervised.workers())))
+    supervised.start(2)
+    supervised.send(3)
+    wait_for(lambda: supervised.counted() == supervised.sent)
+    assert supervised.stop() == 0
+
+
+def test_a_mistake_ends_all_of_them_and_is_said_once(supervised: Supervised) -> None:
+    supervised.start(2, "classic", "--set", "num.stream.threads=0")
+    assert supervised.process is not None
+    assert supervised.process.wait(60) == 2
+    assert supervised.said.count("num.stream.threads") == 1
+
+
+def test_a_topic_that_is_missing_is_no_reason_to_start_again_and_again(supervised: Supervised) -> None:
+    supervised.broker.delete_topic(supervised.source)
+    supervised.start(2)
+    wait_for(lambda: "starts again in 2 s" in supervised.said)
+    assert "there is no topic" in supervised.said
+    assert supervised.stop() == 0
