@@ -1,5 +1,6 @@
 """The registry of a state directory: it lends rows to one borrower at a time, keeps them open, and cleans up."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,15 +27,16 @@ class Place:
         self.now = 0.0
         self.registry = self.opened()
 
-    def opened(self) -> StateDirectory:
+    def opened(self, worker: int | None = None) -> StateDirectory:
         memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
         return StateDirectory(
             self.folder,
             memory,
             application_id="app",
             cleanup_delay_ms=600_000,
-            now_ms=lambda: 0,
+            now_ms=lambda: time.time_ns() // 1_000_000 + int(self.now * 1000),
             seconds=lambda: self.now,
+            worker=worker,
         )
 
     def filled(self, task_id: TaskId = TASK) -> TaskRows:
@@ -144,3 +146,78 @@ def test_a_task_with_other_stores_than_before_gets_rows_of_its_own(place: Place)
     other = place.registry.lend(TASK, [store_spec(name="other", engine="rocksdb")])
     assert other is not rows
     assert list(other.positions()) == ["other"]
+
+
+# ── several processes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def both(place: Place) -> Iterator[tuple[StateDirectory, StateDirectory]]:
+    """The same directory as two workers have it."""
+    one, other = place.opened(1), place.opened(2)
+    yield one, other
+    one.close()
+    other.close()
+
+
+def test_a_task_of_one_worker_is_lent_to_no_other_until_it_is_let_go(
+    place: Place, both: tuple[StateDirectory, StateDirectory]
+) -> None:
+    one, other = both
+    place.registry = one
+    rows = place.filled()
+    assert other.is_lent(TASK)
+    with pytest.raises(StateError, match="in use by another process"):
+        other.lend(TASK, SPECS)
+    one.let_go()
+    assert other.is_lent(TASK)
+    one.give_back(rows)
+    assert other.is_lent(TASK)
+    one.let_go()
+    assert not other.is_lent(TASK)
+    assert rows_of(other.lend(TASK, SPECS), "s") == [b"a"]
+    assert one.is_lent(TASK)
+
+
+def test_a_worker_that_only_looked_stands_in_nobodys_way(both: tuple[StateDirectory, StateDirectory]) -> None:
+    one, other = both
+    assert not one.is_lent(TASK)
+    one.let_go()
+    assert not other.is_lent(TASK)
+
+
+def test_workers_have_global_stores_of_their_own(both: tuple[StateDirectory, StateDirectory]) -> None:
+    one, other = both
+    one.lend(GLOBAL_TASK, SPECS)
+    other.lend(GLOBAL_TASK, SPECS)
+    assert one.path(GLOBAL_TASK) != other.path(GLOBAL_TASK)
+
+
+def test_what_another_worker_has_or_has_had_of_late_is_not_deleted(
+    place: Place, both: tuple[StateDirectory, StateDirectory]
+) -> None:
+    one, other = both
+    rows = other.lend(TASK, SPECS)
+    place.now += 700
+    one.clean()
+    assert (place.folder / "0_1").is_dir()
+    other.give_back(rows)
+    other.let_go()
+    place.now = 0
+    one.clean()
+    assert (place.folder / "0_1").is_dir()
+    place.now += 700
+    one.clean()
+    assert not (place.folder / "0_1").exists()
+
+
+def test_what_a_worker_had_begun_to_delete_is_deleted_by_who_has_the_task_next(
+    place: Place, both: tuple[StateDirectory, StateDirectory]
+) -> None:
+    left = place.folder / "0_1.deleted"
+    left.mkdir(parents=True)
+    (left / "rows").touch()
+    both[0].remove_destroyed()
+    assert left.exists()
+    both[0].lend(TASK, SPECS)
+    assert not left.exists()

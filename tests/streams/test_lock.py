@@ -123,3 +123,24 @@ os._exit(0)
     lock.release()
     assert process.stdin is not None
     process.stdin.close()
+
+
+def test_workers_share_the_state_each_by_its_number_and_with_nobody_else(tmp_path: Path) -> None:
+    def lock(worker: int | None) -> ApplicationLock:
+        return application_lock("shop", tmp_path, None, worker)
+
+    one, two = lock(1), lock(2)
+    one.acquire()
+    two.acquire()
+    for other in (lock(1), lock(None)):
+        with pytest.raises(AlreadyRunningError):
+            other.acquire()
+    one.release()
+    with pytest.raises(AlreadyRunningError):
+        lock(None).acquire()
+    two.release()
+    alone = lock(None)
+    alone.acquire()
+    with pytest.raises(AlreadyRunningError):
+        lock(1).acquire()
+    alone.release()

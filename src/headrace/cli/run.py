@@ -19,7 +19,7 @@ from headrace.streams.logs import address_of
 from headrace.streams.options import APPLICATION_ID
 from headrace.streams.streams import Streams
 
-__all__ = ["command"]
+__all__ = ["command", "worker_arguments"]
 
 _WORKERS = "--workers"
 
@@ -77,7 +77,7 @@ def _run(
             f"headrace: {workers} worker{'' if workers == 1 else 's'} of application {config.get(APPLICATION_ID)!r} "
             f"on {address}"
         )
-        run_workers(workers, _arguments(sys.orig_argv[1:]), config, line, started=started)
+        run_workers(workers, worker_arguments(sys.orig_argv[1:]), config, line, started=started)
         return
     streams = Streams(found.topology, settings.config(found.module))
     log_output.begin()
@@ -85,7 +85,7 @@ def _run(
     serve(streams, line, started=started)
 
 
-def _arguments(given: Sequence[str]) -> Sequence[str]:
+def worker_arguments(given: Sequence[str]) -> Sequence[str]:
     """Return the arguments of this process for one that is a worker."""
     left = []
     words = iter(given)

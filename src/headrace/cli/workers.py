@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from headrace.base.errors import HeadraceError
 from headrace.cli.status import StatusLine
@@ -38,6 +39,8 @@ _WELL_SECONDS = 60.0
 
 #: From this wait on, the others get its tasks meanwhile: its membership is ended for it.
 _LEAVE_SECONDS = 2.0
+
+_LAST_WORDS_SECONDS = 1.0
 
 #: Exit code of a mistake in what was asked for, which a new start would make again.
 _MISTAKE = 2
@@ -96,6 +99,8 @@ def _stop(line: StatusLine, workers: Sequence["_Worker"]) -> None:
     while any(worker.is_alive for worker in workers):
         _show(line, workers, "stopping")
         time.sleep(_REFRESH_SECONDS / 5)
+    for worker in workers:
+        worker.hear_out()
 
 
 class _Worker:
@@ -134,21 +139,32 @@ class _Worker:
         finally:
             os.close(writing)
         assert self._process.stderr is not None
-        for read, stream in (
-            (self._read_reports, os.fdopen(reading, "rb")),
-            (self._pass_on, self._process.stderr),
-        ):
-            threading.Thread(target=read, args=(stream,), daemon=True).start()
+        self._readers = [
+            threading.Thread(target=read, args=(stream,), daemon=True)
+            for read, stream in (
+                (self._read_reports, os.fdopen(reading, "rb")),
+                (self._pass_on, self._process.stderr),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
 
-    def _read_reports(self, stream: object) -> None:
-        for line in stream:  # type: ignore[attr-defined]
-            self.report = read_report(line) or self.report
+    def _read_reports(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self.report = read_report(line) or self.report
 
-    def _pass_on(self, stream: object) -> None:
-        for line in stream:  # type: ignore[attr-defined]
-            text = line.decode(errors="replace").rstrip("\n")
-            # A line of JSON says itself which thread of which worker it is from.
-            self._say(text if text.startswith("{") else f"[{self.number}] {text}")
+    def _pass_on(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                text = line.decode(errors="replace").rstrip("\n")
+                # A line of JSON says itself which thread of which worker it is from.
+                self._say(text if text.startswith("{") else f"[{self.number}] {text}")
+
+    def hear_out(self) -> None:
+        """Wait for the last that a process has said before it ended; not for what children of its own still say."""
+        for reader in self._readers:
+            reader.join(_LAST_WORDS_SECONDS)
 
     @property
     def is_alive(self) -> bool:
@@ -171,6 +187,7 @@ class _Worker:
         if code is None or code in (0, _MISTAKE):
             return
         if self._restart_at is None:
+            self.hear_out()
             if now - self._started >= _WELL_SECONDS:
                 self._wait = 0.0
             self._restart_at = now + self._wait
