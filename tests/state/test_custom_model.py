@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.base.errors import StateCorruptionError, StateError
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine, StoreSpec
+from tests.state.crashing import CrashingMachine
 from tests.state.own_stores import FileShelf, Shelf
 from tests.state.stores import Stores, store_spec
 
@@ -31,7 +32,7 @@ def spec_of(make: type[Shelf], *, logging: bool = True) -> StoreSpec:
     )  # fmt: skip
 
 
-class CustomMachine(RuleBasedStateMachine):
+class CustomMachine(CrashingMachine):
     """`model` is what should be there, `committed` what was at the last commit."""
 
     make: type[Shelf] = Shelf
@@ -42,10 +43,6 @@ class CustomMachine(RuleBasedStateMachine):
         self.stores = Stores(spec_of(self.make), path=self.folder / "db")
         self.model: dict[str, str] = {}
         self.committed: dict[str, str] = {}
-
-    def teardown(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder)
 
     @property
     def shelf(self) -> Any:
@@ -58,44 +55,26 @@ class CustomMachine(RuleBasedStateMachine):
         if value is not None:
             self.model[key] = value
 
-    @rule()
-    def commit(self) -> None:
-        self.stores.commit()
+    def remember(self) -> None:
         self.committed = dict(self.model)
+
+    def go_back(self) -> None:
+        self.model = dict(self.committed)
 
     @rule()
     def abort(self) -> None:
         """As a task does it: what was handed out is given up, and the gap is restored before there is another one."""
         self.stores.abort()
         self.stores.catch_up()
-        self.model = dict(self.committed)
-
-    @rule()
-    def crash(self) -> None:
-        self.stores.crash()
-        self.model = dict(self.committed)
-
-    @rule()
-    def crash_within_commit(self) -> None:
-        self.stores.commit_log()
-        self.committed = dict(self.model)
-        self.crash()
+        self.go_back()
 
     @rule()
     def crash_after_the_flush(self) -> None:
         """The files have it, the position has not."""
         self.stores.commit_log()
-        self.committed = dict(self.model)
+        self.remember()
         self.stores.only.changes()
         self.crash()
-
-    @rule()
-    def lose_the_disk(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder / "db", ignore_errors=True)
-        self.stores.open()
-        self.stores.catch_up()
-        self.model = dict(self.committed)
 
     @invariant()
     def store_has_what_it_should(self) -> None:

@@ -93,7 +93,7 @@ class ExpiringMachine(KeyValueMachine):
             assert (timestamp <= self.stream_time, headers) == (True, ())
         self.stores.forwarded.clear()
 
-    def check_forwarded(self) -> None:
+    def look(self) -> None:
         if not self.caching:
             return
         for key, new, old, _, _ in self.stores.forwarded:
@@ -109,7 +109,6 @@ class ExpiringMachine(KeyValueMachine):
     @rule()
     def commit(self) -> None:
         super().commit()
-        self.committed_time = self.stream_time
         stored: Any = self.stores.state._stores["store"].buffer
         rows = dict(stored._stored.scan(None, None))
         alive = {b"\x00" + key for key in self.model}
@@ -119,7 +118,12 @@ class ExpiringMachine(KeyValueMachine):
         else:
             assert set(rows) >= alive | times
 
-    def _gone_back(self) -> None:
+    def remember(self) -> None:
+        super().remember()
+        self.committed_time = self.stream_time
+
+    def go_back(self) -> None:
+        super().go_back()
         self.stream_time = self.committed_time
         self.heard = {key: value for key, (value, _) in self.model.items()}
         if not self.is_prompt:
@@ -131,27 +135,6 @@ class ExpiringMachine(KeyValueMachine):
         buffer: Any = self.stores.state._stores["store"].buffer
         found = buffer.kept(key)
         return None if found is None else found[0]
-
-    @rule()
-    def abort(self) -> None:
-        super().abort()
-        self._gone_back()
-
-    @rule()
-    def crash(self) -> None:
-        super().crash()
-        self._gone_back()
-
-    @rule()
-    def crash_within_commit(self) -> None:
-        self.stores.commit_log()
-        self.committed, self.committed_time = dict(self.model), self.stream_time
-        self.crash()
-
-    @rule()
-    def lose_the_disk(self) -> None:
-        super().lose_the_disk()
-        self._gone_back()
 
     @invariant()
     def committed_reads_see_the_last_commit(self) -> None:

@@ -1,6 +1,5 @@
 """Key-value stores against a dictionary: whatever is done to them, in any order, with crashes between."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -20,6 +18,7 @@ from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
 from headrace.state.stamped import Stamped
 from tests.budget import examples
+from tests.state.crashing import CrashingMachine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -30,7 +29,7 @@ NUMBER = st.integers(-5, 5)
 TIMES = st.integers(0, 50)
 
 
-class KeyValueMachine(RuleBasedStateMachine):
+class KeyValueMachine(CrashingMachine):
     """`model` is what the store should hold, `committed` what it held at the last commit."""
 
     engine: Engine = "memory"
@@ -55,11 +54,6 @@ class KeyValueMachine(RuleBasedStateMachine):
         self.model: dict[bytes, tuple[Any, int]] = {}
         self.committed: dict[bytes, tuple[Any, int]] = {}
         self.below: dict[bytes, Any] = {}
-
-    def teardown(self) -> None:
-        self.stores.close()
-        assert self.stores.cache.used_bytes == 0
-        shutil.rmtree(self.folder)
 
     def value(self, number: int) -> Any:
         value = [number] if self.is_mutable else number
@@ -129,41 +123,10 @@ class KeyValueMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         self.stores.state.flush()
 
-    @rule()
-    def commit(self) -> None:
-        self.stores.commit()
+    def remember(self) -> None:
         self.committed = dict(self.model)
-        self.check_forwarded()
-        assert self.stores.state.buffered_bytes == 0
 
-    @rule()
-    def abort(self) -> None:
-        self.check_forwarded()
-        self.stores.abort()
-        self.model = dict(self.committed)
-        self.below = {key: value for key, (value, _) in self.model.items()}
-
-    @rule()
-    def crash(self) -> None:
-        self.check_forwarded()
-        self.stores.crash()
-        self.model = dict(self.committed)
-        self.below = {key: value for key, (value, _) in self.model.items()}
-
-    @rule()
-    def crash_within_commit(self) -> None:
-        """The log has it, the database does not."""
-        self.stores.commit_log()
-        self.committed = dict(self.model)
-        self.crash()
-
-    @rule()
-    def lose_the_disk(self) -> None:
-        self.check_forwarded()
-        self.stores.close()
-        shutil.rmtree(self.folder / "db", ignore_errors=True)
-        self.stores.open()
-        self.stores.catch_up()
+    def go_back(self) -> None:
         self.model = dict(self.committed)
         self.below = {key: value for key, (value, _) in self.model.items()}
 
@@ -187,7 +150,7 @@ class KeyValueMachine(RuleBasedStateMachine):
                 )
                 assert (timestamp, headers) == (number + 10, (("h", b"%d" % number), ("n", None)))
 
-    def check_forwarded(self) -> None:
+    def look(self) -> None:
         """Each update that the cache let go of has as its old value what was let go of before."""
         for key, new, old, _, _ in self.stores.forwarded:
             assert self.below.get(key) == old

@@ -1,6 +1,5 @@
 """Stores of windows and of sessions against a dictionary of (key, slot), with expiry: in any order, with crashes."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -22,6 +20,7 @@ from headrace.state.buffer.window_layout import WINDOWS
 from headrace.state.spec import Engine, StoreKind
 from headrace.state.stamped import Stamped
 from tests.budget import examples
+from tests.state.crashing import CrashingMachine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -40,7 +39,7 @@ NUMBER = st.integers(-5, 5)
 Row = tuple[bytes, int, Any, int]
 
 
-class SegmentedMachine(RuleBasedStateMachine):
+class SegmentedMachine(CrashingMachine):
     kind: StoreKind = "window"
     layout: SegmentLayout = WINDOWS
     engine: Engine = "memory"
@@ -73,11 +72,6 @@ class SegmentedMachine(RuleBasedStateMachine):
     def lifetime_ms(self) -> int:
         """Windows that can be read by time too live a millisecond longer."""
         return RETENTION_MS + (self.time_ordered and self.kind == "window")
-
-    def teardown(self) -> None:
-        self.stores.close()
-        assert self.stores.cache.used_bytes == 0
-        shutil.rmtree(self.folder)
 
     def expected(self, model: dict[tuple[bytes, int], tuple[Any, int]]) -> list[Row]:
         rows = [(key, slot, *found) for (key, slot), found in model.items()]
@@ -187,38 +181,26 @@ class SegmentedMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         self.stores.state.flush()
 
-    @rule()
-    def commit(self) -> None:
-        self.stores.commit()
+    def remember(self) -> None:
         self.committed = (dict(self.model), self.stream_time)
-        assert self.stores.state.buffered_bytes == 0
 
-    @rule()
-    def abort(self) -> None:
-        self.stores.abort()
-        self.roll_back()
+    def go_back(self) -> None:
+        self.model, self.stream_time = dict(self.committed[0]), self.committed[1]
 
     @rule()
     def crash(self) -> None:
-        self.stores.crash()
-        self.roll_back()
+        super().crash()
         if self.engine == "memory":
             self.take_time_from_the_log()
 
     @rule()
     def crash_within_commit(self) -> None:
-        self.stores.commit_log()
-        self.committed = (dict(self.model), self.stream_time)
-        self.crash()
+        super().crash_within_commit()
         self.take_time_from_the_log()
 
     @rule()
     def lose_the_disk(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder / "db", ignore_errors=True)
-        self.stores.open()
-        self.stores.catch_up()
-        self.roll_back()
+        super().lose_the_disk()
         self.take_time_from_the_log()
 
     def take_time_from_the_log(self) -> None:
@@ -233,9 +215,6 @@ class SegmentedMachine(RuleBasedStateMachine):
             assert max(logged, default=-1) <= found <= self.stream_time
             self.stream_time = found
             self.committed = (self.committed[0], found)
-
-    def roll_back(self) -> None:
-        self.model, self.stream_time = dict(self.committed[0]), self.committed[1]
 
     @invariant()
     def stream_time_is_known(self) -> None:

@@ -1,6 +1,5 @@
 """What suppression holds back against a dictionary: in any order, with crashes between."""
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -20,6 +18,7 @@ from hypothesis.stateful import (
 from headrace.state.held_change import Stamps, decode_change
 from headrace.state.spec import Engine
 from tests.budget import examples
+from tests.state.crashing import CrashingMachine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -49,7 +48,7 @@ class Held:
 Model = dict[bytes, Held]
 
 
-class SuppressMachine(RuleBasedStateMachine):
+class SuppressMachine(CrashingMachine):
     """`model` is what should be held, `committed` what was at the last commit."""
 
     engine: Engine = "memory"
@@ -66,10 +65,6 @@ class SuppressMachine(RuleBasedStateMachine):
         self.model: Model = {}
         self.committed: Model = {}
         self.offset = 100
-
-    def teardown(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder)
 
     def value(self, number: int | None) -> Any:
         return [number] if self.is_mutable and number is not None else number
@@ -123,37 +118,10 @@ class SuppressMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         self.stores.state.flush()
 
-    @rule()
-    def commit(self) -> None:
-        self.stores.commit()
+    def remember(self) -> None:
         self.committed = dict(self.model)
-        assert self.stores.state.buffered_bytes == 0
 
-    @rule()
-    def abort(self) -> None:
-        self.stores.abort()
-        self.roll_back()
-
-    @rule()
-    def crash(self) -> None:
-        self.stores.crash()
-        self.roll_back()
-
-    @rule()
-    def crash_within_commit(self) -> None:
-        self.stores.commit_log()
-        self.committed = dict(self.model)
-        self.crash()
-
-    @rule()
-    def lose_the_disk(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder / "db", ignore_errors=True)
-        self.stores.open()
-        self.stores.catch_up()
-        self.roll_back()
-
-    def roll_back(self) -> None:
+    def go_back(self) -> None:
         self.stores.only.load()
         self.model = dict(self.committed)
 

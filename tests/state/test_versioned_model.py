@@ -1,6 +1,5 @@
 """Versioned stores against lists of versions: in any order of times, with crashes between."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
 from tests.budget import examples
+from tests.state.crashing import CrashingMachine
 from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
@@ -29,7 +29,7 @@ VALUES = st.none() | st.integers(-3, 3)
 Versions = dict[int, Any]
 
 
-class VersionedMachine(RuleBasedStateMachine):
+class VersionedMachine(CrashingMachine):
     """`model` has every version that was put and not dropped, `committed` those of the last commit."""
 
     engine: Engine = "memory"
@@ -44,10 +44,6 @@ class VersionedMachine(RuleBasedStateMachine):
         self.model: dict[bytes, Versions] = {}
         self.stream_time = -1
         self.committed: tuple[dict[bytes, Versions], int] = ({}, -1)
-
-    def teardown(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder)
 
     def value(self, number: int | None) -> Any:
         return [number] if self.is_mutable and number is not None else number
@@ -110,37 +106,10 @@ class VersionedMachine(RuleBasedStateMachine):
         expected = [found for time in times if (found := self.valid(key, time)) is not None]
         assert list(self.stores.only.history(key, start, None)) == expected
 
-    @rule()
-    def commit(self) -> None:
-        self.stores.commit()
+    def remember(self) -> None:
         self.committed = ({key: dict(versions) for key, versions in self.model.items()}, self.stream_time)
-        assert self.stores.state.buffered_bytes == 0
 
-    @rule()
-    def abort(self) -> None:
-        self.stores.abort()
-        self.roll_back()
-
-    @rule()
-    def crash(self) -> None:
-        self.stores.crash()
-        self.roll_back()
-
-    @rule()
-    def crash_within_commit(self) -> None:
-        self.stores.commit_log()
-        self.committed = ({key: dict(versions) for key, versions in self.model.items()}, self.stream_time)
-        self.crash()
-
-    @rule()
-    def lose_the_disk(self) -> None:
-        self.stores.close()
-        shutil.rmtree(self.folder / "db", ignore_errors=True)
-        self.stores.open()
-        self.stores.catch_up()
-        self.roll_back()
-
-    def roll_back(self) -> None:
+    def go_back(self) -> None:
         self.model = {key: dict(versions) for key, versions in self.committed[0].items()}
         self.stream_time = self.committed[1]
 
