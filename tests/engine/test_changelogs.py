@@ -6,6 +6,7 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.errors import StateCorruptionError
 from headrace.base.ids import TopicPartition
 from headrace.engine.changelogs import Changelogs
+from headrace.engine.known_topics import KnownTopics
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
 
@@ -43,7 +44,7 @@ def test_damage_of_one_follower_takes_no_record_from_another(damaged: set[int]) 
     reader = log.reader()
     reader.assign(dict.fromkeys(PARTITIONS, 0))
     followers = {each: Following(is_damaged=each.partition in damaged) for each in PARTITIONS}
-    changelogs = Changelogs(log, changelog_name=str, full_name=str)
+    changelogs = Changelogs(log, KnownTopics(lambda: 0.0), changelog_name=str, full_name=str)
     found = 0
     while any(reader.position(each) < 2 for each in PARTITIONS):
         try:

@@ -20,7 +20,10 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.collector import RecordCollector
 from headrace.engine.starting_offsets import StartingOffsets
+from headrace.log.membership import MemberIdentity
 from headrace.log.memory import MemoryLog
+from headrace.log.memory.contents import Contents
+from headrace.log.memory.writer import MemoryWriter
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
 from headrace.topology.nodes import SourceNode
 from tests.engine.bench import Bench, eight
@@ -418,10 +421,28 @@ def test_repartition_topics_are_purged_without_asking_what_was_committed(bench: 
     assert app.log.beginning_offsets([repartition]) == {repartition: 2}
 
 
+class AnsweredLate(MemoryWriter):
+    """A commit is durable before its answer comes, if it does."""
+
+    def __init__(self, contents: Contents, group: str, answer: Callable[[], None]) -> None:
+        super().__init__(contents, group)
+        self._answer = answer
+
+    def commit(
+        self, offsets: Mapping[TopicPartition, CommittedOffset], member: MemberIdentity | None = None
+    ) -> Mapping[TopicPartition, int]:
+        ends = super().commit(offsets, member)
+        self._answer()
+        return ends
+
+
 class Refusing(MemoryLog):
     """A cluster whose brokers are away for so many requests."""
 
     requests_left = 0
+
+    def writer(self, group: str, transactional_id: str | None = None) -> MemoryWriter:
+        return AnsweredLate(self._contents, group, self._answer)
 
     def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicInfo]:
         self._answer()

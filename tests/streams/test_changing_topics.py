@@ -9,7 +9,7 @@ import pytest
 import headrace as hr
 from headrace import stores
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, UnknownTopicError
+from headrace.base.errors import InternalTopicLostError, LogError, UnknownTopicError
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
@@ -121,6 +121,27 @@ def test_source_that_is_deleted_ends_the_application_with_the_reason(place: Plac
         streams.wait_running("20s")
         place.log.delete_topics(["in"])
         streams.wait("20s")
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_changelog_that_is_deleted_ends_the_application_and_no_worker_makes_it_again(
+    place: Place, is_made_again: bool
+) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("in", key=str, value=str).group_by_key().count(store=SEEN)
+    place.log.create_topics([TopicSpec("in", 1)])
+    place.write("in", ["a"])
+    streams = place.streams(builder.build())
+    answers: list[Literal["replace_thread", "shutdown_client"]] = ["shutdown_client", "replace_thread"]
+    streams.on_uncaught(lambda error: answers.pop())
+    with pytest.raises(InternalTopicLostError, match="changelog 'app-seen-changelog' was deleted"), streams:
+        until(lambda: (status := streams.status()) is not None and status.records == 1)
+        place.log.delete_topics(["app-seen-changelog"])
+        if is_made_again:
+            place.log.create_topics([TopicSpec("app-seen-changelog", 1)])
+        streams.wait("20s")
+    assert not answers
+    assert ("app-seen-changelog" in place.log.topics()) is is_made_again
 
 
 def test_partitions_of_a_sink_are_all_written_to(place: Place) -> None:

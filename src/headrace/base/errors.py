@@ -111,6 +111,10 @@ class UnknownTopicError(LogError):
     """A topic does not exist."""
 
 
+class InternalTopicLostError(UnknownTopicError):
+    """A topic that the application has made for itself was deleted while it ran; it stops, and its stores stay."""
+
+
 class InvalidTopicError(LogError):
     """A topic cannot have this name: Kafka allows none like it, or one that is there is too near to it."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from headrace.base.columns import Chunk
 from headrace.base.errors import OffsetOutOfRangeError
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.known_topics import KnownTopics
 from headrace.log.port import Log, Reader, TopicInfo
 from headrace.state.spec import StoreSpec
 
@@ -37,9 +38,15 @@ class Changelogs:
     """Finds changelogs. `changelog_name` gives the topic of a store, `full_name` that of a topic the topology reads."""
 
     def __init__(
-        self, log: Log, *, changelog_name: Callable[[str], str], full_name: Callable[[str], str]
+        self,
+        log: Log,
+        known: KnownTopics,
+        *,
+        changelog_name: Callable[[str], str],
+        full_name: Callable[[str], str],
     ) -> None:
         self._log = log
+        self._known = known
         self._changelog_name = changelog_name
         self._full_name = full_name
 
@@ -49,6 +56,8 @@ class Changelogs:
         """Return the changelogs that are there of these stores, by task and store.
 
         The log is asked three questions, however many tasks there are, and none where no store has a changelog.
+
+        Raises: as `KnownTopics.ensure_there`.
         """
         sources = {
             task_id: {
@@ -62,6 +71,7 @@ class Changelogs:
         }
         names = {topic for found in sources.values() for topic in found.values()}
         topics = self._log.topics(names) if names else {}
+        self._known.ensure_there(names, topics)
         partitions = {
             task_id: {
                 store: TopicPartition(topic, task_id.partition)

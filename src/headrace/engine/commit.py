@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.collector import RecordCollector
+from headrace.engine.known_topics import KnownTopics
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
 from headrace.log.membership import MemberIdentity
@@ -45,6 +46,7 @@ class Committer:
         collector: RecordCollector,
         reader: Reader,
         starting: StartingOffsets,
+        known_topics: KnownTopics,
         changelog_name: Callable[[str], str],
         reached: Callable[[str], None] = lambda step: None,
     ) -> None:
@@ -55,7 +57,8 @@ class Committer:
         self._starting = starting
         self._changelog_name = changelog_name
         self._reached = reached
-        self._topic_ids: dict[str, str] = {}
+        self._known_topics = known_topics
+        self._topic_ids: dict[str, str] = {}  # of tables' own topics
         #: Where the group is known to stand; in partitions of which nothing was committed yet, where it starts.
         self.committed: dict[TopicPartition, int] = {}
         self._next_renewal = 0.0
@@ -164,6 +167,9 @@ class Committer:
         return positions
 
     def _topic_id(self, topic: str) -> str:
+        known = self._known_topics.id_of(topic)
+        if known is not None:
+            return known
         if topic not in self._topic_ids:
             self._topic_ids[topic] = self._log.topics([topic])[topic].id
         return self._topic_ids[topic]

@@ -5,6 +5,7 @@ from pathlib import Path
 from headrace.engine.clock import Clock
 from headrace.engine.global_seats import GlobalSeat, GlobalSeats
 from headrace.engine.global_stores import GlobalStores
+from headrace.engine.known_topics import KnownTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.task_factory import TaskFactory
@@ -25,6 +26,7 @@ class Instance:
         directory: lends the rows of tasks to the worker that has them.
         caches: divides the record cache.
         progress: remembers how far the state in the directory is.
+        known_topics: the application's own topics, which none of the workers may find to be others.
         restoring: who restores now, by what it is known as to itself: the log is not compacted meanwhile.
     """
 
@@ -55,6 +57,7 @@ class Instance:
         self.directory.remove_destroyed()
         self.caches = CacheShares(options.statestore_cache_max_bytes)
         self.progress = ProgressMemory(state_dir, clock.seconds, worker)
+        self.known_topics = KnownTopics(clock.seconds)
         self.restoring: set[object] = set()
         self._seats = GlobalSeats()
 

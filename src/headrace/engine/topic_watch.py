@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from headrace.base.errors import LogUnavailableError, UnknownTopicError
+from headrace.engine.known_topics import KnownTopics
 from headrace.log.port import Log
 from headrace.plan.change import changes
 from headrace.topology.nodes import SourceNode
@@ -21,8 +22,8 @@ _CONFIRM_SECONDS = 1.0
 class TopicWatch:
     """Watches what a worker reads and writes.
 
-    `topology` still has its patterns. `read` are the partition counts of its user topics, `written()` those of all
-    topics that sinks have asked about so far.
+    `known` are the application's own topics. `topology` still has its patterns. `read` are the partition counts of its
+    user topics, `written()` those of all topics that sinks have asked about so far.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class TopicWatch:
         application_id: str,
         interval_ms: int,
         *,
+        known: KnownTopics,
         read: Mapping[str, int],
         written: Callable[[], Mapping[str, int]],
     ) -> None:
@@ -39,6 +41,7 @@ class TopicWatch:
         self._topology = topology
         self._application_id = application_id
         self._seconds = interval_ms / 1000
+        self._known = known
         self._read = read
         self._written = written
         self._has_pattern = any(
@@ -60,7 +63,7 @@ class TopicWatch:
         """Look, if it is time to; say whether the tasks are to be made anew.
 
         Raises:
-            UnknownTopicError: a topic is gone that a source names.
+            UnknownTopicError: a topic is gone that a source names, or that the application has made.
             LogError: the topics may not be looked at.
         """
         if now < self._next_look:
@@ -85,6 +88,7 @@ class TopicWatch:
 
         Raises: as `has_changed`, and LogUnavailableError.
         """
+        self.ensure_known()
         written = self._written()
         asked = None if self._has_pattern else [*self._read, *written]
         return changes(
@@ -94,3 +98,11 @@ class TopicWatch:
             existing=self._log.partition_counts(asked),
             application_id=self._application_id,
         )
+
+    def ensure_known(self) -> None:
+        """Look at the application's own topics.
+
+        Raises:
+            InternalTopicLostError: one is gone, or another topic.
+        """
+        self._known.look(self._log)

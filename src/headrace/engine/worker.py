@@ -240,6 +240,7 @@ class Worker:
             self._assignment.start_over(reason)
             return True
         except OffsetOutOfRangeError as error:
+            self._watch.ensure_known()  # what a source's reset policy has no say in
             self._owned.move(error)
             return True
 

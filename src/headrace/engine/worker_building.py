@@ -16,6 +16,7 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.instance import Instance
+from headrace.engine.known_topics import KnownTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.owned_tasks import OwnedTasks
 from headrace.engine.progress_memory import ProgressMemory
@@ -83,8 +84,11 @@ def build_worker(
 
     Raises:
         TopologyError: topics that must be co-partitioned are not.
+        InternalTopicLostError: a topic that another worker of the instance has made is gone.
         LogError: the log cannot be read or written.
     """
+    if instance is not None:
+        instance.known_topics.look(log)  # what is missing now is not made again, or it would be taken for new
     resolved, plan = prepare(topology, log, application_id, options, partitions=partitions)
     with ExitStack() as closing:
         # First of all: it ends what an older self has left open, before anybody asks for offsets.
@@ -95,6 +99,7 @@ def build_worker(
             assert state_dir is not None
             instance = Instance(log, options, application_id=application_id, state_dir=state_dir, clock=clock)
             instance_closing.callback(instance.close)
+        instance.known_topics.look(log, (topic.name for topic in plan.internal_topics))
         cache = instance.caches.take()
         instance_closing.callback(instance.caches.give_back, cache)
         directory = instance.directory
@@ -128,6 +133,7 @@ def build_worker(
             writer=writer,
             directory=directory,
             progress=instance.progress,
+            known_topics=instance.known_topics,
             close_instance=instance_closing.close,
             global_stores=global_stores,
             factory=factory,
@@ -141,6 +147,7 @@ def build_worker(
                 collector=factory.collector,
                 reader=fetcher.reader,
                 starting=starting,
+                known_topics=instance.known_topics,
                 changelog_name=factory.changelog_name,
                 reached=reached,
             ),
@@ -158,6 +165,7 @@ def build_worker(
                 topology,
                 application_id,
                 metadata_max_age_ms,
+                known=instance.known_topics,
                 read=plan.read,
                 written=lambda: {**global_stores.partition_counts(), **factory.known_partition_counts()},
             ),
@@ -180,6 +188,7 @@ def _parts(
     writer: Writer,
     directory: StateDirectory,
     progress: ProgressMemory,
+    known_topics: KnownTopics,
     close_instance: Callable[[], None],
     global_stores: GlobalSeat,
     factory: TaskFactory,
@@ -196,7 +205,9 @@ def _parts(
     commit_each_stretch: bool,
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
-    changelogs = Changelogs(log, changelog_name=factory.changelog_name, full_name=factory.full_name)
+    changelogs = Changelogs(
+        log, known_topics, changelog_name=factory.changelog_name, full_name=factory.full_name
+    )
     changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds)
     standbys = Standbys(log, directory, topology, changelogs, application_id, clock)
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
