@@ -8,6 +8,7 @@ from headrace.cli.application_topics import (
     topics_of_group,
     topics_of_members,
     topics_of_topology,
+    with_tasks,
 )
 from headrace.group.application import InternalTopic, SubtopologyTopics
 from headrace.group.members import Roles
@@ -66,3 +67,18 @@ def test_what_members_read_and_run_tells_which_tasks_read_a_topic() -> None:
     group = DescribedGroup(name="shop", kind="classic", state="Stable", members=(one, other))
     # Partition 0 of the other topic may be either task's of its member, as far as anybody tells.
     assert topics_of_members(group).read == {0: {lines}}
+
+
+def test_members_who_tell_no_tasks_have_those_of_which_they_read_partitions() -> None:
+    topics = ApplicationTopics({0: frozenset({"lines"}), 1: frozenset({"shop-words-repartition"})})
+    silent = DescribedMember(
+        member_id="java", partitions=(TopicPartition("lines", 1), TopicPartition("shop-words-repartition", 0))
+    )
+    telling = DescribedMember(member_id="ours", roles=Roles(), partitions=(TopicPartition("lines", 0),))
+    group = DescribedGroup(name="shop", kind="classic", state="Stable", members=(silent, telling))
+    found = with_tasks(group, topics)
+    assert [member.roles for member in found.members] == [
+        Roles(frozenset({TaskId(0, 1), TaskId(1, 0)})),
+        Roles(),
+    ]
+    assert with_tasks(group, ApplicationTopics()) == group

@@ -43,6 +43,8 @@ def test_a_group_is_described_with_what_is_left_for_it(command: Command, log: tu
             "",
             "task  partition  committed  end  lag  member",
             "-     lines-0            2    3    1  -",
+            "",
+            "which task reads a partition is told by --app MODULE:NAME, where it is not shown",
         ],
     )
 

@@ -190,6 +190,14 @@ def test_an_application_that_runs_is_not_reset(counted: Command) -> None:
 #: Lines that are said before something is done.
 _PLAN = RESET[: RESET.index("wrote")].count("\n")
 
+#: What is left when the group is deleted; then it gets less, step by step.
+LEFT = [
+    "delete internal topics words-counts-changelog, words-counts-repartition, words-minutes-changelog, "
+    "words-minutes-repartition",
+    "commit the offsets of 2 of 2 partitions",
+    "delete local state in .headrace/words",
+]
+
 
 @pytest.mark.process
 @pytest.mark.parametrize("lines", range(_PLAN - 1, RESET.count("\n")))
@@ -205,6 +213,9 @@ def test_a_reset_that_was_killed_is_finished_by_the_next_one(counted: Command, l
             hr.Streams(load("words:build").topology, application_id="words", embedded_path="words.db").start()
         ran_again = counted(*arguments)
         assert ran_again.lines[0] == f"going on with what {file} says: a reset was begun (--shift-by -1)"
+        assert (
+            ran_again.lines[1] == f"left to do: {'; '.join(LEFT[max(0, lines - _PLAN - 1) :]) or 'nothing'}"
+        )
     else:
         # Nothing was done yet, or all of it: then the next one is another reset.
         ran_again = counted(*arguments)

@@ -1,13 +1,15 @@
 """The topics of an application by what they are to it: from its topology, or from what its group knows of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from headrace.log.groups import DescribedGroup
+from headrace.base.ids import TaskId
+from headrace.group.members import Roles
+from headrace.log.groups import DescribedGroup, DescribedMember
 from headrace.plan.change import is_own_internal
 from headrace.topology.topology import Topology
 
-__all__ = ["ApplicationTopics", "topics_of_group", "topics_of_members", "topics_of_topology"]
+__all__ = ["ApplicationTopics", "topics_of_group", "topics_of_members", "topics_of_topology", "with_tasks"]
 
 # Stands for the topics of a pattern that matches none: no topic can be called so.
 _NO_TOPIC = "?"
@@ -88,3 +90,19 @@ def topics_of_members(group: DescribedGroup) -> ApplicationTopics:
             (number,) = numbers
             read[number] = read.get(number, frozenset()) | {topic}
     return ApplicationTopics(read)
+
+
+def with_tasks(group: DescribedGroup, topics: ApplicationTopics) -> DescribedGroup:
+    """Return a group whose members have the tasks of which they read partitions, where they do not tell their tasks.
+
+    So it is with members of Kafka Streams in a classic group. Which tasks they follow, they tell nobody else.
+    """
+
+    def known(member: DescribedMember) -> DescribedMember:
+        if member.roles is not None or not topics.read:
+            return member
+        read = ((topics.subtopology_of(topic), number) for topic, number in member.partitions)
+        tasks = frozenset(TaskId(part, number) for part, number in read if part is not None)
+        return replace(member, roles=Roles(tasks))
+
+    return replace(group, members=tuple(map(known, group.members)))

@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.base.errors import ConfigError, LogError
 from headrace.base.ids import TaskId
-from headrace.cli.application_topics import topics_of_group, topics_of_members, topics_of_topology
+from headrace.cli.application_topics import topics_of_group, topics_of_members, topics_of_topology, with_tasks
 from headrace.cli.group_lag import PartitionLag, partition_lags
 from headrace.cli.opening import Subject, look_options, subject_of
 from headrace.cli.wording import table
@@ -96,6 +96,7 @@ def describe(group: str | None, as_json: bool, **options: Any) -> None:
             topics = topics_of_topology(subject.target.topology, name, log.partition_counts())
         elif not topics.read:
             topics = topics_of_members(found)
+        found = with_tasks(found, topics)
         lags = partition_lags(log, found, topics)
     finally:
         log.close()
@@ -167,6 +168,8 @@ def _text(group: DescribedGroup, lags: Sequence[PartitionLag]) -> Iterable[str]:
             for each in lags
         ]
         yield table(("task", "partition", "committed", "end", "lag", "member"), rows)
+    if any(each.task is None for each in lags):
+        yield "which task reads a partition is told by --app MODULE:NAME, where it is not shown"
 
 
 def _count(members: Sequence[DescribedMember]) -> str:

@@ -8,6 +8,8 @@ was killed is finished by the next one, and no application starts in between (`s
 """
 
 import time
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -87,6 +89,7 @@ def command(target: str | None, force: bool, dry_run: bool, **options: Any) -> N
             click.echo(
                 f"going on with what {application.unfinished.path} says: a reset was begun ({begun.asked})"
             )
+            click.echo(f"left to do: {'; '.join(_left(application, log, begun)) or 'nothing'}")
             wanted = begun
         if dry_run:
             click.echo("nothing was done: it was a dry run")
@@ -111,11 +114,26 @@ def _show(application: ChangedApplication, log: Log, plan: ResetPlan) -> None:
     for line in plan.lines():
         click.echo(line)
     state = application.state_directory
-    has_state = state.exists() and any(entry.is_dir() for entry in state.iterdir())
-    click.echo(f"deleted: local state in {state}" if has_state else f"no local state in {state}")
+    click.echo(f"deleted: local state in {state}" if _has_state(state) else f"no local state in {state}")
     if properties := log.groups.config(application.id):
         shown = ", ".join(f"{name}={value}" for name, value in properties.items())
         click.echo(f"properties of the group, which stay: {shown}")
+
+
+def _has_state(directory: Path) -> bool:
+    return directory.exists() and any(entry.is_dir() for entry in directory.iterdir())
+
+
+def _left(application: ChangedApplication, log: Log, begun: Unfinished) -> Iterable[str]:
+    """Say what is not as it is to be."""
+    topics = log.partition_counts(begun.topics)
+    if topics:
+        yield f"delete internal topics {', '.join(sorted(topics))}"
+    committed = log.groups.committed(application.id)
+    if others := [place for place, each in begun.committed().items() if committed.get(place) != each]:
+        yield f"commit the offsets of {len(others)} of {len(begun.offsets)} partitions"
+    if _has_state(application.state_directory):
+        yield f"delete local state in {application.state_directory}"
 
 
 def _reset(application: ChangedApplication, log: Log, begun: Unfinished, tell: Tell) -> None:

@@ -26,6 +26,7 @@ from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
     wait_for,
 )
 from tests.kafka.conftest import NewTopic
+from tests.kafka.group.conftest import configure
 from tests.kafka.java.both_sides import kafka_log
 
 pytestmark = pytest.mark.broker
@@ -252,6 +253,7 @@ def test_a_streams_group_tells_the_topics_that_the_application_had(
     stopped: Stopped, log: KafkaLog, command: Command
 ) -> None:
     app = stopped.instances
+    configure(app.broker, app.name, {"streams.num.standby.replicas": "1"})
     one = app.start("one", "streams")
     one.wait_running("30s")
     one.close()
@@ -259,6 +261,7 @@ def test_a_streams_group_tells_the_topics_that_the_application_had(
     ran = command("reset", *options, "--to-latest")
     assert ran.code == 0, ran.err
     assert f"deleted: internal topics {app.name}-counts-changelog" in ran.lines
+    assert "properties of the group, which stay: streams.num.standby.replicas=1" in ran.lines
     every = [TopicPartition(app.source, number) for number in range(PARTITIONS)]
     assert log.groups.committed(app.name) == dict.fromkeys(every, CommittedOffset(0))
 
