@@ -19,6 +19,7 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.SessionWindows;
+import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.state.KeyValueStore;
 
@@ -48,9 +49,15 @@ public class Applications {
             .withTimestampExtractor((record, time) -> ((String) record.value()).startsWith("?") ? time : record.timestamp());
         KStream<String, String> stream = builder.stream(in, consumed).peek((key, value) -> pause(pauseMs));
         stream.to(out + "-copies");
-        stream.groupByKey()
-            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withCachingDisabled())
-            .toStream().to(out + "-counts", numbers);
+        KTable<String, Long> counts = stream.groupByKey()
+            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withCachingDisabled());
+        counts.toStream().to(out + "-counts", numbers);
+        stream.join(counts, (value, count) -> value + "#" + count).to(out + "-looked-up");
+        KStream<String, String> low = stream.filter((key, value) -> value.charAt(value.length() - 3) < '5');
+        KStream<String, String> high = stream.filterNot((key, value) -> value.charAt(value.length() - 3) < '5');
+        JoinWindows within = JoinWindows.ofTimeDifferenceAndGrace(Duration.ofSeconds(10), Duration.ofMinutes(1));
+        low.join(high, (one, other) -> one + "+" + other, within, StreamJoined.with(
+            Serdes.String(), Serdes.String(), Serdes.String()).withStoreName("pairs")).to(out + "-pairs");
         stream.groupByKey()
             .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(10), Duration.ofSeconds(5)))
             .count(Materialized.as("windows"))

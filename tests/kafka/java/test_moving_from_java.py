@@ -6,6 +6,7 @@ The same application that never moves, but stops at the same records, says what 
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -31,8 +32,9 @@ from tests.kafka.java.both_sides import (
 
 pytestmark = [pytest.mark.broker, pytest.mark.process, pytest.mark.timeout(300)]
 
-OUTPUTS = ("copies", "counts", "windows", "kinds")
-INTERNAL = ("counts-changelog", "kinds-changelog", "kinds-repartition", "windows-changelog")
+OUTPUTS = ("copies", "counts", "looked-up", "pairs", "windows", "kinds")
+JOINED = ("pairs-other-join-store-changelog", "pairs-this-join-store-changelog")
+INTERNAL = ("counts-changelog", "kinds-changelog", "kinds-repartition", *JOINED, "windows-changelog")
 PARTITIONS = 2
 #: By the partition that Kafka's partitioner chooses, so that what comes of a partition stays in it.
 KEYS = ((b"k3", b"k4", b"k5"), (b"k0", b"k1", b"k2"))
@@ -90,7 +92,14 @@ def topology(source: str, output: str, processed: Callable[[], None], pause_ms: 
     stream = builder.stream(hr.Topic(source, value=str), timestamp=time_of).peek(pause)
     stream.to(texts("copies"))
     counts = stores.key_value("counts", key=str, value=int, caching=False)
-    stream.group_by_key().count(store=counts).to_stream().to(numbers("counts"))
+    counted = stream.group_by_key().count(store=counts)
+    counted.to_stream().to(numbers("counts"))
+    stream.join(counted, lambda value, count: f"{value}#{count}", value=str).to(texts("looked-up"))
+    low = stream.filter(lambda key, value: value[-3] < "5")
+    high = stream.filter_not(lambda key, value: value[-3] < "5")
+    within = hr.JoinWindows("10s", grace="1m")
+    pairs = low.join(high, lambda one, other: f"{one}+{other}", within=within, store="pairs", value=str)
+    pairs.to(texts("pairs"))
     windows = stream.group_by_key().windowed_by(hr.TimeWindows("10s", grace="5s")).count(store="windows")
     named = windows.to_stream(lambda window, count: f"{window.key}@{window.window.start}", key=str)
     named.to(numbers("windows"))
@@ -254,12 +263,41 @@ def comparable(name: str, found: Mapping[int, list[Row]]) -> object:
     if name.startswith("windows"):
         # The store has a cache, which is flushed at commits.
         return {partition: {row.key: row for row in each} for partition, each in found.items()}
+    if name in JOINED:
+        # What tells equal keys apart counts anew after a start.
+        return {
+            partition: [row._replace(key=(row.key or b"")[:-4]) for row in each]
+            for partition, each in found.items()
+        }
     if name == "kinds-repartition":
         return {partition: sorted(each, key=repr) for partition, each in found.items()}
     if name.startswith("kinds"):
         # Two partitions meet here: whose record came last decides about time and headers.
         return {partition: sorted((row.key, row.value) for row in each) for partition, each in found.items()}
     return found
+
+
+def looked_up(copies: list[Row]) -> list[bytes]:
+    """Each record with how many of its key there have been."""
+    seen: Counter[bytes | None] = Counter()
+    found = []
+    for row in copies:
+        seen[row.key] += 1
+        found.append(b"%b#%d" % (row.value or b"", seen[row.key]))
+    return found
+
+
+def pairs_of(copies: list[Row]) -> list[bytes]:
+    """What a join of the records whose numbers end with 0 to 4 with the others finds, within 10 s."""
+    rows_read = [(row.key, row.value or b"", row.timestamp or 0) for row in copies]
+    return [
+        one + b"+" + other
+        for key, one, time_of_one in rows_read
+        for other_key, other, time_of_other in rows_read
+        if one[-3:-2] < b"5" <= other[-3:-2]
+        and key == other_key
+        and abs(time_of_one - time_of_other) <= 10_000
+    ]
 
 
 def nothing_is_lost_or_doubled(found: Mapping[str, Mapping[int, list[Row]]]) -> None:
@@ -277,6 +315,8 @@ def nothing_is_lost_or_doubled(found: Mapping[str, Mapping[int, list[Row]]]) -> 
             assert record.timestamp is not None
             assert row.timestamp == (highest if record.timestamp == ASKS else record.timestamp)
             highest = max(highest, record.timestamp)
+        assert Counter(row.value for row in found["pairs"][partition]) == Counter(pairs_of(copies))
+        assert [row.value for row in found["looked-up"][partition]] == looked_up(copies)
     for name, keys in (("counts", 6), ("kinds", 3)):
         counted = [(row.key, row.value) for each in found[name].values() for row in each]
         of_a_key = range(1, PARTS * PART // keys + 1)
