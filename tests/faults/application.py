@@ -11,6 +11,7 @@ import argparse
 import functools
 import logging
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -189,17 +190,20 @@ def add_summaries(few: hr.KStream[str, int], latest: hr.KTable[str, int]) -> Non
 
 
 def killer(stop_at: str | None) -> Callable[[str], None]:
-    """Make the function that ends the process, without a chance to clean up, at a step of a commit."""
+    """Make the function that ends the process, without a chance to clean up, at a step of a commit.
+
+    `STEP:COUNT` says when; with `:sleep` behind it, the process sleeps there until it is woken.
+    """
     if stop_at is None:
         return lambda step: None
-    wanted, count = stop_at.split(":")
+    wanted, count, *sleeps = stop_at.split(":")
     left = [int(count)]
 
     def reached(step: str) -> None:
         if step == wanted:
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGSTOP if sleeps else signal.SIGKILL)
 
     return reached
 
@@ -215,7 +219,10 @@ def main() -> None:
     parser.add_argument("--protocol", default="classic")
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--stop-at")
+    parser.add_argument("--file-size-max", type=int)
     arguments = parser.parse_args()
+    if arguments.file_size_max is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.file_size_max, arguments.file_size_max))
     handler = logging.FileHandler(arguments.folder / "restored.log")
     logger = logging.getLogger("headrace.restore")
     logger.setLevel(logging.INFO)
