@@ -130,6 +130,9 @@ if TYPE_CHECKING:
     from headrace.processor.handlers import (
         log_and_fail as log_and_fail,
     )
+    from headrace.query.metadata import HostInfo as HostInfo
+    from headrace.query.metadata import KeyQueryMetadata as KeyQueryMetadata
+    from headrace.query.metadata import StreamsMetadata as StreamsMetadata
     from headrace.serde.primitives import (
         boolean as boolean,
     )
@@ -210,6 +213,7 @@ _BY_MODULE = {
     ),
     "processor.context": ("Cancellable",),
     "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
+    "query.metadata": ("HostInfo", "KeyQueryMetadata", "StreamsMetadata"),
     "serde.primitives": ("boolean", "float32", "float64", "int32", "int64", "raw", "string", "uuid"),
     "serde.resolve": ("optional",),
     "serde.serde": ("Serde", "SerdeLike"),

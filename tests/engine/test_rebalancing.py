@@ -11,11 +11,20 @@ from headrace.base.columns import Columns
 from headrace.base.errors import ApplicationStoppedError, LogError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
+from headrace.engine.instance import Instance as Shared
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.group.application import GroupApplication
-from headrace.group.membership import Ended, EpochChanged, GroupStatus, Lost, StatusChanged
+from headrace.group.membership import (
+    Ended,
+    EndpointsChanged,
+    EndpointTasks,
+    EpochChanged,
+    GroupStatus,
+    Lost,
+    StatusChanged,
+)
 from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
@@ -324,3 +333,35 @@ def test_the_group_hears_how_far_the_state_is_and_at_once_of_a_task_that_is_warm
     assert warms.membership.said.count(("rejoin", None)) == 1  # once is enough
     for each in (runs, warms):
         each.worker.close()
+
+
+def test_where_tasks_run_is_known_as_the_group_said_it_last_also_before_all_was_lost(
+    log: MemoryLog, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    options = EngineOptions.of({})
+    shared = Shared(log, options, application_id="app", state_dir=tmp_path, clock=clock)
+    memberships: list[ScriptedMembership] = []
+
+    def join(application: GroupApplication) -> Membership:
+        memberships.append(ScriptedMembership(application))
+        return memberships[-1]
+
+    workers = [
+        build_worker(copying(), log, options, application_id="app", clock=clock, instance=shared, join=join)
+        for _ in range(2)
+    ]
+    one, other = memberships
+    assert shared.places.endpoints == {}
+    both = {("a", 1): EndpointTasks({"in": [0]}), ("b", 2): EndpointTasks({"in": [1]})}
+    one.tell(EndpointsChanged(both))
+    workers[0].step(0)
+    assert shared.places.endpoints == both
+    last = {("a", 1): EndpointTasks({"in": [0, 1]})}
+    other.tell(EndpointsChanged(last), Lost("it was away"))
+    workers[1].step(0)
+    assert shared.places.endpoints == last
+    assert shared.places.planned is not None
+    assert shared.places.planned.partitions["in"] == 2
+    for worker in workers:
+        worker.close()

@@ -6,7 +6,16 @@ import pytest
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication, SubtopologyTopics
-from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, StatusChanged
+from headrace.group.membership import (
+    Assigned,
+    Effect,
+    Ended,
+    EndpointsChanged,
+    EndpointTasks,
+    EpochChanged,
+    GroupStatus,
+    StatusChanged,
+)
 from headrace.log.local_group import LocalGroup, LocalMembership
 
 
@@ -133,3 +142,14 @@ def test_no_task_has_two_workers_and_in_the_end_each_has_one(seed: int) -> None:
     assert sorted(owned) == sorted(application(tasks).tasks)
     counts = [len(worker.has) for worker in workers]
     assert max(counts) - min(counts) <= 1
+
+
+def test_all_members_hear_that_all_partitions_are_with_the_endpoint_of_their_process() -> None:
+    group = LocalGroup("app")
+    first, second = (LocalMembership(group, application(4), endpoint=("here", 80)) for _ in range(2))
+    for member in (first, second):
+        (found,) = [each for each in member.effects() if isinstance(each, EndpointsChanged)]
+        assert found.endpoints == {("here", 80): EndpointTasks({"numbers": range(4)})}
+    first.rejoin(application(6))
+    (found,) = [each for each in second.effects() if isinstance(each, EndpointsChanged)]
+    assert found.endpoints == {("here", 80): EndpointTasks({"numbers": range(6)})}

@@ -313,3 +313,20 @@ def test_threads_that_come_and_go_lose_and_double_nothing(place: Place, seed: in
         until(lambda: place.counted() == place.sent)
         until(lambda: len(place.rated()) == sum(place.sent.values()))
     assert len(place.results("counts")) <= sum(place.sent.values())
+
+
+def test_the_one_instance_of_an_embedded_log_has_every_key(place: Place) -> None:
+    streams = place.start(1)
+    with pytest.raises(hr.StoreUnavailableError, match="created"):
+        streams.metadata_for_all_streams_clients()
+    with streams:
+        streams.wait_running("20s")
+        (found,) = streams.metadata_for_all_streams_clients()
+        assert found.host_info == ("unavailable", -1)
+        assert found.state_store_names == {"counts", "rates"}
+        assert streams.streams_metadata_for_store(COUNTS) == (found,)
+        key = streams.query_metadata_for_key("counts", "ann", partitioner=lambda *given: 3)
+        assert (key.active_host, key.standby_hosts, key.partition) == (found.host_info, frozenset(), 3)
+        assert streams.query_metadata_for_key(RATES, "eur").partition == -1
+        with pytest.raises(hr.TopologyError, match="no store 'count'"):
+            streams.streams_metadata_for_store("count")

@@ -1,4 +1,4 @@
-"""What the workers of one instance have together: the state directory, the record cache, the global stores."""
+"""What the workers of one instance have together: state directory, record cache, global stores, and what they hear."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from headrace.engine.known_topics import KnownTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.task_factory import TaskFactory
+from headrace.engine.task_places import TaskPlaces
 from headrace.log.port import Log
 from headrace.state.cache import CacheBudget
 from headrace.state.cache_shares import CacheShares
@@ -27,6 +28,7 @@ class Instance:
         caches: divides the record cache.
         progress: remembers how far the state in the directory is.
         known_topics: the application's own topics, which none of the workers may find to be others.
+        places: where the tasks of the application run.
         restoring: who restores now, by what it is known as to itself: the log is not compacted meanwhile.
     """
 
@@ -58,6 +60,7 @@ class Instance:
         self.caches = CacheShares(options.statestore_cache_max_bytes)
         self.progress = ProgressMemory(state_dir, clock.seconds, worker)
         self.known_topics = KnownTopics(clock.seconds)
+        self.places = TaskPlaces()
         self.restoring: set[object] = set()
         self._seats = GlobalSeats()
 

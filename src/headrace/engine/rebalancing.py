@@ -4,6 +4,7 @@
 | --- | --- |
 | these are your tasks, to run or to follow | commits and gives up those that are not among them, takes up the new ones, and says so; the others go on |
 | you are no member any more | gives up all tasks without a commit: others may run them already. Then it joins again |
+| where all tasks are | lets whoever asks know it |
 | there is another epoch | commits as a member of that one from then on |
 | the application is to stop | ends, as all instances do |
 | you cannot be a member | ends, with the reason |
@@ -19,7 +20,17 @@ from headrace.base.errors import ApplicationStoppedError, LogError, StateCorrupt
 from headrace.base.ids import TaskId
 from headrace.engine.assignment import DONE_AGAIN, Assignment
 from headrace.engine.standbys import Standbys
-from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, Lost, StatusChanged
+from headrace.engine.task_places import TaskPlaces
+from headrace.group.membership import (
+    Assigned,
+    Effect,
+    Ended,
+    EndpointsChanged,
+    EpochChanged,
+    GroupStatus,
+    Lost,
+    StatusChanged,
+)
 from headrace.group.user_data import TaskProgress
 from headrace.log.membership import Membership
 
@@ -43,8 +54,8 @@ class Rebalancing:
     """Belongs to the worker's thread. `tasks` are those that the worker's plan knows. `let_go` lets other processes
     have the state of what was given up.
 
-    `known_as` is told of the member id with each epoch. A task that is warmed up here is ready to run when
-    it is no more than `acceptable_lag` records behind.
+    `known_as` is told of the member id with each epoch, and `places` of where all tasks are. A task that is warmed up
+    here is ready to run when it is no more than `acceptable_lag` records behind.
 
     Attributes:
         is_outdated: whether it has said something that the plan does not know, so that a new one is needed.
@@ -58,6 +69,7 @@ class Rebalancing:
         standbys: Standbys,
         tasks: Iterable[TaskId],
         known_as: Callable[[str], None],
+        places: TaskPlaces,
         acceptable_lag: int,
     ) -> None:
         self._membership = membership
@@ -66,6 +78,7 @@ class Rebalancing:
         self._standbys = standbys
         self._tasks = frozenset(tasks)
         self._known_as = known_as
+        self._places = places
         self._acceptable_lag = acceptable_lag
         self._told: Mapping[GroupStatus, str] = {}
         self._newest: Assigned | None = None  # what is still to be done
@@ -89,8 +102,9 @@ class Rebalancing:
         effects = self._membership.effects(wait_s)
         # Nothing of before counts any more for who is no member: nobody would take its commit.
         lost = max((place for place, each in enumerate(effects) if isinstance(each, Lost)), default=0)
-        for effect in effects[lost:]:
-            self._do(effect)
+        for place, effect in enumerate(effects):
+            if place >= lost or isinstance(effect, EndpointsChanged):  # which is said once, to members or not
+                self._do(effect)
         if self._newest is not None:
             self._take_over(self._newest)
         elif self._assignment.is_waiting:
@@ -113,6 +127,8 @@ class Rebalancing:
             self._membership.dropped()
         elif isinstance(effect, EpochChanged):
             self._known_as(effect.member_id)
+        elif isinstance(effect, EndpointsChanged):
+            self._places.have_moved(effect.endpoints)
         elif isinstance(effect, StatusChanged):
             self._heed_statuses(effect.statuses)
         elif isinstance(effect, Ended) and effect.reason is not None:

@@ -29,6 +29,7 @@ from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
+from headrace.engine.task_places import PlannedTasks, TaskPlaces
 from headrace.engine.topic_preparation import prepare
 from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.uncommitted import Uncommitted
@@ -120,6 +121,7 @@ def build_worker(
             LocalMembership(LocalGroup(application_id), application) if join is None else join(application)
         )
         closing.callback(membership.close)
+        instance.places.planned = PlannedTasks(resolved, plan.partitions)
         known = None if follows is None else follows.topics_read
         global_stores = instance.global_seat(resolved)
         starting = StartingOffsets(log, application_id, clock.wall_ms, known=known)
@@ -141,6 +143,7 @@ def build_worker(
             starting=starting,
             membership=membership,
             known_as=known_as,
+            places=instance.places,
             committer=Committer(
                 log=log,
                 writer=writer,
@@ -196,6 +199,7 @@ def _parts(
     starting: StartingOffsets,
     membership: Membership,
     known_as: Callable[[str], None],
+    places: TaskPlaces,
     committer: Committer,
     schedule: CommitSchedule,
     upkeep: Upkeep,
@@ -282,6 +286,7 @@ def _parts(
             standbys,
             plan.tasks,
             known_as,
+            places,
             options.acceptable_recovery_lag,
         ),
         assignment=assignment,

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from headrace.group.members import Roles
 
 __all__ = [
+    "UNAVAILABLE",
     "Assigned",
     "Effect",
     "Ended",
@@ -18,6 +19,10 @@ __all__ = [
     "Lost",
     "StatusChanged",
 ]
+
+
+#: Stands for host and port of an instance that has said none. Source: `HostInfo.unavailable`.
+UNAVAILABLE = ("unavailable", -1)
 
 
 class GroupStatus(Enum):

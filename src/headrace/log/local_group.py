@@ -1,7 +1,8 @@
 """The group of an application whose log is one process's own: its workers share the tasks, as on a cluster.
 
 There is no coordinator and nothing to wait for: whoever joins, leaves or acknowledges decides anew what everybody does
-(`group.leader`), under one lock. Nobody is ever lost. A worker that is alone has all tasks at once, for good.
+(`group.leader`), under one lock. Nobody is ever lost. A worker that is alone has all tasks at once, for good. All of
+them are one instance, which has one endpoint.
 """
 
 import threading
@@ -14,8 +15,18 @@ from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
 from headrace.group.leader import decide
 from headrace.group.members import AssignmentOptions, Roles
-from headrace.group.membership import Assigned, Effect, Ended, EpochChanged, GroupStatus, StatusChanged
-from headrace.group.user_data import MemberWord, TaskProgress
+from headrace.group.membership import (
+    UNAVAILABLE,
+    Assigned,
+    Effect,
+    Ended,
+    EndpointsChanged,
+    EndpointTasks,
+    EpochChanged,
+    GroupStatus,
+    StatusChanged,
+)
+from headrace.group.user_data import Endpoint, MemberWord, TaskProgress
 from headrace.log.membership import MemberIdentity, taken_from
 
 __all__ = ["LocalGroup", "LocalMembership"]
@@ -32,9 +43,16 @@ class LocalGroup:
         self._lock = threading.RLock()
         self._members: dict[str, LocalMembership] = {}
         self._application: GroupApplication | None = None
+        self._endpoint: Endpoint = UNAVAILABLE
         self._names = count(1)
 
-    def join(self, member: "LocalMembership", application: GroupApplication, member_id: str) -> str:
+    def join(
+        self,
+        member: "LocalMembership",
+        application: GroupApplication,
+        member_id: str,
+        endpoint: Endpoint | None,
+    ) -> str:
         """Take a member in, and return its id. One that has it already is gone: what that one had is the new one's."""
         with self._lock:
             name = member_id or f"member-{next(self._names)}"
@@ -42,7 +60,9 @@ class LocalGroup:
                 member.held = former.held
             self._members[name] = member
             self._application = application
+            self._endpoint = endpoint or UNAVAILABLE
             self._assign()
+            member.tell(self._endpoints())
             return name
 
     def has_changed(self, application: GroupApplication) -> None:
@@ -51,6 +71,8 @@ class LocalGroup:
             if self._application is None or application.tasks != self._application.tasks:
                 self._application = application
                 self._assign()
+                for member in self._members.values():
+                    member.tell(self._endpoints())
 
     def acknowledge(self, member: "LocalMembership", number: int) -> None:
         """Take notice that a member has done what it was told, if that was the last word."""
@@ -71,6 +93,11 @@ class LocalGroup:
             for member in self._members.values():
                 member.tell(StatusChanged({GroupStatus.SHUTDOWN_APPLICATION: ""}))
 
+    def _endpoints(self) -> EndpointsChanged:
+        assert self._application is not None
+        topics = {topic: range(count) for topic, count in self._application.partitions.items()}
+        return EndpointsChanged({self._endpoint: EndpointTasks(topics)})
+
     def _assign(self) -> None:
         assert self._application is not None
         words = {name: MemberWord(_PROCESS, each.held) for name, each in self._members.items()}
@@ -89,7 +116,13 @@ class LocalMembership:
 
     trouble = None
 
-    def __init__(self, group: LocalGroup, application: GroupApplication, member_id: str = "") -> None:
+    def __init__(
+        self,
+        group: LocalGroup,
+        application: GroupApplication,
+        member_id: str = "",
+        endpoint: Endpoint | None = None,
+    ) -> None:
         self._group = group
         self._effects: SimpleQueue[Effect] = SimpleQueue()
         self.number = 0
@@ -97,7 +130,7 @@ class LocalMembership:
         self.held = Roles()
         self._is_over = False
         self.member: MemberIdentity | None = None
-        name = group.join(self, application, member_id)
+        name = group.join(self, application, member_id, endpoint)
         self._identity = MemberIdentity(group.name, name, _EPOCH)
 
     # ── the group's side, under its lock ─────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,11 @@ from typing_extensions import TypeVar, Unpack
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.engine.status import WorkerStatus
+from headrace.engine.task_places import PlannedTasks
+from headrace.group.membership import EndpointTasks
+from headrace.group.user_data import Endpoint
 from headrace.query.local import QueryOptions, local_view, store_name
+from headrace.query.metadata import KeyQueryMetadata, StreamsMetadata, key_metadata, streams_metadata
 from headrace.state.declaration import Store
 from headrace.state.queried import Queried
 from headrace.streams.figures import lags_of, metrics_of
@@ -15,6 +19,8 @@ from headrace.streams.home_process import HomeProcess
 from headrace.streams.states import FINAL, Lifecycle, State, before_a_query
 from headrace.streams.stream_threads import StreamThreads
 from headrace.streams.thread_metadata import ThreadMetadata
+from headrace.topology.locations import caller
+from headrace.topology.partitioners import Partitioner, placing
 from headrace.topology.topology import Topology
 
 __all__ = ["Observed"]
@@ -80,6 +86,62 @@ class Observed:
         found = {} if self._here is None else self._here.by_thread()
         return tuple(ThreadMetadata.of(name, found[name]) for name in sorted(found))
 
+    # ── all instances ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def metadata_for_all_streams_clients(self) -> tuple[StreamsMetadata, ...]:
+        """Return the instances of the application, this one too: which stores and partitions each has, by its host.
+
+        The group tells the last assignment, which may be under way. It knows of instances with `application.server`;
+        on an embedded log there is one, at ("unavailable", -1) where nothing is set.
+
+        Raises:
+            StoreUnavailableError: the application does not run.
+        """
+        planned, endpoints = self._placed("tell the instances of")
+        return () if planned is None else streams_metadata(planned, endpoints, self._application_id)
+
+    def streams_metadata_for_store(self, store: Store[Any] | str) -> tuple[StreamsMetadata, ...]:
+        """Return the instances that have partitions of a store, in tasks that they run or follow; see above.
+
+        Raises:
+            TopologyError: the topology has no such store.
+            StoreUnavailableError: the application does not run.
+        """
+        name = store_name(self._topology, store)
+        return tuple(
+            each
+            for each in self.metadata_for_all_streams_clients()
+            if name in each.state_store_names or name in each.standby_state_store_names
+        )
+
+    def query_metadata_for_key(
+        self, store: Store[Any] | str, key: Any, *, partitioner: Partitioner | None = None
+    ) -> KeyQueryMetadata:
+        """Return the instance that has a key of a store, those that follow it, and the partition.
+
+        `key` is that of the records that reach the store: of a windowed store, the key without its window. They are
+        placed as the topology places them, or, in topics of others, by Kafka's default partitioner; `partitioner` is
+        for those that are placed otherwise, and is asked as one of a sink would be, with None for the value.
+
+        Raises:
+            TopologyError: the topology has no such store, or nothing says how its keys are placed.
+            SerializationError: the key is of another type.
+            StoreUnavailableError: the application does not run, or no instance is known that has the key: without
+                `application.server`, none is.
+        """
+        name = store_name(self._topology, store)
+        asked = placing(partitioner, caller())
+        planned, endpoints = self._placed(f"look for a key of store {name!r} of")
+        if planned is None:
+            raise StoreUnavailableError(
+                f"cannot tell who has store {name!r}: the application is starting; wait_running() first"
+            )
+        return key_metadata(planned, endpoints, self._application_id, name, key, asked)
+
+    def _placed(self, attempt: str) -> tuple[PlannedTasks | None, Mapping[Endpoint, EndpointTasks]]:
+        places = self._running(attempt).places
+        return (None, {}) if places is None else (places.planned, places.endpoints)
+
     # ── queries ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @overload
@@ -99,11 +161,14 @@ class Observed:
         return local_view(self._topology.stores[name], lambda: self._partitions(name), how)
 
     def _partitions(self, name: str) -> Mapping[int, Any]:
-        self._ensure_here(f"query store {name!r} of")
+        return self._running(f"query store {name!r} of").query(name)
+
+    def _running(self, attempt: str) -> StreamThreads:
+        self._ensure_here(attempt)
         threads = self._here
         if threads is None or self.state not in ("rebalancing", "running"):
             raise StoreUnavailableError(
-                f"cannot query store {name!r}: application {self._application_id!r} is {self.state}; "
+                f"cannot {attempt} application {self._application_id!r}: it is {self.state}; "
                 f"{before_a_query(self.state)}"
             )
-        return threads.query(name)
+        return threads

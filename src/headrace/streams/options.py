@@ -118,6 +118,6 @@ OPTIONS: tuple[Option[Any], ...] = (
         "application.server",
         text,
         "",
-        "Host and port where others reach this instance, which the group tells them.",
+        "Host and port where others reach this instance: the group tells them what it has (query_metadata_for_key).",
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any
 from headrace.base.errors import ApplicationStoppedError, StoreUnavailableError
 from headrace.base.last_words import log_safely
 from headrace.engine.status import WorkerStatus, together
+from headrace.engine.task_places import TaskPlaces
 from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
 from headrace.streams.lock import ApplicationLock
@@ -220,6 +221,11 @@ class StreamThreads:
         if self._log.trouble is not None:
             return self._log.trouble
         return next((worker.trouble for worker in self.workers if worker.trouble is not None), None)
+
+    @property
+    def places(self) -> TaskPlaces | None:
+        """Where the tasks of the application run; None before the first worker."""
+        return self._factory.places
 
     def query(self, store: str) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here.

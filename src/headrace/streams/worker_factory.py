@@ -9,6 +9,7 @@ from headrace.engine.clock import SystemClock
 from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
+from headrace.engine.task_places import TaskPlaces
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.port import Log
@@ -95,6 +96,11 @@ class WorkerFactory:
                 ),
                 known_as=partial(self._ids.keep_member_id, thread),
             )
+
+    @property
+    def places(self) -> TaskPlaces | None:
+        """Where the tasks of the application run; None before the first worker."""
+        return None if self._instance is None else self._instance.places
 
     def close(self) -> None:
         """Close what the workers have shared, when all of them have ended."""

@@ -317,6 +317,11 @@ class Topology:
         return keyed_topics(self._assembly)
 
     @property
+    def partitioned_otherwise(self) -> frozenset[str]:
+        """Topics whose keys others place, as their declarations say."""
+        return frozenset(self._assembly.partitioned_otherwise)
+
+    @property
     def subtopologies(self) -> tuple[SubTopology, ...]:
         """Its parts, which run as tasks, but for those that fill global stores; the id of each is its index."""
         if self._subtopologies is None:

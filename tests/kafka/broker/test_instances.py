@@ -15,6 +15,7 @@ import pytest
 import headrace as hr
 from headrace import stores
 from headrace.base.errors import ApplicationStoppedError, HeadraceError
+from headrace.base.murmur2 import partition_for
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.streams.config import Config
@@ -58,6 +59,7 @@ class Instances:
         session_ms: int = 6_000,
         threads: int = 1,
         static: str = "",
+        server: str = "",
     ) -> hr.Streams:
         builder = hr.StreamsBuilder()
         counts = (
@@ -75,6 +77,7 @@ class Instances:
             commit_interval_ms=50,
             num_standby_replicas=standbys,
             num_stream_threads=threads,
+            application_server=server,
             properties={
                 "session.timeout.ms": session_ms,
                 "heartbeat.interval.ms": 200,
@@ -224,6 +227,47 @@ def test_an_instance_that_stops_the_application_stops_all_of_it_without_asking_t
     assert {type(error) for error in errors} >= {ApplicationStoppedError}
     assert len({type(error) for error in errors}) == 2
     assert (one.state, other.state) == ("error", "error")
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+def test_instances_know_of_each_other_by_application_server_who_has_a_key_also_when_one_has_gone(
+    instances: Instances, protocol: Protocol
+) -> None:
+    hosts = [hr.HostInfo("one", 8081), hr.HostInfo("other", 8082)]
+    one = instances.start("one", protocol, server="one:8081", threads=2)
+    other = instances.start("other", protocol, server="other:8082", threads=2)
+    running = {hosts[0]: one, hosts[1]: other}
+    wait_for(lambda: shares(one) == [1, 1] and shares(other) == [1, 1])
+    has = {at: partitions_here(each) for at, each in running.items()}
+    wait_for(lambda: places(one) == places(other) == has)
+    for key in KEYS:
+        found = one.query_metadata_for_key("counts", key.decode())
+        assert found == other.query_metadata_for_key("counts", key.decode())
+        assert found.partition in partitions_here(running[found.active_host])
+        assert found.partition == partition_for(key, PARTITIONS)
+    one.close()
+    wait_for(lambda: places(other) == {hosts[1]: set(range(PARTITIONS))})
+    assert {other.query_metadata_for_key("counts", key.decode()).active_host for key in KEYS} == {hosts[1]}
+    assert [each.host_info for each in other.streams_metadata_for_store("counts")] == [hosts[1]]
+
+
+def places(streams: hr.Streams) -> dict[hr.HostInfo, set[int]]:
+    return {
+        each.host_info: {place.partition for place in each.topic_partitions}
+        for each in streams.metadata_for_all_streams_clients()
+    }
+
+
+def partitions_here(streams: hr.Streams) -> set[int]:
+    return {int(task.partition("_")[2]) for task in tasks_of(streams)}
+
+
+def test_instances_without_application_server_are_not_found(instances: Instances) -> None:
+    one = instances.start("one", "classic")
+    one.wait_running("30s")
+    assert one.metadata_for_all_streams_clients() == ()
+    with pytest.raises(hr.StoreUnavailableError, match=r"application\.server"):
+        one.query_metadata_for_key("counts", "ann")
 
 
 def test_threads_of_a_static_instance_are_members_of_their_own(instances: Instances) -> None:

@@ -165,7 +165,10 @@ class EmbeddedLog:
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
         return LocalMembership(
-            self._local_groups.setdefault(group, LocalGroup(group)), application, options.member_id
+            self._local_groups.setdefault(group, LocalGroup(group)),
+            application,
+            options.member_id,
+            options.endpoint,
         )
 
     def reader(self) -> EmbeddedReader:

@@ -160,7 +160,10 @@ class MemoryLog:
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
         return LocalMembership(
-            self._local_groups.setdefault(group, LocalGroup(group)), application, options.member_id
+            self._local_groups.setdefault(group, LocalGroup(group)),
+            application,
+            options.member_id,
+            options.endpoint,
         )
 
     def reader(self) -> MemoryReader:
