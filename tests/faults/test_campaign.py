@@ -1,7 +1,8 @@
 """Instances come, go, sleep, die and lose their state, and brokers restart, in a random order: what comes out is still
 exactly once.
 
-`FAULT_SECONDS` and `FAULT_SEED` make it longer and another one; `make faults` does.
+`FAULT_SECONDS` and `FAULT_SEED` make it longer and another one, `FAULT_BROKERS` and `FAULT_KAFKA` take so many brokers
+of that version; `make faults` does.
 """
 
 import os
@@ -10,16 +11,19 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.jars import KAFKA_VERSION
 from tests.faults import plain
 from tests.faults.site import Protocol, Site
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
+BROKERS = int(os.environ.get("FAULT_BROKERS", "1"))
+VERSION = os.environ.get("FAULT_KAFKA", KAFKA_VERSION)
 
 #: So short that sleeps outlast them.
 PROPERTIES = {
@@ -61,7 +65,7 @@ class Campaign:
 
     def lose_state(self, site: Site) -> None:
         self.end(site)
-        for path in (site.folder / "state").iterdir():
+        for path in (site.folder / "state").glob("*"):  # it may not have come to make it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.start(site)
 
@@ -82,9 +86,10 @@ class Campaign:
     # ── what may happen otherwise ────────────────────────────────────────────────────────────────────────────────
 
     def lose_broker(self) -> None:
-        self.dice.choice([self.kafka.kill_broker, self.kafka.stop_broker])(0)
+        broker = self.dice.randrange(BROKERS)
+        self.dice.choice([self.kafka.kill_broker, self.kafka.stop_broker])(broker)
         self.pause(2)
-        self.kafka.start_broker(0)
+        self.kafka.start_broker(broker)
 
     def start(self, site: Site) -> None:
         """Start an instance. Whether it gets as far as running is left to chance."""
@@ -136,6 +141,12 @@ class Campaign:
     def act(self, name: str, do: Callable[[Site], None], site: Site) -> None:
         self.acts.append(f"{name} {site.folder.name}")
         do(site)
+
+
+@pytest.fixture
+def kafka(local_kafka_is_there: None) -> Iterator[LocalKafka]:
+    with LocalKafka(BROKERS, version=VERSION) as kafka:
+        yield kafka
 
 
 @pytest.mark.broker
