@@ -13,7 +13,10 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +26,9 @@ import headrace as hr
 from headrace import agg, stores
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
+from headrace.engine.instance import Instance
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
+from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.membership import JoinOptions
 from headrace.log.port import Log
@@ -217,6 +222,8 @@ def main() -> None:
     parser.add_argument("--at-least-once", action="store_true")
     parser.add_argument("--set", dest="properties", action="append", default=[])
     parser.add_argument("--protocol", default="classic")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--worker", type=int)
     parser.add_argument("--drain", action="store_true")
     parser.add_argument("--stop-at")
     parser.add_argument("--file-size-max", type=int)
@@ -236,39 +243,95 @@ def main() -> None:
         arguments.properties,
         at_least_once=arguments.at_least_once,
         protocol=arguments.protocol,
+        threads=arguments.threads,
+        worker=arguments.worker,
     )
     log = site.open_log()
-    options = JoinOptions(
-        process_id=site.ids.process_id(),
-        member_id=site.ids.member_id("1"),
-        protocol=site.protocol,
-    )
-    worker = build_worker(
-        build(),
+    options = EngineOptions.of({"commit.interval.ms": 20, **OPTIONS})
+    instance = Instance(
         log,
-        EngineOptions.of(
-            {
-                "commit.interval.ms": 20,
-                **OPTIONS,
-            }
-        ),
+        options,
         application_id=APPLICATION_ID,
         state_dir=arguments.folder / "state",
         clock=SystemClock(),
-        reached=killer(arguments.stop_at),
-        transactional_id=site.transactional_id,
-        join=lambda described: log.join(APPLICATION_ID, described, options),
-        known_as=functools.partial(site.ids.keep_member_id, "1"),
+        worker=site.worker,
     )
-    worker.open()
-    while worker.status().state == "starting":  # it has not heard of its tasks yet
-        worker.step(20)
+    reached = killer(arguments.stop_at)
+    threads = [
+        WorkerThread(site, log, options, instance, reached, stop, number) for number in range(site.threads)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_starting for thread in threads):  # they have not heard of their tasks yet
+        time.sleep(0.005)
     print("running", flush=True)
-    while not stop.is_set() and not (arguments.drain and is_drained(log)):
-        worker.step(20)
-    worker.commit()
-    worker.close()
+    while all(thread.is_alive() for thread in threads) and not stop.wait(0.02):
+        if arguments.drain and is_drained(log):
+            break
+    stop.set()
+    for thread in threads:
+        thread.join()
+    instance.close()
     log.close()
+    if any(thread.has_failed for thread in threads):
+        sys.exit(1)
+
+
+class WorkerThread(threading.Thread):
+    """Runs workers until it is to stop, or one fails."""
+
+    def __init__(
+        self,
+        site: Site,
+        log: Log,
+        options: EngineOptions,
+        instance: Instance,
+        reached: Callable[[str], None],
+        stop: threading.Event,
+        number: int,
+    ) -> None:
+        super().__init__(daemon=True)
+        self._log = log
+        self._stop_all = stop
+        self._worker: Worker | None = None
+        self.has_failed = False
+        name = site.name_of(number + 1)
+        joining = JoinOptions(
+            process_id=site.ids.process_id(),
+            member_id=site.ids.member_id(name),
+            protocol=site.protocol,
+            progress=instance.progress.known(),
+        )
+        self._make = functools.partial(
+            build_worker,
+            build(),
+            log,
+            options,
+            application_id=APPLICATION_ID,
+            instance=instance,
+            clock=SystemClock(),
+            reached=reached,
+            transactional_id=site.transactional_id_of(name),
+            stop=stop,
+            join=lambda described: log.join(APPLICATION_ID, described, joining),
+            known_as=functools.partial(site.ids.keep_member_id, name),
+        )
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has no role in its group yet."""
+        worker = self._worker
+        return self.is_alive() and (worker is None or worker.status().state == "starting")
+
+    def run(self) -> None:
+        """Do all of it; what goes wrong is told on the error stream."""
+        try:
+            while not self._stop_all.is_set():
+                self._worker = self._make(follows=self._worker)
+                self._worker.run()
+        except BaseException:
+            self.has_failed = True
+            traceback.print_exc()
 
 
 @functools.cache  # asked in each turn of the loop, and building takes as long as many records

@@ -32,7 +32,8 @@ Protocol: TypeAlias = Literal["classic", "streams"]
 class Site:
     """A place for one application. Without `servers` its log is a file in the folder.
 
-    `properties` are those of the cluster's connections and data plane, by Kafka's names.
+    Several may share a folder, each as another `worker`. `properties` are those of the cluster's connections and data
+    plane, by Kafka's names.
     """
 
     folder: Path
@@ -40,6 +41,8 @@ class Site:
     is_exactly_once: bool = True
     properties: Mapping[str, str] = field(default_factory=dict)
     protocol: Protocol = "classic"
+    threads: int = 1
+    worker: int | None = None
 
     def open_log(self) -> Log:
         """Open the log."""
@@ -58,7 +61,9 @@ class Site:
             options += ["--bootstrap-servers", self.servers]
         if not self.is_exactly_once:
             options += ["--at-least-once"]
-        options += ["--protocol", self.protocol]
+        options += ["--protocol", self.protocol, "--threads", str(self.threads)]
+        if self.worker is not None:
+            options += ["--worker", str(self.worker)]
         for name, value in self.properties.items():
             options += ["--set", f"{name}={value}"]
         return options
@@ -72,20 +77,30 @@ class Site:
         *,
         at_least_once: bool,
         protocol: Protocol,
+        threads: int,
+        worker: int | None,
     ) -> "Site":
         """Make a site of what a command line said."""
         named = dict(each.split("=", 1) for each in properties)
-        return cls(folder, servers, not at_least_once, named, protocol)
+        return cls(folder, servers, not at_least_once, named, protocol, threads, worker)
 
     @property
     def ids(self) -> ProcessIds:
         """The ids by which the application's group knows the place again."""
         return ProcessIds(self.folder / "state")
 
+    def name_of(self, thread: int) -> str:
+        """What a thread of the process here is called, among all that share the folder."""
+        return str(thread) if self.worker is None else f"{self.worker}-{thread}"
+
     @property
     def transactional_id(self) -> str | None:
-        """The id of the transactions of the process here."""
-        return f"faults-{self.ids.process_id()}-1" if self.is_exactly_once else None
+        """The id of the transactions of the first thread here."""
+        return self.transactional_id_of(self.name_of(1))
+
+    def transactional_id_of(self, name: str) -> str | None:
+        """The id of the transactions of a thread."""
+        return f"faults-{self.ids.process_id()}-{name}" if self.is_exactly_once else None
 
 
 def two_sites(

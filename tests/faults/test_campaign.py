@@ -2,7 +2,8 @@
 exactly once.
 
 `FAULT_SECONDS` and `FAULT_SEED` make it longer and another one, `FAULT_BROKERS` and `FAULT_KAFKA` take so many brokers
-of that version; `make faults` does.
+of that version, and with `FAULT_SHARES` two of the instances are workers that share a state directory. `make faults`
+does them.
 """
 
 import os
@@ -23,6 +24,7 @@ from tests.faults.site import Protocol, Site
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
 BROKERS = int(os.environ.get("FAULT_BROKERS", "1"))
+SHARES = "FAULT_SHARES" in os.environ
 VERSION = os.environ.get("FAULT_KAFKA", KAFKA_VERSION)
 
 #: So short that sleeps outlast them.
@@ -64,7 +66,9 @@ class Campaign:
         self.start(site)
 
     def lose_state(self, site: Site) -> None:
-        self.end(site)
+        for each in self.sites:
+            if each.folder == site.folder:
+                self.end(each)
         for path in (site.folder / "state").glob("*"):  # it may not have come to make it
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.start(site)
@@ -139,7 +143,7 @@ class Campaign:
         self.act(chosen.__name__, chosen, site)
 
     def act(self, name: str, do: Callable[[Site], None], site: Site) -> None:
-        self.acts.append(f"{name} {site.folder.name}")
+        self.acts.append(f"{name} {site.folder.name}{site.worker or ''}")
         do(site)
 
 
@@ -157,12 +161,22 @@ def test_whatever_happens_nothing_is_lost_or_doubled(
     tmp_path: Path, kafka: LocalKafka, protocol: Protocol
 ) -> None:
     seed = int(os.environ.get("FAULT_SEED", "23"))
-    sites = [
-        Site(tmp_path / name, kafka.bootstrap_servers, properties=PROPERTIES, protocol=protocol)
-        for name in ("first", "second", "third")
-    ]
-    for site in sites:
-        site.folder.mkdir()
+    places: list[tuple[str, int, int | None]] = [("first", 1, None), ("second", 2, None), ("third", 1, None)]
+    if SHARES:
+        places = [("first", 1, 1), ("first", 2, 2), ("second", 2, None)]
+    sites = []
+    for name, threads, worker in places:
+        (tmp_path / name).mkdir(exist_ok=True)
+        sites.append(
+            Site(
+                tmp_path / name,
+                kafka.bootstrap_servers,
+                properties=PROPERTIES,
+                protocol=protocol,
+                threads=threads,
+                worker=worker,
+            )
+        )
     campaign = Campaign(sites, kafka, random.Random(seed))
     feed = plain.Feed(sites[0], seed)
     deadline = time.monotonic() + SECONDS
