@@ -1,11 +1,14 @@
 """The group of workers that have a log of their own process."""
 
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication, SubtopologyTopics
+from headrace.group.members import Roles
 from headrace.group.membership import (
     Assigned,
     Effect,
@@ -16,7 +19,11 @@ from headrace.group.membership import (
     GroupStatus,
     StatusChanged,
 )
+from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.local_group import LocalGroup, LocalMembership
+from headrace.log.membership import JoinOptions, MemberIdentity
+from headrace.log.memory.log import MemoryLog
+from headrace.log.port import Log
 
 
 def application(tasks: int) -> GroupApplication:
@@ -53,13 +60,28 @@ def settle(*workers: Worker) -> None:
             worker.obey()
 
 
-def test_who_is_alone_has_all_tasks_at_once_as_a_member() -> None:
-    worker = Worker(LocalGroup("app"), 3)
-    worker.obey()
-    assert worker.has == {TaskId(0, 0), TaskId(0, 1), TaskId(0, 2)}
-    assert isinstance(worker.heard[0], EpochChanged)
-    assert worker.membership.member is not None
-    assert worker.membership.member.group == "app"
+LOGS: dict[str, Callable[[Path], Log]] = {
+    "embedded": lambda folder: EmbeddedLog.open(folder / "log.db"),
+    "memory": lambda folder: MemoryLog(),
+}
+
+
+@pytest.mark.parametrize("kind", LOGS)
+def test_who_is_alone_on_a_log_has_all_tasks_at_once_as_a_member(kind: str, tmp_path: Path) -> None:
+    log = LOGS[kind](tmp_path)
+    member = log.join("app", application(2), JoinOptions(process_id="p"))
+    roles = Roles(frozenset(application(2).tasks))
+    assert list(member.effects())[:2] == [EpochChanged("member-1", 1), Assigned(1, roles)]
+    with member.committing() as who:
+        assert who == member.member == MemberIdentity("app", "member-1", 1)
+    member.acknowledge(1)
+    assert list(member.effects(0.01)) == []
+    assert member.trouble is None
+    member.close()
+    assert list(member.effects()) == [Ended()]
+    with member.committing() as nobody:
+        assert nobody is None
+    log.close()
 
 
 def test_who_comes_gets_its_share_when_the_others_have_let_go() -> None:
@@ -106,6 +128,9 @@ def test_more_tasks_are_assigned_when_a_member_knows_of_them() -> None:
     group = LocalGroup("app")
     worker = Worker(group, 1)
     worker.obey()
+    worker.membership.rejoin(application(1))
+    worker.membership.rejoin()
+    assert list(worker.membership.effects()) == []
     worker.membership.rejoin(application(2))
     worker.obey()
     assert len(worker.has) == 2
