@@ -130,6 +130,8 @@ if TYPE_CHECKING:
     from headrace.processor.handlers import (
         log_and_fail as log_and_fail,
     )
+    from headrace.processor.listeners import RestoreListener as RestoreListener
+    from headrace.processor.listeners import StandbyUpdateListener as StandbyUpdateListener
     from headrace.query.metadata import HostInfo as HostInfo
     from headrace.query.metadata import KeyQueryMetadata as KeyQueryMetadata
     from headrace.query.metadata import StreamsMetadata as StreamsMetadata
@@ -213,6 +215,7 @@ _BY_MODULE = {
     ),
     "processor.context": ("Cancellable",),
     "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
+    "processor.listeners": ("RestoreListener", "StandbyUpdateListener"),
     "query.metadata": ("HostInfo", "KeyQueryMetadata", "StreamsMetadata"),
     "serde.primitives": ("boolean", "float32", "float64", "int32", "int64", "raw", "string", "uuid"),
     "serde.resolve": ("optional",),

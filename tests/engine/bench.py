@@ -10,6 +10,7 @@ from headrace.base.columns import Columns
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.group.application import GroupApplication
@@ -30,6 +31,7 @@ class Bench:
         self.clock = ManualClock(1_000_000)
         self.log = MemoryLog()
         self.reached: Callable[[str], None] = lambda step: None
+        self.listeners = StoreListeners()
         self._worker: Worker | None = None
 
     @property
@@ -48,6 +50,7 @@ class Bench:
             state_dir=self.folder,
             clock=self.clock,
             reached=self.reached,
+            listeners=self.listeners,
             join=self._join,
         )
 

@@ -203,3 +203,27 @@ def test_waiting_in_vain_says_what_for(shop: Shop) -> None:
 def test_waiting_for_what_was_never_started_says_so(shop: Shop) -> None:
     with pytest.raises(TimeoutError, match=r"it is created: start\(\) was not called"):
         shop.streams().wait_running("1ms")
+
+
+def test_listeners_hear_in_a_stream_thread_how_a_new_start_restores(shop: Shop) -> None:
+    heard: list[tuple[str, int, str]] = []
+
+    class Listener(hr.RestoreListener):
+        def on_restore_end(self, topic_partition: object, store_name: str, total_restored: int) -> None:
+            heard.append((store_name, total_restored, threading.current_thread().name))
+
+    shop.write(["a b", "a"])
+    with shop.streams() as streams:
+        streams.wait_running("20s")
+        until(lambda: shop.committed() == 2)
+        until(lambda: streams.query(COUNTS).get("a") == 2)
+    streams = shop.streams()
+    streams.clean_up()
+    streams.on_restore(Listener())
+    with pytest.raises(TypeError, match="StandbyUpdateListener"):
+        streams.on_standby_update(Listener())
+    with streams:
+        streams.wait_running("20s")
+    found = {store: total for store, total, _ in heard if total}
+    assert found.keys() == {"counts", "minutes"}
+    assert {thread for *_, thread in heard} == {"words-StreamThread-1"}

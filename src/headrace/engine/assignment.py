@@ -98,7 +98,7 @@ class Assignment:
         """
         new = sorted(set(task_ids) - self._assigned)
         self._assigned.update(new)
-        self._standbys.drop(new)
+        self._standbys.drop(new, are_promoted=True)
         self._waiting.update(new)
         self.take_up_waiting()
 

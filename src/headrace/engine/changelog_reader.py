@@ -9,6 +9,7 @@ from typing import NamedTuple
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.restoration import Restoration
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task import Task
 from headrace.log.port import Log, Reader
 
@@ -39,11 +40,13 @@ class ChangelogReader:
         changelogs: Changelogs,
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
+        listeners: StoreListeners,
     ) -> None:
         self._log = log
         self._changelogs = changelogs
         self._now_ms = now_ms
         self._seconds = seconds
+        self._listeners = listeners
         self._reader: Reader | None = None
         self._waiting: dict[TaskId, _Waiting] = {}
         self.under_way: dict[TaskId, Restoration] = {}
@@ -72,7 +75,13 @@ class ChangelogReader:
             if self._reader is None:
                 self._reader = self._log.reader()
             self.under_way[task_id] = Restoration(
-                task, self._reader, changelogs, committed, now_ms=self._now_ms, seconds=self._seconds
+                task,
+                self._reader,
+                changelogs,
+                committed,
+                now_ms=self._now_ms,
+                seconds=self._seconds,
+                listeners=self._listeners,
             )
             del self._waiting[task_id]
             if self._seconds() >= deadline:

@@ -31,8 +31,10 @@ from headrace.base.errors import (
 from headrace.base.ids import GLOBAL_TASK, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.forked import end_if_forked
+from headrace.engine.global_restores import GlobalRestores
 from headrace.engine.global_starts import starting_offsets
 from headrace.engine.status import TaskStatus
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
@@ -71,6 +73,7 @@ class GlobalStores:
         directory: StateDirectory,
         clock: Clock,
         records_max: int,
+        listeners: StoreListeners,
     ) -> None:
         self._part = part
         self._log = log
@@ -78,6 +81,7 @@ class GlobalStores:
         self._factory: TaskFactory | None = None
         self._directory = directory
         self._clock = clock
+        self._restores = GlobalRestores(listeners, () if part is None else part.stores)
         self._length = StretchLength(records_max)
         self._process_id = os.getpid()
         self.version = 0
@@ -183,6 +187,7 @@ class GlobalStores:
     def close(self) -> None:
         """Release everything. What was not committed is read again by the next start. Twice is fine."""
         with ExitStack() as closing:
+            closing.callback(self._restores.give_up)
             if self._factory is not None:
                 closing.callback(self._factory.close)
             if self._reader is not None:
@@ -225,6 +230,7 @@ class GlobalStores:
         chunks = reader.poll(_WAIT_MS if self._missing else 0)
         for chunk in chunks:
             task.queues[TopicPartition(chunk.topic, chunk.partition)].add(chunk)
+            self._restores.fetched(chunk)
         return bool(chunks)
 
     def _run(self, task: Task) -> bool:
@@ -257,6 +263,7 @@ class GlobalStores:
     def _expect(self, ends: Mapping[TopicPartition, int]) -> None:
         """Let tasks wait until the stores are as far."""
         assert self.task is not None
+        self._restores.begin(self._offsets(ends), ends)
         self._missing.update(ends)
         self._began = self._clock.seconds(), self.task.processed
         self._look()
@@ -264,6 +271,7 @@ class GlobalStores:
     def _look(self) -> None:
         offsets = self._offsets(self._missing)
         self._missing = {each: end for each, end in self._missing.items() if offsets[each] < end}
+        self._restores.look(self._offsets, self._missing)
         if self._missing:
             return
         assert self.task is not None
@@ -282,7 +290,7 @@ class GlobalStores:
         self._has_waiting = False
         reader.assign(self._committed)
         task.start()
-        self._expect(seen)
+        self._expect({each: max(offset, self._missing.get(each, 0)) for each, offset in seen.items()})
 
     def _read_anew(self, task: Task, reader: Reader, error: OffsetOutOfRangeError) -> None:
         """Rebuild the stores of a topic that has lost what was to be read next, and perhaps deletions with it."""

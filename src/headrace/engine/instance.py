@@ -8,6 +8,7 @@ from headrace.engine.global_stores import GlobalStores
 from headrace.engine.known_topics import KnownTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.progress_memory import ProgressMemory
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_places import TaskPlaces
 from headrace.log.port import Log
@@ -29,6 +30,7 @@ class Instance:
         progress: remembers how far the state in the directory is.
         known_topics: the application's own topics, which none of the workers may find to be others.
         places: where the tasks of the application run.
+        listeners: hear of restores and standbys.
         restoring: who restores now, by what it is known as to itself: the log is not compacted meanwhile.
     """
 
@@ -41,12 +43,14 @@ class Instance:
         state_dir: Path,
         clock: Clock,
         worker: int | None = None,
+        listeners: StoreListeners | None = None,
     ) -> None:
         """`worker` is the number of this process among those that share the directory; None where there is one."""
         self._log = log
         self._options = options
         self._application_id = application_id
         self._clock = clock
+        self.listeners = listeners or StoreListeners()
         self.directory = StateDirectory(
             state_dir,
             RocksMemory(configure=options.rocksdb_config_setter),
@@ -87,6 +91,7 @@ class Instance:
             self.directory,
             self._clock,
             self._options.stretch_records_max,
+            self.listeners,
         )
 
     def close(self) -> None:

@@ -144,7 +144,7 @@ class Rebalancing:
         if not self._assignment.revoke(owned - active):
             return  # not before the group takes a commit: it has more to say, or this is tried again
         self._tell(active - owned, owned - active)
-        self._standbys.drop(self._standbys.wanted - followed)
+        self._standbys.drop(self._standbys.wanted - followed - active)  # these go over to the tasks below
         self._standbys.follow(followed - self._standbys.wanted)
         self._warmups = roles.warmup
         self._warm &= roles.warmup

@@ -12,6 +12,7 @@ from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_start import readable_of, start_at
 from headrace.engine.changelogs import ChangelogPartition
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task import Task
 from headrace.log.port import Reader
 from headrace.state.port import Position
@@ -66,10 +67,12 @@ class Restoration:
         *,
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
+        listeners: StoreListeners,
     ) -> None:
         """`changelogs` are those that are there, by store; `committed` are the offsets of the task's inputs."""
         self._task = task
         self._seconds = seconds
+        self._listeners = listeners
         self._started = seconds()
         self._reader = reader
         self._following: dict[TopicPartition, _Following] = {}
@@ -85,7 +88,9 @@ class Restoration:
             readable = readable_of(spec, partition)
             following = _Following(spec.name, changelog.topic.id, end, is_full, readable, self._started)
             self._following[partition] = following
+            self._tell("on_restore_start", partition, start, max(start, end))
             if start >= end:
+                self._tell("on_restore_end", partition, 0)
                 following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
             else:
                 reader.assign({partition: start})
@@ -102,7 +107,8 @@ class Restoration:
 
     def apply(self, chunk: Chunk) -> None:
         """Take records of one of the changelogs, in order."""
-        following = self._following[TopicPartition(chunk.topic, chunk.partition)]
+        partition = TopicPartition(chunk.topic, chunk.partition)
+        following = self._following[partition]
         if following.is_done:
             return
         chunk = chunk.before(following.end)
@@ -111,6 +117,7 @@ class Restoration:
         if len(chunk):
             self._task.stores.rows.restore(following.store, chunk)
             following.restored += len(chunk)
+            self._tell("on_batch_restored", partition, chunk.offsets[-1], len(chunk))
 
     def look(self) -> None:
         """Finish the stores whose changelog's end the reader has reached."""
@@ -140,14 +147,17 @@ class Restoration:
             following.store,
         )
         self._task.stores.rows.clear(following.store)
+        self._tell("on_restore_suspended", partition, following.restored)
         following.restored, following.is_full = 0, True
         following.end = max(begin, following.end)
+        self._tell("on_restore_start", partition, begin, following.end)
         self._reader.assign({partition: begin})
 
     def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
         self._reader.unassign([partition])
         following.is_done = True
         self._task.stores.rows.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
+        self._tell("on_restore_end", partition, following.restored)
 
     @property
     def is_done(self) -> bool:
@@ -176,6 +186,8 @@ class Restoration:
     def close(self) -> None:
         """Stop reading; say what was restored, if it is done."""
         self._reader.unassign(self.partitions)
+        for partition in self.partitions:
+            self._tell("on_restore_suspended", partition, self._following[partition].restored)
         if self.is_done and self.restored_records:
             for done in self.progress():
                 _log.info(
@@ -184,3 +196,6 @@ class Restoration:
                     "all of its changelog" if done.is_full else "the gap since its last commit",
                     done.records_per_second,
                 )  # fmt: skip
+
+    def _tell(self, method: str, partition: TopicPartition, *told: int) -> None:
+        self._listeners.of_restores(method, partition, self._following[partition].store, *told)

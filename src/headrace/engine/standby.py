@@ -13,11 +13,13 @@ What is durable when:
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_start import readable_of, start_at
 from headrace.engine.changelogs import ChangelogPartition
+from headrace.engine.store_listeners import StoreListeners
 from headrace.log.port import Reader
 from headrace.state.port import Position
 from headrace.state.task_rows import TaskRows
@@ -54,6 +56,7 @@ class Standby:
         committed: Mapping[TopicPartition, int],
         *,
         now_ms: int,
+        listeners: StoreListeners,
     ) -> None:
         """`changelogs` are those that are there, by store; `committed` is where the group stands in tables' own topics.
 
@@ -63,6 +66,7 @@ class Standby:
         self.task_id = task_id
         self.rows = rows
         self._reader = reader
+        self._listeners = listeners
         self._followed: dict[TopicPartition, _Followed] = {}
         starts: dict[TopicPartition, int] = {}
         for name, changelog in changelogs.items():
@@ -77,6 +81,8 @@ class Standby:
                 name, changelog.topic.id, readable_of(store.spec, partition), start, limit
             )
         reader.assign(starts)
+        for partition, start in starts.items():
+            self._tell("on_update_start", partition, start)
 
     @property
     def partitions(self) -> list[TopicPartition]:
@@ -118,6 +124,14 @@ class Standby:
             chunk = followed.readable(chunk)
         if len(chunk):
             self.rows.restore(followed.store, chunk)
+            self._tell(
+                "on_batch_loaded",
+                partition,
+                self.task_id,
+                chunk.offsets[-1],
+                len(chunk),
+                self._reader.end(partition),
+            )
 
     def write(self) -> None:
         """Let the database have what was applied, and the positions that are reached by it."""
@@ -147,11 +161,22 @@ class Standby:
             self.task_id,
             followed.store,
         )
+        self._suspended(partition, "migrated")
         self.rows.clear(followed.store)
         followed.is_waiting, followed.written = False, begin
         self._reader.assign({partition: begin})
         self._reader.resume([partition])
+        self._tell("on_update_start", partition, begin)
 
-    def stop(self) -> None:
-        """Read no more; what was applied and not written will be read again."""
+    def stop(self, *, is_promoted: bool = False) -> None:
+        """Read no more; what was applied and not written will be read again. A promoted one is to run here."""
+        for partition in self._followed:
+            self._suspended(partition, "promoted" if is_promoted else "migrated")
         self._reader.unassign(self._followed)
+
+    def _suspended(self, partition: TopicPartition, reason: Literal["promoted", "migrated"]) -> None:
+        at = self._position(partition, self._followed[partition])
+        self._tell("on_update_suspended", partition, at, self._reader.end(partition), reason)
+
+    def _tell(self, method: str, partition: TopicPartition, *told: object) -> None:
+        self._listeners.of_standbys(method, partition, self._followed[partition].store, *told)

@@ -13,6 +13,7 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.clock import Clock
 from headrace.engine.standby import Standby
+from headrace.engine.store_listeners import StoreListeners
 from headrace.log.port import Log, Reader
 from headrace.state.spec import StoreSpec
 from headrace.state.state_directory import StateDirectory
@@ -47,6 +48,7 @@ class Standbys:
         changelogs: Changelogs,
         application_id: str,
         clock: Clock,
+        listeners: StoreListeners,
     ) -> None:
         self._log = log
         self._directory = directory
@@ -54,6 +56,7 @@ class Standbys:
         self._changelogs = changelogs
         self._group = application_id
         self._clock = clock
+        self._listeners = listeners
         self._reader: Reader | None = None
         self._wanted: set[TaskId] = set()
         self._found: dict[TaskId, dict[str, ChangelogPartition]] = {}  # of those that are to be begun
@@ -74,8 +77,11 @@ class Standbys:
         self._wanted.update(task_ids)
         self._next_attempt = 0.0
 
-    def drop(self, task_ids: Collection[TaskId]) -> None:
-        """Follow tasks no more: write how far they are, and give their rows back. Others are ignored."""
+    def drop(self, task_ids: Collection[TaskId], *, are_promoted: bool = False) -> None:
+        """Follow tasks no more: write how far they are, and give their rows back. Others are ignored.
+
+        Promoted ones are to run here.
+        """
         self._wanted.difference_update(task_ids)
         for task_id in sorted(task_ids):
             self._found.pop(task_id, None)
@@ -86,13 +92,13 @@ class Standbys:
                 except StateCorruptionError as error:
                     _log.warning("the standby of task %s is given up: %s", task_id, error)
                 finally:
-                    self._give_up(standby)
+                    self._give_up(standby, is_promoted=are_promoted)
         if not self._following and self._reader is not None:
             self._reader.close()
             self._reader = None
 
-    def _give_up(self, standby: Standby) -> None:
-        standby.stop()
+    def _give_up(self, standby: Standby, *, is_promoted: bool = False) -> None:
+        standby.stop(is_promoted=is_promoted)
         self._directory.give_back(standby.rows)
 
     def step(self, *, is_busy: bool) -> bool:
@@ -145,7 +151,13 @@ class Standbys:
             rows = self._directory.lend(task_id, self._stores(task_id))
             try:
                 self._following[task_id] = Standby(
-                    task_id, rows, self._reader, found, committed, now_ms=self._clock.wall_ms()
+                    task_id,
+                    rows,
+                    self._reader,
+                    found,
+                    committed,
+                    now_ms=self._clock.wall_ms(),
+                    listeners=self._listeners,
                 )
             except BaseException:
                 self._directory.give_back(rows)

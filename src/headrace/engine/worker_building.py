@@ -27,6 +27,7 @@ from headrace.engine.running import Runner
 from headrace.engine.standbys import Standbys
 from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.status import WorkerStatus
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
 from headrace.engine.task_places import PlannedTasks, TaskPlaces
@@ -60,6 +61,7 @@ def build_worker(
     state_dir: Path | None = None,
     clock: Clock,
     instance: Instance | None = None,
+    listeners: StoreListeners | None = None,
     on_status: Callable[[WorkerStatus], None] = lambda status: None,
     partitions: int = 1,
     commit_each_stretch: bool = False,
@@ -74,14 +76,14 @@ def build_worker(
 ) -> Worker:
     """Make the topics that are missing, join the group, and build a worker, which has no tasks yet.
 
-    It is one of the workers of an `instance`, or the only one, with its state in `state_dir`. `on_status` gets each
-    snapshot, in the worker's thread, several times a second. `partitions` is the count for user topics that must be
-    made and do not declare one. `commit_each_stretch` commits after every stretch and every round of punctuations (test
-    driver). `reached` is told of each step of a commit. `transactional_id` makes commits exactly once on a log that
-    also offers less, which aborts a transaction that is open for `transaction_timeout_ms`. Topics are looked at every
-    `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over its figures, and what it knew
-    of the topics. `stop` ends its work, and every wait. `join` makes it a member of a group, whose id of it `known_as`
-    is told of; without, it is alone.
+    It is one of the workers of an `instance`, or the only one, with its state in `state_dir` and `listeners` of its
+    own. `on_status` gets each snapshot, in the worker's thread, several times a second. `partitions` is the count for
+    user topics that must be made and do not declare one. `commit_each_stretch` commits after every stretch and every
+    round of punctuations (test driver). `reached` is told of each step of a commit. `transactional_id` makes commits
+    exactly once on a log that also offers less, which aborts a transaction that is open for `transaction_timeout_ms`.
+    Topics are looked at every `metadata_max_age_ms`. The worker that this one `follows`, which is closed, hands over
+    its figures, and what it knew of the topics. `stop` ends its work, and every wait. `join` makes it a member of a
+    group, whose id of it `known_as` is told of; without, it is alone.
 
     Raises:
         TopologyError: topics that must be co-partitioned are not.
@@ -98,7 +100,14 @@ def build_worker(
         instance_closing = closing.enter_context(ExitStack())
         if instance is None:
             assert state_dir is not None
-            instance = Instance(log, options, application_id=application_id, state_dir=state_dir, clock=clock)
+            instance = Instance(
+                log,
+                options,
+                application_id=application_id,
+                state_dir=state_dir,
+                clock=clock,
+                listeners=listeners,
+            )
             instance_closing.callback(instance.close)
         instance.known_topics.look(log, (topic.name for topic in plan.internal_topics))
         cache = instance.caches.take()
@@ -144,6 +153,7 @@ def build_worker(
             membership=membership,
             known_as=known_as,
             places=instance.places,
+            listeners=instance.listeners,
             committer=Committer(
                 log=log,
                 writer=writer,
@@ -200,6 +210,7 @@ def _parts(
     membership: Membership,
     known_as: Callable[[str], None],
     places: TaskPlaces,
+    listeners: StoreListeners,
     committer: Committer,
     schedule: CommitSchedule,
     upkeep: Upkeep,
@@ -212,8 +223,8 @@ def _parts(
     changelogs = Changelogs(
         log, known_topics, changelog_name=factory.changelog_name, full_name=factory.full_name
     )
-    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds)
-    standbys = Standbys(log, directory, topology, changelogs, application_id, clock)
+    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds, listeners)
+    standbys = Standbys(log, directory, topology, changelogs, application_id, clock, listeners)
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
     retry_wait = RetryWait(stop)
     owned = OwnedTasks(

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar, Unpack
 from headrace.base.durations import Duration, timeout_seconds
 from headrace.base.errors import ConfigError, StateError, TopologyError
 from headrace.engine.options import EngineOptions
+from headrace.engine.store_listeners import StoreListeners
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.guarantee import engine_values
 from headrace.streams.lock import application_lock, delete_state
@@ -68,6 +69,7 @@ class Streams(Observed):
         self._options = EngineOptions.of(engine_values(self._config))
         self._starting = threading.Lock()
         self._uncaught: UncaughtHandler = lambda error: "shutdown_client"
+        self._listeners = StoreListeners()
         self._paused = False
         self._starter: threading.Thread | None = None  # while it starts
 
@@ -120,6 +122,7 @@ class Streams(Observed):
                 log,
                 options=self._options,
                 state_directory=self._state_directory,
+                listeners=self._listeners,
             ),
             log=log,
             lock=lock,
@@ -309,6 +312,24 @@ class Streams(Observed):
             TypeError: it cannot be called so, or is async.
         """
         self._life.listen(listener)
+
+    def on_restore(self, listener: object) -> None:
+        """Let an object hear how stores are restored, global ones too: it has some of `RestoreListener`'s methods.
+
+        They are called in the stream threads, which wait for them. What one raises is logged.
+
+        Raises:
+            TypeError: it has none of the methods, or one that cannot be called so, or is async.
+        """
+        self._listeners.hear_restores(listener)
+
+    def on_standby_update(self, listener: object) -> None:
+        """Let an object hear how standbys follow: it has some of `StandbyUpdateListener`'s methods. As `on_restore`.
+
+        Raises:
+            TypeError: it has none of the methods, or one that cannot be called so, or is async.
+        """
+        self._listeners.hear_standbys(listener)
 
     def on_uncaught(self, handler: UncaughtHandler) -> None:
         """Let `handler` decide what follows when a thread dies; without one the application stops, with all threads.

@@ -9,6 +9,7 @@ from headrace.engine.clock import SystemClock
 from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.status import WorkerStatus
+from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task_places import TaskPlaces
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
@@ -34,12 +35,14 @@ class WorkerFactory:
         *,
         options: EngineOptions,
         state_directory: Path,
+        listeners: StoreListeners,
     ) -> None:
         self._topology = topology
         self._config = config
         self._log = log
         self._options = options
         self._state_directory = state_directory
+        self._listeners = listeners
         self._clock = SystemClock()
         self._ids = ProcessIds(state_directory)
         self._making = threading.Lock()
@@ -72,6 +75,7 @@ class WorkerFactory:
                     state_dir=self._state_directory,
                     clock=self._clock,
                     worker=self._worker,
+                    listeners=self._listeners,
                 )
             return build_worker(
                 self._topology,
