@@ -195,20 +195,17 @@ def add_summaries(few: hr.KStream[str, int], latest: hr.KTable[str, int]) -> Non
 
 
 def killer(stop_at: str | None) -> Callable[[str], None]:
-    """Make the function that ends the process, without a chance to clean up, at a step of a commit.
-
-    `STEP:COUNT` says when; with `:sleep` behind it, the process sleeps there until it is woken.
-    """
+    """Make the function that ends the process, without a chance to clean up, at a step of a commit."""
     if stop_at is None:
         return lambda step: None
-    wanted, count, *sleeps = stop_at.split(":")
+    wanted, count = stop_at.split(":")
     left = [int(count)]
 
     def reached(step: str) -> None:
         if step == wanted:
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGSTOP if sleeps else signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return reached
 

@@ -36,8 +36,8 @@ _KEYS = 6
 #: Longest time (s) until all is quiet, once nothing happens any more: sessions, transactions and probes are shorter.
 _PEACE_S = 120.0
 
-#: How long it must stay so (s): a commit ends after its transaction, and a rebalance may be under way.
-_QUIET_S = 7
+#: How long it must stay so (s): longer than a member waits for the answer to a join, which may be lost.
+_QUIET_S = 15
 
 
 def topology(engine: stores.Engine) -> hr.Topology:
