@@ -240,8 +240,10 @@ class Rebalancing:
         except (StateCorruptionError, *DONE_AGAIN) as reason:
             self._assignment.start_over(reason)
 
-    def close(self, *, remain: bool) -> None:
-        """Leave the group; with `remain`, be for it as one that was killed."""
+    def close(self, *, remain: bool, for_good: bool) -> None:
+        """Leave the group, a static member's place only if it is for good; with `remain`, be as one that was killed."""
+        if for_good and not remain:
+            self._membership.leave(for_good=True)
         self._membership.close(remain=remain)
         if not remain:
             self._known_as("")

@@ -55,6 +55,7 @@ class Worker:
         stops_all: asked when it dies, before it leaves its group: whether all instances of the application are to stop.
         leaves_group: whether `close` leaves the group at once, so that others take over; else they wait for the end of
             its session, and whoever comes back as the same member before that has its tasks again.
+        leaves_for_good: whether a static member that leaves gives up its place, too, since it will not come back.
     """
 
     def __init__(self, parts: WorkerParts) -> None:
@@ -87,6 +88,7 @@ class Worker:
         self._is_paused = False
         self.stops_all: Callable[[BaseException], bool] = lambda reason: False
         self.leaves_group = True
+        self.leaves_for_good = False
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,12 +192,15 @@ class Worker:
         self.reporting.stopped()
         with ExitStack() as closing:  # the last one first
             closing.callback(self._close_instance)
-            closing.callback(lambda: self._rebalancing.close(remain=not self.leaves_group))
+            closing.callback(self._leave)
             closing.callback(self._writer.close)
             closing.callback(self._fetcher.close)
             closing.callback(self._upkeep.close)
             closing.callback(self._standbys.close)
             closing.callback(self._owned.close)
+
+    def _leave(self) -> None:
+        self._rebalancing.close(remain=not self.leaves_group, for_good=self.leaves_for_good)
 
     # ── what it is told ──────────────────────────────────────────────────────────────────────────────────────────
 

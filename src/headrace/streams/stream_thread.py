@@ -76,6 +76,7 @@ class StreamThread(threading.Thread):
         self._ended = ended
         self._stopping = threading.Event()
         self._leaves_group = True
+        self._leaves_for_good = False
         self._is_paused = is_paused
         self._death: tuple[Exception, object] | None = (
             None  # what the present worker died of, and what follows
@@ -84,11 +85,11 @@ class StreamThread(threading.Thread):
         self.killed_by: BaseException | None = None
         self.is_running = False
 
-    def ask_to_stop(self, *, leave_group: bool) -> None:
-        """Let the worker end after the record at hand; from any thread."""
-        self._leaves_group = leave_group
+    def ask_to_stop(self, *, leave_group: bool, for_good: bool = False) -> None:
+        """Let the worker end after the record at hand, for good if nobody follows under its number. From any thread."""
+        self._leaves_group, self._leaves_for_good = leave_group, for_good
         if (worker := self.worker) is not None:
-            worker.leaves_group = leave_group
+            worker.leaves_group, worker.leaves_for_good = leave_group, for_good
         self._stopping.set()
 
     def pause(self, paused: bool) -> None:
@@ -128,7 +129,7 @@ class StreamThread(threading.Thread):
         try:
             self.worker, self._death = worker, None
             self.pause(self._is_paused)
-            worker.leaves_group = self._leaves_group
+            worker.leaves_group, worker.leaves_for_good = self._leaves_group, self._leaves_for_good
             worker.stops_all = self._stops_all
             worker.run()
         except BaseException as error:

@@ -99,7 +99,7 @@ class StreamThreads:
             own = threading.current_thread()
             thread = next((each for each in reversed(self._threads.values()) if each is not own), own)
             assert isinstance(thread, StreamThread)
-            thread.ask_to_stop(leave_group=True)
+            thread.ask_to_stop(leave_group=True, for_good=True)
         if thread is not own:
             thread.join(timeout_s)
             if thread.is_alive():

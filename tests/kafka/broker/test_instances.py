@@ -282,6 +282,15 @@ def test_threads_of_a_static_instance_are_members_of_their_own(instances: Instan
     assert sorted(str(member.instance_id) for member in found.members) == ["shop-1", "shop-2"]
 
 
+def test_a_static_thread_that_is_removed_leaves_its_tasks_at_once(instances: Instances) -> None:
+    one = instances.start("one", "classic", threads=2, static="shop", session_ms=30_000)
+    wait_for(lambda: shares(one) == [2, 2])
+    one.remove_stream_thread("20s")
+    began = time.monotonic()
+    wait_for(lambda: shares(one) == [PARTITIONS])
+    assert time.monotonic() - began < 15  # half of a session, on a machine that may be busy
+
+
 def shares(streams: hr.Streams) -> list[int]:
     return [
         len(each.active_tasks) if each.thread_state == "running" else 0
