@@ -90,13 +90,14 @@ def open_log_under(lock: ApplicationLock, config: Config, record: RememberedLog)
         ConfigError: as for `open_log`.
         LogError: as for `open_log`, or the file is not there although `record` says that it was.
     """
-    UnfinishedFile(Path(config.get(STATE_DIR)), config.get(APPLICATION_ID)).refuse_start()
     path = address_of(config).path
     if path is not None:
         record.check(path)
     log = open_log(config)
     try:
         lock.acquire()
+        # Under the lock: who writes the file holds it.
+        UnfinishedFile(Path(config.get(STATE_DIR)), config.get(APPLICATION_ID)).refuse_start()
         if path is not None:
             record.write(path)
     except BaseException:

@@ -1,7 +1,7 @@
 """Groups with members as they are seen from outside, on real brokers, in both protocols."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import confluent_kafka
@@ -11,9 +11,14 @@ from confluent_kafka import Consumer, Producer
 from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.log.groups import CommittedOffset
-from tests.kafka.group.conftest import AT_ONCE, PROTOCOLS, Group, NewGroup, Protocol
+from headrace.testing import LocalKafka
+from tests.cli.conftest import Command
+from tests.kafka.broker.conftest import command  # noqa: F401 - a fixture
+from tests.kafka.conftest import NewTopic
+from tests.kafka.group.conftest import AT_ONCE, PROTOCOLS, SESSION_S, Group, NewGroup, Protocol
 from tests.kafka.group.members import shared, until
 from tests.kafka.group.test_members_broker import ON, KafkaOf
+from tests.kafka.java.both_sides import kafka_log
 
 pytestmark = pytest.mark.broker
 
@@ -93,6 +98,45 @@ def test_what_was_set_on_a_group_outlives_it(new_group: NewGroup) -> None:
 def test_brokers_that_know_no_properties_of_groups_have_none(kafka_of: KafkaOf, new_group: NewGroup) -> None:
     group = new_group("classic", kafka=kafka_of("3.9.2"))
     assert group.log.groups.config(group.name) == {}
+
+
+def test_groups_of_all_coordinators_are_listed_and_each_is_found(
+    cluster: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str]
+) -> None:
+    place = TopicPartition(new_topic(kafka=cluster), 0)
+    names = sorted(unique("group") for _ in range(9))  # of 50 partitions of three brokers
+    with kafka_log(cluster) as log:
+        for number, name in enumerate(names):
+            log.groups.commit(name, {place: CommittedOffset(number)})
+        found = [each for each in log.groups.list() if each.name in names]
+        assert [(each.name, each.kind, each.state) for each in found] == [
+            (name, "classic", "Empty") for name in names
+        ]
+        for number, name in enumerate(names):
+            assert log.groups.committed(name) == {place: CommittedOffset(number)}
+            log.groups.delete(name)
+        assert not {each.name for each in log.groups.list()} & set(names)
+
+
+@both
+def test_a_static_member_is_taken_out_by_the_name_of_its_instance(
+    protocol: Protocol,
+    new_group: NewGroup,
+    command: Command,  # noqa: F811
+) -> None:
+    group = new_group(protocol)
+    first, second = group.join("first", instance_id="one"), group.join("second", instance_id="two")
+    until(shared(group.application, first, second))
+    second.kill()
+    ran = command("groups", "remove", group.name, "three")
+    assert (ran.code, "has no member 'three'; in it is" in ran.err, "instance two" in ran.err) == (
+        1,
+        True,
+        True,
+    )
+    ran = command("groups", "remove", group.name, "two")
+    assert ran.code == 0, ran.err
+    assert until(shared(group.application, first)) < SESSION_S - 0.5
 
 
 def test_there_is_no_group_before_its_first_member(new_group: NewGroup) -> None:
