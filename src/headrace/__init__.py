@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from headrace.dsl.windows import SlidingWindows as SlidingWindows
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.dsl.windows import UnlimitedWindows as UnlimitedWindows
+    from headrace.engine.status import LagInfo as LagInfo
     from headrace.processor.api import (
         FixedKeyContext as FixedKeyContext,
     )
@@ -204,6 +205,7 @@ _BY_MODULE = {
     "dsl.suppressed": ("Suppressed", "until_time_limit", "until_window_closes"),
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
     "dsl.windows": ("JoinWindows", "SessionWindows", "SlidingWindows", "TimeWindows", "UnlimitedWindows"),
+    "engine.status": ("LagInfo",),
     "processor.api": (
         "processor",
         "FixedKeyContext",

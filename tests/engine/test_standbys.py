@@ -9,9 +9,10 @@ import headrace as hr
 from headrace import stores
 from headrace.base.errors import LogUnavailableError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.engine.status import LagInfo
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicInfo, TopicSpec
-from tests.engine.test_assignment import IN_MEMORY, NUMBERS, TASKS, Pair, pair, summing, task_of
+from tests.engine.test_assignment import IN_MEMORY, NUMBERS, SUMS, TASKS, Pair, pair, summing, task_of
 
 __all__ = ["pair"]
 
@@ -303,3 +304,40 @@ def test_a_task_that_runs_is_not_followed_any_more(pair: Callable[..., Pair]) ->
     both.other.worker.assign([TASK])
     assert both.other.worker.standby_lags() == {}
     assert [task.id for task in both.other.worker.tasks] == [TaskId(0, 0)]
+
+
+def test_each_store_has_its_own_lag_while_its_task_restores_and_where_it_is_followed(
+    pair: Callable[..., Pair],
+) -> None:
+    both = pair(two_stores(), statestore_cache_max_bytes=0)
+    started(both, 1, 2, 3)
+    both.other.worker.reporting.begin(0.0)
+    both.other.turn()
+    (followed,) = both.other.worker.status().standbys
+    assert followed.stores == {"sums": LagInfo(3, 3, 0), "odd": LagInfo(2, 2, 0)}
+    both.write(0, 4, 6)
+    both.one.turn()
+    both.one.worker.commit()
+    both.one.worker.reporting.begin(0.0)
+    both.one.turn()
+    (running,) = both.one.worker.status().tasks
+    assert running.stores == {"sums": LagInfo(5, 5, 0), "odd": LagInfo(2, 2, 0)}
+    both.one.worker.revoke([TASK])
+    both.other.worker.assign([TASK])
+    both.other.worker._changelog_reader._open(0.0)
+    (restoration,) = both.other.worker._changelog_reader.under_way.values()
+    assert {each.store: each.lag for each in restoration.progress()} == {
+        "sums": LagInfo(3, 5, 2),
+        "odd": LagInfo(2, 2, 0),
+    }
+
+
+def two_stores() -> hr.Topology:
+    builder = hr.StreamsBuilder()
+    numbers = builder.stream(NUMBERS)
+    numbers.group_by_key().reduce(lambda total, value: total + value, store=SUMS)
+    odd = numbers.filter(lambda key, value: value % 2 == 1)
+    odd.group_by_key().reduce(
+        lambda total, value: total + value, store=stores.key_value("odd", key=str, value=int)
+    )
+    return builder.build()

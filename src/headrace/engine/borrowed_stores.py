@@ -10,7 +10,11 @@ __all__ = ["BorrowedStores"]
 
 
 class BorrowedStores:
-    """Belongs to a task's thread."""
+    """Belongs to a task's thread.
+
+    Attributes:
+        positions: of stores that are restored, the next changelog offset as of the last commit.
+    """
 
     def __init__(
         self,
@@ -22,6 +26,7 @@ class BorrowedStores:
         self._lend = lend
         self._put_state = put_state
         self._give_back = give_back
+        self.positions: dict[str, int] = {}
         self._rows: TaskRows | None = None
         self._state: TaskState | None = None
 

@@ -139,7 +139,9 @@ class Committer:
             self.committed[partition] = moved.offset
         self._reached("state")
         for task in tasks:
-            task.state.commit(self._positions(task, offsets, ends))
+            positions = self._positions(task, offsets, ends)
+            task.state.commit(positions)
+            task.stores.positions.update({store: each.offset for store, each in positions.items()})
             task.has_progress = False
             task.context.commit_requested = False
             self._reached("next task")

@@ -20,12 +20,12 @@ def progress_of(
     then. Those that run are at the end; of the others it is known to whoever runs them.
     """
     behind = {
-        task_id: sum(store.remaining for store in restoration.progress())
+        task_id: sum(store.lag.offset_lag for store in restoration.progress())
         for task_id, restoration in changelog_reader.under_way.items()
     }
     unknown = set()
     for task_id, lags in standbys.lags().items():
-        known_lags = [lag for lag in lags.values() if lag is not None]
+        known_lags = [lag.offset_lag for lag in lags.values() if lag is not None]
         if known_lags and len(known_lags) == len(lags):
             behind[task_id] = sum(known_lags)
         else:

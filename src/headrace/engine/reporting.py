@@ -6,7 +6,7 @@ from typing import Literal
 
 from headrace.base.ids import TaskId
 from headrace.engine.restoration import Restoration
-from headrace.engine.status import TaskStatus, WorkerStatus
+from headrace.engine.status import LagInfo, TaskStatus, WorkerStatus
 from headrace.engine.task import Task
 
 __all__ = ["Reporting"]
@@ -81,7 +81,7 @@ class Reporting:
         global_stores: TaskStatus | None,
         lag: int,
         misplaced_keys: int,
-        standbys: Mapping[TaskId, Mapping[str, int | None]],
+        standbys: Mapping[TaskId, Mapping[str, LagInfo | None]],
         has_roles: bool,
     ) -> None:
         """Make a snapshot and hand it on."""
@@ -110,22 +110,30 @@ class Reporting:
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
             global_stores=global_stores,
             tasks=tuple(_task_status(task, restorations.get(task.id)) for task in tasks.values()),
-            standbys=tuple(
-                TaskStatus(task_id, "standby", remaining=sum(lag or 0 for lag in lags.values()))
-                for task_id, lags in standbys.items()
-            ),
+            standbys=tuple(_standby_status(task_id, lags) for task_id, lags in standbys.items()),
         )
         self._on_status(self.latest)
 
 
 def _task_status(task: Task, restoration: Restoration | None) -> TaskStatus:
     if restoration is None:
-        return TaskStatus(task.id, "running" if task.is_running else "restoring")
+        if not task.is_running:  # its stores are still to be opened
+            return TaskStatus(task.id, "restoring")
+        lags = {name: LagInfo.between(at, at) for name, at in task.stores.positions.items()}
+        return TaskStatus(task.id, "running", stores=lags)
     stores = restoration.progress()
     return TaskStatus(
         task.id,
         "restoring",
         sum(store.restored for store in stores),
-        sum(store.remaining for store in stores),
+        sum(store.lag.offset_lag for store in stores),
         sum(store.records_per_second for store in stores),
+        {store.store: store.lag for store in stores},
+    )
+
+
+def _standby_status(task_id: TaskId, lags: Mapping[str, LagInfo | None]) -> TaskStatus:
+    stores = {name: lag for name, lag in lags.items() if lag is not None}
+    return TaskStatus(
+        task_id, "standby", remaining=sum(lag.offset_lag for lag in stores.values()), stores=stores
     )

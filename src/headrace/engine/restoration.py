@@ -12,6 +12,7 @@ from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_start import readable_of, start_at
 from headrace.engine.changelogs import ChangelogPartition
+from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task import Task
 from headrace.log.port import Reader
@@ -27,11 +28,11 @@ _STUCK_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RestoreProgress:
-    """How far one store is: records applied in this restore, offsets still to go, and applied records a second."""
+    """How far one store is: records applied in this restore, offsets, and applied records a second."""
 
     store: str
     restored: int
-    remaining: int
+    lag: LagInfo
     records_per_second: float
     is_full: bool  # from the start of the changelog, not just the gap
 
@@ -91,6 +92,7 @@ class Restoration:
             self._tell("on_restore_start", partition, start, max(start, end))
             if start >= end:
                 self._tell("on_restore_end", partition, 0)
+                task.stores.positions[spec.name] = start
                 following.is_done = True  # nothing to apply, so nothing to write: a start must stay quick
             else:
                 reader.assign({partition: start})
@@ -156,6 +158,7 @@ class Restoration:
     def _finish(self, partition: TopicPartition, following: _Following, offset: int) -> None:
         self._reader.unassign([partition])
         following.is_done = True
+        self._task.stores.positions[following.store] = offset
         self._task.stores.rows.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
         self._tell("on_restore_end", partition, following.restored)
 
@@ -176,7 +179,9 @@ class Restoration:
             RestoreProgress(
                 following.store,
                 following.restored,
-                0 if following.is_done else max(0, following.end - self._reader.position(partition)),
+                LagInfo.between(
+                    following.end if following.is_done else self._reader.position(partition), following.end
+                ),
                 following.restored / seconds,
                 following.is_full,
             )

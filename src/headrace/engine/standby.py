@@ -19,6 +19,7 @@ from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelog_start import readable_of, start_at
 from headrace.engine.changelogs import ChangelogPartition
+from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
 from headrace.log.port import Reader
 from headrace.state.port import Position
@@ -145,12 +146,12 @@ class Standby:
         position = self._reader.position(partition)
         return position if followed.limit is None else min(position, followed.limit)
 
-    def lags(self) -> Mapping[str, int | None]:
-        """How many records each store is behind its changelog's committed end; None where nobody knows the end yet."""
-        found: dict[str, int | None] = {}
+    def lags(self) -> Mapping[str, LagInfo | None]:
+        """How far each store is, to its changelog's committed end; None where nobody knows the end yet."""
+        found: dict[str, LagInfo | None] = {}
         for partition, followed in self._followed.items():
-            end = self._reader.end(partition)
-            found[followed.store] = None if end is None else max(0, end - self._position(partition, followed))
+            end, position = self._reader.end(partition), self._position(partition, followed)
+            found[followed.store] = None if end is None else LagInfo.between(position, end)
         return found
 
     def start_again(self, partition: TopicPartition, begin: int) -> None:

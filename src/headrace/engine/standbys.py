@@ -13,6 +13,7 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.clock import Clock
 from headrace.engine.standby import Standby
+from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
 from headrace.log.port import Log, Reader
 from headrace.state.spec import StoreSpec
@@ -200,8 +201,8 @@ class Standbys:
                 self._give_up(standby)
         self._directory.destroy(error.path)
 
-    def lags(self) -> Mapping[TaskId, Mapping[str, int | None]]:
-        """How many records each store of each task is behind; None where that is not known yet."""
+    def lags(self) -> Mapping[TaskId, Mapping[str, LagInfo | None]]:
+        """How far each store of each task is; None where that is not known yet."""
         return {
             task_id: self._following[task_id].lags() if task_id in self._following else {}
             for task_id in sorted(self._wanted)

@@ -1,12 +1,32 @@
 """What a worker says of itself: snapshots that other threads read without locks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace.base.ids import TaskId
 
-__all__ = ["TaskStatus", "WorkerStatus", "together"]
+__all__ = ["LagInfo", "TaskStatus", "WorkerStatus", "together"]
+
+
+@dataclass(frozen=True, slots=True)
+class LagInfo:
+    """How far one store's partition is. Source: `org.apache.kafka.streams.LagInfo`.
+
+    Attributes:
+        current_offset_position: next changelog offset to apply; of a store that a task runs on, as of its last commit.
+        end_offset_position: where the changelog ends, as far as that concerns the store.
+        offset_lag: offsets between the two.
+    """
+
+    current_offset_position: int
+    end_offset_position: int
+    offset_lag: int
+
+    @classmethod
+    def between(cls, current: int, end: int) -> "LagInfo":
+        """Make it of the two; nothing is ahead of its end."""
+        return cls(current, max(current, end), max(0, end - current))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +37,7 @@ class TaskStatus:
         restored: changelog records that its present restore has applied.
         remaining: changelog offsets that it still has to read, or is behind as a standby.
         records_per_second: how fast it restores, 0 when it does not.
+        stores: how far each store with a changelog is; without those of which that is not known yet.
     """
 
     id: TaskId
@@ -24,6 +45,7 @@ class TaskStatus:
     restored: int = 0
     remaining: int = 0
     records_per_second: float = 0.0
+    stores: Mapping[str, LagInfo] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

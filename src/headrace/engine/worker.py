@@ -229,8 +229,11 @@ class Worker:
         return self._progress.learn(progress_of(self._directory, self._changelog_reader, self._standbys))
 
     def standby_lags(self) -> Mapping[TaskId, Mapping[str, int | None]]:
-        """See `Standbys.lags`."""
-        return self._standbys.lags()
+        """How many records each store of each task that is followed is behind; None where that is not known yet."""
+        return {
+            task_id: {store: None if lag is None else lag.offset_lag for store, lag in lags.items()}
+            for task_id, lags in self._standbys.lags().items()
+        }
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────
 

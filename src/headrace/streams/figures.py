@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from headrace.engine.status import WorkerStatus
-from headrace.topology.topology import Topology
+from headrace.engine.status import LagInfo, WorkerStatus
 
 __all__ = ["lags_of", "metrics_of"]
 
@@ -25,10 +24,10 @@ def metrics_of(status: WorkerStatus) -> Mapping[str, float]:
     }
 
 
-def lags_of(status: WorkerStatus, topology: Topology) -> Mapping[str, Mapping[int, int]]:
-    """Return how many changelog records are still to be restored, by store and partition."""
-    lags: dict[str, dict[int, int]] = {}
-    for task in status.tasks:
-        for store in topology.subtopologies[task.id.subtopology].stores:
-            lags.setdefault(store.name, {})[task.id.partition] = task.remaining
+def lags_of(status: WorkerStatus) -> Mapping[str, Mapping[int, LagInfo]]:
+    """Return how far the stores of tasks are that run, restore or are followed, by store and partition."""
+    lags: dict[str, dict[int, LagInfo]] = {}
+    for task in (*status.standbys, *status.tasks):
+        for store, lag in task.stores.items():
+            lags.setdefault(store, {})[task.id.partition] = lag
     return lags

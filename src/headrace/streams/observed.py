@@ -6,7 +6,7 @@ from typing import Any, overload
 from typing_extensions import TypeVar, Unpack
 
 from headrace.base.errors import StoreUnavailableError
-from headrace.engine.status import WorkerStatus
+from headrace.engine.status import LagInfo, WorkerStatus
 from headrace.engine.task_places import PlannedTasks
 from headrace.group.membership import EndpointTasks
 from headrace.group.user_data import Endpoint
@@ -73,13 +73,14 @@ class Observed:
         status = self.status()
         return {} if status is None else metrics_of(status)
 
-    def lags(self) -> Mapping[str, Mapping[int, int]]:
-        """Return how many changelog records are still to be restored for each store's partition; 0 once it runs.
+    def lags(self) -> Mapping[str, Mapping[int, LagInfo]]:
+        """Return how far each store is behind its changelog, by partition: of tasks that run here, restore, or follow.
 
-        All stores of a task are restored together, so each has the figure of its task.
+        A store that a task runs on is behind nothing. Stores without a changelog are not there, nor those of which the
+        end of the changelog is not known yet. Source: `KafkaStreams.allLocalStorePartitionLags`.
         """
         status = self.status()
-        return {} if status is None else lags_of(status, self._topology)
+        return {} if status is None else lags_of(status)
 
     def metadata_for_local_threads(self) -> tuple[ThreadMetadata, ...]:
         """Return what the stream threads of this instance do, by their names."""
@@ -97,7 +98,7 @@ class Observed:
         Raises:
             StoreUnavailableError: the application does not run.
         """
-        planned, endpoints = self._placed("tell the instances of")
+        planned, endpoints = self._placed("tell the instances")
         return () if planned is None else streams_metadata(planned, endpoints, self._application_id)
 
     def streams_metadata_for_store(self, store: Store[Any] | str) -> tuple[StreamsMetadata, ...]:
@@ -131,7 +132,7 @@ class Observed:
         """
         name = store_name(self._topology, store)
         asked = placing(partitioner, caller())
-        planned, endpoints = self._placed(f"look for a key of store {name!r} of")
+        planned, endpoints = self._placed(f"look for a key of store {name!r}")
         if planned is None:
             raise StoreUnavailableError(
                 f"cannot tell who has store {name!r}: the application is starting; wait_running() first"
@@ -161,14 +162,14 @@ class Observed:
         return local_view(self._topology.stores[name], lambda: self._partitions(name), how)
 
     def _partitions(self, name: str) -> Mapping[int, Any]:
-        return self._running(f"query store {name!r} of").query(name)
+        return self._running(f"query store {name!r}").query(name)
 
     def _running(self, attempt: str) -> StreamThreads:
-        self._ensure_here(attempt)
+        self._ensure_here(f"{attempt} of")
         threads = self._here
         if threads is None or self.state not in ("rebalancing", "running"):
             raise StoreUnavailableError(
-                f"cannot {attempt} application {self._application_id!r}: it is {self.state}; "
+                f"cannot {attempt}: application {self._application_id!r} is {self.state}; "
                 f"{before_a_query(self.state)}"
             )
         return threads
