@@ -180,7 +180,8 @@ class Config:
 
     def rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield (name, value, origin, description) of every property, set or not, in a fixed order."""
-        for name, option in OPTIONS.items():
+        tags = {name: lookup(name) for name in sorted(self._settings.keys() - OPTIONS.keys())}
+        for name, option in {**OPTIONS, **tags}.items():
             setting = self._settings.get(name)
             if setting is None:
                 value = "<required>" if option.is_required else _shown(option.default)

@@ -162,7 +162,6 @@ _KAFKA_ONLY = frozenset(
         "metrics.sample.window.ms",
         "rack.aware.assignment.non_overlap_cost",
         "rack.aware.assignment.strategy",
-        "rack.aware.assignment.tags",
         "rack.aware.assignment.traffic_cost",
         "receive.buffer.bytes",
         "send.buffer.bytes",

@@ -11,6 +11,7 @@ from headrace.group.members import AssignmentOptions
 from headrace.group.user_data import Endpoint, TaskProgress
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import Log
+from headrace.streams.client_tags import client_tags
 from headrace.streams.config import Config
 from headrace.streams.options import APPLICATION_ID
 
@@ -34,7 +35,7 @@ def joiner(
     in Kafka Streams (StreamsConfig).
 
     Raises:
-        ConfigError: `application.server` is no address.
+        ConfigError: `application.server` is no address, or there are too many tags.
     """
     instance_id = config["group.instance.id"]
     options = JoinOptions(
@@ -44,11 +45,13 @@ def joiner(
         instance_id=None if instance_id is None else f"{instance_id}-{thread}",
         max_poll_interval_ms=config["max.poll.interval.ms"],
         endpoint=endpoint_of(config),
+        client_tags=client_tags(config.values()),
         probing_rebalance_interval_ms=config["probing.rebalance.interval.ms"],
         assignment=AssignmentOptions(
             num_standby_replicas=config["num.standby.replicas"],
             acceptable_recovery_lag=config["acceptable.recovery.lag"],
             max_warmup_replicas=config["max.warmup.replicas"],
+            rack_aware_assignment_tags=tuple(config["rack.aware.assignment.tags"]),
         ),
     )
     group = config.get(APPLICATION_ID)

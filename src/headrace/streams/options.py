@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from headrace.base.options import REQUIRED, Option, choice, duration_ms, integer, text
+from headrace.base.options import REQUIRED, Option, choice, duration_ms, integer, names, text
+from headrace.streams.client_tags import TAGS_MAX
 
 __all__ = [
     "APPLICATION_ID",
@@ -113,6 +114,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         duration_ms(minimum=60_000),
         600_000,
         "How often instances look whether tasks that are to move can (ms); a copy that is ready says so itself.",
+    ),
+    Option(
+        "rack.aware.assignment.tags",
+        names(),
+        (),
+        "Keys of client.tag.* that a task and its standbys are to differ in, if they can (group.protocol=classic).",
+        lambda tags: None if len(tags) <= TAGS_MAX else f"{TAGS_MAX} are allowed",
     ),
     Option(
         "application.server",

@@ -13,6 +13,7 @@ from headrace.base.durations import Duration, timeout_seconds
 from headrace.base.errors import ConfigError, StateError, TopologyError
 from headrace.engine.options import EngineOptions
 from headrace.engine.store_listeners import StoreListeners
+from headrace.streams.client_tags import client_tags
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.guarantee import engine_values
 from headrace.streams.lock import application_lock, delete_state
@@ -65,6 +66,7 @@ class Streams(Observed):
                 "worker.number is for Kafka: an embedded log belongs to one process; leave it out, or set "
                 "bootstrap.servers"
             )
+        client_tags(self._config.values())  # too many are refused now, and not by a thread
         self._lock = partial(application_lock, self._application_id, self._state_directory, path)
         self._options = EngineOptions.of(engine_values(self._config))
         self._starting = threading.Lock()
