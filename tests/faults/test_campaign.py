@@ -20,6 +20,7 @@ import pytest
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.jars import KAFKA_VERSION
 from tests.faults import plain
+from tests.faults.conftest import CONFIG
 from tests.faults.site import Protocol, Site
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
@@ -149,7 +150,7 @@ class Campaign:
 
 @pytest.fixture
 def kafka(local_kafka_is_there: None) -> Iterator[LocalKafka]:
-    with LocalKafka(BROKERS, version=VERSION) as kafka:
+    with LocalKafka(BROKERS, version=VERSION, config=CONFIG) as kafka:
         yield kafka
 
 
