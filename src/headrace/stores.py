@@ -323,6 +323,10 @@ def versioned(
     A version can be read for `history` (of stream time) after another one has replaced it; the latest one always. What
     comes in late by more than that is dropped.
 
+    On Kafka the changelog is not compacted for the history and a day, which brokers count from the versions' own times.
+    While old data is replayed, those are long over: a store that is restored then may lack versions, and of two that
+    came in the wrong order of their times the latest.
+
     Raises:
         TypeError: `key` or `value` is no serde, nor a class that stands for one; the history is a bare number.
         ValueError: another argument is impossible.

@@ -28,7 +28,7 @@ from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
 from headrace.engine.instance import Instance
 from headrace.engine.options import WINDOW_EMIT_INTERVAL, EngineOptions
-from headrace.engine.worker import Worker
+from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.membership import JoinOptions
 from headrace.log.port import Log
@@ -269,6 +269,7 @@ def main() -> None:
         if arguments.drain and is_drained(log):
             break
     stop.set()
+    log.hurry(STOP_SECONDS)
     for thread in threads:
         thread.join()
     instance.close()

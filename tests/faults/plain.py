@@ -93,8 +93,8 @@ def wait_until_running(process: subprocess.Popen[str]) -> None:
 
 
 def drain(site: Site) -> None:
-    """Run the application to the end of its input."""
-    process = start(site, "--drain")
+    """Run the application to the end of its input, whatever transactions it takes on a busy machine."""
+    process = start(site, "--drain", "--set", "transaction.timeout.ms=60000")
     try:
         process.communicate(timeout=600)
     finally:
