@@ -1,7 +1,6 @@
 """One process for each application: locks in files, held while it runs and let go by the system when it dies."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import socket
@@ -12,11 +11,10 @@ from pathlib import Path
 
 from headrace.base.errors import AlreadyRunningError, StateError
 from headrace.base.file_advice import file_advice
+from headrace.base.file_lock import FileLock
 from headrace.state.task_directory import destroy, remove_destroyed
 
 __all__ = ["ApplicationLock", "application_lock", "clear_state", "delete_state"]
-
-_HELD_BY_ANOTHER = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
 _LOCAL_DISK = (
     "its file system keeps no locks, as some of the network do not: put state.dir and the log on a local disk"
@@ -49,7 +47,6 @@ class ApplicationLock:
 
     There are two files, since either alone leaves a hole: one in the state directory, which nobody else may open, and
     one beside the log's file, where a second process with another state directory would process the same input twice.
-    The files stay when the lock is released: removing them would let two processes lock two files of one name.
 
     `shared` is a file that others may have locked at the same time, in the same way.
 
@@ -68,7 +65,7 @@ class ApplicationLock:
         self._shared = shared
         self._files = files
         self._log_file = log_file
-        self._descriptors: list[int] = []
+        self._locks: list[FileLock] = []
         self._identity: socket.socket | None = None
 
     def acquire(self) -> None:
@@ -81,9 +78,9 @@ class ApplicationLock:
         _held.add(self)
         try:
             if self._shared is not None:
-                self._descriptors.append(self._locked(self._shared, fcntl.LOCK_SH))
+                self._locks.append(self._locked(self._shared, shared=True))
             for file in self._files:
-                self._descriptors.append(self._locked(file, fcntl.LOCK_EX))
+                self._locks.append(self._locked(file))
             self._acquire_identity()
         except BaseException:
             self.release()
@@ -118,46 +115,40 @@ class ApplicationLock:
             ) from None
         self._identity = identity
 
-    def _locked(self, file: Path, kind: int) -> int:
+    def _locked(self, file: Path, *, shared: bool = False) -> FileLock:
+        lock = FileLock(file)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock.open()
         except OSError as error:
             raise _cannot("make the lock", file, error, "make its directory writable") from None
         try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            has_it = lock.lock(shared=shared)
         except OSError as error:
-            holder = _holder(descriptor)
-            os.close(descriptor)
-            if error.errno not in _HELD_BY_ANOTHER:
-                raise _cannot("lock", file, error, _LOCAL_DISK) from None
+            lock.forget()
+            raise _cannot("lock", file, error, _LOCAL_DISK) from None
+        if not has_it:
+            holder = _holder(lock.descriptor)
+            lock.forget()
             others = "" if self._log_file is not None else ", give each instance a state.dir of its own"
             raise AlreadyRunningError(
                 f"application {self._application_id!r} is already running: {holder} holds {file}; "
                 f"stop it{others}, or use another application.id"
-            ) from None
+            )
         with suppress(OSError):  # a full disk, say: the lock holds without the number, which is for people
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return descriptor
+            os.ftruncate(lock.descriptor, 0)
+            os.pwrite(lock.descriptor, f"{os.getpid()}\n".encode(), 0)
+        return lock
 
     def release(self) -> None:
         """Let go of all. Twice is fine."""
         _held.discard(self)
-        while self._descriptors:
-            descriptor = self._descriptors.pop()
-            # A child that somebody forked without telling Python may have the same file open: closing is not enough.
+        while self._locks:
             with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
-        identity, self._identity = self._identity, None
-        if identity is not None:
-            identity.close()
+                self._locks.pop().release()
+        self.release_identity()
 
-    def forget(self) -> None:
-        """Close what a forked child has got of it; the parent keeps the lock."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+    def release_identity(self) -> None:
+        """Let go of what marks the log's file; a forked child does, which has got the files' locks closed already."""
         identity, self._identity = self._identity, None
         if identity is not None:
             identity.close()
@@ -202,14 +193,14 @@ def _cannot(attempt: str, file: Path, error: OSError, otherwise: str) -> StateEr
     return StateError(f"cannot {attempt} {file}: {error.strerror or error}; {file_advice(error, otherwise)}")
 
 
-# A fork copies every open file of the process, so this is the process's own. A child that keeps one would hold the lock
-# of a parent that died.
+# A fork copies every open socket of the process, so this is the process's own. A child that keeps one would hold the
+# lock of a parent that died.
 _held: weakref.WeakSet[ApplicationLock] = weakref.WeakSet()
 
 
 def _forget_all() -> None:
     for lock in list(_held):
-        lock.forget()
+        lock.release_identity()
     _held.clear()
 
 
