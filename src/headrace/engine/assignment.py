@@ -226,9 +226,8 @@ class Assignment:
         """
         self._abort()
         self._uncommitted.clear()
-        self._owned.take_up(
-            sorted(self._assigned - self._waiting)
-        )  # what a damaged store has cost is made anew
+        # What a damaged store has cost is made anew.
+        self._owned.take_up(sorted(self._assigned - self._waiting))
         self._commit_starts()
 
     def _commit_starts(self) -> None:

@@ -29,13 +29,12 @@ class GlobalSeats:
         self.damage: StateCorruptionError | None = None  # that another worker than the first one has found
         self.is_outdated = False  # whether a worker knows of other topics than they were opened with
 
-    def make(self, stores: Callable[[], GlobalStores]) -> "GlobalSeat":
-        """Return a seat, which is taken when it is opened; the stores of the first one are those of all."""
-        return GlobalSeat(self, stores)
-
 
 class GlobalSeat:
-    """What one worker has of the global stores. Belongs to its thread, but for `query`."""
+    """What one worker has of the global stores, from `open` on. Belongs to its thread, but for `query`.
+
+    The stores that the first one makes are those of all.
+    """
 
     def __init__(self, seats: GlobalSeats, make_stores: Callable[[], GlobalStores]) -> None:
         self._seats = seats

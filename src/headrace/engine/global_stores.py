@@ -142,13 +142,7 @@ class GlobalStores:
 
     def delete(self, path: str) -> None:
         """Delete the stores, all of them in one directory, and read their topics anew into new ones."""
-        assert self._part is not None
-        assert self._reader is not None
-        if self.task is not None:
-            self._reader.unassign(self.task.queues)
-            self.task.close()
-        self._directory.destroy(path)
-        self._begin(self._part, self._reader)
+        self._begin_anew(lambda: self._directory.destroy(path))
 
     def is_outdated(self) -> bool:
         """Whether the topics have other partition counts than when the stores were opened. From any thread."""
@@ -158,11 +152,15 @@ class GlobalStores:
 
     def open_anew(self) -> None:
         """Go on with the topics as they are now."""
+        self._begin_anew()
+
+    def _begin_anew(self, when_closed: Callable[[], None] = lambda: None) -> None:
         assert self._part is not None
         assert self._reader is not None
         if self.task is not None:
             self._reader.unassign(self.task.queues)
             self.task.close()
+        when_closed()
         self._begin(self._part, self._reader)
 
     def let_go(self) -> None:

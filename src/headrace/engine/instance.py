@@ -70,7 +70,7 @@ class Instance:
 
     def global_seat(self, topology: Topology) -> GlobalSeat:
         """Return what a new worker has of the global stores, by its topology, whose patterns are resolved."""
-        return self._seats.make(lambda: self._global_stores(topology))
+        return GlobalSeat(self._seats, lambda: self._global_stores(topology))
 
     def _global_stores(self, topology: Topology) -> GlobalStores:
         def factory() -> TaskFactory:

@@ -16,10 +16,8 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.instance import Instance
-from headrace.engine.known_topics import KnownTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.owned_tasks import OwnedTasks
-from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.rebalancing import Rebalancing
 from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
@@ -30,7 +28,7 @@ from headrace.engine.status import WorkerStatus
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
-from headrace.engine.task_places import PlannedTasks, TaskPlaces
+from headrace.engine.task_places import PlannedTasks
 from headrace.engine.topic_preparation import prepare
 from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.uncommitted import Uncommitted
@@ -43,7 +41,6 @@ from headrace.log.membership import Membership
 from headrace.log.port import Log, Writer
 from headrace.plan.group_application import group_application
 from headrace.plan.plan import Plan
-from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
 
 __all__ = ["build_worker"]
@@ -142,9 +139,7 @@ def build_worker(
             clock=clock,
             topology=resolved,
             writer=writer,
-            directory=directory,
-            progress=instance.progress,
-            known_topics=instance.known_topics,
+            instance=instance,
             close_instance=instance_closing.close,
             global_stores=global_stores,
             factory=factory,
@@ -152,8 +147,6 @@ def build_worker(
             starting=starting,
             membership=membership,
             known_as=known_as,
-            places=instance.places,
-            listeners=instance.listeners,
             committer=Committer(
                 log=log,
                 writer=writer,
@@ -199,9 +192,7 @@ def _parts(
     clock: Clock,
     topology: Topology,
     writer: Writer,
-    directory: StateDirectory,
-    progress: ProgressMemory,
-    known_topics: KnownTopics,
+    instance: Instance,
     close_instance: Callable[[], None],
     global_stores: GlobalSeat,
     factory: TaskFactory,
@@ -209,8 +200,6 @@ def _parts(
     starting: StartingOffsets,
     membership: Membership,
     known_as: Callable[[str], None],
-    places: TaskPlaces,
-    listeners: StoreListeners,
     committer: Committer,
     schedule: CommitSchedule,
     upkeep: Upkeep,
@@ -221,10 +210,12 @@ def _parts(
 ) -> WorkerParts:
     """Put together what has been opened: nothing here asks the log."""
     changelogs = Changelogs(
-        log, known_topics, changelog_name=factory.changelog_name, full_name=factory.full_name
+        log, instance.known_topics, changelog_name=factory.changelog_name, full_name=factory.full_name
     )
-    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds, listeners)
-    standbys = Standbys(log, directory, topology, changelogs, application_id, clock, listeners)
+    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds, instance.listeners)
+    standbys = Standbys(
+        log, instance.directory, topology, changelogs, application_id, clock, instance.listeners
+    )
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
     retry_wait = RetryWait(stop)
     owned = OwnedTasks(
@@ -256,7 +247,7 @@ def _parts(
         owned=owned,
         commit=commit_round.commit,
         collector=factory.collector,
-        directory=directory,
+        directory=instance.directory,
         global_stores=global_stores,
         standbys=standbys,
         starting=starting,
@@ -279,8 +270,8 @@ def _parts(
         log=log,
         clock=clock,
         writer=writer,
-        directory=directory,
-        progress=progress,
+        directory=instance.directory,
+        progress=instance.progress,
         close_instance=close_instance,
         factory=factory,
         global_stores=global_stores,
@@ -293,11 +284,11 @@ def _parts(
         rebalancing=Rebalancing(
             membership,
             assignment,
-            directory.let_go,
+            instance.directory.let_go,
             standbys,
             plan.tasks,
             known_as,
-            places,
+            instance.places,
             options.acceptable_recovery_lag,
         ),
         assignment=assignment,

@@ -27,9 +27,9 @@ from headrace.group.membership import (
     StatusChanged,
 )
 from headrace.group.user_data import Endpoint, MemberWord, TaskProgress
-from headrace.log.membership import MemberIdentity, taken_from
+from headrace.log.membership import JoinOptions, MemberIdentity, taken_from
 
-__all__ = ["LocalGroup", "LocalMembership"]
+__all__ = ["LocalGroup", "LocalGroups", "LocalMembership"]
 
 _EPOCH = 1
 _PROCESS = "here"
@@ -104,6 +104,18 @@ class LocalGroup:
         decision = decide(words, self._application, AssignmentOptions())
         for name, member in self._members.items():
             member.assign(decision.words[name].roles)
+
+
+class LocalGroups:
+    """The groups of one log, by their names. From any thread."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, LocalGroup] = {}
+
+    def join(self, group: str, application: GroupApplication, options: JoinOptions) -> "LocalMembership":
+        """See `Log.join`."""
+        found = self._groups.setdefault(group, LocalGroup(group))
+        return LocalMembership(found, application, options.member_id, options.endpoint)
 
 
 class LocalMembership:

@@ -30,7 +30,7 @@ from headrace.log.embedded.topics import (
     load_offsets,
 )
 from headrace.log.embedded.writer import EmbeddedWriter
-from headrace.log.local_group import LocalGroup, LocalMembership
+from headrace.log.local_group import LocalGroups
 from headrace.log.lone_groups import LoneGroups
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.port import CommittedOffset, TopicInfo, TopicSpec
@@ -66,7 +66,7 @@ class EmbeddedLog:
         self._connection = file.connect()
         used(file.identity)
         self._maintenance = Maintenance(file, limits)
-        self._local_groups: dict[str, LocalGroup] = {}
+        self._local_groups = LocalGroups()
         self._is_closed = False
 
     @classmethod
@@ -164,12 +164,7 @@ class EmbeddedLog:
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
-        return LocalMembership(
-            self._local_groups.setdefault(group, LocalGroup(group)),
-            application,
-            options.member_id,
-            options.endpoint,
-        )
+        return self._local_groups.join(group, application, options)
 
     def reader(self) -> EmbeddedReader:
         """See `Log.reader`."""

@@ -13,7 +13,7 @@ from headrace.log.admission import (
     unknown_topic,
 )
 from headrace.log.limits import RecordLimits
-from headrace.log.local_group import LocalGroup, LocalMembership
+from headrace.log.local_group import LocalGroups
 from headrace.log.lone_groups import LoneGroups
 from headrace.log.membership import JoinOptions, Membership
 from headrace.log.memory.contents import Contents, Partition, Topic
@@ -33,7 +33,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._contents = Contents()
-        self._local_groups: dict[str, LocalGroup] = {}
+        self._local_groups = LocalGroups()
 
     def records(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None, int, Headers]]:
         """Return all committed records as (partition, offset, key, value, timestamp, headers), by partition and offset.
@@ -159,12 +159,7 @@ class MemoryLog:
 
     def join(self, group: str, application: GroupApplication, options: JoinOptions) -> Membership:
         """See `Log.join`."""
-        return LocalMembership(
-            self._local_groups.setdefault(group, LocalGroup(group)),
-            application,
-            options.member_id,
-            options.endpoint,
-        )
+        return self._local_groups.join(group, application, options)
 
     def reader(self) -> MemoryReader:
         """See `Log.reader`."""
