@@ -9,6 +9,7 @@ import headrace as hr
 from headrace.base.columns import Columns
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import ManualClock
+from headrace.engine.instance import Instance
 from headrace.engine.options import EngineOptions
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.worker import Worker
@@ -22,7 +23,7 @@ __all__ = ["Bench", "eight"]
 
 
 class Bench:
-    """It can be left without a commit, and made again."""
+    """It can be left without a commit, and made again. It is one of an `instance`, if there is one."""
 
     def __init__(self, topology: hr.Topology, folder: Path, **config: Any) -> None:
         self.topology = topology
@@ -32,6 +33,7 @@ class Bench:
         self.log = MemoryLog()
         self.reached: Callable[[str], None] = lambda step: None
         self.listeners = StoreListeners()
+        self.instance: Instance | None = None
         self._worker: Worker | None = None
 
     @property
@@ -49,6 +51,7 @@ class Bench:
             application_id="app",
             state_dir=self.folder,
             clock=self.clock,
+            instance=self.instance,
             reached=self.reached,
             listeners=self.listeners,
             join=self._join,

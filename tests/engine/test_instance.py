@@ -9,8 +9,6 @@ import headrace as hr
 from headrace import stores
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.instance import Instance
-from headrace.engine.worker import Worker
-from headrace.engine.worker_building import build_worker
 from headrace.log.port import TopicSpec
 from headrace.state.cache_shares import CacheShares
 from headrace.state.rocksdb_errors import translated
@@ -38,6 +36,8 @@ def topology() -> hr.Topology:
 class Sharing(Bench):
     """One worker of an instance."""
 
+    instance: Instance
+
     def __init__(self, folder: Path, of: "Sharing | None" = None) -> None:
         super().__init__(topology(), folder)
         if of is None:
@@ -47,17 +47,6 @@ class Sharing(Bench):
             )
         else:
             self.log, self.clock, self.instance = of.log, of.clock, of.instance
-
-    def made(self) -> Worker:
-        return build_worker(
-            self.topology,
-            self.log,
-            self.options,
-            application_id="app",
-            instance=self.instance,
-            clock=self.clock,
-            join=self._join,
-        )
 
     def rate(self, key: str, value: int, partition: int = 0) -> None:
         self.write_to(TopicPartition("rates", partition), (key.encode(), eight(value), 0))

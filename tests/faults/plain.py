@@ -1,6 +1,7 @@
 """The application to be killed: it is fed, started, and compared with the plain evaluation of its input."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,27 @@ def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: floa
         assert time.monotonic() < deadline, (site.folder / "errors.log").read_text()[-4_000:]
         time.sleep(0.1)
     log.close()
+
+
+def take_over_and_wake(
+    first: Site, second: Site, feed: Feed, sleeping: subprocess.Popen[str], records: int
+) -> None:
+    """Let the second take over from the first, which sleeps; then wake that one, which must do nothing of before."""
+    newer = start(second)
+    wait_until_running(newer)
+    feed.write(records)
+    wait_until_drained(second, newer)
+    sleeping.send_signal(signal.SIGCONT)
+    feed.write(records)
+    wait_until_drained(second, newer)
+    assert sleeping.poll() is None, (first.folder / "errors.log").read_text()[-4_000:]
+    for process in (sleeping, newer):
+        process.kill()
+        process.communicate()
+    # The stores of the first stand where it was last: they are caught up, and nothing is doubled.
+    drain(first)
+    feed.close()
+    check(first, feed.written)
 
 
 def read_topic(site: Site, topic: str, partitions: int = 2) -> list[tuple[bytes | None, bytes | None, int]]:

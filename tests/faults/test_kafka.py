@@ -123,21 +123,7 @@ def test_one_that_slept_while_another_took_over_commits_nothing_of_before(
     plain.wait_until_running(older)
     time.sleep(0.3)  # into the load: what it had under way when it fell asleep is what is tested
     older.send_signal(signal.SIGSTOP)
-    newer = plain.start(second)
-    plain.wait_until_running(newer)
-    feed.write(2_000)
-    plain.wait_until_drained(second, newer)
-    older.send_signal(signal.SIGCONT)
-    feed.write(2_000)
-    plain.wait_until_drained(second, newer)
-    assert older.poll() is None, (first.folder / "errors.log").read_text()[-4_000:]
-    for process in (older, newer):
-        process.kill()
-        process.communicate()
-    # The stores of the first stand where it was last: they are caught up, and nothing is doubled.
-    plain.drain(first)
-    feed.close()
-    plain.check(first, feed.written)
+    plain.take_over_and_wake(first, second, feed, older, 2_000)
 
 
 def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: LocalKafka) -> None:

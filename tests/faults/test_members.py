@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -28,20 +27,7 @@ def test_tasks_that_are_taken_away_in_the_midst_of_a_commit_are_done_once(
     feed.write(3_000)
     older = plain.start(first, "--stop-at", f"{step}:2:sleep")
     os.waitid(os.P_PID, older.pid, os.WSTOPPED | os.WNOWAIT)
-    newer = plain.start(second)
-    plain.wait_until_running(newer)
-    feed.write(1_000)
-    plain.wait_until_drained(second, newer)
-    older.send_signal(signal.SIGCONT)
-    feed.write(1_000)
-    plain.wait_until_drained(second, newer)
-    assert older.poll() is None, (first.folder / "errors.log").read_text()[-4_000:]
-    for process in (older, newer):
-        process.kill()
-        process.communicate()
-    plain.drain(first)
-    feed.close()
-    plain.check(first, feed.written)
+    plain.take_over_and_wake(first, second, feed, older, 1_000)
 
 
 def test_transaction_that_a_dead_instance_has_left_open_holds_up_who_takes_over_until_its_time_is_over(

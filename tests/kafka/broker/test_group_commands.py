@@ -9,14 +9,12 @@ import pytest
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
 from tests.cli.conftest import Command
+from tests.kafka.broker.counting import KEYS, PARTITIONS, wait_for
 from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
-    KEYS,
-    PARTITIONS,
     Instances,
     Protocol,
     instances,
     tasks_of,
-    wait_for,
 )
 
 pytestmark = pytest.mark.broker

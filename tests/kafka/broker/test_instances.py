@@ -5,7 +5,6 @@ each 200 ms, so that a test need not wait; a first rebalance that waits for nobo
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.streams.config import Config
 from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.broker.counting import KEYS, PARTITIONS, Counting, wait_for
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
@@ -29,20 +29,14 @@ Unique = Callable[[str], str]
 Protocol = Literal["classic", "streams"]
 Guarantee = Literal["exactly_once_v2", "at_least_once"]
 
-PARTITIONS = 4
-KEYS = [b"key%d" % number for number in range(20)]
 
-
-class Instances:
+class Instances(Counting):
     """Instances of an application that counts the records of each key."""
 
     def __init__(self, broker: LocalKafka, folder: Path, name: str, source: str, target: str) -> None:
-        self.broker = broker
+        super().__init__(broker, name, source, target)
         self.folder = folder
-        self.name = name
-        self.source, self.target = source, target
         self.made: list[hr.Streams] = []
-        self.sent: Counter[bytes] = Counter()
 
     def start(self, place: str, protocol: Protocol, *how: Any, **more: Any) -> hr.Streams:
         streams = self.make(place, protocol, *how, **more)
@@ -88,16 +82,6 @@ class Instances:
         self.made.append(streams)
         return streams
 
-    def send(self, rounds: int) -> None:
-        records = [JavaRecord(key, b"x") for _ in range(rounds) for key in KEYS]
-        self.sent.update(record.key or b"" for record in records)
-        self.broker.produce_with_java(self.source, records)
-
-    def counted(self) -> dict[bytes, int]:
-        """The last count of each key, as Kafka's own consumer reads it."""
-        found = self.broker.consume_with_java(self.target)
-        return {record.key or b"": int.from_bytes(record.value or b"", "big") for record in found}
-
     def close(self) -> None:
         for streams in self.made:
             streams.close()
@@ -115,13 +99,6 @@ def instances(broker: LocalKafka, new_topic: NewTopic, unique: Unique, tmp_path:
 def tasks_of(streams: hr.Streams) -> set[str]:
     status = streams.status()
     return set() if status is None else {str(task.id) for task in status.tasks if task.state == "running"}
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("guarantee", ["exactly_once_v2", "at_least_once"])

@@ -18,12 +18,11 @@ from headrace.testing.local_kafka.archive import java_command
 from headrace.testing.local_kafka.jars import KAFKA_VERSION, fetch_jars
 from headrace.testing.local_kafka.java import JavaRecord
 from tests.cli.conftest import Command
+from tests.kafka.broker.counting import PARTITIONS, wait_for
 from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
-    PARTITIONS,
     Instances,
     Protocol,
     instances,
-    wait_for,
 )
 from tests.kafka.conftest import NewTopic
 from tests.kafka.group.conftest import configure

@@ -5,24 +5,21 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from headrace.testing import LocalKafka
-from headrace.testing.local_kafka.java import JavaRecord
+from tests.kafka.broker import counting
+from tests.kafka.broker.counting import PARTITIONS, Counting
 from tests.kafka.conftest import NewTopic
 
 pytestmark = pytest.mark.broker
 
 Protocol = Literal["classic", "streams"]
-
-PARTITIONS = 4
-KEYS = [b"key%d" % number for number in range(20)]
 
 PROGRAM = """
 import os
@@ -39,15 +36,12 @@ counts.to_stream().peek(lambda key, count: print(os.getpid(), flush=True)).to(hr
 """
 
 
-class Supervised:
+class Supervised(Counting):
     """A supervisor with its workers, as processes."""
 
     def __init__(self, broker: LocalKafka, folder: Path, name: str, source: str, target: str) -> None:
-        self.broker = broker
+        super().__init__(broker, name, source, target)
         self.folder = folder
-        self.name = name
-        self.source, self.target = source, target
-        self.sent: Counter[bytes] = Counter()
         self.process: subprocess.Popen[str] | None = None
         (folder / "app.py").write_text(PROGRAM.format(source=source, target=target))
 
@@ -72,15 +66,6 @@ class Supervised:
                 stderr=errors,
                 text=True,
             )
-
-    def send(self, rounds: int) -> None:
-        records = [JavaRecord(key, b"x") for _ in range(rounds) for key in KEYS]
-        self.sent.update(record.key or b"" for record in records)
-        self.broker.produce_with_java(self.source, records)
-
-    def counted(self) -> dict[bytes, int]:
-        found = self.broker.consume_with_java(self.target)
-        return {record.key or b"": int.from_bytes(record.value or b"", "big") for record in found}
 
     @property
     def said(self) -> str:
@@ -112,11 +97,8 @@ def supervised(
         found.process.wait()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
+#: Processes have to start first.
+wait_for = partial(counting.wait_for, seconds=60.0)
 
 
 def is_alive(process_id: int) -> bool:
