@@ -28,6 +28,13 @@ def kafka(local_kafka_is_there: None) -> Iterator[LocalKafka]:
         yield kafka
 
 
+@pytest.fixture
+def kafka_to_kill(local_kafka_is_there: None) -> Iterator[LocalKafka]:
+    """One broker that loses no transaction's end when it is killed."""
+    with LocalKafka(controller=True, config=CONFIG) as kafka:
+        yield kafka
+
+
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     if request.param == "embedded":

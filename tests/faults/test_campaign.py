@@ -150,7 +150,7 @@ class Campaign:
 
 @pytest.fixture
 def kafka(local_kafka_is_there: None) -> Iterator[LocalKafka]:
-    with LocalKafka(BROKERS, version=VERSION, config=CONFIG) as kafka:
+    with LocalKafka(BROKERS, controller=BROKERS == 1, version=VERSION, config=CONFIG) as kafka:
         yield kafka
 
 

@@ -126,15 +126,15 @@ def test_one_that_slept_while_another_took_over_commits_nothing_of_before(
     plain.take_over_and_wake(first, second, feed, older, 2_000)
 
 
-def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: LocalKafka) -> None:
-    site = Site(tmp_path, kafka.bootstrap_servers)
+def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka_to_kill: LocalKafka) -> None:
+    site = Site(tmp_path, kafka_to_kill.bootstrap_servers)
     feed = plain.Feed(site, seed=8)
     feed.write(20_000)
     process = plain.start(site)
     plain.wait_until_running(process)
     for _ in range(2):
-        kafka.kill_broker(0)
-        kafka.start_broker(0)
+        kafka_to_kill.kill_broker(0)
+        kafka_to_kill.start_broker(0)
         feed.write(5_000)
     assert process.poll() is None, (tmp_path / "errors.log").read_text()[-4_000:]
     process.kill()
@@ -151,16 +151,16 @@ def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka: 
     [(True, 30), (False, 75)],
 )
 def test_broker_that_is_away_for_long_costs_no_record_and_no_restart(
-    tmp_path: Path, kafka: LocalKafka, is_exactly_once: bool, seconds: float
+    tmp_path: Path, kafka_to_kill: LocalKafka, is_exactly_once: bool, seconds: float
 ) -> None:
-    site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once=is_exactly_once)
+    site = Site(tmp_path, kafka_to_kill.bootstrap_servers, is_exactly_once=is_exactly_once)
     feed = plain.Feed(site, seed=11)
     feed.write(60_000)
     process = plain.start(site)
     plain.wait_until_running(process)
-    kafka.kill_broker(0)
+    kafka_to_kill.kill_broker(0)
     time.sleep(seconds)  # the length of the outage is what is tested
-    kafka.start_broker(0)
+    kafka_to_kill.start_broker(0)
     feed.write(10_000)
     plain.wait_until_drained(site, process)
     process.kill()

@@ -171,6 +171,20 @@ def test_partitions_of_a_killed_broker_get_another_leader(cluster: LocalKafka, n
     _until(lambda: set(cluster.view([topic]).topics[topic][0].in_sync) == {0, 1, 2})
 
 
+def test_a_broker_beside_a_controller_of_its_own_is_missed_before_it_comes_back(
+    local_kafka_is_there: None,
+) -> None:
+    with LocalKafka(controller=True) as kafka:
+        kafka.create_topic("kept")
+        kafka.produce_with_java("kept", [JavaRecord(value=b"before the kill")])
+        kafka.kill_broker(0)
+        killed = time.monotonic()
+        kafka.start_broker(0)
+        assert time.monotonic() - killed > 3
+        assert [each.value for each in kafka.consume_with_java("kept")] == [b"before the kill"]
+        assert "DUPLICATE_BROKER_REGISTRATION" not in kafka.logs()
+
+
 def test_a_broker_that_is_stopped_hands_its_partitions_over_first(
     cluster: LocalKafka, new_topic: NewTopic
 ) -> None:

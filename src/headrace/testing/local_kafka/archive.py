@@ -15,7 +15,7 @@ from headrace.testing.local_kafka import wire
 from headrace.testing.local_kafka.jars import find_java
 from headrace.testing.local_kafka.node import Node
 from headrace.testing.local_kafka.security import ListenerSecurity
-from headrace.testing.local_kafka.settings import broker_properties, free_ports
+from headrace.testing.local_kafka.settings import free_ports, node_properties
 from headrace.testing.local_kafka.storage import format_storage
 
 __all__ = ["java_command"]
@@ -64,7 +64,7 @@ def _run_broker(directory: Path, java: list[str], option: str) -> None:
     node = Node(0, directory, ports=(client, internal, controller))
     security = ListenerSecurity("plaintext", "PLAIN", {}, directory)
     address = f"127.0.0.1:{client}"
-    node.write_properties(broker_properties(node, [node], security, advertised=address, has_authorizer=False))
+    node.write_properties(node_properties(node, [node], security, advertised=address, has_authorizer=False))
     format_storage(java, [node], [])
     node.start([*java, option])
     try:

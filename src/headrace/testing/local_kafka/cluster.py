@@ -21,7 +21,7 @@ from headrace.testing.local_kafka.security import (
     SecurityProtocol,
     make_certificates,
 )
-from headrace.testing.local_kafka.settings import broker_properties, free_ports, require_free
+from headrace.testing.local_kafka.settings import MISSED_AFTER_MS, free_ports, node_properties, require_free
 from headrace.testing.local_kafka.storage import format_storage, keeps_storage, note_version
 
 __all__ = ["LocalKafka"]
@@ -31,7 +31,7 @@ _TOPIC_SECONDS = 60.0
 
 
 class LocalKafka:
-    """A cluster of one broker or several, up in about 4 s; each is a controller too.
+    """A cluster of one broker or several, up in about 4 s; each is a controller too, unless one is asked for.
 
     with LocalKafka() as kafka:
         kafka.create_topic("orders", partitions=3)
@@ -42,6 +42,9 @@ class LocalKafka:
 
     Args:
         brokers: how many.
+        controller: whether a controller runs beside them, in a process of its own, and outlives each of them. Without
+            one a broker alone that is killed in the midst of a commit may lose the end of that transaction, which stays
+            open for readers then: Kafka takes partitions that nobody leads yet for deleted ones.
         version: of Kafka, any release from 3.9.0 on. A directory of an older one goes on with the features of that.
         security: of the listener for clients. Certificates and users are made for it.
         mechanism: the SASL mechanism of `client_properties`; the brokers accept all four of them.
@@ -60,6 +63,7 @@ class LocalKafka:
         self,
         brokers: int = 1,
         *,
+        controller: bool = False,
         version: str = KAFKA_VERSION,
         security: SecurityProtocol = "plaintext",
         mechanism: Mechanism = "PLAIN",
@@ -82,6 +86,7 @@ class LocalKafka:
             )
         self.version = version
         self._brokers = brokers
+        self._has_controller = controller
         self._config = dict(config or {})
         self._advertised = advertised
         self._authorizer = authorizer
@@ -92,6 +97,7 @@ class LocalKafka:
         self._security_asked: tuple[SecurityProtocol, Mechanism] = (security, mechanism)
         self._users = {ADMIN: "admin-secret", **(users or {})}
         self._nodes: list[Node] = []
+        self._controllers: list[Node] = []
         self._java: list[str] = []
         self._template = Path()
         self._clients: JavaClients | None = None
@@ -110,7 +116,7 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or Maven fails.
         """
-        java_command(_fetched(version))
+        java_command(jars.fetch_jars(version))
 
     def __enter__(self) -> Self:
         self.start()
@@ -127,13 +133,13 @@ class LocalKafka:
         Raises:
             LogError: Java or Maven is missing, or a broker ended or took too long; with the end of its log.
         """
-        fetched = _fetched(self.version)
+        fetched = jars.fetch_jars(self.version)
         self._java = [*java_command(fetched), *self._jvm_options]
         self._template = fetched / "storage"
         self._folder = self._directory or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         try:
             self._prepare()
-            for node in self._nodes:
+            for node in self._all_nodes():
                 node.start(self._java)
             self._wait_for(self._nodes)
         except BaseException:
@@ -145,14 +151,16 @@ class LocalKafka:
         if self._clients is not None:
             self._clients.close()
             self._clients = None
-        for node in self._nodes:
-            if self._directory is None:
-                node.kill()
-            else:
-                node.ask_to_stop()
-        for node in self._nodes:
-            node.wait()
-        self._nodes = []
+        # A controller last: brokers that shut down in order ask it.
+        for nodes in (self._nodes, self._controllers):
+            for node in nodes:
+                if self._directory is None:
+                    node.kill()
+                else:
+                    node.ask_to_stop()
+            for node in nodes:
+                node.wait()
+        self._nodes, self._controllers = [], []
         if self._directory is None and self._folder != Path():
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -193,11 +201,13 @@ class LocalKafka:
         self._nodes[broker].wait()
 
     def kill_broker(self, broker: int) -> None:
-        """End a broker as a crash would. Its cluster misses it after 3 s."""
+        """End a broker as by a crash. Its cluster misses it after 3 s."""
         self._nodes[broker].kill()
 
     def start_broker(self, broker: int) -> None:
         """Start a broker that was stopped or killed, with what it has on disk, and wait until it serves.
+
+        Beside a controller of its own one that was killed is not started before it is missed.
 
         Raises:
             LogError: it ended or took too long; with the end of its log.
@@ -205,6 +215,9 @@ class LocalKafka:
         node = self._nodes[broker]
         if not node.is_running:
             node.wait()
+            if self._has_controller:
+                session_ms = int(self._config.get("broker.session.timeout.ms", MISSED_AFTER_MS))
+                time.sleep(max(0.0, node.killed_at + session_ms / 1000 + 0.5 - time.monotonic()))
             node.start(self._java)
         self._wait_for([node])
 
@@ -307,6 +320,9 @@ class LocalKafka:
     def _address(self, node: Node) -> str:
         return self._advertised[node.number] if self._advertised else f"127.0.0.1:{node.client_port}"
 
+    def _all_nodes(self) -> list[Node]:
+        return [*self._controllers, *self._nodes]
+
     def _running(self) -> list[Node]:
         nodes = [node for node in self._nodes if node.is_running]
         if not nodes:
@@ -317,34 +333,38 @@ class LocalKafka:
         """Write what the brokers start from: certificates, properties, and the formatted storage."""
         is_kept = keeps_storage(self._folder, self._brokers, self.version)
         count = self._brokers
-        free = free_ports(3 * count)
+        free = free_ports(3 * count + 1)
         if self._port:
             require_free(range(self._port, self._port + count))
-        clients = range(self._port, self._port + count) if self._port else free[2 * count :]
+        clients = range(self._port, self._port + count) if self._port else free[2 * count : 3 * count]
         self._nodes = [
             Node(
                 number,
                 self._folder / f"broker-{number}",
                 ports=(client, free[2 * number], free[2 * number + 1]),
+                is_controller=not self._has_controller,
             )
             for number, client in enumerate(clients)
         ]
+        if self._has_controller:
+            ports = (0, 0, free[-1])
+            self._controllers = [Node(1000, self._folder / "controller", ports=ports, is_broker=False)]
         self._security = self._securing(self._folder / "certificates")
         if self._security.has_tls:
             make_certificates(self._security.folder)
-        for node in self._nodes:
-            properties = broker_properties(
+        for node in self._all_nodes():
+            properties = node_properties(
                 node,
-                self._nodes,
+                self._all_nodes(),
                 self._security,
-                advertised=self._address(node),
+                advertised=self._address(node) if node.is_broker else "",
                 has_authorizer=self._authorizer,
             )
             node.write_properties(properties | self._config)
         if not is_kept:
             credentials = self._security.scram_credentials()
             template = None if self._config or credentials else self._template
-            format_storage(self._java, self._nodes, credentials, template)
+            format_storage(self._java, self._all_nodes(), credentials, template)
             note_version(self._folder, self.version)
 
     def _wait_for(self, nodes: Sequence[Node]) -> None:
@@ -375,10 +395,3 @@ class LocalKafka:
                     f"the local Kafka: waited {seconds:g} s for {what}; its log ends:\n{end_of_log(self.logs())}"
                 )
             time.sleep(_POLL_SECONDS)
-
-
-def _fetched(version: str) -> Path:
-    reason = jars.unavailable(version)
-    if reason is not None:
-        raise LogError(reason)
-    return jars.fetch_jars(version)

@@ -119,8 +119,11 @@ def fetch_jars(version: str = KAFKA_VERSION) -> Path:
     Safe in several processes at once: one of them fetches, the others wait for it.
 
     Raises:
-        LogError: Maven is missing or fails, or takes longer than 15 minutes.
+        LogError: Java or Maven is missing, or Maven fails or takes longer than 15 minutes.
     """
+    reason = unavailable(version)
+    if reason is not None:
+        raise LogError(reason)
     # Not on Windows, where there is no local Kafka, but this module is imported.
     import fcntl
 

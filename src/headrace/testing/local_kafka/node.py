@@ -1,11 +1,13 @@
 """One broker of `LocalKafka`: its folder, its ports, its process under a guard."""
 
 import contextlib
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,20 +37,31 @@ _ERROR = re.compile(r"\] (ERROR|FATAL) |^Caused by: |^\S+(Exception|Error): ")
 
 
 class Node:
-    """One broker, which is a controller too. Its `number` is its node id.
+    """One broker or controller, or both in one. Its `number` is its node id.
 
     Attributes:
         client_port: where clients connect, with the security that was asked for.
         internal_port: where brokers and Java's tools connect, without any.
         controller_port: the quorum's.
+        killed_at: when it was last ended as by a crash, on the monotonic clock.
     """
 
-    def __init__(self, number: int, directory: Path, *, ports: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        number: int,
+        directory: Path,
+        *,
+        ports: tuple[int, int, int],
+        is_broker: bool = True,
+        is_controller: bool = True,
+    ) -> None:
         self.number = number
+        self.is_broker, self.is_controller = is_broker, is_controller
         self.directory = directory
         self.client_port, self.internal_port, self.controller_port = ports
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
+        self.killed_at = -math.inf
 
     @property
     def data(self) -> Path:
@@ -104,6 +117,7 @@ class Node:
         """End the process as a crash would, and wait for that."""
         self._signal(signal.SIGKILL)
         self.wait()
+        self.killed_at = time.monotonic()
 
     def wait(self) -> None:
         """Wait for the end of the process; after 20 s it is killed. Nothing happens where none runs."""

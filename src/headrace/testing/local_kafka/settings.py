@@ -8,7 +8,10 @@ from headrace.base.errors import LogError
 from headrace.testing.local_kafka.node import Node
 from headrace.testing.local_kafka.security import ADMIN, ListenerSecurity
 
-__all__ = ["broker_properties", "free_ports", "require_free"]
+__all__ = ["MISSED_AFTER_MS", "free_ports", "node_properties", "require_free"]
+
+#: A broker of a test is missed after 3 s, not after 9.
+MISSED_AFTER_MS = 3000
 
 # Below what Linux (32768) and macOS (49152) hand out to outgoing connections: one of those could take the port of a
 # broker that is being started again.
@@ -57,27 +60,39 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def broker_properties(
+def node_properties(
     node: Node, nodes: Sequence[Node], security: ListenerSecurity, *, advertised: str, has_authorizer: bool
 ) -> dict[str, str]:
-    """Put together `server.properties` of one broker; `advertised` is the address that it tells its clients.
+    """Put together `server.properties` of one of a cluster's nodes; `advertised` is the address that it tells clients.
 
-    Three listeners: CLIENT as asked for; INTERNAL among brokers and for Java's tools, and CONTROLLER, both plain.
+    Three listeners: CLIENT as asked for; INTERNAL among brokers and for Java's tools, and CONTROLLER, both plain. A
+    broker has the first two, a controller the third.
     """
-    replication = min(len(nodes), 3)
+    replication = min(sum(each.is_broker for each in nodes), 3)
     in_sync = max(1, replication - 1)
+    voters = [each for each in nodes if each.is_controller]
     protocols = f"CLIENT:{security.protocol.upper()},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    roles, listeners, addresses = [], [], {}
+    if node.is_broker:
+        roles.append("broker")
+        internal = f"INTERNAL://127.0.0.1:{node.internal_port}"
+        listeners += [f"CLIENT://127.0.0.1:{node.client_port}", internal]
+        addresses = {
+            "advertised.listeners": f"CLIENT://{advertised},{internal}",
+            "inter.broker.listener.name": "INTERNAL",
+        }
+    if node.is_controller:
+        roles.append("controller")
+        listeners.append(f"CONTROLLER://127.0.0.1:{node.controller_port}")
     properties = {
-        "process.roles": "broker,controller",
+        "process.roles": ",".join(roles),
         "node.id": str(node.number),
         "controller.quorum.voters": ",".join(
-            f"{each.number}@127.0.0.1:{each.controller_port}" for each in nodes
+            f"{each.number}@127.0.0.1:{each.controller_port}" for each in voters
         ),
-        "listeners": f"CLIENT://127.0.0.1:{node.client_port},INTERNAL://127.0.0.1:{node.internal_port},"
-        f"CONTROLLER://127.0.0.1:{node.controller_port}",
-        "advertised.listeners": f"CLIENT://{advertised},INTERNAL://127.0.0.1:{node.internal_port}",
+        "listeners": ",".join(listeners),
+        **addresses,
         "listener.security.protocol.map": protocols,
-        "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(node.data),
         "auto.create.topics.enable": "false",
@@ -100,8 +115,7 @@ def broker_properties(
         "group.streams.min.session.timeout.ms": "1000",
         "group.streams.min.heartbeat.interval.ms": "100",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-        # A broker of a test is missed after 3 s, not after 9.
-        "broker.session.timeout.ms": "3000",
+        "broker.session.timeout.ms": str(MISSED_AFTER_MS),
         "broker.heartbeat.interval.ms": "500",
         "controlled.shutdown.retry.backoff.ms": "500",
         # Records of a test are as old as it likes. By default those of last week may go, at a moment nobody chooses.

@@ -53,7 +53,7 @@ def note_version(folder: Path, version: str) -> None:
 def format_storage(
     java: Sequence[str], nodes: Sequence[Node], credentials: Sequence[str], template: Path | None = None
 ) -> None:
-    """Format the storage of the first broker, and copy it to the others: one start of Java for all.
+    """Format the storage of the first node, and copy it to the others: one start of Java for all.
 
     `java` is the command up to the class; `credentials` are further arguments of its StorageTool. `template` keeps a
     storage for the next start, of brokers without properties and credentials of their own: where it is there, it is
