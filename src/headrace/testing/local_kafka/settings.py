@@ -17,6 +17,25 @@ MISSED_AFTER_MS = 3000
 # broker that is being started again.
 _PORTS = range(20_000, 32_000)
 
+#: What suits tests, whatever the cluster is.
+_SUITS_TESTS = {
+    # Kafka waits 3 s for more members before a group's first assignment.
+    "group.initial.rebalance.delay.ms": "0",
+    # A test that kills its clients wants their group, and their transactions, back soon.
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.streams.min.session.timeout.ms": "1000",
+    "group.streams.min.heartbeat.interval.ms": "100",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
+    "broker.heartbeat.interval.ms": "500",
+    "controlled.shutdown.retry.backoff.ms": "500",
+    # Records of a test are as old as it likes. By default those of last week may go, at a moment nobody chooses.
+    "log.retention.ms": "-1",
+    # The index files of a partition are made at full length, 20 MB; on a small disk that adds up.
+    "log.index.size.max.bytes": "1048576",
+}
+
 
 def free_ports(count: int) -> list[int]:
     """Choose ports of 127.0.0.1 that nothing listens on now.
@@ -106,22 +125,8 @@ def node_properties(
         "share.coordinator.state.topic.num.partitions": "1",
         "share.coordinator.state.topic.replication.factor": str(replication),
         "share.coordinator.state.topic.min.isr": str(in_sync),
-        # Kafka waits 3 s for more members before a group's first assignment.
-        "group.initial.rebalance.delay.ms": "0",
-        # A test that kills its clients wants their group, and their transactions, back soon.
-        "group.min.session.timeout.ms": "1000",
-        "group.consumer.min.session.timeout.ms": "1000",
-        "group.consumer.min.heartbeat.interval.ms": "100",
-        "group.streams.min.session.timeout.ms": "1000",
-        "group.streams.min.heartbeat.interval.ms": "100",
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
         "broker.session.timeout.ms": str(MISSED_AFTER_MS),
-        "broker.heartbeat.interval.ms": "500",
-        "controlled.shutdown.retry.backoff.ms": "500",
-        # Records of a test are as old as it likes. By default those of last week may go, at a moment nobody chooses.
-        "log.retention.ms": "-1",
-        # The index files of a partition are made at full length, 20 MB; on a small disk that adds up.
-        "log.index.size.max.bytes": "1048576",
+        **_SUITS_TESTS,
     }
     if has_authorizer:
         properties |= {
