@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from headrace.base.columns import Chunk
-from headrace.cli.formats import AUTO, FORMATS, Format
 from headrace.cli.lines import LineError, read_line, write_chunk
+from headrace.query.formats import AUTO, FORMATS, Format
 
 
 def test_a_line_has_key_value_timestamp_headers_and_partition() -> None:

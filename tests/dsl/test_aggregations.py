@@ -9,7 +9,7 @@ import pytest
 import headrace as hr
 from headrace import KGroupedStream, KTable, agg, stores
 from headrace.base.errors import TopologyError
-from headrace.cli.formats import format_of
+from headrace.query.formats import format_of
 from headrace.stores import KeyValueStore
 from headrace.testing import TopologyTestDriver
 

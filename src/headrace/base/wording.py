@@ -1,6 +1,11 @@
-"""What an exception says, for a line that people read: also of one that says nothing, or fails when it is asked."""
+"""What an exception says, and a value, for a line that people read: also where it says nothing, or far too much."""
 
-__all__ = ["message", "wording"]
+import reprlib
+
+__all__ = ["message", "shortened", "wording"]
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 80
 
 
 def wording(error: BaseException) -> str:
@@ -25,3 +30,12 @@ def message(error: BaseException) -> str:
         return str(error)
     except Exception as failure:
         return f"its text cannot be told, __str__ raises {type(failure).__name__}"
+
+
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, of a long one its beginning and its end.
+
+    >>> shortened("x" * 1000)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'"
+    """
+    return _short.repr(value)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from headrace.base.errors import AlreadyRunningError, ConfigError
+from headrace.cli.http_server import Serving, serve_options, serving_of
 from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, dev_log, make_dev_directory, property_options, settings_of
@@ -30,6 +31,7 @@ _AGAIN = "--again"
 @click.command("dev")
 @click.argument("target", metavar="MODULE:NAME")
 @property_options
+@serve_options
 @log_options
 @click.option(_AGAIN, is_flag=True, hidden=True)
 def command(target: str, again: bool, **options: Any) -> None:
@@ -39,10 +41,10 @@ def command(target: str, again: bool, **options: Any) -> None:
     """
     log_output = log_output_of(options)
     with log_output.ending():
-        _run(target, settings_of(options), log_output, is_again=again)
+        _run(target, settings_of(options), serving_of(options), log_output, is_again=again)
 
 
-def _run(target: str, settings: Settings, log_output: LogOutput, *, is_again: bool) -> None:
+def _run(target: str, settings: Settings, serving: Serving, log_output: LogOutput, *, is_again: bool) -> None:
     # Python takes a compiled file for fresh if source time (in seconds) and size agree: a quick edit would be missed.
     sys.dont_write_bytecode = True
     watch = FileWatch()
@@ -55,14 +57,15 @@ def _run(target: str, settings: Settings, log_output: LogOutput, *, is_again: bo
         found = load(target)
         log_output.begin()
         watch.add(user_files())
-        streams, path = _streams(found, settings)
+        streams, path = _streams(found, settings, serving)
+        server = serving.server(streams)
         count = len(user_files())
         started = (
             f"headrace: application {streams.application_id!r} on {path}, "
             f"watching {count} file{'' if count == 1 else 's'}"
         )
         line = StatusLine(log_output=log_output)
-        if serve(streams, line, started=started, interrupted=lambda: _has_changed(watch)):
+        if serve(streams, line, started=started, interrupted=lambda: _has_changed(watch), server=server):
             _start_anew(watch.changed(), log_output)
     except (AlreadyRunningError, ConfigError):
         raise
@@ -74,13 +77,15 @@ def _run(target: str, settings: Settings, log_output: LogOutput, *, is_again: bo
         _wait_and_start_anew(watch, error, log_output)
 
 
-def _streams(found: FoundTopology, settings: Settings) -> tuple[Streams, str]:
+def _streams(found: FoundTopology, settings: Settings, serving: Serving) -> tuple[Streams, str]:
     config = settings.config(found.module, **{"commit.interval.ms": _COMMIT_INTERVAL_MS})
     if settings.bootstrap_servers is not None:
         raise ConfigError(
             "`headrace dev` runs on an embedded log of its own: leave out --bootstrap-servers, or use `headrace run`"
         )
-    config = config.without("bootstrap.servers")  # of a file or the environment: those of production
+    config = serving.config(
+        config.without("bootstrap.servers")
+    )  # of a file or the environment: those of production
     path = config.get(EMBEDDED_PATH)
     if path is not None:
         return Streams(found.topology, config), path

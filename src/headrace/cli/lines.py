@@ -10,10 +10,9 @@ import msgspec
 from headrace.base.columns import Chunk
 from headrace.base.errors import SerializationError
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.base.wording import wording
-from headrace.cli.formats import AUTO, FORMATS, Format
+from headrace.base.wording import shortened, wording
 from headrace.cli.moments import moment_ms
-from headrace.cli.wording import shortened
+from headrace.query.formats import AUTO, FORMATS, Format
 
 __all__ = ["LineError", "LineRecord", "read_line", "shown_headers", "write_chunk"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from headrace.base.errors import ConfigError
+from headrace.base.wording import shortened
 from headrace.cli.moments import moment_ms
-from headrace.cli.wording import shortened
 
 __all__ = ["ReadStart", "read_start_of"]
 

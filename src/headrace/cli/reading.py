@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from headrace.base.columns import Chunk
 from headrace.base.ids import TopicPartition
-from headrace.cli.formats import Format
 from headrace.cli.lines import write_chunk
 from headrace.cli.read_start import ReadStart
 from headrace.log.port import Log
+from headrace.query.formats import Format
 
 __all__ = ["read_topic"]
 

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from headrace.base.durations import milliseconds
 from headrace.base.errors import ConfigError
 from headrace.base.ids import TopicPartition
+from headrace.base.wording import shortened
 from headrace.cli.moments import moment_ms
-from headrace.cli.wording import shortened
 from headrace.log.port import Log
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from headrace.base.errors import ConfigError
+from headrace.cli.http_server import Serving, serve_options, serving_of
 from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, property_options, settings_of
@@ -27,6 +28,7 @@ _WORKERS = "--workers"
 @click.command("run")
 @click.argument("target", metavar="MODULE:NAME")
 @property_options
+@serve_options
 @log_options
 @click.option("--quiet", is_flag=True, help="No status line.")
 @click.option(
@@ -42,7 +44,7 @@ def command(target: str, quiet: bool, workers: int | None, report_to: int | None
     log_output = log_output_of(options)
     line = StatusLine(is_quiet=quiet, log_output=log_output) if report_to is None else ReportLine(report_to)
     with log_output.ending():
-        _run(target, settings_of(options), log_output, line, workers)
+        _run(target, settings_of(options), serving_of(options), log_output, line, workers)
         if not quiet and report_to is None:
             with suppress(OSError):
                 log_output.say("headrace: stopped")
@@ -51,13 +53,14 @@ def command(target: str, quiet: bool, workers: int | None, report_to: int | None
 def _run(
     target: str,
     settings: Settings,
+    serving: Serving,
     log_output: LogOutput,
     line: StatusLine | ReportLine,
     workers: int | None,
 ) -> None:
     # What was asked for is checked before anybody's code runs.
     make_file_importable(target)
-    config = settings.config(None)
+    config = serving.config(settings.config(None))
     address = address_of(config)
     if address.path is not None and not address.path.absolute().parent.is_dir():
         raise ConfigError(
@@ -70,7 +73,7 @@ def _run(
         )
     found = load(target)
     if workers is not None and isinstance(line, StatusLine):
-        config = settings.config(found.module)
+        config = serving.config(settings.config(found.module))
         Streams(found.topology, config)  # refuses what none of them could run
         log_output.begin()
         started = (
@@ -79,10 +82,11 @@ def _run(
         )
         run_workers(workers, worker_arguments(sys.orig_argv[1:]), config, line, started=started)
         return
-    streams = Streams(found.topology, settings.config(found.module))
+    streams = Streams(found.topology, serving.config(settings.config(found.module)))
+    server = serving.server(streams)
     log_output.begin()
     started = f"headrace: application {streams.application_id!r} on {address}"
-    serve(streams, line, started=started)
+    serve(streams, line, started=started, server=server)
 
 
 def worker_arguments(given: Sequence[str]) -> Sequence[str]:

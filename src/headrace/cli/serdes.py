@@ -6,7 +6,7 @@ from typing import Any
 import click
 from typing_extensions import TypeVar
 
-from headrace.cli.formats import AUTO, FORMATS, Format, format_of
+from headrace.query.formats import AUTO, FORMATS, Format, format_of
 from headrace.topology.nodes import SinkNode, SourceNode
 from headrace.topology.topology import Topology
 

@@ -1,6 +1,8 @@
 """Runs an application in the foreground for `headrace run`, `dev` and `demo`: signals, status line, end."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from headrace.base.errors import HeadraceError
 from headrace.base.wording import wording
@@ -10,6 +12,9 @@ from headrace.cli.worker_reports import ReportLine
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL
 from headrace.streams.streams import Streams
+
+if TYPE_CHECKING:
+    from headrace.server import Server
 
 __all__ = ["serve"]
 
@@ -22,10 +27,12 @@ def serve(
     *,
     started: str,
     interrupted: Callable[[], bool] = lambda: False,
+    server: "Server | None" = None,
 ) -> bool:
     """Run until a signal, the application's own end, or `interrupted` (asked a few times a second); then close.
 
-    `started` is said once it has its lock and its log; nothing is said before, so that a refusal stands alone.
+    `started` is said once it has its lock and its log; nothing is said before, so that a refusal stands alone. A
+    `server` answers from the beginning to the end, and its own failure ends nothing.
 
     Returns whether `interrupted` alone ended it: after a signal nothing is to be started any more. The application
     commits and leaves in each of the cases.
@@ -34,11 +41,13 @@ def serve(
         HeadraceError: what killed the application; UserCodeError where that is an error of the user's own.
     """
     was_interrupted = False
-    with StopSignals(farewell=line.farewell) as signals, line:
+    with StopSignals(farewell=line.farewell) as signals, line, server or nullcontext():
         streams.on_state_change(lambda new, old: signals.wake())
         if not signals.wait(0):
             streams.start()
             line.say(started)
+            if server is not None:
+                line.say(f"headrace: answers at {server.url}")
         while streams.state not in ("created", *FINAL):
             line.show(streams.state, streams.status(), streams.trouble)
             if signals.wait(_REFRESH_SECONDS):

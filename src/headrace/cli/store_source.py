@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.cli.formats import AUTO, FORMATS, Format, format_of
 from headrace.cli.lines import shown_headers
 from headrace.log.port import Log
 from headrace.query.changelog import (
@@ -18,6 +17,7 @@ from headrace.query.changelog import (
     read_rows,
     span_rows,
 )
+from headrace.query.formats import AUTO, FORMATS, Format, format_of
 from headrace.query.local import store_name
 from headrace.state.spec import StoreSpec
 from headrace.topology.topology import Topology

@@ -11,13 +11,13 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import ConfigError, HeadraceError, SerializationError
 from headrace.base.murmur2 import partition_for
+from headrace.base.wording import shortened
 from headrace.cli.completion import store_names
-from headrace.cli.formats import Format
 from headrace.cli.opening import Subject, look_options, subject_of
 from headrace.cli.serdes import format_options
 from headrace.cli.store_source import StoreSource, open_store
-from headrace.cli.wording import shortened
 from headrace.query.changelog import changelog_of, partitions_of
+from headrace.query.formats import Format
 
 __all__ = ["command"]
 

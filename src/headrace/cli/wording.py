@@ -1,21 +1,8 @@
-"""How messages show what people gave, in full where it is short, and rows of what was found, in columns."""
+"""How rows of what was found are shown, in columns."""
 
-import reprlib
 from collections.abc import Iterable, Sequence
 
-__all__ = ["shortened", "table"]
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 80
-
-
-def shortened(value: object) -> str:
-    """Return a value as Python writes it, of a long one its beginning and its end.
-
-    >>> shortened("x" * 1000)
-    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'"
-    """
-    return _short.repr(value)
+__all__ = ["table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

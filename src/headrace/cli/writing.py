@@ -6,11 +6,11 @@ import time
 from headrace.base.columns import Columns
 from headrace.base.errors import ProductionError
 from headrace.base.murmur2 import partition_for
-from headrace.cli.formats import Format
+from headrace.base.wording import shortened
 from headrace.cli.lines import LineError, LineRecord, read_line
-from headrace.cli.wording import shortened
 from headrace.engine.admission import admission_of
 from headrace.log.port import TopicInfo, Writer
+from headrace.query.formats import Format
 
 __all__ = ["LineWriter"]
 

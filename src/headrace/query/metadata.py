@@ -16,7 +16,14 @@ from headrace.query.key_partition import partition_of_key
 from headrace.topology.partitioners import Partitioner
 from headrace.topology.topology import SubTopology
 
-__all__ = ["HostInfo", "KeyQueryMetadata", "StreamsMetadata", "key_metadata", "streams_metadata"]
+__all__ = [
+    "HostInfo",
+    "KeyQueryMetadata",
+    "StreamsMetadata",
+    "key_metadata",
+    "store_partitions",
+    "streams_metadata",
+]
 
 #: Of a global store, all of which every instance has.
 _ALL_PARTITIONS = -1
@@ -117,6 +124,18 @@ def key_metadata(
     if not active:
         raise _nobody(f"partition {partition} of store {store!r}")
     return KeyQueryMetadata(min(active), frozenset(standby), partition)
+
+
+def store_partitions(planned: PlannedTasks, application_id: str, store: str) -> Sequence[int]:
+    """Return the numbers of a store's partitions, one for each task that has it; -1 alone for a global store."""
+    topology = planned.topology
+    part = next(each for each in topology.subtopologies if store in _names(each))
+    if part.is_global:
+        return [_ALL_PARTITIONS]
+    counts = (
+        planned.partitions.get(topology.decorate(topic, application_id), 0) for topic in part.source_topics
+    )
+    return range(max(counts, default=0))
 
 
 def _nobody(what: str) -> StoreUnavailableError:

@@ -1,6 +1,6 @@
 """What is seen of an application that is here: its state, its figures, its threads, its stores."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from typing_extensions import TypeVar, Unpack
@@ -11,7 +11,13 @@ from headrace.engine.task_places import PlannedTasks
 from headrace.group.membership import EndpointTasks
 from headrace.group.user_data import Endpoint
 from headrace.query.local import QueryOptions, local_view, store_name
-from headrace.query.metadata import KeyQueryMetadata, StreamsMetadata, key_metadata, streams_metadata
+from headrace.query.metadata import (
+    KeyQueryMetadata,
+    StreamsMetadata,
+    key_metadata,
+    store_partitions,
+    streams_metadata,
+)
 from headrace.state.declaration import Store
 from headrace.state.queried import Queried
 from headrace.streams.figures import lags_of, metrics_of
@@ -48,6 +54,11 @@ class Observed:
     def application_id(self) -> str:
         """The application's id."""
         return self._application_id
+
+    @property
+    def topology(self) -> Topology:
+        """What it runs."""
+        return self._topology
 
     @property
     def _here(self) -> StreamThreads | None:
@@ -138,6 +149,21 @@ class Observed:
                 f"cannot tell who has store {name!r}: the application is starting; wait_running() first"
             )
         return key_metadata(planned, endpoints, self._application_id, name, key, asked)
+
+    def partitions_of_store(self, store: Store[Any] | str) -> Sequence[int]:
+        """Return the partitions that a store has, wherever they are; of a global store, -1 alone.
+
+        Raises:
+            TopologyError: the topology has no such store.
+            StoreUnavailableError: the application does not run, or has not looked at its topics yet.
+        """
+        name = store_name(self._topology, store)
+        planned, _ = self._placed(f"tell the partitions of store {name!r}")
+        if planned is None:
+            raise StoreUnavailableError(
+                f"cannot tell the partitions of store {name!r}: the application is starting; wait_running() first"
+            )
+        return store_partitions(planned, self._application_id, name)
 
     def _placed(self, attempt: str) -> tuple[PlannedTasks | None, Mapping[Endpoint, EndpointTasks]]:
         places = self._running(attempt).places

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
-from headrace.cli.formats import AUTO, FORMATS, Format, format_of
+from headrace.query.formats import AUTO, FORMATS, Format, format_of
 from headrace.serde.primitives import float64, int64, string, uuid
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json, msgpack

@@ -10,13 +10,13 @@ import msgspec
 
 from headrace.base.errors import SerializationError
 from headrace.base.records import Window, Windowed
-from headrace.cli.wording import shortened
+from headrace.base.wording import shortened
 from headrace.serde.primitives import boolean, float32, float64, int32, int64, string, uuid
 from headrace.serde.rows import RowSerde
 from headrace.serde.serde import CodecSerde, Serde
 from headrace.serde.windowed import WindowedSerde
 
-__all__ = ["AUTO", "FORMATS", "Format", "format_of"]
+__all__ = ["AUTO", "FORMATS", "Format", "format_of", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _rows(serde: RowSerde, topic: str) -> Format:
 
     def show(data: bytes) -> object:
         try:
-            return _plain(serde.result(serde.deserialize(topic, data)))
+            return plain(serde.result(serde.deserialize(topic, data)))
         except Exception:
             return _show_auto(data)
 
@@ -128,7 +128,7 @@ def format_of(serde: Serde[Any], topic: str) -> Format:
         try:
             value = deserialize(data)
             # JSON is shown as it was written, if it fits on a line: names of fields may be others than in Python.
-            return msgspec.Raw(data) if is_json and b"\n" not in data and b"\r" not in data else _plain(value)
+            return msgspec.Raw(data) if is_json and b"\n" not in data and b"\r" not in data else plain(value)
         except Exception:
             return _show_auto(data)
 
@@ -178,7 +178,10 @@ def _value(serde: Serde[Any], topic: str, document: Any, *, is_json: bool) -> An
         raise SerializationError(f"{serde!r} does not take {shortened(document)}: {error}") from None
 
 
-def _plain(value: Any) -> object:
+def plain(value: Any) -> object:
+    """Return a value of a serde as what JSON has, bytes as without a declaration; of an unknown class, its text."""
+    if isinstance(value, bytes):
+        return _show_auto(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return msgspec.to_builtins(value, enc_hook=_unknown)

@@ -1,0 +1,90 @@
+"""One connection to a client: uvicorn's, with limits to how long it may take to ask, and to take its answer.
+
+uvicorn waits for ever for the first request of a connection, for the rest of one that has begun, and for who does not
+read: a few clients that send a byte a minute, or never read, would take all the connections there are.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["PatientProtocol"]
+
+#: From the connection, or the answer before, to the end of a request's head.
+_HEAD_SECONDS = 10.0
+
+#: How long a client may keep an answer waiting. Who reads slowly reads on.
+_READING_SECONDS = 10.0
+
+_log = logging.getLogger("headrace.server.http")
+
+
+class PatientProtocol(H11Protocol):
+    """Cuts off who keeps a connection for nothing. Inherits from uvicorn's, which has no place to hook into.
+
+    What is no request is told of at DEBUG: whoever sends it would fill the log else.
+    """
+
+    _asking: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = _Lowered(_log.name)
+
+    def connection_made(self, transport: Any) -> None:
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._wait_for_a_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._stop_waiting()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`: the client does not take what is there for it."""
+        super().pause_writing()
+        self._reading = self.loop.call_later(_READING_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def handle_events(self) -> None:
+        """See `H11Protocol`: called with each part that comes."""
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """See `H11Protocol`."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self._wait_for_a_request()
+
+    def _wait_for_a_request(self) -> None:
+        self._stop_waiting()
+        self._asking = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+
+class _Lowered(logging.Logger):
+    """Logs all that uvicorn says of one connection at DEBUG, but for failures of ours."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.parent = _log
+
+    def warning(self, msg: object, *args: object, **named: Any) -> None:
+        _log.debug(msg, *args, **named)

@@ -1,0 +1,59 @@
+"""A route: where it is, what it takes, and who answers; and how it becomes one of Starlette's."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from headrace.base.errors import HeadraceError
+from headrace.server.answers import Problem, as_json, problem_of
+from headrace.server.parameters import Given, Parameter, read
+
+__all__ = ["Route", "bound"]
+
+_log = logging.getLogger("headrace.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One of the server's questions.
+
+    Attributes:
+        path: as OpenAPI writes it.
+        summary: one line for people.
+        answer: is given the parameters, and returns a document, or a response of another kind.
+        statuses: what it answers with beside 200, 400 and 401.
+        schema: JSON schema of the document.
+        blocks: whether `answer` may wait for a disk or another instance: it runs in a thread of the pool.
+    """
+
+    path: str
+    summary: str
+    answer: Callable[[Given], object]
+    parameters: Sequence[Parameter] = ()
+    statuses: Sequence[int] = ()
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "object"})
+    blocks: bool = True
+
+
+def bound(route: Route) -> StarletteRoute:
+    """Return it for Starlette. A key in a path may have slashes."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            given = read(route.parameters, request.path_params, request.scope["query_string"])
+            found = await run_in_threadpool(route.answer, given) if route.blocks else route.answer(given)
+            return found if isinstance(found, Response) else as_json(found)
+        except (Problem, HeadraceError, TimeoutError) as error:
+            response = problem_of(error)
+            return response if response is not None else as_json({"error": str(error)}, 503)
+        except Exception:
+            _log.exception("a request for %s has failed", route.path)
+            return as_json({"error": "the server has made a mistake, which its log tells"}, 500)
+
+    return StarletteRoute(route.path.replace("{key}", "{key:path}"), answer, methods=["GET"])

@@ -1,0 +1,93 @@
+"""Which stores there are, and what is in them."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from headrace.server.answers import Problem
+from headrace.server.parameters import Given, Parameter
+from headrace.server.routes import Route
+from headrace.server.store_rows import StoreRows
+from headrace.state.spec import StoreSpec
+from headrace.streams.streams import Streams
+
+__all__ = ["store_routes"]
+
+_STORE = Parameter("store", "text", "Name of the store.", is_in_path=True)
+_KEY_TEXT = (
+    'text as it stands; any other key as JSON writes it (7, true, {…}), bytes as text or {"base64": …}.'
+)
+_LIMIT = Parameter("limit", "count", "How many rows a page has at most.", 100)
+_COMMON = (
+    Parameter("start", "time", "Windows, sessions, versions: from this time on (epoch ms)."),
+    Parameter("end", "time", "Windows, sessions, versions: up to this time, which is included (epoch ms)."),
+    Parameter("as_of", "time", "Versioned: the version that was valid at this time (epoch ms)."),
+    Parameter("history", "flag", "Versioned: all versions from start to end, the oldest first.", False),
+    Parameter("reverse", "flag", "Against the order.", False),
+    _LIMIT,
+    Parameter("cursor", "text", "Goes on behind a page: its `next`."),
+)
+_OF_STORE = (
+    _STORE,
+    Parameter("key", "text", f"One key, also one that has no place in a path: {_KEY_TEXT}"),
+    Parameter("from", "text", "Key-value: keys from this one on, in the order of their bytes."),
+    Parameter("to", "text", "Key-value: keys up to this one, which is included."),
+    Parameter("prefix", "text", "Key-value: keys whose bytes begin with those of this one."),
+    *_COMMON,
+)
+_OF_KEY = (_STORE, Parameter("key", "text", f"The key: {_KEY_TEXT}", is_in_path=True), *_COMMON)
+_STATUSES = (404, 422, 503)
+
+
+def store_routes(streams: Streams) -> Sequence[Route]:
+    """Return the routes."""
+    return (
+        Route("/stores", "The stores, with kind, serdes and partitions.", partial(_stores, streams)),
+        Route(
+            "/stores/{store}",
+            "Rows of a store, a page at a time: all, from key to key, with a prefix, within times.",
+            partial(_rows, streams),
+            _OF_STORE,
+            _STATUSES,
+        ),
+        Route(
+            "/stores/{store}/{key}",
+            "What is under a key: a value, a version, or windows and sessions a page at a time.",
+            partial(_rows, streams),
+            _OF_KEY,
+            _STATUSES,
+        ),
+    )
+
+
+def _stores(streams: Streams, given: Given) -> object:
+    return {"stores": [_store(spec) for _, spec in sorted(streams.topology.stores.items())]}
+
+
+def _store(spec: StoreSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "key": repr(spec.key),
+        "value": repr(spec.value),
+        "can_be_read": spec.kind not in ("suppress", "custom"),
+        "is_global": spec.global_topic is not None,
+        "retention_ms": spec.retention_ms,
+        "size_ms": spec.size_ms,
+        "history_ms": spec.history_ms,
+        "where": str(spec.where),
+    }
+
+
+def _rows(streams: Streams, given: Given) -> object:
+    name = given["store"]
+    spec = streams.topology.stores.get(name)
+    if spec is None:
+        raise Problem(404, f"there is no store {name!r}: /stores lists those that there are")
+    view = streams.query(name)  # says of what cannot be read why not
+
+    def view_of(partitions: Sequence[int] | None) -> Any:
+        return view if partitions is None else streams.query(name, partitions=partitions)
+
+    rows = StoreRows(spec, streams.application_id, streams.partitions_of_store(name), view_of)
+    return rows.answer({"from": None, "to": None, "prefix": None, **given})
