@@ -4,9 +4,16 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 import headrace as hr
+from headrace.base.columns import Columns
+from headrace.base.errors import ApplicationStoppedError
+from headrace.cli.failure import exit_code
 from headrace.cli.serving import serve
 from headrace.cli.status import StatusLine
+from headrace.log.embedded import EmbeddedLog
+from headrace.log.port import TopicSpec
 
 
 def _streams(directory: Path) -> hr.Streams:
@@ -45,3 +52,29 @@ def test_signal_that_comes_first_starts_nothing(tmp_path: Path) -> None:
     assert not serve(streams, Interrupted(is_quiet=True), started="")
     assert streams.state == "not_running"
     assert not (tmp_path / "app.db").exists()
+
+
+def test_application_that_is_shut_down_by_its_handler_says_so_by_the_exit_code(tmp_path: Path) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream("lines", value=str).map_values(lambda value: value.no_such_thing, value=str).to("out")  # type: ignore[attr-defined]
+    streams = hr.Streams(
+        builder.build(),
+        application_id="app",
+        embedded_path=str(tmp_path / "app.db"),
+        state_dir=str(tmp_path / "state"),
+    )
+    streams.on_uncaught(lambda error: "shutdown_application")
+    log = EmbeddedLog.open(tmp_path / "app.db")
+    log.create_topics([TopicSpec("lines", 1)])
+    columns = Columns()
+    columns.append(None, b"a line", 0, ())
+    writer = log.writer("test")
+    writer.append("lines", 0, columns)
+    writer.commit({})
+    log.close()
+    with pytest.raises(
+        ApplicationStoppedError, match=r"'app' stops, all instances of it: .*no_such_thing"
+    ) as raised:
+        serve(streams, StatusLine(is_quiet=True), started="")
+    assert exit_code(raised.value) == 3
+    assert streams.shuts_down_application

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import headrace as hr
+from headrace.base.errors import ApplicationStoppedError
 from headrace.base.ids import TaskId
 from headrace.cli.run import worker_arguments
 from headrace.cli.status import StatusLine
@@ -104,6 +105,14 @@ def test_all_stop_when_one_meets_what_a_new_start_would_meet_again(tmp_path: Pat
     body = "if number == '2': sys.exit(2)\n" + WORKS
     with pytest.raises(WorkerFailedError, match="worker 2 cannot run"):
         run_workers(3, program(tmp_path, body), CONFIG, Line(), started="")
+
+
+def test_all_stop_for_good_when_one_has_shut_the_application_down(tmp_path: Path) -> None:
+    body = "if number == '1': sys.exit(3)\n" + WORKS
+    line = Line()
+    with pytest.raises(ApplicationStoppedError, match="worker 1 says above why all of the application stops"):
+        run_workers(2, program(tmp_path, body), CONFIG, line, started="")
+    assert not any("starts again" in each for each in line.said)
 
 
 def test_it_ends_when_all_have_ended_well(tmp_path: Path) -> None:

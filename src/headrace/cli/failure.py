@@ -9,6 +9,7 @@ import click
 
 import headrace
 from headrace.base.errors import (
+    ApplicationStoppedError,
     ConfigError,
     HeadraceError,
     ProcessingError,
@@ -18,7 +19,11 @@ from headrace.base.errors import (
 )
 from headrace.base.wording import wording
 
-__all__ = ["UserCodeError", "exit_code", "one_line", "show", "told"]
+__all__ = ["MISTAKE", "SHUT_DOWN", "UserCodeError", "exit_code", "one_line", "show", "told"]
+
+#: Exit codes after which no supervisor should start the application again: of a mistake in what was asked for, and of
+#: an application that a handler of uncaught exceptions has shut down, all instances of it.
+MISTAKE, SHUT_DOWN = 2, 3
 
 _PACKAGE = str(Path(headrace.__file__).parent)
 _IMPORTS = ("<frozen importlib", str(Path(importlib.__file__).parent))
@@ -34,8 +39,10 @@ def one_line(message: str) -> str:
 
 
 def exit_code(error: BaseException) -> int:
-    """Return 2 for a mistake in what was asked for, 1 for a failure."""
-    return 2 if isinstance(error, ConfigError | TopologyError) else 1
+    """Return 2 for a mistake in what was asked for, 3 where all instances are to end, 1 for another failure."""
+    if isinstance(error, ApplicationStoppedError):
+        return SHUT_DOWN
+    return MISTAKE if isinstance(error, ConfigError | TopologyError) else 1
 
 
 def told(error: BaseException) -> tuple[str, str]:
@@ -44,7 +51,7 @@ def told(error: BaseException) -> tuple[str, str]:
     Of what the user's code raised, its own traceback; of an error of ours, which says all in its message, none; of any
     other, which should not happen, everything.
     """
-    if isinstance(error, UserCodeError | ProcessingError):
+    if isinstance(error, UserCodeError | ProcessingError | ApplicationStoppedError):
         trace = "" if error.__cause__ is None else user_traceback(error.__cause__)
         return one_line(str(error)), trace
     if isinstance(error, HeadraceError | TimeoutError):

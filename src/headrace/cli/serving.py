@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from headrace.base.errors import HeadraceError
+from headrace.base.errors import ApplicationStoppedError, HeadraceError
 from headrace.base.wording import wording
 from headrace.cli.failure import UserCodeError
 from headrace.cli.status import StatusLine
@@ -38,7 +38,8 @@ def serve(
     commits and leaves in each of the cases.
 
     Raises:
-        HeadraceError: what killed the application; UserCodeError where that is an error of the user's own.
+        ApplicationStoppedError: all instances of the application are to end.
+        HeadraceError: what else killed the application; UserCodeError where that is an error of the user's own.
     """
     was_interrupted = False
     with StopSignals(farewell=line.farewell) as signals, line, server or nullcontext():
@@ -62,8 +63,14 @@ def serve(
         was_interrupted = was_interrupted and not signals.wait(0)
     try:
         streams.wait()
-    except HeadraceError:
+    except ApplicationStoppedError:
         raise
     except Exception as error:
+        if streams.shuts_down_application:
+            raise ApplicationStoppedError(
+                f"application {streams.application_id!r} stops, all instances of it: {wording(error)}"
+            ) from error
+        if isinstance(error, HeadraceError):
+            raise
         raise UserCodeError(f"application {streams.application_id!r} stops: {wording(error)}") from error
     return was_interrupted

@@ -19,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from headrace.base.errors import HeadraceError
+from headrace.base.errors import ApplicationStoppedError, HeadraceError
+from headrace.cli.failure import MISTAKE, SHUT_DOWN
 from headrace.cli.status import StatusLine
 from headrace.cli.worker_reports import Report, read_report
 from headrace.engine.status import together
@@ -42,9 +43,6 @@ _LEAVE_SECONDS = 2.0
 
 _LAST_WORDS_SECONDS = 1.0
 
-#: Exit code of a mistake in what was asked for, which a new start would make again.
-_MISTAKE = 2
-
 #: In what order the states of several workers count.
 _WORST_FIRST = ("error", "pending_error", "created", "rebalancing", "pending_shutdown", "running")
 
@@ -62,6 +60,7 @@ def run_workers(
 
     Raises:
         WorkerFailedError: one has ended with what no new start mends; all others have stopped.
+        ApplicationStoppedError: one has ended since all instances of the application are to; all others have stopped.
     """
     with StopSignals(farewell=line.farewell) as signals, line:
         workers = [_Worker(number, arguments, line.say) for number in range(1, count + 1)]
@@ -77,10 +76,15 @@ def run_workers(
                 _show(line, workers)
         finally:
             _stop(line, workers)
-    if failed is not None:
-        raise WorkerFailedError(
-            f"worker {failed.number} cannot run, which it has said above; the others have stopped"
+    if failed is None:
+        return
+    if failed.has_shut_down:
+        raise ApplicationStoppedError(
+            f"worker {failed.number} says above why all of the application stops; the other workers have stopped"
         )
+    raise WorkerFailedError(
+        f"worker {failed.number} cannot run, which it has said above; the others have stopped"
+    )
 
 
 def _show(line: StatusLine, workers: Sequence["_Worker"], state: str | None = None) -> None:
@@ -177,14 +181,19 @@ class _Worker:
         return self._process.poll() == 0
 
     @property
+    def has_shut_down(self) -> bool:
+        """Whether it has ended since all instances of the application are to."""
+        return self._process.poll() == SHUT_DOWN
+
+    @property
     def has_failed(self) -> bool:
-        """Whether it has ended with what a new start would meet again."""
-        return self._process.poll() == _MISTAKE
+        """Whether it has ended with what a new start would meet again, or for all of the application."""
+        return self._process.poll() in (MISTAKE, SHUT_DOWN)
 
     def look_after(self, now: float, config: Config) -> None:
         """Start it again when it is time to, if it has died."""
         code = self._process.poll()
-        if code is None or code in (0, _MISTAKE):
+        if code is None or code in (0, MISTAKE, SHUT_DOWN):
             return
         if self._restart_at is None:
             self.hear_out()

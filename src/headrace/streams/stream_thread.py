@@ -55,6 +55,7 @@ class StreamThread(threading.Thread):
     Attributes:
         worker: the present one, or the last while the next one is made; None before the first is.
         killed_by: what ended it, None where nothing did.
+        shuts_down_application: whether it ended since all instances are to, by its handler's word or another's.
         is_running: whether all tasks of its worker are restored and process.
     """
 
@@ -83,6 +84,7 @@ class StreamThread(threading.Thread):
         )
         self.worker: Worker | None = None
         self.killed_by: BaseException | None = None
+        self.shuts_down_application = False
         self.is_running = False
 
     def ask_to_stop(self, *, leave_group: bool, for_good: bool = False) -> None:
@@ -151,7 +153,10 @@ class StreamThread(threading.Thread):
         """Return what the handler says, which is asked once about each death."""
         if self._death is not None and self._death[0] is error:
             return self._death[1]
-        if self._stopping.is_set() or isinstance(error, ApplicationStoppedError):
+        if isinstance(error, ApplicationStoppedError):
+            self.shuts_down_application = True
+            return "shutdown_client"
+        if self._stopping.is_set():
             return "shutdown_client"
         try:
             answer: object = self._uncaught(error)
@@ -168,6 +173,7 @@ class StreamThread(threading.Thread):
                 answer,
                 ", ".join(_ANSWERS),
             )
+        self.shuts_down_application = answer == "shutdown_application"
         return answer
 
 

@@ -33,6 +33,7 @@ class StreamThreads:
 
     Attributes:
         killed_by: what ended the application, None where nothing did.
+        shuts_down_application: whether all instances of the application are to end.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class StreamThreads:
         self._is_ending = False
         self._is_over = False
         self.killed_by: BaseException | None = None
+        self.shuts_down_application = False
 
     # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +156,7 @@ class StreamThreads:
             del self._threads[number]
             if thread.worker is not None:
                 self._past.append(thread.worker.status())
+            self.shuts_down_application |= thread.shuts_down_application
             is_first_death = thread.killed_by is not None and self.killed_by is None
             if is_first_death:
                 self._is_ending = True

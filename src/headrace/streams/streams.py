@@ -352,6 +352,15 @@ class Streams(Observed):
         self._uncaught = handler
 
     @property
+    def shuts_down_application(self) -> bool:
+        """Whether it has ended, or is about to, since all instances of the application are to.
+
+        A handler of `on_uncaught` said so, here or in another instance. Whoever supervises the instances, such as
+        `headrace run --workers`, starts none again.
+        """
+        return self._threads is not None and self._threads.shuts_down_application
+
+    @property
     def _killed_by(self) -> BaseException | None:
         return None if self._threads is None else self._threads.killed_by
 
