@@ -20,6 +20,7 @@ __all__ = [
     "misfit",
     "named",
     "not_several",
+    "outline",
     "pair",
     "refuse_unstarted",
     "several",
@@ -154,6 +155,26 @@ def short_name(fn: object) -> str:
     if name == "<lambda>":
         return "lambda"
     return name if isinstance(inner, type) else f"{name}()"
+
+
+def outline(fn: object) -> str:
+    """Name a function; of a lambda say which names and constants it uses: `lambda country, 2`.
+
+    Tells functions apart from one build of a program to the next, where neither lines nor compiled code would do.
+    """
+    name = short_name(fn)
+    code = getattr(called(fn), "__code__", None)
+    if name != "lambda" or not isinstance(code, types.CodeType):
+        return name
+    return f"{name} {', '.join(_used(code))}".rstrip()
+
+
+def _used(code: types.CodeType) -> list[str]:
+    """Names in their order, then constants by their text: where those stand is each Python version's own affair."""
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    constants = [repr(each) for each in code.co_consts if isinstance(each, str | int | float | bytes)]
+    own = [*code.co_names, *code.co_freevars, *sorted(each for each in constants if "<locals>" not in each)]
+    return own + [use for each in inner for use in _used(each)]
 
 
 def _place(code: types.CodeType, qualified: str) -> str:

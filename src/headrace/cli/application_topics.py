@@ -5,11 +5,18 @@ from dataclasses import dataclass, field, replace
 
 from headrace.base.ids import TaskId
 from headrace.group.members import Roles
-from headrace.log.groups import DescribedGroup, DescribedMember
+from headrace.log.groups import DescribedGroup, DescribedMember, Groups
 from headrace.plan.change import is_own_internal
 from headrace.topology.topology import Topology
 
-__all__ = ["ApplicationTopics", "topics_of_group", "topics_of_members", "topics_of_topology", "with_tasks"]
+__all__ = [
+    "ApplicationTopics",
+    "namesakes",
+    "topics_of_group",
+    "topics_of_members",
+    "topics_of_topology",
+    "with_tasks",
+]
 
 # Stands for the topics of a pattern that matches none: no topic can be called so.
 _NO_TOPIC = "?"
@@ -59,6 +66,24 @@ def topics_of_topology(topology: Topology, application_id: str, existing: Iterab
         },
         frozenset(repartitions | changelogs),
     )
+
+
+def namesakes(application_id: str, topics: Iterable[str], groups: Groups) -> Mapping[str, str]:
+    """Return those of these topics that are another application's, whose id begins with this one and a dash.
+
+    By its name alone a topic may be this one's. The other application is the value.
+
+    Raises:
+        LogError: the log does not answer.
+    """
+    doubtful = list(topics)
+    if not doubtful:
+        return {}
+    others = [each.name for each in groups.list() if each.name.startswith(f"{application_id}-")]
+    found = {
+        topic: next((name for name in others if topic.startswith(f"{name}-")), None) for topic in doubtful
+    }
+    return {topic: other for topic, other in found.items() if other is not None}
 
 
 def topics_of_group(group: DescribedGroup | None) -> ApplicationTopics:

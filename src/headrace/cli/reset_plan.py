@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from headrace.base.errors import ConfigError, UnknownTopicError
 from headrace.base.ids import TopicPartition
-from headrace.cli.application_topics import ApplicationTopics, topics_of_group, topics_of_topology
+from headrace.cli.application_topics import ApplicationTopics, namesakes, topics_of_group, topics_of_topology
 from headrace.cli.reset_target import Latest, Moved, Target, moved
 from headrace.cli.wording import table
 from headrace.log.groups import CommittedOffset, DescribedGroup
@@ -164,16 +164,9 @@ def _internal(
     if named.internal:
         return tuple(sorted(set(named.internal))), {}
     doubtful = [topic for topic in alike if topic not in certain]
-    left: dict[str, str] = {}
-    others = (
-        [each.name for each in log.groups.list() if each.name.startswith(f"{application_id}-")]
-        if doubtful
-        else []
-    )
-    for topic in doubtful:
-        other = next((name for name in others if topic.startswith(f"{name}-")), None)
-        if other is not None:
-            left[topic] = f"which is named after application {other!r}"
-        elif topology is not None:
-            left[topic] = "which the topology does not have; it goes with --internal-topics"
+    others = namesakes(application_id, doubtful, log.groups)
+    left = {topic: f"which is named after application {other!r}" for topic, other in others.items()}
+    if topology is not None:
+        reason = "which the topology does not have; it goes with --internal-topics"
+        left = {topic: left.get(topic, reason) for topic in doubtful}
     return tuple(sorted({*certain, *doubtful} - left.keys())), left

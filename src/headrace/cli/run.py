@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from headrace.base.errors import ConfigError
+from headrace.cli.blueprint_file import ensure_safe
 from headrace.cli.http_server import Serving, serve_options, serving_of
 from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
@@ -34,8 +35,13 @@ _WORKERS = "--workers"
 @click.option(
     _WORKERS, type=click.IntRange(min=1), metavar="N", help="Run as N processes that share the state."
 )
+@click.option(
+    "--locked", is_flag=True, help="Refuse a topology that cannot go on with the state of the locked one."
+)
 @click.option("--report-to", type=int, hidden=True)
-def command(target: str, quiet: bool, workers: int | None, report_to: int | None, **options: Any) -> None:
+def command(
+    target: str, quiet: bool, workers: int | None, locked: bool, report_to: int | None, **options: Any
+) -> None:
     """Run the topology at MODULE:NAME, or file.py:NAME, on Kafka at --bootstrap-servers, or a file at --embedded.
 
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
@@ -44,7 +50,7 @@ def command(target: str, quiet: bool, workers: int | None, report_to: int | None
     log_output = log_output_of(options)
     line = StatusLine(is_quiet=quiet, log_output=log_output) if report_to is None else ReportLine(report_to)
     with log_output.ending():
-        _run(target, settings_of(options), serving_of(options), log_output, line, workers)
+        _run(target, settings_of(options), serving_of(options), log_output, line, workers, is_locked=locked)
         if not quiet and report_to is None:
             with suppress(OSError):
                 log_output.say("headrace: stopped")
@@ -57,6 +63,8 @@ def _run(
     log_output: LogOutput,
     line: StatusLine | ReportLine,
     workers: int | None,
+    *,
+    is_locked: bool,
 ) -> None:
     # What was asked for is checked before anybody's code runs.
     make_file_importable(target)
@@ -72,6 +80,8 @@ def _run(
             "give --bootstrap-servers"
         )
     found = load(target)
+    if is_locked:
+        ensure_safe(found.topology, settings.config(found.module).get(APPLICATION_ID))
     if workers is not None and isinstance(line, StatusLine):
         config = serving.config(settings.config(found.module))
         Streams(found.topology, config)  # refuses what none of them could run

@@ -16,6 +16,7 @@ from headrace.base.ids import TopicPartition
 from headrace.cli.completion import topic_names
 from headrace.cli.lines import LineError
 from headrace.cli.opening import look_options, subject_of
+from headrace.cli.orphans import orphans
 from headrace.cli.read_start import ReadStart, read_start_of
 from headrace.cli.reading import read_topic
 from headrace.cli.serdes import format_options, topic_formats
@@ -46,7 +47,10 @@ def _written(topology: Topology) -> frozenset[str]:
 
 @click.group("topics")
 def command() -> None:
-    """List, create, write and read topics."""
+    """List, create, write and read topics, and remove what nobody has any more."""
+
+
+command.add_command(orphans)
 
 
 @command.command("list")

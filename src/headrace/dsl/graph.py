@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from headrace.base.callables import short_name
+from headrace.base.callables import outline, short_name
 from headrace.base.ids import Location
 from headrace.dsl.late import LateSink
 from headrace.dsl.materialized import Materialized
@@ -99,6 +99,7 @@ class GraphProcessor(GraphNode):
         self.stores = stores
         self.uses = uses
         self.calls = "" if calls is None else short_name(calls)
+        self.outline = "" if calls is None else outline(calls)
         self.late = late
 
     def write(self, out: Assembly, engine: Engine) -> None:
@@ -110,7 +111,7 @@ class GraphProcessor(GraphNode):
             out.add_store(spec)
         names = (*(spec.name for spec in specs), *self.uses)
         late = "" if self.late is None else self.late.name
-        node = ProcessorNode(self.name, self.operator, self.where, names, self.calls, late)
+        node = ProcessorNode(self.name, self.operator, self.where, names, self.calls, late, self.outline)
         out.add_processor(node, self.parent_names)
         if self.late is not None:
             out.add_sink(self.late.node(), (self.name,))

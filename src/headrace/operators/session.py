@@ -118,6 +118,11 @@ class SessionAggregate:
         self.store: str | None = store
         self.send_old = False
 
+    @property
+    def windows(self) -> str:
+        """Say which windows a record falls into; see `topology.wiring.Windowing`."""
+        return f"sessions with a gap of {self._shape.gap_ms} ms"
+
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         gap, grace = self._shape

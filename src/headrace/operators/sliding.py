@@ -99,6 +99,11 @@ class SlidingAggregate:
         self.store: str | None = store
         self.send_old = False
 
+    @property
+    def windows(self) -> str:
+        """Say which windows a record falls into; see `topology.wiring.Windowing`."""
+        return f"sliding, of {self._shape.difference_ms} ms"
+
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         size, grace = self._shape

@@ -152,6 +152,11 @@ class WindowAggregate:
         self.store: str | None = store
         self.send_old = False
 
+    @property
+    def windows(self) -> str:
+        """Say which windows a record falls into; see `topology.wiring.Windowing`."""
+        return f"of {self._shape.size_ms} ms, every {self._shape.advance_ms} ms"
+
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         size, advance, grace = self._shape

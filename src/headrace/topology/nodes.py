@@ -39,6 +39,7 @@ class ProcessorNode:
         stores: names of the stores that it is connected to.
         calls: name of the user's function, for pictures; empty where there is none.
         late: name of the sink below that gets nothing but late records; empty where there is none.
+        outline: what tells the user's function from another one in its place (`base.callables.outline`).
     """
 
     name: str
@@ -47,6 +48,7 @@ class ProcessorNode:
     stores: tuple[str, ...] = ()
     calls: str = ""
     late: str = ""
+    outline: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

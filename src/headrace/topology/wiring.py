@@ -6,7 +6,7 @@ Before a task runs, its sub-topology is compiled, children first, into closures
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -25,6 +25,7 @@ __all__ = [
     "Operator",
     "Outcomes",
     "Step",
+    "Windowing",
     "Wiring",
 ]
 
@@ -172,3 +173,12 @@ class Operator(Protocol):
 
     def compile(self, wiring: Wiring) -> Forward:
         """Make this node's closure for one task. Called once a task (and again after an abort)."""
+
+
+@runtime_checkable
+class Windowing(Protocol):
+    """An operator whose store has rows for windows."""
+
+    @property
+    def windows(self) -> str:
+        """Which windows a record falls into, in words. Rows that were made for others have other bounds."""
