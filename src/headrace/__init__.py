@@ -97,6 +97,8 @@ if TYPE_CHECKING:
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.dsl.windows import UnlimitedWindows as UnlimitedWindows
     from headrace.engine.status import LagInfo as LagInfo
+    from headrace.metrics.metric import Metric as Metric
+    from headrace.metrics.metric import Metrics as Metrics
     from headrace.processor.api import (
         FixedKeyContext as FixedKeyContext,
     )
@@ -207,6 +209,7 @@ _BY_MODULE = {
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
     "dsl.windows": ("JoinWindows", "SessionWindows", "SlidingWindows", "TimeWindows", "UnlimitedWindows"),
     "engine.status": ("LagInfo",),
+    "metrics.metric": ("Metric", "Metrics"),
     "processor.api": (
         "processor",
         "FixedKeyContext",
@@ -250,7 +253,9 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
-            return _version()
+            from headrace.base.version import headrace_version
+
+            return headrace_version()
         if name in _MODULES:
             return import_module(f"{__name__}.{name}")
         module = _MODULE_OF.get(name)
@@ -263,15 +268,6 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
         # Kept, so that the next look-up does not come here.
         value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
         return value
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("headrace")
-    except PackageNotFoundError:  # run from its source, without being installed
-        return "0+unknown"
 
 
 def __dir__() -> list[str]:

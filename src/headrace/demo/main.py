@@ -115,8 +115,8 @@ def _process(streams: hr.Streams, log: Log, progress: Progress) -> None:
     task = progress.add_task("processing", total=None)
     topology = build()
     while True:
-        figures = streams.metrics()
-        done, lag = figures.get("process-total", 0), figures.get("records-lag", 0)
+        status = streams.status()
+        done, lag = (0, 0) if status is None else (status.records, status.lag_records)
         progress.update(task, completed=done, total=done + lag)
         if streams.state == "error":
             streams.wait()  # raises what it died of
@@ -124,7 +124,8 @@ def _process(streams: hr.Streams, log: Log, progress: Progress) -> None:
         if not lag and _is_caught_up(log, topology):
             break
         time.sleep(0.1)
-    done = streams.metrics().get("process-total", 0)
+    status = streams.status()
+    done = 0 if status is None else status.records
     progress.update(task, completed=done, total=done, visible=done > 0)
 
 

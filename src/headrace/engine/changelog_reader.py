@@ -11,6 +11,7 @@ from headrace.engine.changelogs import ChangelogPartition, Changelogs
 from headrace.engine.restoration import Restoration
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task import Task
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.log.port import Log, Reader
 
 __all__ = ["ChangelogReader"]
@@ -41,7 +42,9 @@ class ChangelogReader:
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
         listeners: StoreListeners,
+        figures: ThreadFigures,
     ) -> None:
+        self._figures = figures
         self._log = log
         self._changelogs = changelogs
         self._now_ms = now_ms
@@ -89,6 +92,10 @@ class ChangelogReader:
 
     def step(self, seconds_max: float) -> Iterable[Restoration]:
         """Restore for about this long; return those that are done, which are under way no more."""
+        with self._figures.timing(self._figures.restores):
+            return self._step(seconds_max)
+
+    def _step(self, seconds_max: float) -> Iterable[Restoration]:
         deadline = self._seconds() + seconds_max
         self._open(deadline)
         self._look()

@@ -12,8 +12,9 @@ from headrace.base.records import Headers
 from headrace.engine.admission import Admission, admission_of
 from headrace.log.limits import RecordLimits
 from headrace.log.port import TopicInfo, Writer
+from headrace.metrics.meter import Meter
 
-__all__ = ["RecordCollector"]
+__all__ = ["RecordCollector", "TopicFigures"]
 
 #: Keys whose partition is remembered, for each topic. Hashing takes some microseconds in Python, a look-up 0.05.
 _REMEMBERED_KEYS_MAX = 20_000
@@ -32,6 +33,16 @@ Appends: TypeAlias = tuple[
     Callable[[int], None],
     Callable[[Headers], None],
 ]
+
+
+class TopicFigures:
+    """What was written to one topic: records, bytes as the log gets them, and the ages of some records (ms)."""
+
+    __slots__ = ("ages", "bytes", "records")
+
+    def __init__(self, now: float) -> None:
+        self.records = self.bytes = 0
+        self.ages = Meter(now)
 
 
 class RecordCollector:
@@ -62,6 +73,8 @@ class RecordCollector:
         self._columns_of: dict[tuple[str, int], Sequence[Columns]] = {}
         self._appends_of: dict[tuple[str, int], Sequence[Appends]] = {}
         self._looks = 0
+        #: By topic, what was handed to the writer.
+        self.written: dict[str, TopicFigures] = {}
 
     def columns(self, topic: str, partition: int) -> Columns:
         """Return the columns for a topic-partition, the same object each time."""
@@ -160,8 +173,7 @@ class RecordCollector:
         self._make_topics()
         for name, columns in self._columns.items():
             if columns.keys:
-                writer.append(name.topic, name.partition, columns)
-                columns.clear()
+                self._hand_over(writer, name, columns)
         self._take_turns()
 
     def drain_long(self, writer: Writer, taken: int) -> None:
@@ -178,9 +190,20 @@ class RecordCollector:
                 values = columns.values
                 count = len(values)
                 if count and (count >= _DRAIN_RECORDS or count * len(values[-1] or b"") >= _DRAIN_BYTES):
-                    writer.append(name.topic, name.partition, columns)
-                    columns.clear()
+                    self._hand_over(writer, name, columns)
         self._take_turns()
+
+    def _hand_over(self, writer: Writer, name: TopicPartition, columns: Columns) -> None:
+        before, timestamps = writer.pending_bytes, columns.timestamps
+        writer.append(name.topic, name.partition, columns)
+        figures = self.written.get(name.topic)
+        now_ms = self._now_ms()
+        if figures is None:
+            figures = self.written[name.topic] = TopicFigures(now_ms / 1000)
+        figures.records += len(timestamps)
+        figures.bytes += max(0, writer.pending_bytes - before)
+        figures.ages.record_each((now_ms - timestamps[0], now_ms - timestamps[-1]), now_ms / 1000)
+        columns.clear()
 
     def _take_turns(self) -> None:
         for topic in self._null_keys:

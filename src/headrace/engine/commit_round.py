@@ -9,8 +9,8 @@ from headrace.engine.commit_schedule import CommitSchedule
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.owned_tasks import OwnedTasks
-from headrace.engine.reporting import Reporting
 from headrace.engine.retry_wait import RetryWait
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.engine.uncommitted import Uncommitted
 from headrace.engine.upkeep import Upkeep
 from headrace.log.membership import MemberIdentity, Membership
@@ -37,7 +37,7 @@ class CommitRound:
         fetcher: Fetcher,
         uncommitted: Uncommitted,
         schedule: CommitSchedule,
-        reporting: Reporting,
+        figures: ThreadFigures,
         upkeep: Upkeep,
         retry_wait: RetryWait,
         membership: Membership,
@@ -51,7 +51,7 @@ class CommitRound:
         self._fetcher = fetcher
         self._uncommitted = uncommitted
         self._schedule = schedule
-        self._reporting = reporting
+        self._figures = figures
         self._upkeep = upkeep
         self._retry_wait = retry_wait
         self._membership = membership
@@ -90,7 +90,8 @@ class CommitRound:
         began = self._clock.seconds()
         tasks = self._owned.tasks.values()
         if self._committer.commit_due(tasks, began, leaving=leaving, member=member):
-            self._reporting.committed(self._clock.seconds() - began)
+            now = self._clock.seconds()
+            self._figures.commits.record((now - began) * 1000, now)
             self._retry_wait.reset()
             self._fetcher.expect_more()  # what went to repartition topics can be read now
         self._global_stores.commit()

@@ -49,6 +49,8 @@ Stage = Literal["deserialize", "process", "serialize", "produce"]
 class Failures:
     """Asks the handlers of one task and does what they say.
 
+    `dropped` is told of each record that is not gone on with: node and reason.
+
     A dead letter goes through the task's own columns: it is committed with the record's own transaction, or not at all.
 
     # Invariant: what a handler decided holds, also where a user's `except Exception` around `forward` swallows it: the
@@ -60,7 +62,7 @@ class Failures:
         context: TaskContext,
         collector: RecordCollector,
         options: EngineOptions,
-        dropped: Callable[[], None],
+        dropped: Callable[[str, str], None],
     ) -> None:
         self._context = context
         self._collector = collector
@@ -170,7 +172,7 @@ class Failures:
         done = "dropped"
         if reaction.kind == "dead_letter":
             done = f"written to dead-letter topic '{self._write_dead_letter(failure, reaction, node)}'"
-        self._dropped()
+        self._dropped(name, f"failed to {stage}")
         seen = self._warnings[node] = self._warnings.get(node, 0) + 1
         if is_worth_a_warning(seen):
             what = f"punctuation {done}" if self._context.topic is None else f"record {done}"

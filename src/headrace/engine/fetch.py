@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
+from headrace.base.columns import Chunk
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.clock import Clock
 from headrace.engine.punctuation import NEVER
 from headrace.engine.queue import RecordQueue
+from headrace.engine.status import InputStatus
 from headrace.engine.task import Task
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.log.port import Reader
 
 __all__ = ["Fetcher"]
@@ -32,8 +35,9 @@ class Fetcher:
     band is wide because switching costs more than holding. The reader is closed with it.
     """
 
-    def __init__(self, reader: Reader, input_buffer_max_bytes: int) -> None:
+    def __init__(self, reader: Reader, input_buffer_max_bytes: int, figures: ThreadFigures) -> None:
         self.reader = reader
+        self._figures = figures
         self._bytes_max = input_buffer_max_bytes
         self._queues: dict[TopicPartition, RecordQueue] = {}
         self._tasks: dict[TopicPartition, Task] = {}
@@ -102,6 +106,7 @@ class Fetcher:
         self._resume()
         chunks = self.reader.poll(timeout_ms if is_idle else 0)
         self._next_fetch = now + _FETCH_SECONDS
+        self._note(now, clock.seconds(), chunks)
         share = max(_PARTITION_BYTES_MIN, self._bytes_max // max(1, len(self._queues)))
         for chunk in chunks:
             partition = TopicPartition(chunk.topic, chunk.partition)
@@ -114,6 +119,12 @@ class Fetcher:
         if chunks:
             self._next_look = self._earliest_look
         return bool(chunks)
+
+    def _note(self, began: float, now: float, chunks: Iterable[Chunk]) -> None:
+        self._figures.polls.record((now - began) * 1000, now)
+        records = sum(map(len, chunks))
+        if records:
+            self._figures.polled_records.record(records, now)
 
     def _resume(self) -> None:
         share = max(_PARTITION_BYTES_MIN, self._bytes_max // max(1, len(self._queues)))
@@ -179,16 +190,17 @@ class Fetcher:
         since = self._idle_since.setdefault(task, clock.seconds())
         return (clock.seconds() - since) * 1000 >= idle_max_ms
 
-    def lag(self, tasks: Iterable[Task]) -> int:
-        """Records of the tasks' inputs that are not processed yet."""
-        queues = {partition: queue for task in tasks for partition, queue in task.queues.items()}
-        total = 0
-        for partition, queue in queues.items():
-            end = self.reader.end(partition)
-            if end is not None:
-                offset = queue.next_offset
-                total += max(0, end - (self.reader.position(partition) if offset is None else offset))
-        return total
+    def inputs(self, tasks: Iterable[Task]) -> Mapping[TopicPartition, InputStatus]:
+        """Return how far the tasks' inputs are processed, those whose end is known."""
+        found = {}
+        for task in tasks:
+            for partition, queue in task.queues.items():
+                end = self.reader.end(partition)
+                if end is not None:
+                    offset, head = queue.next_offset, queue.head_timestamp
+                    lag = max(0, end - (self.reader.position(partition) if offset is None else offset))
+                    found[partition] = InputStatus(lag, head)
+        return found
 
     def close(self) -> None:
         """Release the reader."""

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.options import Option, OptionKind, boolean, duration_ms, function, integer, long, text
+from headrace.base.options import (
+    Option,
+    OptionKind,
+    boolean,
+    choice,
+    duration_ms,
+    function,
+    integer,
+    long,
+    text,
+)
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 from headrace.state.rocksdb_options import Configure, as_they_are
@@ -151,6 +161,12 @@ OPTIONS: tuple[Option[Any], ...] = (
         "join or an aggregation needs them in their own partition; the first one is warned of. 0 looks at none. Not a "
         "property of Kafka.",
     ),
+    Option(
+        "metrics.recording.level",
+        choice("INFO", "DEBUG", "TRACE", ignore_case=True),
+        "INFO",
+        "What is measured. DEBUG times each call of nodes and stores, which makes records several times as dear.",
+    ),
     Option("stretch.records.max", integer(minimum=1), 1000, "Most records that a task runs in one go."),
 )
 
@@ -180,6 +196,7 @@ class EngineOptions:
     rocksdb_config_setter: Configure
     errors_dead_letter_queue_topic_name: str | None
     partitioning_check_records: int
+    metrics_recording_level: str
     stretch_records_max: int
 
     @classmethod

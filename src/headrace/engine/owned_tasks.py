@@ -87,6 +87,7 @@ class OwnedTasks:
             committed = {partition: beside[partition] for partition in partitions if partition in beside}
             task = self.tasks.get(task_id)
             if task is None:
+                self._reporting.figures.tasks_created += 1
                 self.tasks[task_id] = self._factory.make(task_id, committed, self._global_stores.states)
             else:
                 self._changelog_reader.forget(task_id)
@@ -125,6 +126,7 @@ class OwnedTasks:
         """
         dropped = [task for task_id in task_ids if (task := self.tasks.pop(task_id, None)) is not None]
         self._reporting.retire(dropped)
+        self._reporting.figures.tasks_closed += len(dropped)
         with ExitStack() as closing:  # each is closed, also when one before it fails
             for task in dropped:
                 closing.callback(task.close)

@@ -7,7 +7,7 @@ and its next time is the next multiple of the interval after now.
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["NEVER", "PunctuationQueue"]
+__all__ = ["NEVER", "PunctuationQueue", "aligned"]
 
 #: Later than every timestamp.
 NEVER = 2**63 - 1
@@ -96,3 +96,10 @@ class PunctuationQueue:
     def clear(self) -> None:
         """Forget everything."""
         self._heap.clear()
+
+
+def aligned(start_ms: int, interval_ms: int, now: int) -> int:
+    """Return the first of start, start + interval, start + 2 intervals, … that is not before `now`."""
+    if start_ms >= now:
+        return start_ms
+    return start_ms + -(-(now - start_ms) // interval_ms) * interval_ms

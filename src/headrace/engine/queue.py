@@ -41,9 +41,22 @@ class Undecodable:
 
 
 class DecodedRecords:
-    """Decoded records of one chunk, from chunk index `first` on; `cursor` counts within the batch."""
+    """Decoded records of one chunk, from chunk index `first` on; `cursor` counts within the batch.
 
-    __slots__ = ("chunk", "cursor", "first", "has_markers", "headers", "keys", "timestamps", "values")
+    `before` is how many records the queue had given before it.
+    """
+
+    __slots__ = (
+        "before",
+        "chunk",
+        "cursor",
+        "first",
+        "has_markers",
+        "headers",
+        "keys",
+        "timestamps",
+        "values",
+    )
 
     def __init__(
         self,
@@ -53,7 +66,9 @@ class DecodedRecords:
         keys: Sequence[Any],
         values: Sequence[Any],
         has_markers: bool,
+        before: int,
     ) -> None:
+        self.before = before
         self.chunk = chunk
         self.first = first
         self.cursor = 0
@@ -69,6 +84,7 @@ class RecordQueue:
 
     Attributes:
         queued_bytes: weight of the chunks that are not finished (back-pressure counts it).
+        finished_bytes: weight of those that are.
         partition_time: highest timestamp taken so far, -1 if none; it survives restarts in the committed offset.
     """
 
@@ -81,8 +97,9 @@ class RecordQueue:
     ) -> None:
         self.partition = partition
         self.source = source
-        self.queued_bytes = 0
+        self.queued_bytes = self.finished_bytes = 0
         self.partition_time = partition_time
+        self._taken = 0  # without what is taken of the batch
         self._chunks: deque[Chunk] = deque()
         self._next_index = 0  # first record of the first chunk that is not decoded yet
         self._batch: DecodedRecords | None = None
@@ -108,18 +125,24 @@ class RecordQueue:
 
     def _decode_next(self) -> DecodedRecords | None:
         if self._batch is not None:
+            self._taken = self._batch.before + len(self._batch.keys)
             self._batch = None
             if self._next_index >= len(self._chunks[0]):
-                self.queued_bytes -= self._chunks.popleft().size_bytes
+                self._finish()
                 self._next_index = 0
         while self._chunks and not len(self._chunks[0]):
-            self.queued_bytes -= self._chunks.popleft().size_bytes
+            self._finish()
         if not self._chunks:
             return None
         chunk, first = self._chunks[0], self._next_index
         self._next_index = min(first + _DECODE_RECORDS, len(chunk))
         self._batch = self._decode(chunk, first, self._next_index)
         return self._batch
+
+    def _finish(self) -> None:
+        size_bytes = self._chunks.popleft().size_bytes
+        self.queued_bytes -= size_bytes
+        self.finished_bytes += size_bytes
 
     def _decode(self, chunk: Chunk, first: int, end: int) -> DecodedRecords:
         headers = None if chunk.headers is None else chunk.headers[first:end]
@@ -136,7 +159,7 @@ class RecordQueue:
         if not self._has_told_of_seconds:  # of a stretch, the first record tells
             self._has_told_of_seconds = tell_of_seconds(timestamps[0], self.source, self.partition)
         return DecodedRecords(
-            chunk, first, timestamps, keys, values, bool(bad_keys or bad_values or unstamped)
+            chunk, first, timestamps, keys, values, bool(bad_keys or bad_values or unstamped), self._taken
         )
 
     def _extract(
@@ -210,8 +233,28 @@ class RecordQueue:
         """Whether nothing waits."""
         return self.batch() is None
 
+    @property
+    def taken(self) -> int:
+        """How many records it has given its task, those that come again after an abort too. From any thread."""
+        batch = self._batch
+        return self._taken if batch is None else batch.before + batch.cursor
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait, as far as they were fetched. From any thread."""
+        batch, chunks = self._batch, list(self._chunks)
+        gone = 0 if batch is None else batch.first + batch.cursor
+        return max(0, sum(map(len, chunks)) - gone)
+
+    @property
+    def last_taken(self) -> int | None:
+        """Timestamp of the record before the cursor; None where nothing of the batch is taken."""
+        batch = self._batch
+        return None if batch is None or not batch.cursor else batch.timestamps[batch.cursor - 1]
+
     def clear(self) -> None:
         """Forget what waits; `partition_time` stays."""
+        self._taken = self.taken
         self._chunks.clear()
         self._batch = None
         self._next_index = 0

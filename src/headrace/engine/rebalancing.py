@@ -21,6 +21,7 @@ from headrace.base.ids import TaskId
 from headrace.engine.assignment import DONE_AGAIN, Assignment
 from headrace.engine.standbys import Standbys
 from headrace.engine.task_places import TaskPlaces
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.group.membership import (
     Assigned,
     Effect,
@@ -71,7 +72,9 @@ class Rebalancing:
         known_as: Callable[[str], None],
         places: TaskPlaces,
         acceptable_lag: int,
+        figures: ThreadFigures,
     ) -> None:
+        self._figures = figures
         self._membership = membership
         self._assignment = assignment
         self._let_go = let_go
@@ -122,7 +125,8 @@ class Rebalancing:
             self._has_roles, self._newest = False, None
             self._standbys.drop(set(self._standbys.wanted))
             self._warmups = self._warm = frozenset()
-            self._assignment.lost(self._assignment.assigned)
+            with self._figures.timing(self._figures.lost):
+                self._assignment.lost(self._assignment.assigned)
             self._let_go()
             self._membership.dropped()
         elif isinstance(effect, EpochChanged):
@@ -141,14 +145,17 @@ class Rebalancing:
             self.is_outdated = True  # the worker with the next plan takes them up
             return
         owned = set(self._assignment.assigned)
-        if not self._assignment.revoke(owned - active):
-            return  # not before the group takes a commit: it has more to say, or this is tried again
-        self._tell(active - owned, owned - active)
+        new, gone = active - owned, owned - active
+        with self._figures.timing(self._figures.revoked, counts=bool(gone)):
+            if not self._assignment.revoke(gone):
+                return  # not before the group takes a commit: it has more to say, or this is tried again
+        self._tell(new, gone)
         self._standbys.drop(self._standbys.wanted - followed - active)  # these go over to the tasks below
         self._standbys.follow(followed - self._standbys.wanted)
         self._warmups = roles.warmup
         self._warm &= roles.warmup
-        self.assign(active - owned)
+        with self._figures.timing(self._figures.assigned, counts=bool(new)):
+            self.assign(new)
         self._newest = None
         self._let_go()
         self._membership.acknowledge(assigned.number)

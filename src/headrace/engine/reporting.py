@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from headrace.base.ids import TaskId
+from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.restoration import Restoration
-from headrace.engine.status import LagInfo, TaskStatus, WorkerStatus
+from headrace.engine.status import InputStatus, LagInfo, TaskStatus, WorkerStatus
 from headrace.engine.task import Task
+from headrace.engine.thread_figures import ThreadFigures
 
 __all__ = ["Reporting"]
 
@@ -24,13 +25,13 @@ class Reporting:
     Attributes:
         latest: the last snapshot; other threads read it.
         restored: changelog records applied by restores that are done.
+        figures: what is measured of the thread.
     """
 
-    def __init__(self, on_status: Callable[[WorkerStatus], None]) -> None:
+    def __init__(self, on_status: Callable[[WorkerStatus], None], figures: ThreadFigures) -> None:
         self._on_status = on_status
         self.latest = WorkerStatus("starting")
-        self._commits = 0
-        self._commit_seconds = self._commit_seconds_max = 0.0
+        self.figures = figures
         self.restored = 0
         self._next = 0.0
         self._counted = (0.0, 0)
@@ -45,13 +46,7 @@ class Reporting:
         """Keep the figures of tasks that go."""
         for task in tasks:
             self._records += task.processed
-            self._dropped += task.dropped
-
-    def committed(self, seconds: float) -> None:
-        """Count a transaction."""
-        self._commits += 1
-        self._commit_seconds += seconds
-        self._commit_seconds_max = max(self._commit_seconds_max, seconds)
+            self._dropped += task.figures.dropped
 
     def stopped(self) -> None:
         """Leave the figures as they are at the end, when all tasks are gone."""
@@ -61,9 +56,9 @@ class Reporting:
             records=self._records,
             records_per_second=0.0,
             dropped=self._dropped,
-            commits=self._commits,
-            commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
-            commit_ms_max=self._commit_seconds_max * 1000,
+            commits=self.figures.commits.count,
+            commit_ms_average=self.figures.commits.sum / max(1, self.figures.commits.count),
+            commit_ms_max=self.figures.commits.most,
             tasks=(),
             standbys=(),
         )
@@ -79,7 +74,7 @@ class Reporting:
         restorations: Mapping[TaskId, Restoration],
         *,
         global_stores: TaskStatus | None,
-        lag: int,
+        inputs: Mapping[TopicPartition, InputStatus],
         misplaced_keys: int,
         standbys: Mapping[TaskId, Mapping[str, LagInfo | None]],
         has_roles: bool,
@@ -101,26 +96,29 @@ class Reporting:
             state=state,
             records=processed,
             records_per_second=rate,
-            lag_records=lag,
-            dropped=self._dropped + sum(task.dropped for task in tasks.values()),
+            lag_records=sum(each.lag_records for each in inputs.values()),
+            dropped=self._dropped + sum(task.figures.dropped for task in tasks.values()),
             misplaced_keys=misplaced_keys,
-            commits=self._commits,
-            commit_ms_average=self._commit_seconds * 1000 / max(1, self._commits),
-            commit_ms_max=self._commit_seconds_max * 1000,
+            commits=self.figures.commits.count,
+            commit_ms_average=self.figures.commits.sum / max(1, self.figures.commits.count),
+            commit_ms_max=self.figures.commits.most,
             restored=self.restored + sum(each.restored_records for each in restorations.values()),
             global_stores=global_stores,
-            tasks=tuple(_task_status(task, restorations.get(task.id)) for task in tasks.values()),
+            tasks=tuple(_task_status(task, restorations.get(task.id), inputs) for task in tasks.values()),
             standbys=tuple(_standby_status(task_id, lags) for task_id, lags in standbys.items()),
         )
         self._on_status(self.latest)
 
 
-def _task_status(task: Task, restoration: Restoration | None) -> TaskStatus:
+def _task_status(
+    task: Task, restoration: Restoration | None, inputs: Mapping[TopicPartition, InputStatus]
+) -> TaskStatus:
+    own = {partition: inputs[partition] for partition in task.queues if partition in inputs}
     if restoration is None:
         if not task.is_running:  # its stores are still to be opened
-            return TaskStatus(task.id, "restoring")
+            return TaskStatus(task.id, "restoring", inputs=own)
         lags = {name: LagInfo.between(at, at) for name, at in task.stores.positions.items()}
-        return TaskStatus(task.id, "running", stores=lags)
+        return TaskStatus(task.id, "running", stores=lags, inputs=own)
     stores = restoration.progress()
     return TaskStatus(
         task.id,
@@ -129,6 +127,7 @@ def _task_status(task: Task, restoration: Restoration | None) -> TaskStatus:
         sum(store.lag.offset_lag for store in stores),
         sum(store.records_per_second for store in stores),
         {store.store: store.lag for store in stores},
+        own,
     )
 
 

@@ -10,6 +10,7 @@ from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.engine.uncommitted import Uncommitted
 from headrace.log.port import Writer
 
@@ -33,6 +34,7 @@ class Runner:
         factory: TaskFactory,
         writer: Writer,
         uncommitted: Uncommitted,
+        figures: ThreadFigures,
         *,
         records_max: int,
         one_stretch: bool,
@@ -42,6 +44,7 @@ class Runner:
         self._collector = factory.collector
         self._writer = writer
         self._uncommitted = uncommitted
+        self._figures = figures
         self._wall_punctuations = factory.wall_punctuations
         self._length = StretchLength(records_max)
         self._one_stretch = one_stretch
@@ -67,12 +70,17 @@ class Runner:
             ):
                 break
             following = self._picker.pick(tasks)
+        if taken:
+            now = self._clock.seconds()
+            self._figures.turns.record((now - began) * 1000, now, taken)
+            self._figures.turn_records.record(taken, now)
         return taken > 0
 
     def _run(self, task: Task, until: int, began: float) -> int:
         """Run a task's records up to a record time, in a turn that began at this moment; return how many there were."""
         deadline = began + TURN_SECONDS
         taken = 0
+        started = self._clock.seconds()
         while True:
             ran = task.run_stretch(self._length.records, until)
             end_if_forked(self._process_id)
@@ -87,6 +95,8 @@ class Runner:
                 break
             if task.context.commit_requested or not self._picker.is_ready(task):
                 break
+        if taken:
+            task.figures.turns.record((now - started) * 1000, now, taken)
         if task.has_progress:
             self._uncommitted.add(task)
         return taken
@@ -94,6 +104,7 @@ class Runner:
     def punctuate(self, tasks: Mapping[TaskId, Task]) -> bool:
         """Run what the wall clock has made due; say whether there was any."""
         punctuated = False
+        began = self._clock.seconds()
         for task_id in self._wall_punctuations.until(self._clock.wall_ms()):
             task = tasks[task_id]
             if task.punctuate_by_wall_clock():
@@ -101,6 +112,8 @@ class Runner:
                 self._uncommitted.add(task)
         if punctuated:
             end_if_forked(self._process_id)
+            now = self._clock.seconds()
+            self._figures.punctuations.record((now - began) * 1000, now)
         return punctuated
 
     def send(self, now: float, *, is_idle: bool) -> None:

@@ -15,6 +15,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.standby import Standby
 from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.log.port import Log, Reader
 from headrace.state.spec import StoreSpec
 from headrace.state.state_directory import StateDirectory
@@ -50,7 +51,9 @@ class Standbys:
         application_id: str,
         clock: Clock,
         listeners: StoreListeners,
+        figures: ThreadFigures,
     ) -> None:
+        self._figures = figures
         self._log = log
         self._directory = directory
         self._topology = topology
@@ -118,6 +121,7 @@ class Standbys:
             are_more = self._begin(now)
             applied = self._turn(now) or are_more
             after = self._clock.seconds()
+            self._figures.followings.record((after - now) * 1000, after)
             self._next_turn = after + _REST * (after - now) if applied else after
             return applied
         except LogUnavailableError as error:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headrace.base.ids import TaskId
+from headrace.base.ids import TaskId, TopicPartition
 
-__all__ = ["LagInfo", "TaskStatus", "WorkerStatus", "together"]
+__all__ = ["InputStatus", "LagInfo", "TaskStatus", "WorkerStatus", "together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,19 @@ class LagInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class InputStatus:
+    """How far one input partition of a task is processed.
+
+    Attributes:
+        lag_records: records that are not processed yet; transaction markers before them count too.
+        oldest_timestamp: of the record that comes next; None where none was fetched.
+    """
+
+    lag_records: int
+    oldest_timestamp: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStatus:
     """One task.
 
@@ -38,6 +51,7 @@ class TaskStatus:
         remaining: changelog offsets that it still has to read, or is behind as a standby.
         records_per_second: how fast it restores, 0 when it does not.
         stores: how far each store with a changelog is; without those of which that is not known yet.
+        inputs: how far each input is processed; without those of which that is not known yet.
     """
 
     id: TaskId
@@ -46,6 +60,7 @@ class TaskStatus:
     remaining: int = 0
     records_per_second: float = 0.0
     stores: Mapping[str, LagInfo] = field(default_factory=dict)
+    inputs: Mapping[TopicPartition, InputStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

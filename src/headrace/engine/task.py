@@ -22,11 +22,13 @@ from headrace.engine.failures import Failures
 from headrace.engine.interleaving import Interleaving, ends_soon
 from headrace.engine.key_placement import KeyPlacement
 from headrace.engine.options import EngineOptions
-from headrace.engine.punctuation import NEVER, PunctuationQueue
+from headrace.engine.punctuation import NEVER, PunctuationQueue, aligned
 from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable, oldest
+from headrace.engine.task_figures import TaskFigures
 from headrace.engine.task_order import TaskOrder
 from headrace.engine.wiring import Awaited, CompiledTopology, compile_topology
 from headrace.log.port import CommittedOffset
+from headrace.metrics.declaration import Level
 from headrace.processor.context import Cancellable, TaskContext
 from headrace.state.task_state import TaskState
 from headrace.state.task_store import StoreState
@@ -47,7 +49,7 @@ class Task:
         stores: its own; they are opened, and their rows brought up to date, before it starts.
         queues: one for each input partition.
         processed: records taken so far, for the worker's figures.
-        dropped: records dropped so far (nulls, late ones, resumed failures).
+        figures: what is measured of it.
         has_progress: whether a commit has anything to do.
     """
 
@@ -60,8 +62,9 @@ class Task:
         application_id: str,
         options: EngineOptions,
         now_ms: Callable[[], int],
+        seconds: Callable[[], float],
         collector: RecordCollector,
-        borrow: Callable[[TaskContext, Callable[[], None], Failures], BorrowedStores],
+        borrow: Callable[[TaskContext, Callable[[str, str], None], Failures], BorrowedStores],
         inputs: Mapping[TopicPartition, SourceNode],
         committed: Mapping[TopicPartition, CommitMetadata],
         placement: Callable[[SourceNode, TopicPartition], KeyPlacement | None],
@@ -73,7 +76,6 @@ class Task:
         self.topology = topology
         self.subtopology = subtopology
         self.processed = 0
-        self.dropped = 0
         self.has_progress = False
         self.context = TaskContext(application_id, task_id, now_ms)
         self.context.processor_metadata = merged_processors(committed.values())
@@ -81,8 +83,9 @@ class Task:
         self.context.join_emit_interval_ms = (
             options.__emit_interval_ms_kstreams_outer_join_spurious_results_fix__
         )
+        self.figures = TaskFigures(seconds, now_ms, Level[options.metrics_recording_level])
         self.collector = collector
-        self.failures = Failures(self.context, self.collector, options, self._count_dropped)
+        self.failures = Failures(self.context, self.collector, options, self.figures.drop)
         self.queues: dict[TopicPartition, RecordQueue] = {
             partition: RecordQueue(
                 partition,
@@ -102,10 +105,7 @@ class Task:
         self._compiled: CompiledTopology | None = None
         self.context.stream_time = max((queue.partition_time for queue in self._order), default=-1)
         self.context.scheduler = self._schedule
-        self.stores = borrow(self.context, self._count_dropped, self.failures)
-
-    def _count_dropped(self) -> None:
-        self.dropped += 1
+        self.stores = borrow(self.context, self.figures.drop, self.failures)
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,9 +125,9 @@ class Task:
             context=context,
             collector=self.collector,
             failures=self.failures,
-            state=state.state,
+            state=self.figures.measured(state),
             global_states=self._global_states,
-            dropped=self._count_dropped,
+            figures=self.figures,
             awaited=self._awaited,
         )
         self._interleaving = Interleaving(
@@ -206,6 +206,9 @@ class Task:
             due = self._by_stream_time.next_due
             if taken := self._interleaving.run(self._order, records_max, until, due):
                 self.processed += taken
+                for queue in self._order:
+                    if queue.last_taken is not None:
+                        self.figures.processed(queue.source.name, (queue.last_taken,), queue.partition_time)
                 return taken
         if len(self._order) > 1:
             self._order.remove(picked)
@@ -214,6 +217,7 @@ class Task:
         end = min(len(batch.keys), batch.cursor + wanted)
         # `until` is inclusive, another queue's head is not.
         limit = min(limit, until + 1)
+        first, time_before = batch.cursor, picked.partition_time
         together = self._compiled.stretches.get(picked.source.name)
         latest = NEVER if together is None else self._latest_together(batch, end)
         if together is not None and latest < limit:
@@ -221,6 +225,7 @@ class Task:
         else:
             taken = self._run(picked, batch, forward, end, limit)
         self.processed += taken
+        self.figures.processed(picked.source.name, batch.timestamps[first : first + taken], time_before)
         return taken
 
     def _run(
@@ -317,7 +322,7 @@ class Task:
             failed = self.failures.of_processing(source.name, source.where)
             failed(marker.error, None, marker, -1, NO_HEADERS)
         else:
-            self._count_dropped()
+            self.figures.drop(source.name, "negative timestamp")
 
     # ── punctuation ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -331,10 +336,10 @@ class Task:
         self.context.interrupted = True
         if on == "stream":
             # Aligned to 0, so the first record fires it, as in Kafka Streams.
-            first_due = 0 if start_ms is None else _aligned(start_ms, interval_ms, self.context.stream_time)
+            first_due = 0 if start_ms is None else aligned(start_ms, interval_ms, self.context.stream_time)
             return self._by_stream_time.schedule(interval_ms, do, first_due=first_due)
         now = self._now_ms()
-        first_due = now + interval_ms if start_ms is None else _aligned(start_ms, interval_ms, now)
+        first_due = now + interval_ms if start_ms is None else aligned(start_ms, interval_ms, now)
         scheduled = self._by_wall_clock.schedule(interval_ms, do, first_due=first_due)
         self._tell_when_due()
         return scheduled
@@ -361,7 +366,7 @@ class Task:
             return False
         self.has_progress = True
         self.context.enter()
-        ran = self._by_wall_clock.run_due(now)
+        ran = self.figures.punctuated(self._by_wall_clock.run_due, now)
         self._tell_when_due()
         self.failures.ensure_none()
         return ran
@@ -370,7 +375,7 @@ class Task:
 
     def flush(self) -> None:
         """Forward and log what the caches hold back."""
-        self.state.flush()
+        self.figures.flush(self.state)
         self.failures.ensure_none()
 
     def offsets(self, position: Callable[[TopicPartition], int]) -> dict[TopicPartition, CommittedOffset]:
@@ -389,10 +394,3 @@ class Task:
             self.stop()
         finally:
             self.stores.close()
-
-
-def _aligned(start_ms: int, interval_ms: int, now: int) -> int:
-    """First of start, start + interval, start + 2 intervals, … that is not before `now`."""
-    if start_ms >= now:
-        return start_ms
-    return start_ms + -(-(now - start_ms) // interval_ms) * interval_ms

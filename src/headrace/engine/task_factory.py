@@ -140,7 +140,9 @@ class TaskFactory:
         committed: Mapping[TopicPartition, CommitMetadata],
         global_states: Mapping[str, StoreState],
     ) -> Task:
-        def borrow(context: TaskContext, dropped: Callable[[], None], failures: Failures) -> BorrowedStores:
+        def borrow(
+            context: TaskContext, dropped: Callable[[str, str], None], failures: Failures
+        ) -> BorrowedStores:
             return BorrowedStores(
                 lambda: self._directory.lend(task_id, subtopology.stores),
                 lambda rows: self._put_state(rows, context, dropped, failures),
@@ -154,6 +156,7 @@ class TaskFactory:
             application_id=self._application_id,
             options=options,
             now_ms=self._clock.wall_ms,
+            seconds=self._clock.seconds,
             collector=self.collector,
             borrow=borrow,
             inputs=inputs,
@@ -186,7 +189,7 @@ class TaskFactory:
         self,
         rows: TaskRows,
         context: TaskContext,
-        dropped: Callable[[], None],
+        dropped: Callable[[str, str], None],
         failures: Failures,
     ) -> TaskState:
         changelogs = {
@@ -208,7 +211,7 @@ class TaskFactory:
             context,
             self._cache,
             live=self._live,
-            dropped=lambda store, reason: dropped(),
+            dropped=lambda store, reason: dropped(f"store {store}", reason),
             now_ms=self._clock.wall_ms,
             admissions=admissions,
             refused=lambda spec: failures.of_processing(f"store {spec.name}", spec.where),

@@ -18,6 +18,7 @@ from headrace.engine.expiry import advancing, expiring
 from headrace.engine.failures import Failures
 from headrace.engine.fusion import FusedStep, fuse
 from headrace.engine.sinks import compile_sink
+from headrace.engine.task_figures import TaskFigures
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
@@ -77,7 +78,7 @@ class _NodeWiring:
         compiled: CompiledTopology,
         failed: Failed,
         context: TaskContext,
-        dropped: Callable[[], None],
+        figures: TaskFigures,
         below: _Chain | None,
         alone: "_Alone",
         awaited: Awaited,
@@ -95,7 +96,8 @@ class _NodeWiring:
         self._children = children
         self._stores = stores
         self._global_states = global_states
-        self.drop = _dropper(node.name, node.where, context, dropped)
+        self._figures = figures
+        self.drop = _dropper(node.name, node.where, context, figures.drop)
         self.awaited = awaited
 
     def compiled(self, operator: Operator, wrapper: ProcessorWrapper | None) -> Forward:
@@ -108,10 +110,13 @@ class _NodeWiring:
                 "be wrapped",
             )
         stores = expiring(self._stores.values())
-        if not stores:
-            return run
-        self.chain = None  # each record moves the time of the stores
-        return advancing(run, stores)
+        if stores:
+            self.chain = None  # each record moves the time of the stores
+            run = advancing(run, stores)
+        if self._figures.times_calls:
+            self.chain = None  # each call is timed
+            run = self._figures.timed(self.name, run)
+        return run
 
     def on_start(self, do: Callable[[], object]) -> None:
         self._compiled.on_start.append(lambda: self._alone(do, "initialise"))
@@ -191,13 +196,13 @@ class _NodeWiring:
 
 
 def _dropper(
-    name: str, where: Location, context: TaskContext, dropped: Callable[[], None]
+    name: str, where: Location, context: TaskContext, dropped: Callable[[str, str], None]
 ) -> Callable[[str], None]:
     """Make what counts the records that one node drops, and warns of them now and then."""
     warnings: dict[str, int] = {}
 
     def drop(reason: str) -> None:
-        dropped()
+        dropped(name, reason)
         seen = warnings[reason] = warnings.get(reason, 0) + 1
         if is_worth_a_warning(seen):
             _log.warning(
@@ -243,6 +248,26 @@ def _alone(failures: Failures, name: str, where: Location) -> _Alone:
     return call
 
 
+def _sink(
+    node: SinkNode,
+    full_name: Callable[[str], str],
+    collector: RecordCollector,
+    context: TaskContext,
+    failures: Failures,
+    figures: TaskFigures,
+) -> tuple[Forward, ForwardStretch | None]:
+    run, together = compile_sink(
+        node,
+        full_name=full_name,
+        collector=collector,
+        context=context,
+        failed=failures.of_processing(node.name, node.where),
+        refused=failures.of_production(node.name, node.where),
+        drop=_dropper(node.name, node.where, context, figures.drop),
+    )
+    return (figures.timed(node.name, run), None) if figures.times_calls else (run, together)
+
+
 def compile_topology(
     topology: Topology,
     subtopology: SubTopology,
@@ -253,13 +278,13 @@ def compile_topology(
     failures: Failures,
     state: Callable[[str], Any],
     global_states: Mapping[str, Any],
-    dropped: Callable[[], None],
+    figures: TaskFigures,
     awaited: Awaited,
 ) -> CompiledTopology:
     """Compile a sub-topology for one task.
 
-    `state` gives the store behind a name; `global_states` are for all nodes to read. Nodes are compiled from the sinks
-    up; `on_start` runs from the sources down.
+    `state` gives the store behind a name; `global_states` are for all nodes to read. `figures` count what is dropped.
+    Nodes are compiled from the sinks up; `on_start` runs from the sources down.
     """
     compiled = CompiledTopology()
     forwards: dict[str, Forward] = {}
@@ -275,15 +300,8 @@ def compile_topology(
                 compiled.stretches[name] = fuse(below.steps, context, below.into)
                 compiled.records[name] = below.records
         elif isinstance(node, SinkNode):
-            forwards[name], together = compile_sink(
-                node,
-                full_name=lambda topic: topology.decorate(topic, application_id),
-                collector=collector,
-                context=context,
-                failed=failures.of_processing(node.name, node.where),
-                refused=failures.of_production(node.name, node.where),
-                drop=_dropper(node.name, node.where, context, dropped),
-            )
+            decorate = partial(topology.decorate, application_id=application_id)
+            forwards[name], together = _sink(node, decorate, collector, context, failures, figures)
             if together is not None:
                 chains[name] = _Chain((), together)
         else:
@@ -298,7 +316,7 @@ def compile_topology(
                 compiled,
                 failed,
                 context,
-                dropped,
+                figures,
                 below,
                 alone,
                 awaited,

@@ -17,12 +17,14 @@ from headrace.base.ids import TaskId
 from headrace.base.last_words import log_safely
 from headrace.engine.assignment import DONE_AGAIN
 from headrace.engine.forked import end_if_forked
+from headrace.engine.measuring import measure_tasks, measure_thread, measure_written
 from headrace.engine.progress import progress_of
 from headrace.engine.reporting import Reporting
 from headrace.engine.status import WorkerStatus
 from headrace.engine.task import Task
 from headrace.engine.worker_parts import WorkerParts
 from headrace.group.user_data import TaskProgress
+from headrace.metrics.metric import MetricsOf
 
 __all__ = ["STOP_SECONDS", "Worker", "is_left_undone"]
 
@@ -285,7 +287,7 @@ class Worker:
                 self._tasks,
                 self._changelog_reader.under_way,
                 global_stores=self._global_stores.status(),
-                lag=self._fetcher.lag(self._tasks.values()),
+                inputs=self._fetcher.inputs(self._tasks.values()),
                 misplaced_keys=self._factory.misplaced_keys,
                 standbys=self._standbys.lags(),
                 has_roles=self._rebalancing.has_roles,
@@ -332,6 +334,13 @@ class Worker:
     def status(self) -> WorkerStatus:
         """Return the last snapshot, at most a quarter of a second old. From any thread."""
         return self.reporting.latest
+
+    def measure(self, into: MetricsOf, thread: str) -> None:
+        """Gather the metrics of the worker, whose thread has this name. From any thread."""
+        status, now_ms = self.status(), self._clock.wall_ms()
+        measure_thread(into, thread, self.reporting.figures, status)
+        measure_written(into, thread, self._factory.collector, now_ms)
+        measure_tasks(into, thread, list(self._owned.with_global), status, now_ms)
 
     @property
     def trouble(self) -> str | None:

@@ -29,6 +29,7 @@ from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.task_picking import Picker
 from headrace.engine.task_places import PlannedTasks
+from headrace.engine.thread_figures import ThreadFigures
 from headrace.engine.topic_preparation import prepare
 from headrace.engine.topic_watch import TopicWatch
 from headrace.engine.uncommitted import Uncommitted
@@ -120,7 +121,10 @@ def build_worker(
             cache=cache,
         )
         closing.callback(factory.close)
-        fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes)
+        reporting = (
+            Reporting(on_status, ThreadFigures(clock.seconds)) if follows is None else follows.reporting
+        )
+        fetcher = Fetcher(log.reader(), options.input_buffer_max_bytes, reporting.figures)
         closing.callback(fetcher.close)
         application = group_application(resolved, plan, application_id)
         membership = (
@@ -175,7 +179,7 @@ def build_worker(
                 read=plan.read,
                 written=lambda: {**global_stores.partition_counts(), **factory.known_partition_counts()},
             ),
-            reporting=Reporting(on_status) if follows is None else follows.reporting,
+            reporting=reporting,
             stop=threading.Event() if stop is None else stop,
             commit_each_stretch=commit_each_stretch,
         )
@@ -212,9 +216,12 @@ def _parts(
     changelogs = Changelogs(
         log, instance.known_topics, changelog_name=factory.changelog_name, full_name=factory.full_name
     )
-    changelog_reader = ChangelogReader(log, changelogs, clock.wall_ms, clock.seconds, instance.listeners)
+    figures = reporting.figures
+    changelog_reader = ChangelogReader(
+        log, changelogs, clock.wall_ms, clock.seconds, instance.listeners, figures
+    )
     standbys = Standbys(
-        log, instance.directory, topology, changelogs, application_id, clock, instance.listeners
+        log, instance.directory, topology, changelogs, application_id, clock, instance.listeners, figures
     )
     uncommitted = Uncommitted(options.statestore_uncommitted_max_bytes)
     retry_wait = RetryWait(stop)
@@ -238,7 +245,7 @@ def _parts(
         fetcher=fetcher,
         uncommitted=uncommitted,
         schedule=schedule,
-        reporting=reporting,
+        figures=figures,
         upkeep=upkeep,
         retry_wait=retry_wait,
         after_each_stretch=commit_each_stretch,
@@ -263,6 +270,7 @@ def _parts(
         factory,
         writer,
         uncommitted,
+        figures,
         records_max=options.stretch_records_max,
         one_stretch=commit_each_stretch,
     )
@@ -290,6 +298,7 @@ def _parts(
             known_as,
             instance.places,
             options.acceptable_recovery_lag,
+            figures,
         ),
         assignment=assignment,
         commit_round=commit_round,

@@ -74,6 +74,7 @@ ABSENT: tuple[Absent, ...] = (
         "oldest-iterator-open-since-ms",
         "See `num-open-iterators`, `iterator-duration-*`.",
     ),
+    Absent("stream-state-metrics", "restore-*", "See `restore-*` of `stream-task-metrics`."),
     *(
         Absent(
             "stream-state-metrics",

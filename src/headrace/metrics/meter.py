@@ -1,6 +1,7 @@
 """Records how long something takes, or how much there is of it: counts, sums, and what the last minute was like."""
 
 import math
+from collections.abc import Sequence
 
 __all__ = ["Meter"]
 
@@ -58,6 +59,14 @@ class Meter:
             sample.most = each
         if each < sample.least:  # noqa: PLR1730 - a call costs five times as much
             sample.least = each
+
+    def record_each(self, amounts: Sequence[float], now: float) -> None:
+        """Take several amounts, at least one, each for itself."""
+        self.record(sum(amounts), now, len(amounts))
+        sample = self._present
+        sample.most = max(sample.most, *amounts)
+        sample.least = min(sample.least, *amounts)
+        self.most = max(self.most, sample.most)
 
     def _recent(self, now: float) -> list[_Sample]:
         present, past = self._present, self._past

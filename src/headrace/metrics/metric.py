@@ -6,6 +6,8 @@ from typing import overload
 
 from headrace.metrics.catalogue import declared
 from headrace.metrics.declaration import Declaration, Level
+from headrace.metrics.meter import Meter
+from headrace.metrics.rates import Rates
 
 __all__ = ["Metric", "Metrics", "MetricsOf"]
 
@@ -83,9 +85,13 @@ class Metrics(Sequence[Metric]):
 class MetricsOf:
     """Gathers metrics of one level or below."""
 
-    def __init__(self, level: Level) -> None:
-        self.level = level
+    def __init__(self, level: Level, rates: Rates, now: float) -> None:
+        """`rates` are those of the reader, `now` is the moment of reading by its clock (seconds)."""
+        self._level = level
+        self._rates = rates
+        self._now = now
         self.found: list[Metric] = []
+        rates.begin(now)
 
     def put(self, group: str, tags: Mapping[str, str], values: Mapping[str, float | str]) -> None:
         """Take values by name; those that are recorded at a deeper level only are left out.
@@ -95,5 +101,34 @@ class MetricsOf:
         """
         for name, value in values.items():
             declaration = declared(group, name)
-            if declaration.level <= self.level:
+            if declaration.level <= self._level:
                 self.found.append(Metric(declaration, tags, value))
+
+    def put_counted(self, group: str, tags: Mapping[str, str], totals: Mapping[str, float]) -> None:
+        """Take totals, and the rates that follow from them: names are without `-total` and `-rate`."""
+        for name, total in totals.items():
+            rate = self.rate(group, tags, name, total)
+            self.put(group, tags, {f"{name}-rate": rate, f"{name}-total": total})
+
+    def put_extremes(
+        self,
+        group: str,
+        tags: Mapping[str, str],
+        name: str,
+        meter: Meter,
+        now: float,
+        *,
+        least: bool = False,
+    ) -> None:
+        """Take a meter's average and maximum of the last minute by its own clock, and the minimum if there is one."""
+        self.put(group, tags, {f"{name}-avg": meter.average(now), f"{name}-max": meter.maximum(now)})
+        if least:
+            self.put(group, tags, {f"{name}-min": meter.minimum(now)})
+
+    def put_latency(self, group: str, tags: Mapping[str, str], name: str, meter: Meter, now: float) -> None:
+        """Take average and maximum of how long something takes (ms)."""
+        self.put_extremes(group, tags, f"{name}-latency", meter, now)
+
+    def rate(self, group: str, tags: Mapping[str, str], name: str, total: float) -> float:
+        """Return the rate of what is only counted."""
+        return self._rates.rate((group, name, *tags.values()), total, self._now)

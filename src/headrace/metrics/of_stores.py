@@ -2,7 +2,7 @@
 
 from headrace.metrics.declaration import STATE, TASK, Declaration, Level, fields_of
 
-__all__ = ["CACHES", "OPERATIONS", "ROCKSDB_PROPERTIES", "STORES"]
+__all__ = ["CACHES", "OPERATIONS", "PROPERTIES", "ROCKSDB_PROPERTIES", "STORES"]
 
 _state = fields_of("stream-state-metrics", STATE)
 _deep_state = fields_of("stream-state-metrics", STATE, Level.DEBUG)
@@ -18,7 +18,6 @@ OPERATIONS = {
     "range": "Reads of a range, to its end",
     "prefix-scan": "Reads of the keys with a prefix, to their end",
     "flush": "Flushes of its cache, at commits",
-    "restore": "Chunks of its changelog applied to it",
 }
 
 STORES: tuple[Declaration, ...] = (
@@ -50,7 +49,7 @@ CACHES: tuple[Declaration, ...] = _cache.extremes(
 )
 
 #: RocksDB's own properties by their names there, each of one store unless the text says otherwise.
-_PROPERTIES = {
+PROPERTIES = {
     "background-errors": ("errors", "Failures of flushes and compactions, of all stores of the task."),
     "block-cache-capacity": ("bytes", "Size of the block cache, which all stores of the process share."),
     "block-cache-pinned-usage": (
@@ -82,5 +81,5 @@ _PROPERTIES = {
 }
 
 ROCKSDB_PROPERTIES: tuple[Declaration, ...] = tuple(
-    _state.one(name, "gauge", unit, text) for name, (unit, text) in _PROPERTIES.items()
+    _state.one(name, "gauge", unit, text) for name, (unit, text) in PROPERTIES.items()
 )

@@ -37,12 +37,15 @@ TASKS: tuple[Declaration, ...] = (
 )
 
 NODES: tuple[Declaration, ...] = (
-    *_node.counted("process", "records", "Records that a source has given its task"),
+    *_node.counted("process", "records", "Records that a node was given: sources; at debug, all"),
     *_node.extremes(
         "record-e2e-latency",
         "ms",
         "Age of records by their timestamps when a source's task has processed them, of some of each stretch",
         least=True,
+    ),
+    *fields_of("stream-processor-node-metrics", NODE, Level.DEBUG, is_own=True).extremes(
+        "process-latency", "ms", "Time of a record in a node and in all below it"
     ),
     fields_of("stream-processor-node-metrics", (*NODE, "reason"), is_own=True).one(
         "dropped-records-total", "counter", "records", "Records that a node has dropped, by the reason."

@@ -31,6 +31,10 @@ class CachedKeyValue(RecordCache[bytes]):
         self._below = below
         self._order = KeyOrder()
 
+    def holds(self, key: bytes) -> bool:
+        """Whether a look at a key needs no look below."""
+        return key in self._entries
+
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp of a key."""
         entry = self._entries.get(key)

@@ -62,6 +62,10 @@ class CachedSegmented(RecordCache[Cell]):
         #: Dirty entries by key and slot, kept from the first range that needs them until all are flushed.
         self._dirty_slots: dict[bytes, dict[int, CacheEntry[Cell]]] | None = None
 
+    def holds(self, key: bytes, slot: int) -> bool:
+        """Whether a look at a cell needs no look below."""
+        return (key, slot) in self._entries
+
     def get(self, key: bytes, slot: int) -> tuple[Any, int] | None:
         """Value and timestamp of one cell; None if it has expired."""
         if slot >> self._rest_bits <= self.observed_stream_time - self._retention_ms:

@@ -110,6 +110,11 @@ class MemoryDatabase:
         """How many rows a store has."""
         return len(self.family(store))
 
+    def properties(self, store: str) -> Mapping[str, int]:
+        """How many rows a store has."""
+        family = self._families.get(store)
+        return {} if family is None else {"num-keys": len(family)}
+
     def close(self) -> None:
         """Forget everything. Twice is fine."""
         self._closed = True

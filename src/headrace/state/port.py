@@ -103,6 +103,9 @@ class Database(Protocol):
     def approximate_count(self, store: str) -> int:
         """Roughly how many rows a store has."""
 
+    def properties(self, store: str) -> Mapping[str, int]:
+        """What the database says of a store, by Kafka Streams' names of metrics; nothing once it is closed."""
+
     def close(self) -> None:
         """Release everything, open iterators first. Twice is fine."""
 

@@ -5,12 +5,13 @@ the variables of its frames, and somebody may keep the traceback. So none of the
 """
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any, TypeAlias
 
 from headrace.base.errors import StoreUnavailableError
+from headrace.metrics.of_stores import PROPERTIES
 from headrace.state.rocksdb_errors import translated
 from headrace.state.rocksdb_marks import Mark
 
@@ -125,6 +126,24 @@ class RocksFamily:
             with translated(self._path, f"count the rows of store {self.store!r}"):
                 raise self._closed_or(error) from error
         return max(0, keys - (0 if self.mark is None else 2))  # the mark and its link
+
+    def properties(self) -> Mapping[str, int]:
+        """What RocksDB says of the family, and how many iterators are open; nothing where it is closed."""
+        rows = self._rows
+        if rows is None:
+            return {}
+        try:
+            found = {name: rows.property_int_value(f"rocksdb.{name}") for name in PROPERTIES}
+        except Exception as error:
+            if self._rows is None:
+                return {}
+            with translated(self._path, f"measure store {self.store!r}"):
+                raise self._closed_or(error) from error
+        finally:
+            del rows
+        return {name: value for name, value in found.items() if value is not None} | {
+            "num-open-iterators": len(self._scans)
+        }
 
     def close(self) -> None:
         """Release all that keeps the database's lock."""

@@ -1,6 +1,6 @@
 """All stores of a task that runs: puts them over its rows, commits and discards them together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from headrace.base.columns import Columns
 from headrace.base.errors import StateError
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
+from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.cache import CacheBudget
 from headrace.state.port import (
     ChangelogAdmission,
@@ -95,6 +96,8 @@ class TaskState:
         except BaseException:
             self.close()
             raise
+        states = [store.state for store in self._stores.values()]
+        self._held = [state for state in states if isinstance(state, SuppressBuffer)]
 
     def take_over(self) -> None:
         """Go on from the rows as they are now: somebody has restored them since the last commit."""
@@ -119,20 +122,34 @@ class TaskState:
         """Roughly what waits for the commit in memory."""
         return sum(store.buffer.buffered_bytes for store in self._stores.values())
 
+    def uncommitted_bytes(self, name: str) -> int:
+        """Roughly what was changed in a store and waits for the commit. From any thread."""
+        return self._stores[name].buffer.buffered_bytes
+
+    def properties(self, name: str) -> Mapping[str, int]:
+        """What a store's database says of it: see `Database.properties`. From any thread."""
+        return self._stores[name].rows.database.properties(name)
+
+    def held(self) -> Iterator[tuple[str, int, int]]:
+        """Yield what suppression holds back: the store's name, how many updates, and their bytes."""
+        for buffer in self._held:
+            yield buffer.spec.name, len(buffer), buffer.size_bytes
+
     def clear(self, name: str) -> None:
         """Delete a store's rows and its position, and what was changed since the last commit: before a rebuild."""
         self._stores[name].clear()
 
-    def flush(self) -> None:
+    def flush(self, flush_one: Callable[[TaskStore], bool] = TaskStore.flush) -> None:
         """Forward and log every update that waits in a cache: stores in order, in each the order of the last puts.
 
-        What a flush puts into later caches goes with it. What some kinds log but once a commit comes last.
+        `flush_one` does so with one of them. What a flush puts into later caches goes with it. What some kinds log but
+        once a commit comes last.
 
         Raises:
             StateError: a flush puts into its own store without end.
         """
         for _ in range(_FLUSHES_MAX):
-            flushed = [store.flush() for store in self._stores.values()]
+            flushed = [flush_one(store) for store in self._stores.values()]
             if not any(flushed):
                 for store in self._stores.values():
                     store.log()

@@ -158,7 +158,6 @@ _KAFKA_ONLY = frozenset(
         "metadata.recovery.strategy",
         "metric.reporters",
         "metrics.num.samples",
-        "metrics.recording.level",
         "metrics.sample.window.ms",
         "rack.aware.assignment.non_overlap_cost",
         "rack.aware.assignment.strategy",

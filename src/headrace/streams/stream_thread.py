@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
@@ -57,6 +58,8 @@ class StreamThread(threading.Thread):
         killed_by: what ended it, None where nothing did.
         shuts_down_application: whether it ended since all instances are to, by its handler's word or another's.
         is_running: whether all tasks of its worker are restored and process.
+        deaths: how many workers have died.
+        started_ms: when it was made (epoch).
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class StreamThread(threading.Thread):
         self.killed_by: BaseException | None = None
         self.shuts_down_application = False
         self.is_running = False
+        self.deaths = 0
+        self.started_ms = time.time_ns() // 1_000_000
 
     def ask_to_stop(self, *, leave_group: bool, for_good: bool = False) -> None:
         """Let the worker end after the record at hand, for good if nobody follows under its number. From any thread."""
@@ -115,6 +120,7 @@ class StreamThread(threading.Thread):
             error = self._run_worker()
             if error is None and self._stopping.is_set():
                 return
+            self.deaths += error is not None
             # One that ends well by itself has found other topics than it began with.
             if error is not None and self._answer_to(error) != "replace_thread":
                 # A handler that failed in turn has left its own error, which is the newer truth.

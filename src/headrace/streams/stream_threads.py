@@ -58,6 +58,7 @@ class StreamThreads:
         self._threads: dict[int, StreamThread] = {}  # those that are there, by their numbers from 1
         self._started: list[StreamThread] = []  # also those that are ending
         self._past: list[WorkerStatus] = []  # last figures of those that have gone
+        self._past_deaths = 0
         self._is_ending = False
         self._is_over = False
         self.killed_by: BaseException | None = None
@@ -154,6 +155,7 @@ class StreamThreads:
     def _ended(self, number: int, thread: StreamThread) -> None:
         with self._guard:
             del self._threads[number]
+            self._past_deaths += thread.deaths
             if thread.worker is not None:
                 self._past.append(thread.worker.status())
             self.shuts_down_application |= thread.shuts_down_application
@@ -210,6 +212,22 @@ class StreamThreads:
         with self._guard:
             found = [*self._past, *(worker.status() for worker in self.workers)]
         return together(found) if found else None
+
+    @property
+    def threads(self) -> Sequence[StreamThread]:
+        """Those that are there now."""
+        return list(self._threads.values())
+
+    @property
+    def deaths(self) -> int:
+        """How many workers have died since the start."""
+        with self._guard:
+            return self._past_deaths + sum(each.deaths for each in self._threads.values())
+
+    @property
+    def process_id(self) -> str:
+        """What the group knows the process by; empty before the first worker."""
+        return self._factory.process_id
 
     def by_thread(self) -> Mapping[str, WorkerStatus | None]:
         """Return the figures of each thread that is there, by its name."""

@@ -20,7 +20,7 @@ from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.observed import Observed
 from headrace.streams.open_files import raise_limit_of_open_files
-from headrace.streams.options import APPLICATION_ID, STATE_DIR, WORKER_NUMBER
+from headrace.streams.options import STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, StateListener, not_again
@@ -57,8 +57,7 @@ class Streams(Observed):
             raise TopologyError(
                 f"cannot run a {type(topology).__qualname__}: a Topology is wanted, such as builder.build() gives"
             )
-        self._config = (config or Config()).with_fields(**fields)
-        super().__init__(topology, self._config.get(APPLICATION_ID))
+        super().__init__(topology, (config or Config()).with_fields(**fields))
         self._state_directory = Path(self._config.get(STATE_DIR), self._application_id)
         path, worker = address_of(self._config).path, self._config.get(WORKER_NUMBER)
         if path is not None and worker is not None:

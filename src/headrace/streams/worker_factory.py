@@ -25,7 +25,11 @@ __all__ = ["WorkerFactory"]
 
 
 class WorkerFactory:
-    """For one `Streams`, whose lock is held. From any thread."""
+    """For one `Streams`, whose lock is held. From any thread.
+
+    Attributes:
+        process_id: what the group knows the process by; empty before the first worker.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class WorkerFactory:
         self._clock = SystemClock()
         self._ids = ProcessIds(state_directory)
         self._making = threading.Lock()
+        self.process_id = ""
         self._instance: Instance | None = None
         self._worker: int | None = config.get(WORKER_NUMBER)
 
@@ -66,7 +71,7 @@ class WorkerFactory:
         """
         config, thread = self._config, self.name_of(number)
         with self._making:
-            process_id = self._ids.process_id()
+            self.process_id = process_id = self._ids.process_id()
             if self._instance is None:
                 self._instance = Instance(
                     self._log,

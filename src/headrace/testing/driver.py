@@ -20,6 +20,9 @@ from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
 from headrace.log.port import TopicSpec
+from headrace.metrics.declaration import Level
+from headrace.metrics.metric import Metrics, MetricsOf
+from headrace.metrics.rates import Rates
 from headrace.processor.handlers import log_and_fail
 from headrace.query.local import store_name
 from headrace.state.declaration import Store
@@ -66,6 +69,7 @@ class TopologyTestDriver:
         self._topology = topology
         self._values = Config(**config).values()
         self._clock = ManualClock(start)
+        self._rates = Rates(self._clock.seconds())
         self._partitions = partitions
         self.log = MemoryLog()
         self._folder = tempfile.TemporaryDirectory(prefix="headrace-test-", ignore_cleanup_errors=True)
@@ -292,10 +296,17 @@ class TopologyTestDriver:
         present = {spec.name for task in self._running().tasks for spec in task.subtopology.stores}
         return {name: self.store(name) for name in sorted(present) if specs[name].kind != "suppress"}
 
+    def metrics(self) -> Metrics:
+        """Return the metrics of its tasks and their thread, by the driver's clock; see `Streams.metrics`."""
+        options = EngineOptions.of(self._values)
+        into = MetricsOf(Level[options.metrics_recording_level], self._rates, self._clock.seconds())
+        self._running().measure(into, self._application_id)
+        return Metrics(into.found)
+
     @property
     def dropped(self) -> int:
         """How many records were dropped (null keys, late records, failures that a handler resumed)."""
-        return sum(task.dropped for task in self._running().tasks)
+        return sum(task.figures.dropped for task in self._running().tasks)
 
 
 def _check_topic(topic: object) -> None:
