@@ -121,6 +121,8 @@ def test_dead_letter_carries_the_raw_record_and_what_happened() -> None:
             "__streams.errors.topic",
             "__streams.errors.partition",
             "__streams.errors.offset",
+            "__headrace.errors.node",
+            "__headrace.errors.stage",
         ]
         assert headers["__streams.errors.exception"] == b"ValueError"
         assert headers["__streams.errors.message"] == b"5 is odd"
@@ -128,6 +130,8 @@ def test_dead_letter_carries_the_raw_record_and_what_happened() -> None:
         assert headers["__streams.errors.topic"] == b"numbers"
         assert headers["__streams.errors.partition"] == b"0"
         assert headers["__streams.errors.offset"] == b"0"
+        assert (headers["__headrace.errors.node"] or b"").startswith(b"KSTREAM-")
+        assert headers["__headrace.errors.stage"] == b"process"
 
 
 def test_dead_letter_is_written_in_the_records_own_transaction() -> None:

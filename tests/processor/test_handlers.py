@@ -39,6 +39,8 @@ def test_dead_letter_tells_what_happened_behind_the_records_own_headers() -> Non
         "__streams.errors.topic",
         "__streams.errors.partition",
         "__streams.errors.offset",
+        "__headrace.errors.node",
+        "__headrace.errors.stage",
     ]
     found = dict(headers)
     stack = found.pop("__streams.errors.stacktrace")
@@ -50,6 +52,8 @@ def test_dead_letter_tells_what_happened_behind_the_records_own_headers() -> Non
         "__streams.errors.topic": b"orders",
         "__streams.errors.partition": b"1",
         "__streams.errors.offset": b"42",
+        "__headrace.errors.node": b"KSTREAM-MAP-0000000001 (shop.py:41)",
+        "__headrace.errors.stage": b"process",
     }
 
 

@@ -8,15 +8,14 @@ import msgspec
 
 from headrace.base.errors import ConfigError, LogError
 from headrace.base.ids import TaskId
-from headrace.cli.application_topics import topics_of_group, topics_of_members, topics_of_topology, with_tasks
-from headrace.cli.group_lag import PartitionLag, partition_lags
 from headrace.cli.opening import Subject, look_options, subject_of
 from headrace.cli.wording import table
 from headrace.engine.commit_metadata import NOTHING_COMMITTED, decode_metadata
 from headrace.group.members import Roles
 from headrace.log.groups import DescribedGroup, DescribedMember, Groups, ListedGroup
+from headrace.outside.lag import PartitionLag, lag_of_group
 
-__all__ = ["command"]
+__all__ = ["command", "group_named", "shown_lag"]
 
 #: What members of classic groups agree on: headrace's, and Kafka Streams' own.
 _OF_APPLICATIONS = frozenset({"headrace-tasks", "stream"})
@@ -82,22 +81,15 @@ def _application(groups: Groups, listed: ListedGroup) -> DescribedGroup | None:
 def describe(group: str | None, as_json: bool, **options: Any) -> None:
     """Show the members of GROUP with their tasks, and what it has committed in each partition that it reads.
 
-    Without GROUP it is that of --app or --application-id. The lag is that from the next record to the end: where only
-    markers of transactions are left, it is 0. A streams group tells which task reads a partition; of a classic group
+    Without GROUP it is that of --app or --application-id. The lag is the number of records that are left, as
+    `headrace lag` counts them. A streams group tells which task reads a partition; of a classic group
     --app does, or else what its members have.
     """
     subject = subject_of(options)
-    name = _named(group, subject)
+    name = group_named(group, subject)
     log = subject.open()
     try:
-        found = _described(log.groups, name)
-        topics = topics_of_group(found)
-        if not topics.read and subject.target is not None:
-            topics = topics_of_topology(subject.target.topology, name, log.partition_counts())
-        elif not topics.read:
-            topics = topics_of_members(found)
-        found = with_tasks(found, topics)
-        lags = partition_lags(log, found, topics)
+        found, lags = lag_of_group(log, name, None if subject.target is None else subject.target.topology)
     finally:
         log.close()
     if as_json:
@@ -106,7 +98,12 @@ def describe(group: str | None, as_json: bool, **options: Any) -> None:
         click.echo("\n\n".join(_text(found, lags)))
 
 
-def _named(group: str | None, subject: Subject) -> str:
+def group_named(group: str | None, subject: Subject) -> str:
+    """Return the group that is meant: the one that is named, or the application's.
+
+    Raises:
+        ConfigError: none is.
+    """
     name = group or subject.application_id
     if name is None:
         raise ConfigError("no group is named: give GROUP, --app MODULE:NAME or --application-id ID")
@@ -162,7 +159,7 @@ def _text(group: DescribedGroup, lags: Sequence[PartitionLag]) -> Iterable[str]:
                 each.partition,
                 "-" if each.committed is None else each.committed,
                 each.end,
-                "-" if each.lag is None else each.lag,
+                shown_lag(each),
                 numbers.get(each.member or "", "-"),
             )
             for each in lags
@@ -170,6 +167,13 @@ def _text(group: DescribedGroup, lags: Sequence[PartitionLag]) -> Iterable[str]:
         yield table(("task", "partition", "committed", "end", "lag", "member"), rows)
     if any(each.task is None for each in lags):
         yield "which task reads a partition is told by --app MODULE:NAME, where it is not shown"
+
+
+def shown_lag(lag: PartitionLag) -> int | str:
+    """Return a lag for people: a number, or what it is at most, where not all could be counted."""
+    if lag.lag is None:
+        return "-"
+    return lag.lag if lag.is_exact else f"≤ {lag.lag}"
 
 
 def _count(members: Sequence[DescribedMember]) -> str:
@@ -218,6 +222,8 @@ def _document(group: DescribedGroup, lags: Sequence[PartitionLag]) -> dict[str, 
                 "committed": each.committed,
                 "end": each.end,
                 "lag": each.lag,
+                "is_exact": each.is_exact,
+                "oldest": each.oldest,
                 "member": each.member,
             }
             for each in lags

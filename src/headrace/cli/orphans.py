@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from headrace.base.ids import TopicPartition
-from headrace.cli.application_topics import namesakes, topics_of_topology
 from headrace.cli.group_change import ChangedApplication, emptied_group
 from headrace.cli.settings import property_options, settings_of
 from headrace.cli.target import load
 from headrace.cli.wording import table
 from headrace.log.port import Log
+from headrace.outside.application_topics import namesakes, topics_of_topology
 from headrace.plan.change import is_own_internal
 from headrace.topology.topology import Topology
 

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 from headrace.base.errors import ConfigError, UnknownTopicError
 from headrace.base.ids import TopicPartition
-from headrace.cli.application_topics import ApplicationTopics, namesakes, topics_of_group, topics_of_topology
 from headrace.cli.reset_target import Latest, Moved, Target, moved
 from headrace.cli.wording import table
 from headrace.log.groups import CommittedOffset, DescribedGroup
 from headrace.log.port import Log
+from headrace.outside.application_topics import (
+    ApplicationTopics,
+    namesakes,
+    topics_of_group,
+    topics_of_topology,
+)
 from headrace.plan.change import is_own_internal
 from headrace.topology.topology import Topology
 

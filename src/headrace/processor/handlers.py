@@ -10,7 +10,19 @@ from headrace.base.last_words import log_safely
 from headrace.base.records import Headers, Record
 from headrace.base.wording import message
 
-__all__ = ["Failure", "Handler", "Reaction", "dead_letter_record", "log_and_continue", "log_and_fail"]
+__all__ = [
+    "NODE_HEADER",
+    "STAGE_HEADER",
+    "Failure",
+    "Handler",
+    "Reaction",
+    "dead_letter_record",
+    "log_and_continue",
+    "log_and_fail",
+]
+
+#: Of dead letters, beside Kafka Streams' own: which node failed, and at what.
+NODE_HEADER, STAGE_HEADER = "__headrace.errors.node", "__headrace.errors.stage"
 
 _log = logging.getLogger("headrace.failures")
 
@@ -106,8 +118,9 @@ def _write(level: int, failure: Failure) -> None:
 def dead_letter_record(failure: Failure) -> Record[bytes | None, bytes | None]:
     """Return the record that a dead-letter topic gets: as it was read, and what happened in headers.
 
-    Source: KIP-1034 and `ExceptionHandlerUtils`. The exception's name is Python's, with its module where that is not
-    builtins. A punctuation has no record: key, value and topic are null, and the timestamp is 0 where none is known.
+    Source: KIP-1034 and `ExceptionHandlerUtils`; node and stage come behind its headers. The exception's name is
+    Python's, with its module where that is not builtins. A punctuation has no record: key, value and topic
+    are null, and the timestamp is 0 where none is known.
     """
     error = failure.error
     kind = type(error)
@@ -121,6 +134,8 @@ def dead_letter_record(failure: Failure) -> Record[bytes | None, bytes | None]:
         ("__streams.errors.topic", failure.topic.encode() if failure.topic else None),
         ("__streams.errors.partition", str(failure.partition).encode()),
         ("__streams.errors.offset", str(failure.offset).encode()),
+        (NODE_HEADER, _encoded(failure.node)),
+        (STAGE_HEADER, failure.stage.encode()),
     )
     return Record(failure.key, failure.value, max(failure.timestamp, 0), headers)
 

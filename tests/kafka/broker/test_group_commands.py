@@ -88,9 +88,17 @@ def test_who_has_caught_up_lags_by_nothing_although_markers_follow(
     )
     wait_for(lambda: left_to(shown, instances.name) == {(2, 0)})
     instances.send(1)
+    # Records that count, on both sides of such that do not.
+    instances.broker.produce_with_java(
+        instances.source, gone, transactional_id=f"{instances.name}-aborted", end="abort"
+    )
+    instances.send(1)
     after = described(shown, instances.name)
     assert after["members"] == []
-    assert sum(each["lag"] for each in after["partitions"]) == len(KEYS)
+    assert sum(each["lag"] for each in after["partitions"]) == 2 * len(KEYS)
+    rows = [json.loads(line) for line in shown("lag", instances.name, "--json").splitlines()]
+    assert sum(row["lag"] for row in rows) == 2 * len(KEYS)
+    assert all(row["is_exact"] and row["age_ms"] >= 0 for row in rows)
 
 
 def left_to(shown: Shown, group: str) -> set[tuple[int, int]]:

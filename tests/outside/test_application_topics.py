@@ -3,16 +3,16 @@
 import headrace as hr
 from headrace import stores
 from headrace.base.ids import TaskId, TopicPartition
-from headrace.cli.application_topics import (
+from headrace.group.application import InternalTopic, SubtopologyTopics
+from headrace.group.members import Roles
+from headrace.log.groups import DescribedGroup, DescribedMember
+from headrace.outside.application_topics import (
     ApplicationTopics,
     topics_of_group,
     topics_of_members,
     topics_of_topology,
     with_tasks,
 )
-from headrace.group.application import InternalTopic, SubtopologyTopics
-from headrace.group.members import Roles
-from headrace.log.groups import DescribedGroup, DescribedMember
 
 
 def test_a_topology_names_inputs_and_internal_topics_but_no_global_ones() -> None:

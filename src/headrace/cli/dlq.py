@@ -1,0 +1,367 @@
+"""`headrace dlq`: what has failed and was put aside; replayed once it can be processed, or dropped."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import click
+import msgspec
+from typing_extensions import TypeVar
+
+from headrace.base.errors import ConfigError, LogError, UnknownTopicError
+from headrace.base.file_lock import FileLock
+from headrace.base.ids import TopicPartition
+from headrace.base.wording import shortened
+from headrace.cli.lines import shown_headers
+from headrace.cli.moments import moment_ms
+from headrace.cli.opening import Subject, look_options, subject_of
+from headrace.cli.serdes import format_options, topic_formats
+from headrace.cli.settings import looked_at
+from headrace.cli.wording import table
+from headrace.log.port import Log, TopicInfo
+from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
+from headrace.outside.ledger import Handled, Ledger
+from headrace.outside.replay import Outcome, handle_letters, judged
+from headrace.streams.logs import address_of
+
+__all__ = ["command"]
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_TOPIC_PROPERTY = "errors.dead.letter.queue.topic.name"
+
+_encode = msgspec.json.Encoder().encode
+
+
+@click.group("dlq")
+def command() -> None:
+    """Look at dead letters, put their records back to where they came from, or drop them."""
+
+
+_FILTERS = (
+    click.option("--reason", metavar="CLASS", help="Only what failed by this exception."),
+    click.option("--node", metavar="NAME", help="Only what failed in this node."),
+    click.option("--origin", metavar="TOPIC", help="Only records of this topic."),
+    click.option(
+        "--since", metavar="TIME", help="Only records from this time on, such as 2013-01-01T00:00:00Z."
+    ),
+    click.option("--until", metavar="TIME", help="Only records before this time."),
+    click.option("--partition", type=click.IntRange(min=0), help="Only this partition of the dead letters."),
+    click.option(
+        "--from-offset", type=click.IntRange(min=0), metavar="N", help="Only dead letters from here on."
+    ),
+    click.option(
+        "--to-offset", type=click.IntRange(min=0), metavar="N", help="Only dead letters up to here, included."
+    ),
+)
+
+
+def _filter_options(command: C) -> C:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+def _filter(options: dict[str, Any]) -> LetterFilter:
+    return LetterFilter(
+        reason=options.pop("reason"),
+        node=options.pop("node"),
+        origin=options.pop("origin"),
+        since=_time("--since", options.pop("since")),
+        until=_time("--until", options.pop("until")),
+        partition=options.pop("partition"),
+        first=options.pop("from_offset"),
+        last=options.pop("to_offset"),
+    )
+
+
+def _time(flag: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else moment_ms(text)
+    except ValueError:
+        raise ConfigError(
+            f"{flag} is {shortened(text)}, but must be a time such as 2013-01-01T00:00:00Z"
+        ) from None
+
+
+@contextmanager
+def _opened(subject: Subject, topic: str | None) -> Iterator[tuple[Log, TopicInfo]]:
+    """Open the log and find the topic of dead letters: that which is named, or the application's."""
+    name = topic or subject.config.get_or_none(_TOPIC_PROPERTY)
+    if name is None:
+        raise ConfigError(f"no topic of dead letters is named: give TOPIC, or set {_TOPIC_PROPERTY}")
+    log = subject.open()
+    try:
+        found = log.topics([name]).get(name)
+        if found is None:
+            raise UnknownTopicError(f"there is no topic {name!r}; `headrace topics list` has those there are")
+        yield log, found
+    finally:
+        log.close()
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Group: TypeAlias = tuple[str, str, str]
+
+
+@dataclass
+class _Sum:
+    count: int = 0
+    handled: Counter[Handled] = field(default_factory=Counter[Handled])
+    first: int | None = None
+    last: int = -1
+
+    def add(self, letter: DeadLetter, handled: Handled | None) -> None:
+        self.count += 1
+        if handled is not None:
+            self.handled[handled] += 1
+        self.first = letter.timestamp if self.first is None else min(self.first, letter.timestamp)
+        self.last = max(self.last, letter.timestamp)
+
+
+@command.command("list")
+@click.argument("topic", required=False)
+@_filter_options
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@look_options
+def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
+    """Count the dead letters of TOPIC by reason, node and the topic that the records came from.
+
+    Without TOPIC it is errors.dead.letter.queue.topic.name. Times are those of the records.
+    """
+    wanted = _filter(options)
+    with _opened(subject_of(options), topic) as (log, info):
+        ledger = Ledger(info)
+        ledger.read(log)
+        sums: dict[_Group, _Sum] = {}
+        for letter in read_letters(log, info.name, info.partitions, wanted):
+            origin = "" if letter.origin is None else letter.origin.topic
+            group = (letter.reason, letter.node_name, origin)
+            sums.setdefault(group, _Sum()).add(letter, ledger.done(letter))
+    ordered = sorted(sums.items(), key=lambda each: (-each[1].count, each[0]))
+    if as_json:
+        for (reason, node, origin), found in ordered:
+            row = {
+                "reason": reason,
+                "node": node or None,
+                "topic": origin or None,
+                "count": found.count,
+                "replayed": found.handled["replayed"],
+                "dropped": found.handled["dropped"],
+                "first": found.first,
+                "last": found.last,
+            }
+            click.echo(_encode(row).decode())
+        return
+    if not ordered:
+        click.echo(
+            f"there are no dead letters in {info.name}" + (" of that kind" * (wanted != LetterFilter()))
+        )
+        return
+    rows = [
+        (
+            found.count - found.handled.total(),
+            found.handled["replayed"],
+            found.handled["dropped"],
+            reason or "-",
+            node or "-",
+            origin or "-",
+            _moment(found.first or 0),
+            _moment(found.last),
+        )
+        for (reason, node, origin), found in ordered
+    ]
+    click.echo(table(("open", "replayed", "dropped", "reason", "node", "from", "first", "last"), rows))
+
+
+def _moment(timestamp: int) -> str:
+    try:
+        return datetime.fromtimestamp(timestamp / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp)
+
+
+@command.command("show")
+@click.argument("topic", required=False)
+@_filter_options
+@click.option("--all", "with_handled", is_flag=True, help="Also those that were replayed or dropped.")
+@click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Most dead letters.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@format_options
+@look_options
+def show(
+    topic: str | None,
+    with_handled: bool,
+    limit: int,
+    as_json: bool,
+    key_format: str | None,
+    value_format: str | None,
+    **options: Any,
+) -> None:
+    """Show dead letters: the record with key and value, where it came from, and the traceback.
+
+    Keys and values are shown as --app declares them for the topic that they came from, where they can be read.
+    """
+    wanted = _filter(options)
+    subject = subject_of(options)
+    topology = None if subject.target is None else subject.target.topology
+    with _opened(subject, topic) as (log, info):
+        ledger = Ledger(info)
+        ledger.read(log)
+        left = limit
+        for letter in read_letters(log, info.name, info.partitions, wanted) if limit else ():
+            if ledger.done(letter) is not None and not with_handled:
+                continue
+            origin = "" if letter.origin is None else letter.origin.topic
+            key, value = topic_formats(origin, subject.application_id, topology, key_format, value_format)
+            row = {
+                "partition": letter.place.partition,
+                "offset": letter.offset,
+                "state": ledger.done(letter) or "open",
+                "reason": letter.reason,
+                "message": letter.message,
+                "node": letter.node or None,
+                "stage": letter.stage or None,
+                "from": None if letter.origin is None else [*letter.origin, letter.origin_offset],
+                "timestamp": letter.timestamp,
+                "key": None if letter.key is None else key.show(letter.key),
+                "value": None if letter.value is None else value.show(letter.value),
+                "headers": shown_headers(letter.headers),
+                "traceback": letter.traceback,
+            }
+            click.echo(_encode(row).decode() if as_json else _text(row))
+            left -= 1
+            if left == 0:
+                return
+
+
+def _text(row: dict[str, Any]) -> str:
+    origin = row["from"]
+    came = "no record" if origin is None else f"{origin[0]}, partition {origin[1]}, offset {origin[2]}"
+    lines = [
+        f"dead letter {row['partition']}:{row['offset']} ({row['state']}), of {_moment(row['timestamp'])}",
+        f"  failed:  {row['node'] or 'in a node that is not told'}"
+        + (f", to {row['stage']}" if row["stage"] else ""),
+        f"  by:      {row['reason']}: {row['message']}",
+        f"  from:    {came}",
+        f"  key:     {_encode(row['key']).decode()}",
+        f"  value:   {_encode(row['value']).decode()}",
+    ]
+    if row["headers"]:
+        lines.append(f"  headers: {_encode(row['headers']).decode()}")
+    return "\n".join([*lines, *(f"  | {line}" for line in row["traceback"].splitlines()), ""])
+
+
+# ── doing ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_BATCH = click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Records a transaction."
+)
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+@command.command("replay")
+@click.argument("topic", required=False)
+@_filter_options
+@_DRY_RUN
+@_BATCH
+@look_options
+def replay(topic: str | None, dry_run: bool, batch: int, **options: Any) -> None:
+    """Write the records of dead letters back to the topics and partitions that they came from, as they were read.
+
+    Each goes back once, whatever is killed in between and however often this is run: what was done stands in the
+    topic TOPIC-handled. An application that fails on one again writes another dead letter.
+    """
+    _handle(topic, options, "replayed", dry_run=dry_run, batch=batch)
+
+
+@command.command("drop")
+@click.argument("topic", required=False)
+@_filter_options
+@_DRY_RUN
+@_BATCH
+@click.option("--yes", is_flag=True, help="Without a question.")
+@look_options
+def drop(topic: str | None, dry_run: bool, batch: int, yes: bool, **options: Any) -> None:
+    """Give dead letters up: they are not shown and not replayed any more.
+
+    Where nothing is open up to some offset, what lies below it is deleted.
+    """
+    if not (yes or dry_run):
+        click.confirm("drop the dead letters that are meant?", abort=True, err=True)
+    _handle(topic, options, "dropped", dry_run=dry_run, batch=batch)
+
+
+def _handle(topic: str | None, options: dict[str, Any], done: Handled, *, dry_run: bool, batch: int) -> None:
+    wanted = _filter(options)
+    subject = subject_of(options)
+    with _opened(subject, topic) as (log, info):
+        if dry_run:
+            ledger, outcome = Ledger(info), Outcome()
+            ledger.read(log)
+            for letter in judged(log, info, wanted, done, ledger, outcome):
+                place = letter.origin if done == "replayed" and letter.origin is not None else letter.place
+                outcome.written[place] += 1
+        else:
+            with _alone(subject, info.name):
+                outcome = handle_letters(
+                    log,
+                    info,
+                    wanted,
+                    done,
+                    batch_records=batch,
+                    tell=lambda count: click.echo(f"{done} {count}"),
+                )
+                if done == "dropped":
+                    log.delete_records(_below_open(log, info))
+    _show_outcome(outcome, done, dry_run=dry_run)
+    if outcome.left and not dry_run:
+        click.get_current_context().exit(1)
+
+
+def _show_outcome(outcome: Outcome, done: Handled, *, dry_run: bool) -> None:
+    verb = f"would be {done}" if dry_run else done
+    for place, count in sorted(outcome.written.items()):
+        click.echo(f"{verb}: {count} {'to' if done == 'replayed' else 'of'} {place.in_words()}")
+    if not outcome.written:
+        click.echo(f"nothing {'would be' if dry_run else 'was'} {done}")
+    if outcome.handled_before:
+        click.echo(f"{outcome.handled_before} were replayed or dropped before")
+    for reason, count in sorted(outcome.left.items()):
+        click.echo(f"{'would be ' * dry_run}left: {count}, since {reason}", err=True)
+
+
+def _below_open(log: Log, info: TopicInfo) -> dict[TopicPartition, int]:
+    """Return the offset in each partition below which all is done."""
+    ledger = Ledger(info)
+    ledger.read(log)
+    found = dict(log.end_offsets([TopicPartition(info.name, number) for number in range(info.partitions)]))
+    for letter in read_letters(log, info.name, info.partitions, LetterFilter()):
+        if ledger.done(letter) is None:
+            found[letter.place] = min(found[letter.place], letter.offset)
+    return found
+
+
+@contextmanager
+def _alone(subject: Subject, topic: str) -> Iterator[None]:
+    """Keep others from handling the same dead letters on an embedded log; on a cluster a transactional id does that."""
+    path = address_of(looked_at(subject.config)).path
+    if path is None:
+        yield
+        return
+    lock = FileLock(path.with_name(f"{path.name}.{topic}-lock"))
+    try:
+        lock.open()
+        if not lock.lock():
+            raise LogError(
+                f"the dead letters of {topic} are being replayed or dropped: wait until that has ended"
+            )
+        yield
+    except OSError as error:
+        raise LogError(f"cannot lock {lock.file}: {error.strerror or error}") from None
+    finally:
+        lock.release()

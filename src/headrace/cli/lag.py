@@ -1,0 +1,114 @@
+"""`headrace lag`: how many records an application has not processed yet, and how old the first of them is."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from headrace.base.durations import milliseconds
+from headrace.base.errors import ConfigError
+from headrace.base.wording import shortened
+from headrace.cli.groups import group_named, shown_lag
+from headrace.cli.opening import look_options, subject_of
+from headrace.cli.wording import table
+from headrace.outside.lag import PartitionLag, lag_of_group
+
+__all__ = ["command"]
+
+#: How the command ends where there is more than was allowed: 1 and 2 are failures and mistakes, as everywhere.
+_TOO_MUCH = 3
+
+
+@click.command("lag")
+@click.argument("group", required=False)
+@click.option(
+    "--max-records", type=click.IntRange(min=0), metavar="N", help="End with 3 where more are left."
+)
+@click.option(
+    "--max-age", metavar="SPAN", help="End with 3 where the first that is left is older, such as 5m."
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Count for so many seconds; more than that is told by offsets, as what it is at most.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, one a partition.")
+@look_options
+def command(
+    group: str | None,
+    max_records: int | None,
+    max_age: str | None,
+    seconds: float,
+    as_json: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Show how many records are left for GROUP, in each partition that it reads, and the age of the first of them.
+
+    Without GROUP it is that of --app or --application-id. Records are counted, not offsets: who has caught up lags by
+    0, although markers of transactions follow. The age goes by the records' own timestamps.
+    """
+    limit_ms = _limit_ms(max_age)
+    subject = subject_of(options)
+    log = subject.open()
+    try:
+        topology = None if subject.target is None else subject.target.topology
+        found, lags = lag_of_group(log, group_named(group, subject), topology, seconds=seconds)
+    finally:
+        log.close()
+    now_ms = time.time_ns() // 1_000_000
+    records = sum(each.lag or 0 for each in lags)
+    ages = [age for each in lags if (age := each.age_ms(now_ms)) is not None]
+    if as_json:
+        for each in lags:
+            click.echo(msgspec.json.encode(_row(each, now_ms)).decode())
+    else:
+        rows = [
+            (each.task or "-", each.partition, shown_lag(each), _age(each.age_ms(now_ms))) for each in lags
+        ]
+        click.echo(table(("task", "partition", "lag", "oldest"), rows))
+        at_most = "" if all(each.is_exact for each in lags) else "at most "
+        click.echo(f"group {found.name}: {at_most}{records} records, oldest {_age(max(ages, default=0))}")
+    is_too_much = (max_records is not None and records > max_records) or (
+        limit_ms is not None and max(ages, default=0) > limit_ms
+    )
+    if is_too_much:
+        click.get_current_context().exit(_TOO_MUCH)
+
+
+def _limit_ms(text: str | None) -> int | None:
+    try:
+        return None if text is None else milliseconds(text, name="--max-age")
+    except (ValueError, TypeError):
+        raise ConfigError(f"--max-age is {shortened(text)}, but must be a duration such as 5m") from None
+
+
+def _row(lag: PartitionLag, now_ms: int) -> dict[str, object]:
+    return {
+        "topic": lag.partition.topic,
+        "partition": lag.partition.partition,
+        "task": None if lag.task is None else str(lag.task),
+        "committed": lag.committed,
+        "end": lag.end,
+        "lag": lag.lag,
+        "is_exact": lag.is_exact,
+        "oldest": lag.oldest,
+        "age_ms": lag.age_ms(now_ms),
+    }
+
+
+_UNITS: Sequence[tuple[str, int]] = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
+
+
+def _age(age_ms: int | None) -> str:
+    if age_ms is None:
+        return "-"
+    for (unit, size), (below, part) in zip(_UNITS, [*_UNITS[1:], ("ms", 1)]):
+        if age_ms >= size:
+            rest = age_ms % size // part
+            return f"{age_ms // size}{unit}{f' {rest}{below}' if rest and below != 'ms' else ''}"
+    return f"{age_ms}ms"

@@ -1,0 +1,153 @@
+"""Writes dead letters back to where they came from, each once, or gives them up.
+
+A transaction holds some records and what the ledger says of them, so that a replay that was killed goes on where it
+was: what is not in the ledger was not written. On a cluster a replay that still runs is fenced by the next one's
+transactional id before that reads the ledger; an embedded log is locked by whoever calls.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from headrace.base.columns import Columns
+from headrace.base.errors import ProductionError, UnknownTopicError
+from headrace.base.ids import TopicPartition
+from headrace.engine.admission import Admission, admission_of
+from headrace.log.port import Log, TopicInfo, Writer
+from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
+from headrace.outside.ledger import Handled, Ledger
+
+__all__ = ["Outcome", "handle_letters", "judged"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the dead letters that were meant.
+
+    Attributes:
+        written: how many went to each partition.
+        handled_before: how many had been replayed or dropped already.
+        left: how many stay as they are, by the reason.
+    """
+
+    written: Counter[TopicPartition] = field(default_factory=Counter[TopicPartition])
+    handled_before: int = 0
+    left: Counter[str] = field(default_factory=Counter[str])
+
+
+class _Targets:
+    """The topics that records go back to, and what each takes."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._known: dict[str, TopicInfo | None] = {}
+        self._admissions: dict[str, Admission | None] = {}
+
+    def refusal(self, letter: DeadLetter) -> str | None:
+        """Say why a record cannot be written back; None where it can."""
+        if letter.origin is None:
+            return "it came from no record: a punctuation failed"
+        if not letter.has_record:
+            return "its record is not known any more: a cache had let it go"
+        topic = letter.origin.topic
+        if topic not in self._known:
+            self._known[topic] = info = self._log.topics([topic]).get(topic)
+            self._admissions[topic] = None if info is None else admission_of(info, _now_ms, are_keyed=False)
+        info = self._known[topic]
+        if info is None:
+            return f"topic '{topic}' is not there any more"
+        if letter.origin.partition >= info.partitions:
+            return f"topic '{topic}' has {info.partitions} partitions by now"
+        admission = self._admissions[topic]
+        try:
+            if admission is not None:
+                place = letter.origin.partition
+                admission.check(place, letter.key, letter.value, letter.timestamp, letter.headers)
+        except ProductionError as error:
+            return str(error)
+        return None
+
+
+def judged(
+    log: Log, topic: TopicInfo, wanted: LetterFilter, done: Handled, ledger: Ledger, outcome: Outcome
+) -> Iterator[DeadLetter]:
+    """Yield the dead letters that are meant and can be handled so, and count the others.
+
+    Raises:
+        LogError: the log does not answer.
+    """
+    targets = _Targets(log)
+    for letter in read_letters(log, topic.name, topic.partitions, wanted):
+        if ledger.done(letter) is not None:
+            outcome.handled_before += 1
+        elif done == "replayed" and (reason := targets.refusal(letter)) is not None:
+            outcome.left[reason] += 1
+        else:
+            yield letter
+
+
+def handle_letters(
+    log: Log,
+    topic: TopicInfo,
+    wanted: LetterFilter,
+    done: Handled,
+    *,
+    batch_records: int,
+    tell: Callable[[int], None],
+) -> Outcome:
+    """Replay or drop the dead letters that are meant, so many in a transaction; `tell` hears how many are durable.
+
+    Raises:
+        FencedError: somebody else has begun to do so.
+        LogError: the log does not answer; what was told of is durable, and the next call goes on behind it.
+    """
+    ledger, outcome = Ledger(topic), Outcome()
+    ledger.make(log)
+    name = f"headrace-dead-letters-{topic.name}"
+    writer = log.writer(name, name)
+    try:
+        # Only now: whoever was at it before is fenced, and its last transaction is decided.
+        ledger.read(log)
+        batch: list[DeadLetter] = []
+        for letter in judged(log, topic, wanted, done, ledger, outcome):
+            batch.append(letter)
+            if len(batch) >= batch_records:
+                _commit(writer, ledger, batch, done, outcome)
+                tell(outcome.written.total())
+        if batch:
+            _commit(writer, ledger, batch, done, outcome)
+            tell(outcome.written.total())
+    finally:
+        writer.close()
+    return outcome
+
+
+def _commit(writer: Writer, ledger: Ledger, batch: list[DeadLetter], done: Handled, outcome: Outcome) -> None:
+    entries, now_ms = Columns(), _now_ms()
+    for place, columns in _records(batch).items() if done == "replayed" else ():
+        writer.append(*place, columns)
+    for letter in batch:
+        ledger.entry(letter, done, entries, now_ms)
+    writer.append(ledger.topic, 0, entries)
+    writer.commit({})
+    outcome.written.update(_destination(letter, done) for letter in batch)
+    batch.clear()
+
+
+def _records(batch: Iterable[DeadLetter]) -> Mapping[TopicPartition, Columns]:
+    found: dict[TopicPartition, Columns] = {}
+    for letter in batch:
+        if letter.origin is None:
+            raise UnknownTopicError("a dead letter without an origin cannot be replayed")
+        columns = found.setdefault(letter.origin, Columns())
+        columns.append(letter.key, letter.value, letter.timestamp, letter.headers)
+    return found
+
+
+def _destination(letter: DeadLetter, done: Handled) -> TopicPartition:
+    return letter.origin if done == "replayed" and letter.origin is not None else letter.place
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
