@@ -11,8 +11,8 @@ from typing import Any
 
 from headrace.base.errors import StateCorruptionError
 from headrace.base.records import Headers
+from headrace.operators.delayed_rows import DelayedRows
 from headrace.operators.stream_table_join import StreamTableJoin
-from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.serde.serde import Serde
 from headrace.state.buffer.row import ENCODED
 from headrace.state.held_change import HeldChange, decode_change, encode_change
@@ -44,21 +44,22 @@ class DelayedJoin:
     def compile(self, wiring: Wiring) -> Forward:
         """Make the closure."""
         join, grace_ms, failed = self._join.compile(wiring), self._grace_ms, wiring.failed
-        context, state = wiring.context, wiring.store(self._buffer)
+        context = wiring.context
         to_key, to_value = self._key.serializer(wiring.name), self._value.serializer(wiring.name)
-        let_go = self._releaser(wiring, state, join)
-        # Highest time of a record that has waited; no record waits whose time is below `oldest`; last number given.
-        stream_time, oldest, number = -1, 0, 0
+        rows = DelayedRows(wiring.store(self._buffer), context.now_ms)
+        let_go = self._releaser(wiring, rows, join)
+        # Highest time of a record that has waited; last number given.
+        stream_time, number = -1, 0
 
         def load() -> None:
-            nonlocal stream_time, oldest, number
-            stream_time, oldest, number = -1, 0, 0
-            for row_key, _, _ in state.range(None, None):
+            nonlocal stream_time, number
+            stream_time, number = -1, 0
+            for row_key in rows.begin():
                 stream_time = int.from_bytes(row_key[1:9], "big")
                 number = max(number, *_NUMBER.unpack(row_key[-4:]))
 
         def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
-            nonlocal stream_time, oldest, number
+            nonlocal stream_time, number
             if key is None or value is None or timestamp < stream_time - grace_ms:
                 join(key, value, timestamp, headers)
                 return
@@ -76,21 +77,19 @@ class DelayedJoin:
                     timestamp,
                     headers,
                 )
-                raw = encode_change(held, context.partition)
-                state.put_encoded(row_key, ENCODED, raw, context.now_ms())
+                rows.put(row_key, encode_change(held, context.partition), timestamp)
             except BaseException as error:
                 failed(error, key, value, timestamp, headers)
                 return
             number = number + 1 & _NUMBER_MAX
-            stream_time, oldest = max(stream_time, timestamp), min(oldest, timestamp)
-            if oldest <= stream_time - grace_ms:
-                oldest = stream_time - grace_ms + 1
-                let_go(oldest)
+            stream_time = max(stream_time, timestamp)
+            if rows.oldest <= stream_time - grace_ms:
+                let_go(stream_time - grace_ms + 1)
 
         wiring.on_start(load)
         return run
 
-    def _releaser(self, wiring: Wiring, state: Any, join: Forward) -> Callable[[int], None]:
+    def _releaser(self, wiring: Wiring, rows: DelayedRows, join: Forward) -> Callable[[int], None]:
         """Make what joins the records that wait and are older than a time, oldest first."""
         context, failed = wiring.context, wiring.failed
         open_key, open_value = self._key.deserializer(wiring.name), self._value.deserializer(wiring.name)
@@ -115,10 +114,8 @@ class DelayedJoin:
         def let_go(before: int) -> None:
             saved = context.save()
             try:
-                end = None if before > TIMESTAMP_MAX else _pack_time(0, max(before, 0))
-                for row_key, raw, _ in state.view(None, end, {}, reverse=False):
+                for row_key, raw in rows.taken(before):
                     release(row_key, raw)
-                    state.put_encoded(row_key, None, None, context.now_ms())
             finally:
                 context.return_to(saved)
 
