@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("headrace.cli.demo", "Run the year of flights."),
     "dev": ("headrace.cli.dev", "Run an application while you write it: reloads on change."),
     "dlq": ("headrace.cli.dlq", "Look at dead letters, replay or drop them."),
+    "doctor": ("headrace.cli.doctor", "Say what is wrong, and what to do about it."),
     "groups": ("headrace.cli.groups", "Show who runs which application, and how far it is."),
     "kafka": ("headrace.cli.kafka", "Run a real Kafka on this machine."),
     "lag": ("headrace.cli.lag", "Count what an application has not processed yet."),

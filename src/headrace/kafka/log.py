@@ -9,6 +9,7 @@ from headrace.base.ids import TopicPartition
 from headrace.group.application import GroupApplication
 from headrace.kafka.control.admin import Admin
 from headrace.kafka.control.groups import ControlGroups
+from headrace.kafka.control.health import ControlHealth
 from headrace.kafka.control.offsets import EARLIEST, LATEST, ControlOffsets
 from headrace.kafka.control.topics import ControlTopics
 from headrace.kafka.fetch.reader import KafkaReader
@@ -177,6 +178,11 @@ class KafkaLog:
     def hurry(self, seconds: float) -> None:
         """See `Log.hurry`."""
         self._waiting.hurry(seconds)
+
+    def health(self) -> ControlHealth:
+        """Return what asks how the cluster is, for tools."""
+        self._check_open("look at the cluster")
+        return ControlHealth(self._admin)
 
     @property
     def trouble(self) -> str | None:

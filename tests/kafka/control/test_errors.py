@@ -12,8 +12,13 @@ _MOVED = """NOT_LEADER_OR_FOLLOWER LEADER_NOT_AVAILABLE REPLICA_NOT_AVAILABLE FE
     UNKNOWN_LEADER_EPOCH OFFSET_NOT_AVAILABLE KAFKA_STORAGE_ERROR LISTENER_NOT_FOUND UNKNOWN_TOPIC_OR_PARTITION
     UNKNOWN_TOPIC_ID INCONSISTENT_TOPIC_ID"""
 
-# What is not named fails; but for DeleteRecords, where it is warned of, and LeaveGroup, where it does not matter.
-_REST = {ControlRequest.DELETE_RECORDS: ControlRemedy.WARN, ControlRequest.LEAVE_GROUP: ControlRemedy.IGNORE}
+# What is not named fails; but for DeleteRecords and a doctor's questions, where it is warned of, and LeaveGroup, where
+# it does not matter.
+_REST = {
+    ControlRequest.DELETE_RECORDS: ControlRemedy.WARN,
+    ControlRequest.LEAVE_GROUP: ControlRemedy.IGNORE,
+    ControlRequest.LOOK: ControlRemedy.WARN,
+}
 
 EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
     ControlRequest.METADATA: {
@@ -71,6 +76,10 @@ EXPECTED: dict[ControlRequest, dict[ControlRemedy, str]] = {
     ControlRequest.LEAVE_GROUP: {
         ControlRemedy.RETRY: _BUSY,
         ControlRemedy.REFRESH: "NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
+    },
+    ControlRequest.LOOK: {
+        ControlRemedy.RETRY: _BUSY,
+        ControlRemedy.REFRESH: f"{_MOVED} NOT_COORDINATOR COORDINATOR_NOT_AVAILABLE",
     },
 }
 

@@ -198,6 +198,11 @@ class Admin:
                 return found
             attempts.again(unsettled)
 
+    def features(self) -> Mapping[str, int]:
+        """Return the features that the brokers have settled on, with their levels."""
+        with self._lock:
+            return self._connected().features()
+
     def learn_broker(self, node_id: int, address: Address) -> None:
         """Take over one broker's address, from whoever names it."""
         with self._lock:

@@ -28,6 +28,7 @@ class ControlRequest(Enum):
     LIST_GROUPS = "ListGroups"
     DELETE_GROUPS = "DeleteGroups"
     LEAVE_GROUP = "LeaveGroup"
+    LOOK = "what a doctor asks: DescribeProducers, DescribeTransactions, ListTransactions, DescribeLogDirs, …"
 
 
 class ControlRemedy(Enum):
@@ -141,6 +142,11 @@ _TABLES: Mapping[ControlRequest, Mapping[ErrorCode, ControlRemedy]] = {
         {ControlRemedy.RETRY: _BUSY - _COORDINATOR_MOVED, ControlRemedy.REFRESH: _COORDINATOR_MOVED},
         otherwise=ControlRemedy.IGNORE,
     ),
+    # Whoever only looks goes on without what it cannot see, and says so.
+    ControlRequest.LOOK: _table(
+        {ControlRemedy.RETRY: _BUSY, ControlRemedy.REFRESH: _MOVED | _COORDINATOR_MOVED},
+        otherwise=ControlRemedy.WARN,
+    ),
 }
 
 _ADVICE: Mapping[ErrorCode, str] = {
@@ -185,6 +191,7 @@ _OPERATIONS: Mapping[ControlRequest, str] = {
     ControlRequest.LIST_GROUPS: "DESCRIBE",
     ControlRequest.DELETE_GROUPS: "DELETE",
     ControlRequest.LEAVE_GROUP: "READ",
+    ControlRequest.LOOK: "DESCRIBE",
 }
 # Whoever is told of the least that is wanted would be told of the rest one after the other.
 _IMPLIED: Mapping[tuple[str, ErrorCode], str] = {
