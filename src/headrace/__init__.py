@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from headrace.base.errors import (
         UnknownTopicError as UnknownTopicError,
     )
+    from headrace.base.log_fields import LogFields as LogFields
     from headrace.base.records import (
         Headers as Headers,
     )
@@ -194,6 +195,7 @@ _BY_MODULE = {
         "TopologyError",
         "UnknownTopicError",
     ),
+    "base.log_fields": ("LogFields",),
     "base.records": ("Headers", "Record", "RecordMetadata", "Window", "Windowed"),
     "dsl.branching": ("BranchedKStream",),
     "dsl.builder": ("StreamsBuilder",),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.base.log_fields import FIELDS
 from headrace.cli.log_output import LogOutput
 from tests.cli.conftest import Command, Process
 
@@ -54,7 +55,7 @@ def test_every_line_is_an_object_that_has_the_end_too(
     rows = [json.loads(line) for line in ran.err.splitlines()]
     assert all(
         {"time", "level", "logger", "message", "thread"} <= row.keys() <= {
-            "time", "level", "logger", "message", "thread", "exception"
+            "time", "level", "logger", "message", "thread", "exception", *FIELDS
         } and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", row["time"])
         for row in rows
     )  # fmt: skip
@@ -62,11 +63,18 @@ def test_every_line_is_an_object_that_has_the_end_too(
     assert (warning["level"], warning["message"]) == ("WARNING", "warning of good")
     assert warning["thread"] == "app-StreamThread-1"
     assert "ZeroDivisionError: division by zero" in warning["exception"]
+    place = {"application": "app", "task": "0_0", "topic": "lines", "partition": 0}
+    assert {name: warning.get(name) for name in FIELDS} == {**place, "offset": 0, "node": None}
     # A worker that is quick may be heard before it.
     assert "application 'app' on app.db" in [row["message"] for row in rows]
     last = rows[-1]
     assert (last["level"], last["logger"], last["thread"]) == ("ERROR", "headrace.cli", "MainThread")
     assert "topic 'lines', partition 0, offset 1" in last["message"]
+    assert {name: last[name] for name in FIELDS} == {
+        **place,
+        "offset": 1,
+        "node": "KSTREAM-FOREACH-0000000001",
+    }
     assert last["exception"].endswith("SystemExit: enough\n")
     assert not [row for row in rows if row["message"].startswith("info of")]
 

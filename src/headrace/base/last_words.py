@@ -5,6 +5,7 @@ A filter or a handler of the user's may raise whatever it likes; elsewhere that 
 
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 from headrace.base.interrupts import is_interrupt
@@ -19,10 +20,11 @@ def log_safely(
     message: str,
     *arguments: object,
     exc_info: BaseException | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> None:
     """Log a message; where the user's logging raises, say both on the error stream instead, and go on."""
     try:
-        logger.log(level, message, *arguments, exc_info=exc_info)
+        logger.log(level, message, *arguments, exc_info=exc_info, extra=extra)
     except BaseException as failure:
         if is_interrupt(failure):
             raise

@@ -58,6 +58,7 @@ def _run(target: str, settings: Settings, serving: Serving, log_output: LogOutpu
         log_output.begin()
         watch.add(user_files())
         streams, path = _streams(found, settings, serving)
+        log_output.begin(streams.application_id)
         server = serving.server(streams)
         count = len(user_files())
         started = (

@@ -12,6 +12,8 @@ import click
 import msgspec
 from typing_extensions import TypeVar
 
+from headrace.base.errors import ProcessingError
+from headrace.base.log_fields import FIELDS, LogFields
 from headrace.cli.failure import exit_code, show, told
 
 __all__ = ["LogOutput", "log_options", "log_output_of"]
@@ -59,8 +61,8 @@ class LogOutput:
         """Whether every line is to be a JSON object."""
         return self.format == "json"
 
-    def begin(self) -> None:
-        """Set up logging, once more after the user's module was loaded. Twice is once.
+    def begin(self, application: str | None = None) -> None:
+        """Set up logging, once more after the user's module was loaded, and its application is known. Twice is once.
 
         A format that was asked for takes the place of all that is there, as flags win over code.
         """
@@ -72,6 +74,7 @@ class LogOutput:
         else:
             handler = _ErrorStream()
             handler.setFormatter(_JsonLines() if self.is_json else _text_lines())
+            handler.addFilter(LogFields(application))
             # Not basicConfig: it would close handlers that others may still hold.
             root.handlers[:] = [handler]
             root.setLevel((self.level or "warning").upper())
@@ -92,7 +95,7 @@ class LogOutput:
         """Say what went wrong: the user's own part of the traceback, and a line."""
         if self.is_json:
             message, trace = told(error)
-            _log.error(message, extra={"traceback": trace})
+            _log.error(message, extra={"traceback": trace, **_fields_of(error)})
         else:
             show(error)
 
@@ -132,7 +135,7 @@ def _text_lines() -> logging.Formatter:
 
 
 class _JsonLines(logging.Formatter):
-    """An object a line: time (UTC), level, logger, message, thread, and exception where there is one."""
+    """An object a line: time (UTC), level, logger, message, thread, fields, and exception where there is one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,12 +149,23 @@ class _JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "thread": record.threadName,
         }
+        row |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         exception = getattr(record, "traceback", None)
         if record.exc_info:
             exception = self.formatException(record.exc_info)
         if exception:
             row["exception"] = exception
         return _encode({name: _encodable(value) for name, value in row.items()}).decode()
+
+
+def _fields_of(error: BaseException) -> dict[str, object]:
+    """Return what an error knows of the record that it is about."""
+    if not isinstance(error, ProcessingError):
+        return {}
+    found: dict[str, object] = {"task": error.task_id or None, "node": error.node.rpartition(" (")[0] or None}
+    if error.topic is not None:
+        found |= {"topic": error.topic, "partition": error.partition, "offset": error.offset}
+    return found
 
 
 def _encodable(value: object) -> object:

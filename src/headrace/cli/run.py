@@ -85,7 +85,7 @@ def _run(
     if workers is not None and isinstance(line, StatusLine):
         config = serving.config(settings.config(found.module))
         Streams(found.topology, config)  # refuses what none of them could run
-        log_output.begin()
+        log_output.begin(config.get(APPLICATION_ID))
         started = (
             f"headrace: {workers} worker{'' if workers == 1 else 's'} of application {config.get(APPLICATION_ID)!r} "
             f"on {address}"
@@ -94,7 +94,7 @@ def _run(
         return
     streams = Streams(found.topology, serving.config(settings.config(found.module)))
     server = serving.server(streams)
-    log_output.begin()
+    log_output.begin(streams.application_id)
     started = f"headrace: application {streams.application_id!r} on {address}"
     serve(streams, line, started=started, server=server)
 

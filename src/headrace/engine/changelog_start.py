@@ -35,7 +35,10 @@ def start_at(
     if position is not None and reason is None:
         return max(changelog.begin, position.offset), False
     if position is not None:
-        _log.warning("task %s: store '%s' is rebuilt from its changelog: %s", task_id, store.name, reason)
+        _log.warning(
+            "task %s: store '%s' is rebuilt from its changelog: %s",
+            task_id, store.name, reason, extra={"task": str(task_id)},
+        )  # fmt: skip
     # Also without a position: rows may be left of a restore that was cut off.
     store.clear()
     return changelog.begin, True

@@ -16,6 +16,7 @@ What is durable when:
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.log_fields import at_work
 from headrace.engine.collector import RecordCollector
 from headrace.engine.known_topics import KnownTopics
 from headrace.engine.starting_offsets import StartingOffsets
@@ -126,7 +127,8 @@ class Committer:
         """
         self._reached("flush")
         for task in tasks:
-            task.flush()
+            with at_work(task.context):
+                task.flush()
         self._reached("drain")
         offsets: dict[TopicPartition, CommittedOffset] = dict(self._starting.take_found())
         self._collector.drain(self._writer)

@@ -178,7 +178,7 @@ class Failures:
             what = f"punctuation {done}" if self._context.topic is None else f"record {done}"
             _log.warning(
                 "%s: %s, as the %s handler says (task %s, %s): %r; %d so far",
-                node, what, stage, failure.task_id, self._location, error, seen,
+                node, what, stage, failure.task_id, self._location, error, seen, extra={"node": name},
             )  # fmt: skip
 
     def _failure(self, error: Exception, stage: Stage, node: str) -> Failure:

@@ -138,6 +138,7 @@ class Restoration:
                     "answers, a transaction is open there: brokers end it after its transaction.timeout.ms. One that "
                     "never ends is found by `kafka-transactions.sh find-hanging`",
                     self._task.id, following.store, position, partition, following.end,
+                    extra={"task": str(self._task.id)},
                 )  # fmt: skip
 
     def start_again(self, partition: TopicPartition, begin: int) -> None:
@@ -147,6 +148,7 @@ class Restoration:
             "task %s: store '%s' is rebuilt: retention has overtaken its restore",
             self._task.id,
             following.store,
+            extra={"task": str(self._task.id)},
         )
         self._task.stores.rows.clear(following.store)
         self._tell("on_restore_suspended", partition, following.restored)
@@ -200,6 +202,7 @@ class Restoration:
                     self._task.id, done.store, done.restored,
                     "all of its changelog" if done.is_full else "the gap since its last commit",
                     done.records_per_second,
+                    extra={"task": str(self._task.id)},
                 )  # fmt: skip
 
     def _tell(self, method: str, partition: TopicPartition, *told: int) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from headrace.base.ids import TaskId
+from headrace.base.log_fields import at_work
 from headrace.engine.clock import Clock
 from headrace.engine.forked import end_if_forked
 from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
@@ -62,7 +63,8 @@ class Runner:
         following: tuple[Task, int] | None = picked
         while following is not None:
             task, until = following
-            taken += self._run(task, until, began)
+            with at_work(task.context):
+                taken += self._run(task, until, began)
             if (
                 self._one_stretch
                 or task.context.commit_requested
@@ -107,8 +109,8 @@ class Runner:
         began = self._clock.seconds()
         for task_id in self._wall_punctuations.until(self._clock.wall_ms()):
             task = tasks[task_id]
-            if task.punctuate_by_wall_clock():
-                punctuated = True
+            with at_work(task.context):
+                punctuated |= task.punctuate_by_wall_clock()
                 self._uncommitted.add(task)
         if punctuated:
             end_if_forked(self._process_id)

@@ -207,7 +207,7 @@ def _dropper(
         if is_worth_a_warning(seen):
             _log.warning(
                 "%s (%s): record dropped, %s (topic %s, partition %d, offset %d); %d so far",
-                name, where, reason, context.topic, context.partition, context.offset, seen,
+                name, where, reason, context.topic, context.partition, context.offset, seen, extra={"node": name},
             )  # fmt: skip
 
     return drop

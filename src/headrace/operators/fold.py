@@ -99,7 +99,7 @@ class Deletions:
         _log.warning(
             "%s (%s): %s returned None in place of an aggregate, which deletes the key. If that is not meant, a "
             "`return` is missing; if it is, annotate its result as `... | None`, and this is not said",
-            wiring.name, wiring.where, self._function,
+            wiring.name, wiring.where, self._function, extra={"node": wiring.name},
         )  # fmt: skip
         self._function = None
 

@@ -234,7 +234,7 @@ class Resequence:
                     _log.warning(
                         "%s (%s): of key %r, numbers %d to %d have not come, and are waited for no longer (task %s); "
                         "%d gaps so far",
-                        name, where, named, first, last, context.task_id, gaps,
+                        name, where, named, first, last, context.task_id, gaps, extra={"node": name},
                     )  # fmt: skip
                 if on_gap is not None:
                     on_gap(named, first, last)

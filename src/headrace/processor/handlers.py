@@ -97,9 +97,10 @@ def log_and_continue(failure: Failure) -> Reaction:
 
 def _write(level: int, failure: Failure) -> None:
     # Logging that fails must not turn *go on* into the end, or hide what failed.
+    fields = {"node": failure.node.rpartition(" (")[0] or failure.node, "task": failure.task_id}
     if not failure.topic:
         text = "%s failed in a punctuation (task %s)"
-        log_safely(_log, level, text, failure.node, failure.task_id, exc_info=failure.error)
+        log_safely(_log, level, text, failure.node, failure.task_id, exc_info=failure.error, extra=fields)
         return
     log_safely(
         _log,
@@ -112,6 +113,7 @@ def _write(level: int, failure: Failure) -> None:
         failure.partition,
         failure.offset,
         exc_info=failure.error,
+        extra=fields,
     )
 
 
