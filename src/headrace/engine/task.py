@@ -208,7 +208,7 @@ class Task:
                 self.processed += taken
                 for queue in self._order:
                     if queue.last_taken is not None:
-                        self.figures.processed(queue.source.name, (queue.last_taken,), queue.partition_time)
+                        self.figures.processed_one(queue.source.name, queue.last_taken)
                 return taken
         if len(self._order) > 1:
             self._order.remove(picked)
@@ -225,7 +225,7 @@ class Task:
         else:
             taken = self._run(picked, batch, forward, end, limit)
         self.processed += taken
-        self.figures.processed(picked.source.name, batch.timestamps[first : first + taken], time_before)
+        self.figures.processed(picked.source.name, batch.timestamps, first, first + taken, time_before)
         return taken
 
     def _run(

@@ -15,8 +15,8 @@ from headrace.topology.wiring import Forward
 
 __all__ = ["TaskFigures"]
 
-#: Records of a stretch whose times are looked at: to look at all costs 3 % of what the cheapest topology does.
-_SAMPLED_RECORDS = 16
+#: Records of a stretch whose times are looked at, at most: to look at all costs 3 % of what the cheapest topology does.
+_SAMPLED_RECORDS = 8
 
 
 #: Stores whose calls are timed. Suppression is measured at commits, and what a user's own store does is its own.
@@ -71,22 +71,34 @@ class TaskFigures:
         self.dropped += 1
         self.drops[node, reason] += 1
 
-    def processed(self, source: str, timestamps: Sequence[int], time_before: int) -> None:
-        """Look at some of the records that a source's task has processed, at least one.
+    def processed(
+        self, source: str, timestamps: Sequence[int], first: int, end: int, time_before: int
+    ) -> None:
+        """Look at some of the records from `first` to before `end`, which a source's task has processed, if any.
 
         `time_before` is the highest timestamp of their partition before them.
         """
-        step = max(1, len(timestamps) // _SAMPLED_RECORDS)
-        looked_at = timestamps[::step]
+        if first == end:
+            return
+        step = -(-(end - first) // _SAMPLED_RECORDS)
         now_ms = self._now_ms()
+        looked_at = timestamps[first:end:step]
+        self._ages_of(source, now_ms).record_each([now_ms - each for each in looked_at], now_ms / 1000)
+        if self.level >= Level.DEBUG:
+            highest = list(accumulate(timestamps[first:end], max, initial=time_before))[1::step]
+            late = [float(high - each) for high, each in zip(highest, looked_at)]
+            self.lateness.record_each(late, now_ms / 1000)
+
+    def processed_one(self, source: str, timestamp: int) -> None:
+        """Look at one record that a source's task has processed."""
+        now_ms = self._now_ms()
+        self._ages_of(source, now_ms).record(now_ms - timestamp, now_ms / 1000)
+
+    def _ages_of(self, source: str, now_ms: int) -> Meter:
         ages = self.ages.get(source)
         if ages is None:
             ages = self.ages[source] = Meter(now_ms / 1000)
-        ages.record_each([now_ms - each for each in looked_at], now_ms / 1000)
-        if self.level >= Level.DEBUG:
-            highest = list(accumulate((time_before, *timestamps), max))[1::step]
-            late = [float(high - each) for high, each in zip(highest, looked_at)]
-            self.lateness.record_each(late, now_ms / 1000)
+        return ages
 
     # ── level debug ──────────────────────────────────────────────────────────────────────────────────────────────
 
