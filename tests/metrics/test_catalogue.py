@@ -10,7 +10,8 @@ from headrace.metrics.declaration import Level
 
 #: Recorded at a lower level here, since the figures are there anyway.
 CHEAPER = re.compile(
-    r"stream-task-metrics/(process|punctuate|restore|active-buffer)-.*|stream-processor-node-metrics/process-.*"
+    r"stream-task-metrics/(process|punctuate|restore|active-buffer)-.*"
+    r"|stream-processor-node-metrics/(process|suppression-emit)-.*"
     r"|stream-state-metrics/suppression-.*|stream-state-updater-metrics/.*-tasks"
 )
 #: What a thread's tasks write, they write together.

@@ -97,7 +97,7 @@ def test_openmetrics_are_given_to_whom_takes_them(counting: Counting) -> None:
         kind, body = exposition(streams, accept=OPENMETRICS)
     assert kind.startswith("application/openmetrics-text")
     families = {family.name: family for family in parse_openmetrics(body.decode())}  # type: ignore[no-untyped-call] # theirs
-    assert sum(sample.value for sample in families["kafka_stream_task_process"].samples) == 40
+    assert sum(sample.value for sample in families["kafka_stream_thread_process"].samples) == 40
     assert families["kafka_stream_version"].type == "info"
 
 

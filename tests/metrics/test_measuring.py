@@ -127,6 +127,16 @@ def test_what_suppression_holds_back_is_measured_at_commits() -> None:
         driver.input(WORDS).pipe_all([("a", "x", 0), ("b", "x", 1)])
         (held,) = driver.metrics().find("suppression-buffer-count-max", STATE)
         assert held.value == 2
+        driver.input(WORDS).pipe("c", "x", timestamp=120_000)
+        assert (
+            value(
+                driver.metrics(),
+                "suppression-emit-total",
+                NODE,
+                processor_node_id="KTABLE-SUPPRESS-0000000014",
+            )
+            == 2
+        )
         assert [tag for tag in held.tags if tag.endswith("state-id")] == ["in-memory-suppression-state-id"]
 
 

@@ -35,17 +35,16 @@ class Reporting:
         self.restored = 0
         self._next = 0.0
         self._counted = (0.0, 0)
-        self._records = self._dropped = 0  # of tasks that are gone
+        self._dropped = 0  # of tasks that are gone
 
     def begin(self, now: float) -> None:
         """Count from now on."""
         self._next = now
-        self._counted = (now, self._records)
+        self._counted = (now, self.figures.turns.count)
 
     def retire(self, tasks: Iterable[Task]) -> None:
         """Keep the figures of tasks that go."""
         for task in tasks:
-            self._records += task.processed
             self._dropped += task.figures.dropped
 
     def stopped(self) -> None:
@@ -53,7 +52,7 @@ class Reporting:
         self.latest = replace(
             self.latest,
             state="stopped",
-            records=self._records,
+            records=self.figures.turns.count,
             records_per_second=0.0,
             dropped=self._dropped,
             commits=self.figures.commits.count,
@@ -81,7 +80,7 @@ class Reporting:
     ) -> None:
         """Make a snapshot and hand it on."""
         self._next = now + _STATUS_SECONDS
-        processed = self._records + sum(task.processed for task in tasks.values())
+        processed = self.figures.turns.count
         since, before = self._counted
         rate = self.latest.records_per_second
         if now - since >= _RATE_SECONDS or not rate:

@@ -7,10 +7,12 @@ from headrace.engine.timed_stores import StoreFigures
 from headrace.metrics.metric import MetricsOf
 from headrace.state.spec import StoreSpec
 from headrace.state.task_state import TaskState
+from headrace.topology.nodes import ProcessorNode
 
 __all__ = ["measure_stores"]
 
 _STORES, _CACHES = "stream-state-metrics", "stream-record-cache-metrics"
+_NODES = "stream-processor-node-metrics"
 
 
 def measure_stores(into: MetricsOf, tags: Mapping[str, str], task: Task) -> None:
@@ -18,6 +20,14 @@ def measure_stores(into: MetricsOf, tags: Mapping[str, str], task: Task) -> None
     if not task.is_running:
         return
     state = task.state
+    for buffer in state.held:
+        node = next(
+            each.name
+            for each in task.topology.nodes.values()
+            if isinstance(each, ProcessorNode) and buffer.spec.name in each.stores
+        )
+        node_tags = {**tags, "processor-node-id": node}
+        into.put_counted(_NODES, node_tags, {"suppression-emit": buffer.emitted})
     for spec in state.specs:
         store_tags = {**tags, f"{scope_of(spec)}-state-id": spec.name}
         _measure_rows(into, store_tags, state, spec.name)

@@ -141,10 +141,8 @@ class TaskFigures:
     def flush(self, state: TaskState) -> None:
         """Flush a task's stores, as a commit does, and note what they are like then."""
         state.flush(self._timed_flush) if self.times_calls else state.flush()
-        now: float | None = None
-        for name, count, size_bytes in state.held():
-            now = now or self.seconds()
-            self._of_store(name).held(count, size_bytes, now)
+        for buffer in state.held:
+            self._of_store(buffer.spec.name).held(len(buffer), buffer.size_bytes, self.seconds())
         if self.times_calls:
             for store in list(self.stores.values()):
                 store.flushed(self.seconds())

@@ -41,11 +41,6 @@ ABSENT: tuple[Absent, ...] = (
     ),
     Absent(
         "stream-processor-node-metrics",
-        "suppression-emit-*",
-        "See what the node's topic or its successors get.",
-    ),
-    Absent(
-        "stream-processor-node-metrics",
         "window-aggregate-final-emit-*",
         "Windows that close are looked for with the records of a turn, in the time of the task.",
     ),

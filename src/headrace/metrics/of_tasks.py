@@ -47,6 +47,7 @@ NODES: tuple[Declaration, ...] = (
     *fields_of("stream-processor-node-metrics", NODE, Level.DEBUG, is_own=True).extremes(
         "process-latency", "ms", "Time of a record in a node and in all below it"
     ),
+    *_node.counted("suppression-emit", "updates", "Updates that suppression has let go"),
     fields_of("stream-processor-node-metrics", (*NODE, "reason"), is_own=True).one(
         "dropped-records-total", "counter", "records", "Records that a node has dropped, by the reason."
     ),

@@ -1,6 +1,6 @@
 """All stores of a task that runs: puts them over its rows, commits and discards them together."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -130,10 +130,10 @@ class TaskState:
         """What a store's database says of it: see `Database.properties`. From any thread."""
         return self._stores[name].rows.database.properties(name)
 
-    def held(self) -> Iterator[tuple[str, int, int]]:
-        """Yield what suppression holds back: the store's name, how many updates, and their bytes."""
-        for buffer in self._held:
-            yield buffer.spec.name, len(buffer), buffer.size_bytes
+    @property
+    def held(self) -> Sequence[SuppressBuffer]:
+        """What suppression holds back, of the stores that do so."""
+        return self._held
 
     def clear(self, name: str) -> None:
         """Delete a store's rows and its position, and what was changed since the last commit: before a rebuild."""

@@ -61,6 +61,7 @@ class SuppressBuffer:
         "_safe_bytes",
         "_safe_ms",
         "_times",
+        "emitted",
         "oldest",
         "size_bytes",
         "spec",
@@ -97,6 +98,8 @@ class SuppressBuffer:
         self._changed: dict[bytes, None] = {}
         self._rows: dict[bytes, bytes | None] = {}
         self._is_loaded = False
+        #: How many were let go.
+        self.emitted = 0
         #: What all updates weigh together, by Kafka's estimate.
         self.size_bytes = 0
         #: The earliest time by which one leaves; later than any if there is none.
@@ -192,6 +195,7 @@ class SuppressBuffer:
                 del held[key]
                 changed[key] = None
                 self.size_bytes -= change.size_bytes
+            self.emitted += len(keys)
             self._forget_oldest_time()
 
     def let_first_go(self, send: Callable[[HeldChange], None]) -> None:
@@ -202,6 +206,7 @@ class SuppressBuffer:
         del self._held[heappop(keys)]
         self._changed[change.key] = None
         self.size_bytes -= change.size_bytes
+        self.emitted += 1
         if not keys:
             self._forget_oldest_time()
 
