@@ -48,12 +48,19 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 8
+    assert len(_BLOCKS) == 9
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
     load("wordcount", block("flat_map_values(words"))
     load("test_wordcount", block("driver.restart()")).test_words_are_counted_without_regard_to_case()
+
+
+def test_word_count_is_asked_in_all_ways(load: Load, tmp_path: Path) -> None:
+    wordcount = load("wordcount", block("flat_map_values(words"))
+    with hr.Streams(wordcount.topology, application_id="wordcount", embedded_path="shop.db") as streams:
+        streams.wait_running("30s")
+        load("queries", block("goes to the instance"), hr=hr, streams=streams, WORDS=wordcount.WORDS)
 
 
 def test_word_count_runs_in_a_program(load: Load, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,6 +140,7 @@ if TYPE_CHECKING:
     from headrace.query.metadata import HostInfo as HostInfo
     from headrace.query.metadata import KeyQueryMetadata as KeyQueryMetadata
     from headrace.query.metadata import StreamsMetadata as StreamsMetadata
+    from headrace.query.position import Position as Position
     from headrace.serde.primitives import (
         boolean as boolean,
     )
@@ -225,6 +226,7 @@ _BY_MODULE = {
     "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
     "processor.listeners": ("RestoreListener", "StandbyUpdateListener"),
     "query.metadata": ("HostInfo", "KeyQueryMetadata", "StreamsMetadata"),
+    "query.position": ("Position",),
     "serde.primitives": ("boolean", "float32", "float64", "int32", "int64", "raw", "string", "uuid"),
     "serde.resolve": ("optional",),
     "serde.serde": ("Serde", "SerdeLike"),

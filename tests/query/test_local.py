@@ -4,7 +4,7 @@ import pytest
 
 import headrace as hr
 from headrace import stores
-from headrace.query.local import local_view, store_name
+from headrace.query.local import store_name, view_of
 
 HOURLY = stores.window("hourly", key=str, value=int)
 
@@ -52,13 +52,13 @@ def test_what_is_no_store_is_refused() -> None:
 
 
 def test_view_is_a_read_only_store_of_its_kind() -> None:
-    view: object = local_view(topology().stores["hourly"], dict, {})
+    view: object = view_of(topology().stores["hourly"], dict)
     kinds = (stores.ReadOnlyWindowStore, stores.ReadOnlyKeyValueStore, stores.WindowStore)
     assert [isinstance(view, kind) for kind in kinds] == [True, False, False]
 
     builder = hr.StreamsBuilder()
     builder.table("in", store=stores.key_value("latest", key=str, value=int))
-    view = local_view(builder.build().stores["latest"], dict, {})
+    view = view_of(builder.build().stores["latest"], dict)
     assert [isinstance(view, kind) for kind in (stores.ReadOnlyKeyValueStore, stores.KeyValueStore)] == [
         True,
         False,

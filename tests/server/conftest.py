@@ -16,6 +16,7 @@ from headrace.base.columns import Columns
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from headrace.server import Server
+from tests.streams.waiting import until
 
 COUNTS = stores.key_value("counts", key=str, value=int)
 MINUTES = stores.window("minutes", key=str, value=int, retention="1h")
@@ -119,8 +120,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     streams = application(tmp_path_factory.mktemp("shop"))
     with streams, Server(streams) as server:
         streams.wait_running("30s")
-        while streams.query(NUMBERS).get(19) is None or streams.query(LAST).get("home") != ("three", 120_000):
-            pass
-        while sum(count for _, count in streams.query(COUNTS).all()) < 60:
-            pass
+        until(lambda: streams.query(NUMBERS).get(19) is not None)
+        until(lambda: streams.query(LAST).get("home") == ("three", 120_000))
+        until(lambda: sum(count for _, count in streams.query(COUNTS).all()) == 60)
+        until(lambda: {("clicks", 0): 36, ("clicks", 1): 24}.items() <= set(streams.position(COUNTS).items()))
         yield Served(streams, server.url)

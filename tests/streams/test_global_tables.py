@@ -95,7 +95,7 @@ def test_application_runs_when_its_tables_are_read(place: Place) -> None:
         assert status is not None
         assert status.global_stores is not None
         assert status.global_stores.state == "running"
-        with pytest.raises(StoreUnavailableError, match="has no partition 0 here"):
+        with pytest.raises(StoreUnavailableError, match="has no partition 0"):
             streams.query(KEPT, partitions=[0]).get("sku7")
 
 

@@ -265,7 +265,7 @@ def test_a_query_of_what_is_not_there_says_what_there_is(shop: Shop) -> None:
         streams.query(COUNTS).get("a")
     with streams:
         streams.wait_running("20s")
-        with pytest.raises(StoreUnavailableError, match="has no partition 7 here"):
+        with pytest.raises(StoreUnavailableError, match="has no partition 7"):
             streams.query(COUNTS, partitions=[7]).get("a")
     with pytest.raises(StoreUnavailableError, match="is not_running; query it while it runs"):
         streams.query(COUNTS).get("a")

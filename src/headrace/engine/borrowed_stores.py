@@ -1,8 +1,9 @@
 """The stores of a task: rows that it has borrowed, and what lies over them once it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+from headrace.base.ids import TopicPartition
 from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
 
@@ -14,6 +15,7 @@ class BorrowedStores:
 
     Attributes:
         positions: of stores that are restored, the next changelog offset as of the last commit.
+        inputs: the next offset of each input, as of the last commit that the stores have.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class BorrowedStores:
         self._put_state = put_state
         self._give_back = give_back
         self.positions: dict[str, int] = {}
+        self.inputs: Mapping[TopicPartition, int] = {}
         self._rows: TaskRows | None = None
         self._state: TaskState | None = None
 

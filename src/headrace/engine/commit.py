@@ -144,6 +144,7 @@ class Committer:
             positions = self._positions(task, offsets, ends)
             task.state.commit(positions)
             task.stores.positions.update({store: each.offset for store, each in positions.items()})
+            task.stores.inputs = {partition: offsets[partition].offset for partition in task.queues}
             task.has_progress = False
             task.context.commit_requested = False
             self._reached("next task")

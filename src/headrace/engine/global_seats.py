@@ -14,6 +14,7 @@ from typing import Any
 from headrace.base.errors import StateCorruptionError
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.status import TaskStatus
+from headrace.engine.store_read import StoreRead
 from headrace.engine.task import Task
 
 __all__ = ["GlobalSeat", "GlobalSeats"]
@@ -150,10 +151,10 @@ class GlobalSeat:
         if self._leads and self._stores is not None:
             self._stores.commit()
 
-    def query(self, store: str) -> Mapping[int, Any]:
-        """See `GlobalStores.query`. From any thread."""
+    def read(self, store: str, *, committed: bool) -> StoreRead:
+        """See `GlobalStores.read`. From any thread."""
         assert self._stores is not None
-        return self._stores.query(store)
+        return self._stores.read(store, committed=committed)
 
     def has(self, store: str) -> bool:
         """Whether a store is one of them. From any thread."""

@@ -17,6 +17,7 @@ A crash leaves the stores as of some commit, and the next start reads the gap.
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, NoReturn
@@ -35,6 +36,7 @@ from headrace.engine.global_restores import GlobalRestores
 from headrace.engine.global_starts import starting_offsets
 from headrace.engine.status import TaskStatus
 from headrace.engine.store_listeners import StoreListeners
+from headrace.engine.store_read import GONE, StoreRead
 from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
@@ -345,8 +347,8 @@ class GlobalStores:
             for name, state in self.states.items()
         }
 
-    def query(self, store: str) -> Mapping[int, Any]:
-        """Return the read-only store of this name, under the partition -1: it is of all. From any thread.
+    def read(self, store: str, *, committed: bool) -> StoreRead:
+        """Return what can be read of a store; how old it is nobody knows. From any thread.
 
         Raises:
             StoreUnavailableError: the stores are not up to date yet.
@@ -356,7 +358,17 @@ class GlobalStores:
             raise StoreUnavailableError(
                 f"global store '{store}' is still being read from its topic; try again"
             )
-        return {GLOBAL_TASK.partition: task.state.read_only(store)}
+        rows = task.stores.rows.stores[store]
+
+        def position() -> Mapping[TopicPartition, int]:
+            found = rows.position()
+            return {} if found is None else found.inputs
+
+        return StoreRead(
+            task.state.reader(store, committed=committed),
+            position,
+            lambda: time.monotonic() if self.task is task else GONE,
+        )
 
     def status(self) -> TaskStatus | None:
         """Return how far they are; None where there are none."""

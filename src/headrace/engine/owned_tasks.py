@@ -3,22 +3,26 @@
 What is committed or aborted around that, and in which order, is decided in `assignment`.
 """
 
+import time
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from headrace.base.errors import OffsetOutOfRangeError, StoreUnavailableError
-from headrace.base.ids import TaskId, TopicPartition
+from headrace.base.ids import GLOBAL_TASK, TaskId, TopicPartition
 from headrace.engine.changelog_reader import ChangelogReader
 from headrace.engine.commit import Committer
 from headrace.engine.fetch import Fetcher
 from headrace.engine.global_seats import GlobalSeat
 from headrace.engine.reporting import Reporting
 from headrace.engine.starting_offsets import StartingOffsets
+from headrace.engine.store_read import GONE, StoreRead, changelog_of
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.engine.uncommitted import Uncommitted
+from headrace.state.typed_stores import read_only
 
 __all__ = ["OwnedTasks"]
 
@@ -101,6 +105,7 @@ class OwnedTasks:
         self._changelog_reader.begin(starts)
         self._committer.know(offsets)
         for task, start in starts.items():
+            task.stores.inputs = start
             # Fetched only when the stores are there: a table's own topic must not fill the queues meanwhile.
             self._fetcher.add(task, start)
 
@@ -158,18 +163,54 @@ class OwnedTasks:
                 return
         raise error
 
-    def query(self, store: str) -> Mapping[int, Any]:
+    def reads(
+        self, store: str, *, committed: bool, vouched_until: Callable[[], float]
+    ) -> Mapping[int, StoreRead]:
+        """Return what can be read of a store, by partition, of the tasks that run here. From any thread.
+
+        Nobody else has them before `vouched_until`.
+
+        Raises:
+            StoreUnavailableError: it is a global store that is not up to date yet.
+        """
+        if self._global_stores.has(store):
+            return {GLOBAL_TASK.partition: self._global_stores.read(store, committed=committed)}
+
+        def as_of(task: Task) -> float:
+            if self.tasks.get(task.id) is not task or not task.is_running:
+                return GONE
+            return min(time.monotonic(), vouched_until())
+
+        found = {}
+        for task in list(self.tasks.values()):
+            if task.is_running and any(spec.name == store for spec in task.subtopology.stores):
+                found[task.id.partition] = StoreRead(
+                    task.state.reader(store, committed=committed),
+                    partial(_how_far, task, store),
+                    partial(as_of, task),
+                )
+        return found
+
+    def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here, if any. From any thread.
 
         Raises:
             StoreUnavailableError: a task that has the store is still restoring.
         """
         if self._global_stores.has(store):
-            return self._global_stores.query(store)
+            read = self._global_stores.read(store, committed=committed)
+            return {GLOBAL_TASK.partition: read_only(read.reads, self._factory.application_id)}
         found = {}
         for task in list(self.tasks.values()):
             if any(spec.name == store for spec in task.subtopology.stores):
                 if not task.is_running:
                     raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
-                found[task.id.partition] = task.state.read_only(store)
+                found[task.id.partition] = task.state.read_only(store, committed=committed)
         return found
+
+
+def _how_far(task: Task, store: str) -> Mapping[TopicPartition, int]:
+    stores = task.stores
+    changelog = changelog_of(task.topology, task.context.application_id, store, task.id.partition)
+    offset = stores.positions.get(store)
+    return {**({} if changelog is None or offset is None else {changelog: offset}), **stores.inputs}

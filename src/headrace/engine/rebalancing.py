@@ -192,6 +192,11 @@ class Rebalancing:
         """What the group waits for, for people to read; None where all is well. From any thread."""
         return self._membership.trouble
 
+    @property
+    def vouched_until(self) -> float:
+        """See `Membership.vouched_until`. From any thread."""
+        return self._membership.vouched_until
+
     # ── what the group is told ───────────────────────────────────────────────────────────────────────────────────
 
     def report(self, now: float, progress: Callable[[], Mapping[TaskId, TaskProgress]]) -> None:

@@ -21,6 +21,7 @@ from headrace.engine.changelog_start import readable_of, start_at
 from headrace.engine.changelogs import ChangelogPartition
 from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
+from headrace.engine.store_read import GONE
 from headrace.log.port import Reader
 from headrace.state.port import Position
 from headrace.state.task_rows import TaskRows
@@ -69,6 +70,8 @@ class Standby:
         self._reader = reader
         self._listeners = listeners
         self._followed: dict[TopicPartition, _Followed] = {}
+        self._as_of: dict[str, float] = {}
+        self._allowed_at = GONE
         starts: dict[TopicPartition, int] = {}
         for name, changelog in changelogs.items():
             store, partition = rows.stores[name], changelog.partition
@@ -95,8 +98,9 @@ class Standby:
         """Those that are tables' own topics, which it follows as far as the group has processed them."""
         return [partition for partition, followed in self._followed.items() if followed.limit is not None]
 
-    def allow(self, committed: Mapping[TopicPartition, int]) -> None:
-        """Know how far the group is in tables' own topics by now, and go on there."""
+    def allow(self, committed: Mapping[TopicPartition, int], asked_at: float) -> None:
+        """Know how far the group was in tables' own topics at a moment (s), and go on there."""
+        self._allowed_at = asked_at
         for partition in self.limited:
             followed = self._followed[partition]
             followed.limit = max(followed.limit or 0, committed.get(partition, 0))
@@ -138,9 +142,23 @@ class Standby:
         """Let the database have what was applied, and the positions that are reached by it."""
         for partition, followed in self._followed.items():
             position = self._position(partition, followed)
+            known_at = self._known_at(partition, followed, position)
             if position > followed.written:
                 self.rows.restored(followed.store, Position(offset=position, topic_id=followed.topic_id))
                 followed.written = position
+            if known_at is not None:
+                self._as_of[followed.store] = known_at
+
+    def _known_at(self, partition: TopicPartition, followed: _Followed, position: int) -> float | None:
+        """A moment before which nothing was committed behind a position; None where it is not at the end."""
+        if followed.limit is not None:
+            return self._allowed_at if position >= followed.limit else None
+        end = self._reader.end(partition)
+        return None if end is None or position < end else self._reader.end_known_at(partition)
+
+    def as_of(self, store: str) -> float:
+        """A moment (of the monotonic clock): what was committed before it is in the rows. From any thread."""
+        return self._as_of.get(store, GONE)
 
     def _position(self, partition: TopicPartition, followed: _Followed) -> int:
         position = self._reader.position(partition)
@@ -163,6 +181,7 @@ class Standby:
             followed.store,
         )
         self._suspended(partition, "migrated")
+        self._as_of.pop(followed.store, None)
         self.rows.clear(followed.store)
         followed.is_waiting, followed.written = False, begin
         self._reader.assign({partition: begin})

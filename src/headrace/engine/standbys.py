@@ -7,6 +7,7 @@ behind their positions is all that is left to restore.
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from functools import partial
 
 from headrace.base.errors import LogUnavailableError, StateCorruptionError
 from headrace.base.ids import TaskId, TopicPartition
@@ -15,8 +16,10 @@ from headrace.engine.clock import Clock
 from headrace.engine.standby import Standby
 from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
+from headrace.engine.store_read import GONE, StoreRead, changelog_of
 from headrace.engine.thread_figures import ThreadFigures
 from headrace.log.port import Log, Reader
+from headrace.state.followed import followed_reads
 from headrace.state.spec import StoreSpec
 from headrace.state.state_directory import StateDirectory
 from headrace.topology.topology import Topology
@@ -190,7 +193,7 @@ class Standbys:
             self._next_write = now + _WRITE_SECONDS
             committed = self._committed(each for standby in owners.values() for each in standby.limited)
             for standby in self._following.values():
-                standby.allow(committed)
+                standby.allow(committed, now)
                 standby.write()
         return applied
 
@@ -211,6 +214,29 @@ class Standbys:
             task_id: self._following[task_id].lags() if task_id in self._following else {}
             for task_id in sorted(self._wanted)
         }
+
+    def reads(self, store: str) -> Mapping[int, StoreRead]:
+        """Return what can be read of a store, by partition, of the tasks that are followed here. From any thread."""
+
+        def as_of(standby: Standby) -> float:
+            return standby.as_of(store) if self._following.get(standby.task_id) is standby else GONE
+
+        found = {}
+        for standby in list(self._following.values()):
+            rows = standby.rows.stores.get(store)
+            if rows is None or rows.trusted_position is None:
+                continue
+            found[standby.task_id.partition] = StoreRead(
+                followed_reads(standby.rows, store, self._group, standby.task_id, self._clock.wall_ms),
+                partial(self._how_far, standby, store),
+                partial(as_of, standby),
+            )
+        return found
+
+    def _how_far(self, standby: Standby, store: str) -> Mapping[TopicPartition, int]:
+        changelog = changelog_of(self._topology, self._group, store, standby.task_id.partition)
+        position = standby.rows.stores[store].position()
+        return {} if changelog is None or position is None else {changelog: position.offset}
 
     def close(self) -> None:
         """Give all of them up. What was applied since the last write is applied again by the next start."""

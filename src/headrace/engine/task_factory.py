@@ -56,7 +56,7 @@ class TaskFactory:
         self._topology = topology
         self._log = log
         self._options = options
-        self._application_id = application_id
+        self.application_id = application_id
         self._directory = directory
         self._clock = clock
         self._cache = cache
@@ -95,11 +95,11 @@ class TaskFactory:
 
     def changelog_name(self, store: str) -> str:
         """Full name of a store's changelog topic."""
-        return f"{self._application_id}-{store}-changelog"
+        return f"{self.application_id}-{store}-changelog"
 
     def full_name(self, topic: str) -> str:
         """Full name of a topic that the topology reads."""
-        return self._topology.decorate(topic, self._application_id)
+        return self._topology.decorate(topic, self.application_id)
 
     def inputs(self, task_id: TaskId) -> dict[TopicPartition, SourceNode]:
         """Return what a task reads, with the source that reads it."""
@@ -153,7 +153,7 @@ class TaskFactory:
             task_id,
             topology=self._topology,
             subtopology=subtopology,
-            application_id=self._application_id,
+            application_id=self.application_id,
             options=options,
             now_ms=self._clock.wall_ms,
             seconds=self._clock.seconds,

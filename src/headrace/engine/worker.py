@@ -21,6 +21,7 @@ from headrace.engine.measuring import measure_tasks, measure_thread, measure_wri
 from headrace.engine.progress import progress_of
 from headrace.engine.reporting import Reporting
 from headrace.engine.status import WorkerStatus
+from headrace.engine.store_read import StoreRead
 from headrace.engine.task import Task
 from headrace.engine.worker_parts import WorkerParts
 from headrace.group.user_data import TaskProgress
@@ -347,9 +348,19 @@ class Worker:
         """What its group waits for; None where all is well. From any thread."""
         return self._rebalancing.trouble
 
-    def query(self, store: str) -> Mapping[int, Any]:
+    def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """See `OwnedTasks.query`. From any thread."""
-        return self._owned.query(store)
+        return self._owned.query(store, committed=committed)
+
+    def reads(self, store: str, *, committed: bool) -> Mapping[int, StoreRead]:
+        """See `OwnedTasks.reads`. From any thread."""
+        return self._owned.reads(
+            store, committed=committed, vouched_until=lambda: self._rebalancing.vouched_until
+        )
+
+    def followed(self, store: str) -> Mapping[int, StoreRead]:
+        """See `Standbys.reads`. From any thread."""
+        return self._standbys.reads(store)
 
     @property
     def tasks(self) -> Iterable[Task]:

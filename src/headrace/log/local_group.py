@@ -127,6 +127,8 @@ class LocalMembership:
     """
 
     trouble = None
+    #: Nobody else has a log of one process.
+    vouched_until = float("inf")
 
     def __init__(
         self,

@@ -114,6 +114,13 @@ class Membership(Protocol):
         """Leave; all tasks are dropped. `Ended` follows. A static member's place is kept, unless it is for good."""
 
     @property
+    def vouched_until(self) -> float:
+        """Until when (of the monotonic clock, in seconds) nobody else can have been given what this member has.
+
+        It is put off by each word of the coordinator, and not before what was lost is dropped. From any thread.
+        """
+
+    @property
     def trouble(self) -> str | None:
         """What it waits for, for people to read; None where all is well."""
 

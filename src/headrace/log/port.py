@@ -74,6 +74,12 @@ class Reader(Protocol):
         Never behind `position` for long, and never ahead of the truth: lag and `max.task.idle.ms` are judged by it.
         """
 
+    def end_known_at(self, partition: TopicPartition) -> float | None:
+        """A moment (of the monotonic clock, in seconds) after which the log was asked for `end`; None where it was not.
+
+        Whatever was committed before that moment lies before that end.
+        """
+
     def position(self, partition: TopicPartition) -> int:
         """Next offset that `poll` will return, or look at, for this partition."""
 

@@ -12,7 +12,7 @@ from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.task_places import PlannedTasks
 from headrace.group.membership import EndpointTasks
 from headrace.group.user_data import Endpoint
-from headrace.query.key_partition import partition_of_key
+from headrace.query.key_partition import KeyPlacing
 from headrace.topology.partitioners import Partitioner
 from headrace.topology.topology import SubTopology
 
@@ -113,7 +113,7 @@ def key_metadata(
         if not hosts:
             raise _nobody(f"store {store!r}")
         return KeyQueryMetadata(hosts[0], frozenset(), _ALL_PARTITIONS)
-    partition = partition_of_key(planned, application_id, part, store, key, partitioner)
+    partition = KeyPlacing(planned, application_id, part, store, partitioner)(key)
     task = TaskId(part.id, partition)
     active = [
         HostInfo(*at) for at, has in endpoints.items() if task in _tasks(planned, has.active, application_id)

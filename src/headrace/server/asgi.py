@@ -13,6 +13,7 @@ from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
 from headrace.server.openapi import described
 from headrace.server.parameters import Given
+from headrace.server.query_route import query_route
 from headrace.server.routes import Route, bound
 from headrace.server.store_routes import store_routes
 from headrace.streams.server_options import token_of
@@ -47,7 +48,7 @@ def application(streams: Streams, *, hosts: frozenset[str] | None) -> ASGIApp:
 
     routes.append(Route("/openapi.json", "This description.", openapi, blocks=False))
     starlette = Starlette(
-        routes=[bound(each) for each in routes],
+        routes=[query_route(streams), *(bound(each) for each in routes)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     starlette.router.redirect_slashes = False

@@ -6,6 +6,7 @@ read: a few clients that send a byte a minute, or never read, would take all the
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -37,6 +38,9 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        # asyncio does it for sockets that were made with IPPROTO_TCP alone. Head and body are two packets, of which the
+        # second would wait for the client's delayed acknowledgement (40 ms).
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait_for_a_request()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "SegmentedFlushListener",
     "SegmentedReads",
     "SegmentedState",
+    "StoreReads",
     "TimeOrderedState",
     "VersionedReads",
     "VersionedState",
@@ -295,3 +296,7 @@ class VersionedState(VersionedReads, Protocol):
 
         That is None for the latest, and its own timestamp for one that is dropped.
         """
+
+
+#: What can be read of a store, by its kind.
+StoreReads: TypeAlias = KeyValueReads | SegmentedReads | VersionedReads

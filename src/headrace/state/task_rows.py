@@ -11,7 +11,7 @@ from headrace.state.stamped import StampedCodec
 from headrace.state.store_rows import StoreRows
 from headrace.state.values import ValueCodec
 
-__all__ = ["TaskRows"]
+__all__ = ["TaskRows", "value_codec"]
 
 
 class TaskRows:
@@ -38,7 +38,7 @@ class TaskRows:
         self.stores: dict[str, StoreRows] = {}
         try:
             for spec in self.specs:
-                codec = _codec(spec, f"{application_id}-{spec.changelog_topic}")
+                codec = value_codec(spec, f"{application_id}-{spec.changelog_topic}")
                 self.stores[spec.name] = StoreRows(spec, self.databases[spec.engine], codec, now_ms)
         except BaseException:
             self.close()
@@ -81,7 +81,8 @@ class TaskRows:
                 closing.callback(database.close)
 
 
-def _codec(spec: StoreSpec, topic: str) -> ValueCodec:
+def value_codec(spec: StoreSpec, topic: str) -> ValueCodec:
+    """Return how a store turns values into bytes and back, as its changelog `topic` has them."""
     has_stamped_values = spec.stamped and spec.kind != "suppress"
     return (StampedCodec if has_stamped_values else ValueCodec)(spec.value, topic, spec.name)
 

@@ -16,10 +16,8 @@ from headrace.state.cache import CacheBudget
 from headrace.state.port import (
     ChangelogAdmission,
     FlushRefused,
-    KeyValueReads,
     Position,
-    SegmentedReads,
-    VersionedReads,
+    StoreReads,
 )
 from headrace.state.spec import StoreSpec
 from headrace.state.store_parts import Opening
@@ -109,13 +107,13 @@ class TaskState:
         """The state behind a store's name, as operators use it."""
         return self._stores[name].state
 
-    def reader(self, name: str) -> KeyValueReads | SegmentedReads | VersionedReads:
-        """The state behind a store's name, as operators of other threads read it."""
-        return self._stores[name].reader(committed=False)
+    def reader(self, name: str, *, committed: bool = False) -> StoreReads:
+        """The state behind a store's name, as other threads read it; with `committed`, as the last commit left it."""
+        return self._stores[name].reader(committed=committed)
 
     def read_only(self, name: str, *, committed: bool = False) -> Any:
         """The user's read-only view of a store, for any thread; with `committed`, as the last commit left it."""
-        return read_only(self._stores[name].reader(committed=committed), self._context)
+        return read_only(self.reader(name, committed=committed), self._context.application_id)
 
     @property
     def buffered_bytes(self) -> int:

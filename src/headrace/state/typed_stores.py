@@ -37,7 +37,9 @@ def typed(
     """
     if has_rows(state.spec):
         # Of a result nobody could make the row again.
-        return read_only(cast("KeyValueReads | SegmentedReads", state), context)
+        return read_only(
+            cast("KeyValueReads | SegmentedReads", state), application_id or context.application_id
+        )
     keys = TypedKeys[Any](state.spec, application_id or context.application_id)
     match state.spec.kind:
         case "key_value":
@@ -55,7 +57,7 @@ def typed(
 
 
 def read_only(
-    state: KeyValueReads | SegmentedReads | VersionedReads, context: TaskContext
+    state: KeyValueReads | SegmentedReads | VersionedReads, application_id: str
 ) -> (
     ReadOnlyKeyValueStore[Any, Any]
     | ReadOnlyWindowStore[Any, Any]
@@ -64,7 +66,7 @@ def read_only(
 ):
     """Make the user's view of a state that is only read: a query's, or a processor's of another task's store."""
     state = shown(state)
-    keys = TypedKeys[Any](state.spec, context.application_id)
+    keys = TypedKeys[Any](state.spec, application_id)
     match state.spec.kind:
         case "key_value":
             return KeyValueReadings[Any, Any](cast("KeyValueReads", state), keys)  # by its kind

@@ -1,10 +1,8 @@
-"""What is seen of an application that is here: its state, its figures, its threads, its stores."""
+"""What is seen of an application that is here: its state, its figures, its threads, and where its tasks are."""
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
-
-from typing_extensions import TypeVar, Unpack
+from typing import Any
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.version import headrace_version
@@ -15,7 +13,7 @@ from headrace.group.user_data import Endpoint
 from headrace.metrics.declaration import Level
 from headrace.metrics.metric import Metrics, MetricsOf
 from headrace.metrics.rates import Rates
-from headrace.query.local import QueryOptions, local_view, store_name
+from headrace.query.local import store_name
 from headrace.query.metadata import (
     KeyQueryMetadata,
     StreamsMetadata,
@@ -24,7 +22,6 @@ from headrace.query.metadata import (
     streams_metadata,
 )
 from headrace.state.declaration import Store
-from headrace.state.queried import Queried
 from headrace.streams.config import Config
 from headrace.streams.figures import lags_of, measure_client, measure_threads
 from headrace.streams.home_process import HomeProcess
@@ -37,8 +34,6 @@ from headrace.topology.partitioners import Partitioner, placing
 from headrace.topology.topology import Topology
 
 __all__ = ["Observed"]
-
-R = TypeVar("R")
 
 
 class Observed:
@@ -193,27 +188,6 @@ class Observed:
     def _placed(self, attempt: str) -> tuple[PlannedTasks | None, Mapping[Endpoint, EndpointTasks]]:
         places = self._running(attempt).places
         return (None, {}) if places is None else (places.planned, places.endpoints)
-
-    # ── queries ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @overload
-    def query(self, store: Store[Queried[R]], **how: Unpack[QueryOptions]) -> R: ...
-    @overload
-    def query(self, store: str, **how: Unpack[QueryOptions]) -> Any: ...
-    def query(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Any:
-        """Return a read-only view of a store over all its partitions, as of now: it also sees what waits for a commit.
-
-        The view stays good: each call on it asks the partitions that are here then.
-
-        Raises:
-            TopologyError: the topology has no such store.
-            StoreUnavailableError: not started, restoring, or stopped: retry later, or give up where it has stopped.
-        """
-        name = store_name(self._topology, store)
-        return local_view(self._topology.stores[name], lambda: self._partitions(name), how)
-
-    def _partitions(self, name: str) -> Mapping[int, Any]:
-        return self._running(f"query store {name!r}").query(name)
 
     def _running(self, attempt: str) -> StreamThreads:
         self._ensure_here(f"{attempt} of")

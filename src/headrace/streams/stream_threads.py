@@ -9,6 +9,7 @@ from typing import Any
 from headrace.base.errors import ApplicationStoppedError, StoreUnavailableError
 from headrace.base.last_words import log_safely
 from headrace.engine.status import WorkerStatus, together
+from headrace.engine.store_read import StoreRead
 from headrace.engine.task_places import TaskPlaces
 from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
@@ -248,7 +249,25 @@ class StreamThreads:
         """Where the tasks of the application run; None before the first worker."""
         return self._factory.places
 
-    def query(self, store: str) -> Mapping[int, Any]:
+    def reads(self, store: str, *, committed: bool) -> Mapping[int, StoreRead]:
+        """Return what can be read of a store, by partition, of the tasks that run here.
+
+        Raises:
+            StoreUnavailableError: it is a global store that is not up to date yet.
+        """
+        found: dict[int, StoreRead] = {}
+        for worker in self.workers:
+            found.update(worker.reads(store, committed=committed))
+        return found
+
+    def followed(self, store: str) -> Mapping[int, StoreRead]:
+        """Return what can be read of a store, by partition, of the tasks that are followed here."""
+        found: dict[int, StoreRead] = {}
+        for worker in self.workers:
+            found.update(worker.followed(store))
+        return found
+
+    def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here.
 
         Raises:
@@ -256,7 +275,7 @@ class StreamThreads:
         """
         found: dict[int, Any] = {}
         for worker in self.workers:
-            found.update(worker.query(store))
+            found.update(worker.query(store, committed=committed))
         if not found:
             raise StoreUnavailableError(
                 f"store '{store}' is in no task now, since tasks are being made; try again"

@@ -13,12 +13,12 @@ from headrace.base.durations import Duration, timeout_seconds
 from headrace.base.errors import ConfigError, StateError, TopologyError
 from headrace.engine.options import EngineOptions
 from headrace.engine.store_listeners import StoreListeners
+from headrace.streams.asked import Asked
 from headrace.streams.client_tags import client_tags
 from headrace.streams.config import Config, ConfigFields
 from headrace.streams.guarantee import engine_values
 from headrace.streams.lock import application_lock, delete_state
 from headrace.streams.logs import address_of, open_log_under
-from headrace.streams.observed import Observed
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
@@ -36,7 +36,7 @@ __all__ = ["Streams", "UncaughtHandler"]
 R = TypeVar("R")
 
 
-class Streams(Observed):
+class Streams(Asked):
     """Runs a topology: `with` starts and stops it; `run()` is `with`, signals and waiting, for a program of its own.
 
     Arguments are properties (see `ConfigFields`); beside a `Config` they are what code says, so that file, environment

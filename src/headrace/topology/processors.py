@@ -150,7 +150,9 @@ class _Services:
                 check_handle(handle, state.spec)
             filled_by = state.spec.filled_by
             only_reads = self._wiring.is_global(name) or filled_by not in {None, self._wiring.name}
-            self._stores[name] = read_only(state, self.task) if only_reads else typed(state, self.task)
+            self._stores[name] = (
+                read_only(state, self.task.application_id) if only_reads else typed(state, self.task)
+            )
         return self._stores[name]
 
 

@@ -111,6 +111,10 @@ class FetchMachine:
         """The committed end as the last answers told it; None before the first one."""
         return self._assigned(partition).end
 
+    def end_known_at(self, partition: TopicPartition) -> float | None:
+        """When the leader was asked whose answer told `end`; None before the first answer."""
+        return self._assigned(partition).end_known_at
+
     def _assigned(self, topic_partition: TopicPartition) -> PartitionState:
         state = self._partitions.get(topic_partition)
         if state is None:
@@ -242,9 +246,11 @@ class FetchMachine:
                     continue
                 share = max(share, 1)
             self._fetching[node] = share
-            yield self._fetch(node, states, share, is_complete=node not in incomplete)
+            yield self._fetch(node, states, share, now, is_complete=node not in incomplete)
 
-    def _fetch(self, node: int, states: list[PartitionState], share: int, *, is_complete: bool) -> Fetch:
+    def _fetch(
+        self, node: int, states: list[PartitionState], share: int, now: float, *, is_complete: bool
+    ) -> Fetch:
         limits = self._limits
         for state in states:
             state.phase = FetchPhase.FETCHING
@@ -265,6 +271,7 @@ class FetchMachine:
             bytes_max=share,
             partition_bytes_max=limits.partition_bytes_max,
             rack=limits.rack,
+            sent_at=now,
         )
 
     # What has come back.
@@ -280,6 +287,8 @@ class FetchMachine:
             # An error of the whole answer is one of each partition; one that was left out is asked for again.
             code = answer.error if answer.error is not ErrorCode.NONE else ErrorCode.UNKNOWN_SERVER_ERROR
             found = answers.get(asked.partition) or FetchedPartition(asked.partition, code)
+            if found.error is ErrorCode.NONE and request.node_id == state.leader:
+                state.end_known_at = request.sent_at  # a nearer replica may know less
             if state.fetched(found, self._next_generation(), now):
                 self._partitions[state.topic_partition] = self._partitions.pop(state.topic_partition)
             if state.phase is FetchPhase.LEADERLESS:

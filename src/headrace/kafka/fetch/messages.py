@@ -72,7 +72,7 @@ class PartitionFetch:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Ask a broker for records."""
+    """Ask a broker for records. `sent_at` is when (s)."""
 
     node_id: int
     partitions: tuple[PartitionFetch, ...]
@@ -81,6 +81,7 @@ class Fetch:
     bytes_max: int
     partition_bytes_max: int
     rack: str
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class PartitionState:
         leader, leader_epoch: as metadata told; -1 if not known.
         replica: the nearer broker to ask instead of the leader until `replica_until`; -1 for none.
         end: the committed end as far as answers have told.
+        end_known_at: when the leader was asked that has told it last (s); None before that.
         retry_at: nothing is asked before (s).
         is_known: whether metadata has told of it; missing_since: since when it does not (s).
     """
@@ -78,6 +79,7 @@ class PartitionState:
         self.runs: deque[FetchedRun] = deque()
         self.kept_bytes = 0
         self.end: int | None = None
+        self.end_known_at: float | None = None
         self.retry_at = 0.0
         self.attempts = 0
         self.missing_since: float | None = None

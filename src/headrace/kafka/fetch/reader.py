@@ -157,6 +157,10 @@ class KafkaReader:
         """See `Reader.end`: the last stable offset of the last answer, and what has come since."""
         return self._machine.end(partition)
 
+    def end_known_at(self, partition: TopicPartition) -> float | None:
+        """See `Reader.end_known_at`: when the request went out whose answer was the last one to tell."""
+        return self._machine.end_known_at(partition)
+
     def close(self) -> None:
         """See `Reader.close`. Waits for nothing."""
         if not self._is_closed:

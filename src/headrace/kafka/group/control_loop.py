@@ -53,6 +53,7 @@ class ControlLoop:
         publish: Callable[[Effect], None],
         *,
         max_poll_interval_s: float,
+        session_s: float,
         seconds: Callable[[], float],
     ) -> None:
         """`networks` makes new connections, without connecting; `publish` takes effects, in order.
@@ -67,6 +68,7 @@ class ControlLoop:
         self._lease = lease
         self._publish = publish
         self._max_poll_interval_s = max_poll_interval_s
+        self._session_s = session_s
         self._seconds = seconds
         self._polled_at = seconds()
         self._commands: deque[Command] = deque()
@@ -82,6 +84,10 @@ class ControlLoop:
         self._is_silent = False
         self._is_dropped = False
         self._is_over = False
+        self._asked_at = 0.0
+        self._has_lost = False  # and the worker has not dropped it yet
+        #: See `Membership.vouched_until`. Read from any thread.
+        self.vouched_until = float("-inf")
 
     # ── from any thread ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,8 +135,13 @@ class ControlLoop:
             return
         wake_at = min(self._next_time(), now + _LONGEST_PUMP_S)
         wait_s = max(0.0, wake_at - self._seconds())
+        began, waited_for = self._seconds(), self._under_way
         # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
         self._network.pump(int(1000 * wait_s) + 1 if wait_s else 0, ends_when_woken=True)
+        if waited_for is not None and waited_for.is_slow and self._under_way is waited_for:
+            # Who waits in a join is alive to its coordinator as long as the connection is; `began` is before all that
+            # may have held this thread up since.
+            self._vouch(began)
 
     def _is_done(self) -> bool:
         return self._is_over or self._is_stopped
@@ -163,8 +174,19 @@ class ControlLoop:
         self._coordinator, self._knows_brokers, self._is_finding, self._find_at = None, False, False, now
         self._tell(self._protocol.unanswered(NetworkError("it was given up", was_sent=True), now))
 
+    def _vouch(self, at: float) -> None:
+        """Note that the coordinator has heard of this member at a moment, or later."""
+        if not (self._has_lost or self._is_silent):
+            self.vouched_until = max(self.vouched_until, at + self._session_s)
+
+    def _forfeit(self) -> None:
+        """Note that what the worker has may be others' from now on, until it has dropped it."""
+        self._has_lost = True
+        self.vouched_until = min(self.vouched_until, self._seconds())
+
     def dropped(self, now: float) -> None:
         """Hear that the worker has dropped all: it may join anew, also after it was silent."""
+        self._has_lost = False
         self._polled_at = now
         if self._is_silent:
             self._is_dropped = True
@@ -202,6 +224,8 @@ class ControlLoop:
                     continue
             if self._is_over:
                 return
+            if isinstance(effect, Lost | Ended):
+                self._forfeit()
             self._publish(effect)
             if isinstance(effect, Ended):
                 self._is_over = True
@@ -221,6 +245,7 @@ class ControlLoop:
         if question is None:
             return
         self._under_way = question
+        self._asked_at = now
         self._network.send(
             self._coordinator,
             question.message,
@@ -240,6 +265,8 @@ class ControlLoop:
             return
         self._under_way = None
         heard = self._protocol.answered(answer, self._seconds())
+        if not answer.error_code and not any(isinstance(effect, Lost | Ended) for effect in heard.effects):
+            self._vouch(self._asked_at)
         if heard.has_moved:
             self._forget_coordinator()
         elif self._coordinator is not None:

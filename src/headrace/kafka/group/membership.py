@@ -60,6 +60,7 @@ class KafkaMembership:
             self._lease,
             self._publish,
             max_poll_interval_s=options.max_poll_interval_ms / 1000,
+            session_s=kafka_options.session_timeout_ms / 1000,
             seconds=seconds,
         )
         self._thread = thread(target=self._loop.run, name=f"{group}-member", daemon=True)
@@ -133,6 +134,11 @@ class KafkaMembership:
     def ask_for_endpoints(self) -> None:
         """See `Membership.ask_for_endpoints`."""
         self._loop.post(lambda now: self._protocol.ask_for_endpoints())
+
+    @property
+    def vouched_until(self) -> float:
+        """See `Membership.vouched_until`."""
+        return self._loop.vouched_until
 
     @property
     def trouble(self) -> str | None:

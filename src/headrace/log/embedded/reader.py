@@ -78,6 +78,10 @@ class EmbeddedReader:
         """See `Reader.position`."""
         return self._positions[partition]
 
+    def end_known_at(self, partition: TopicPartition) -> float:
+        """See `Reader.end_known_at`: a log of one process, which tells each reader of each commit."""
+        return time.monotonic()
+
     def end(self, partition: TopicPartition) -> int:
         """See `Reader.end`. Asks the file after each commit of this process, and after a poll that saw others'."""
         commits = self._file.commits.count

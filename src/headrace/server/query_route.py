@@ -1,0 +1,48 @@
+"""What other instances of the application ask: one partition of a store, in MessagePack. See `query/questions.py`."""
+
+import logging
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headrace.base.errors import HeadraceError
+from headrace.query.connections import MEDIA_TYPE
+from headrace.query.questions import read_question
+from headrace.server.answers import as_json, problem_of
+from headrace.streams.streams import Streams
+
+__all__ = ["query_route"]
+
+_log = logging.getLogger("headrace.server")
+
+#: Of one row: such a read takes less than to hand it to another thread. The others may read a disk for a while.
+_AT_ONCE = frozenset({"get", "cell", "version", "as_of", "position"})
+
+
+def query_route(streams: Streams) -> Route:
+    """Return the route. It is for instances alone, and has no place in the description."""
+    encode = msgspec.msgpack.Encoder().encode
+
+    async def query(request: Request) -> Response:
+        if request.headers.get("content-type") != MEDIA_TYPE:
+            return as_json({"error": f"a question of another instance is {MEDIA_TYPE}"}, 415)
+        body = await request.body()
+        try:
+            question = read_question(body)
+            if question.ask in _AT_ONCE:
+                answer = streams.answer(question)
+            else:
+                answer = await run_in_threadpool(streams.answer, question)
+        except HeadraceError as error:
+            found = problem_of(error)
+            assert found is not None
+            return found
+        except Exception:
+            _log.exception("a question of another instance has failed")
+            return as_json({"error": "the server has made a mistake, which its log tells"}, 500)
+        return Response(encode(answer), media_type=MEDIA_TYPE)
+
+    return Route("/query", query, methods=["POST"])

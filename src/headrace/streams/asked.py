@@ -1,0 +1,154 @@
+"""How an application is asked for what is in its stores, from its own process and by its other instances."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, overload
+
+from typing_extensions import TypeVar, Unpack
+
+from headrace.engine.store_read import StoreRead
+from headrace.engine.task_places import TaskPlaces
+from headrace.group.membership import UNAVAILABLE
+from headrace.query.anywhere import view_anywhere
+from headrace.query.asynchronous import (
+    AsyncKeyValueView,
+    AsyncSessionView,
+    AsyncVersionedView,
+    AsyncWindowView,
+    async_view,
+)
+from headrace.query.connections import Connections
+from headrace.query.local import chosen_of, store_name, view_of
+from headrace.query.position import Position
+from headrace.query.query_options import QueryOptions, asking_of
+from headrace.query.questions import Answer, Question
+from headrace.query.routing import Here, Router, StoreRoute, position_of
+from headrace.state.declaration import Store, unreadable
+from headrace.state.queried import Queried
+from headrace.state.typed_key_value import KeyValueStore
+from headrace.state.typed_session import SessionStore
+from headrace.state.typed_versioned import VersionedStore
+from headrace.state.typed_window import WindowStore
+from headrace.streams.joining import endpoint_of
+from headrace.streams.observed import Observed
+from headrace.streams.server_options import SERVER_CA, SERVER_CERTIFICATE, SERVER_PATH, token_of
+from headrace.streams.states import FINAL
+from headrace.topology.locations import caller
+from headrace.topology.partitioners import placing
+
+__all__ = ["Asked"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R")
+
+
+class Asked(Observed):
+    """What `Streams` answers, from any thread. Whoever inherits it starts and stops the threads."""
+
+    @overload
+    def query(self, store: Store[Queried[R]], **how: Unpack[QueryOptions]) -> R: ...
+    @overload
+    def query(self, store: str, **how: Unpack[QueryOptions]) -> Any: ...
+    def query(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Any:
+        """Return a read-only view of a store over all its partitions, as of now: it also sees what waits for a commit.
+
+        Wherever a partition is, it is asked there: other instances are asked over HTTP, at their `application.server`,
+        where they are served (`headrace run --serve`, `hr.server`). A key is looked for where the topology places it.
+        What moves meanwhile is followed until the `timeout`, and ranges go through all instances; each page of what
+        comes from elsewhere is of its own moment.
+
+        The view stays good: each call on it asks those who have the partitions then.
+
+        Raises:
+            TopologyError: the topology has no such store, or options contradict each other.
+            StoreUnavailableError: not started, stopped, or, in time, answered by nobody: by the view when it is asked.
+        """
+        name = store_name(self._topology, store)
+        spec, chosen = self._topology.stores[name], how.get("partitions")
+        asking = asking_of(how)
+        if how.get("where") == "local":
+
+            def here() -> Mapping[int, Any]:
+                return self._running(f"query store {name!r}").query(name, committed=asking.committed)
+
+            return view_of(spec, here if chosen is None else lambda: chosen_of(spec, here, chosen))
+        if spec.kind in ("suppress", "custom"):
+            raise unreadable(spec)
+        return view_anywhere(self._route(name, how), spec, chosen)
+
+    @overload
+    def query_async(
+        self, store: Store[KeyValueStore[K, V]], **how: Unpack[QueryOptions]
+    ) -> AsyncKeyValueView[K, V]: ...
+    @overload
+    def query_async(
+        self, store: Store[WindowStore[K, V]], **how: Unpack[QueryOptions]
+    ) -> AsyncWindowView[K, V]: ...
+    @overload
+    def query_async(
+        self, store: Store[SessionStore[K, V]], **how: Unpack[QueryOptions]
+    ) -> AsyncSessionView[K, V]: ...
+    @overload
+    def query_async(
+        self, store: Store[VersionedStore[K, V]], **how: Unpack[QueryOptions]
+    ) -> AsyncVersionedView[K, V]: ...
+    @overload
+    def query_async(self, store: str, **how: Unpack[QueryOptions]) -> Any: ...
+    def query_async(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Any:
+        """Return the async twin of what `query` returns: `await view.get(key)`, `async for row in view.range(…)`.
+
+        Raises: as `query`.
+        """
+        view = self.query(store, **how)
+        return async_view(self._topology.stores[store_name(self._topology, store)].kind, view)
+
+    def position(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Position:
+        """Return how far a store is, as of the last commit: what a later query may ask for with `at_least=`.
+
+        Raises: as `query`, and StoreUnavailableError where a partition is answered for by nobody.
+        """
+        name = store_name(self._topology, store)
+        route = self._route(name, how)
+        chosen = how.get("partitions")
+        found = Position()
+        for partition in route.places().partitions if chosen is None else chosen:
+            found |= position_of(route, partition)
+        return found
+
+    def answer(self, question: Question) -> Answer:
+        """Answer another instance of the application with what is here, or say why not. For the HTTP server."""
+        return self._router.answer(question)
+
+    def _route(self, name: str, how: QueryOptions) -> StoreRoute:
+        partitioner = how.get("partitioner")
+        asked = None if partitioner is None else placing(partitioner, caller())
+        return StoreRoute(self._router, name, asking_of(how), asked)
+
+    @cached_property
+    def _router(self) -> Router:
+        config = self._config
+        connections = Connections(
+            path=config.get(SERVER_PATH),
+            token=token_of(config),
+            is_over_tls=config.get(SERVER_CERTIFICATE) is not None,
+            ca=config.get(SERVER_CA),
+        )
+        self._life.listen(lambda new, old: connections.close() if new in FINAL else None)
+        here = Here(
+            self._active, self._followed, self._places, endpoint_of(config) or UNAVAILABLE, self._may_wait
+        )
+        return Router(self._topology, self._application_id, here, connections)
+
+    def _active(self, store: str, committed: bool) -> Mapping[int, StoreRead]:
+        return self._running(f"query store {store!r}").reads(store, committed=committed)
+
+    def _followed(self, store: str) -> Mapping[int, StoreRead]:
+        return self._running(f"query store {store!r}").followed(store)
+
+    def _places(self) -> TaskPlaces | None:
+        return self._running("query a store").places
+
+    def _may_wait(self) -> bool:
+        threads = self._threads
+        return threads is not None and not threads.is_own
