@@ -25,7 +25,7 @@ from tests.server.conftest import COUNTS, LAST, MINUTES, NUMBERS, VISITS, Served
 class Elsewhere:
     """An instance that has nothing itself, and knows of one other."""
 
-    def __init__(self, served: Served, endpoint: tuple[str, int]) -> None:
+    def __init__(self, served: Served, endpoint: tuple[str, int], *, asks_once: bool = False) -> None:
         known = served.streams._places()
         assert known is not None
         assert known.planned is not None
@@ -34,7 +34,11 @@ class Elsewhere:
         [has] = known.endpoints.values()
         self.places.have_moved({endpoint: has})
         here = Here(
-            lambda store, committed: {}, lambda store: {}, lambda: self.places, ("here", 1), lambda: True
+            lambda store, committed: {},
+            lambda store: {},
+            lambda: self.places,
+            ("here", 1),
+            lambda: not asks_once,
         )
         self.connections = Connections(path="", token=None, is_over_tls=False, ca=None)
         self.router = Router(served.streams.topology, "shop", here, self.connections)
@@ -102,7 +106,7 @@ def test_instance_that_is_not_there_is_unavailable_in_time(served: Served) -> No
 
 def test_instance_that_never_answers_is_unavailable_in_time(served: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        view = Elsewhere(served, silent.getsockname()).view(COUNTS, timeout_s=0.5)
+        view = Elsewhere(served, silent.getsockname(), asks_once=True).view(COUNTS, timeout_s=1)
         with pytest.raises(StoreUnavailableError, match="nothing came in time"):
             view.get("a")
 
@@ -121,9 +125,9 @@ def test_what_answers_other_things_is_unavailable(served: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer, args=(listener,), daemon=True)
         thread.start()
-        elsewhere = Elsewhere(served, listener.getsockname())
+        elsewhere = Elsewhere(served, listener.getsockname(), asks_once=True)
         with pytest.raises(StoreUnavailableError, match="answers what is no answer"):
-            elsewhere.view(COUNTS, timeout_s=0.2).get("a")
+            elsewhere.view(COUNTS, timeout_s=20).get("a")
         elsewhere.connections.close()
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(5)
