@@ -8,6 +8,7 @@ step for the Nth time. What it restores goes to FOLDER/restored.log, one line a 
 """
 
 import argparse
+import faulthandler
 import functools
 import logging
 import os
@@ -216,6 +217,8 @@ def killer(stop_at: str | None) -> Callable[[str], None]:
 def main() -> None:
     """Run until told to stop."""
     end_with_parent()
+    # One that takes too long is asked where it is.
+    faulthandler.register(signal.SIGUSR1)
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bootstrap-servers")
@@ -348,15 +351,22 @@ def inputs() -> tuple[str, ...]:
 
 
 def is_drained(log: Log) -> bool:
-    """Whether all inputs, internal ones too, are committed to their ends. Asked in this order: a commit moves both."""
+    """Whether all inputs, internal ones too, are committed to their ends."""
+    return not behind(log)
+
+
+def behind(log: Log) -> dict[TopicPartition, tuple[int, int]]:
+    """Inputs that are not committed to their ends: how far, and where the end is."""
     places = [
         TopicPartition(name, number)
         for name, info in log.topics(inputs()).items()
         for number in range(info.partitions)
     ]
+    # Asked in this order: a commit moves both.
     committed = log.committed(APPLICATION_ID, places)
     ends = log.end_offsets(places, committed=False)
-    return all(place in committed and committed[place].offset >= end for place, end in ends.items() if end)
+    offsets = {place: committed[place].offset if place in committed else -1 for place in places}
+    return {place: (offsets[place], end) for place, end in ends.items() if end and offsets[place] < end}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
+
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
 from headrace.engine.clock import SystemClock
@@ -98,10 +100,12 @@ def drain(site: Site) -> None:
     process = start(site, "--drain", "--set", "transaction.timeout.ms=60000")
     try:
         process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"not drained: {standing(site, process)}")
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == 0, (site.folder / "errors.log").read_text()[-4_000:]
+    assert process.returncode == 0, errors_of(site)
 
 
 def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: float = 300.0) -> None:
@@ -109,10 +113,27 @@ def wait_until_drained(site: Site, process: subprocess.Popen[str], seconds: floa
     log = site.open_log()
     deadline = time.monotonic() + seconds
     while not application.is_drained(log):
-        assert process.poll() is None, (site.folder / "errors.log").read_text()[-4_000:]
-        assert time.monotonic() < deadline, (site.folder / "errors.log").read_text()[-4_000:]
+        assert process.poll() is None, errors_of(site)
+        if time.monotonic() > deadline:
+            pytest.fail(f"not drained: {standing(site, process)}")
         time.sleep(0.1)
     log.close()
+
+
+def errors_of(site: Site) -> str:
+    """What the applications here, and in the folders beside, have said of errors."""
+    logs = {site.folder / "errors.log", *site.folder.parent.glob("*/errors.log")}
+    return "\n".join(f"{log}: {log.read_text()[-4_000:]}" for log in sorted(logs) if log.exists())
+
+
+def standing(site: Site, process: subprocess.Popen[str]) -> str:
+    """How far an application has come, and where its threads are: for one that takes too long."""
+    log = site.open_log()
+    behind = application.behind(log)
+    log.close()
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(1)  # for it to say so
+    return f"{behind}\n{errors_of(site)}"
 
 
 def take_over_and_wake(
@@ -126,7 +147,7 @@ def take_over_and_wake(
     sleeping.send_signal(signal.SIGCONT)
     feed.write(records)
     wait_until_drained(second, newer)
-    assert sleeping.poll() is None, (first.folder / "errors.log").read_text()[-4_000:]
+    assert sleeping.poll() is None, errors_of(first)
     for process in (sleeping, newer):
         process.kill()
         process.communicate()
