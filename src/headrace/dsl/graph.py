@@ -303,6 +303,8 @@ class Graph:
     Attributes:
         order: every node, in the order of adding.
         copartitioned: sets of source nodes that meet in a join.
+        stand_ins: names of sources, with the sources that stand in for them: each join of a stream names
+            a repartition's source, and from the second one on it is that of the first.
         keyed: source nodes whose keys are taken as they lie, by a join or an aggregation.
         declared_partitions: of topics that are read, with the place of the call.
         partitioned_otherwise: topics that are read, and whose keys others place in a way of their own.
@@ -314,6 +316,7 @@ class Graph:
         self.root = GraphNode("root", Location("", 0))
         self.order: list[GraphNode] = []
         self.copartitioned: list[frozenset[str]] = []
+        self.stand_ins: dict[str, str] = {}
         self.keyed: set[str] = set()
         self.declared_partitions: list[tuple[str, int, Location]] = []
         self.partitioned_otherwise: set[str] = set()
@@ -345,6 +348,7 @@ class Graph:
         self.copartitioned = [
             frozenset(new if name == old else name for name in sources) for sources in self.copartitioned
         ]
+        self.stand_ins = {name: new if other == old else other for name, other in self.stand_ins.items()}
         self.keyed = {new if name == old else name for name in self.keyed}
 
     def write(self, engine: Engine) -> Assembly:
@@ -371,6 +375,7 @@ class Graph:
             written = node
         for sources in self.copartitioned:
             out.copartition(sources)
+        out.stand_ins |= self.stand_ins
         out.keyed |= self.keyed
         out.partitioned_otherwise |= self.partitioned_otherwise
         return out

@@ -150,6 +150,8 @@ class Grouping:
         )
         if self.repartition is None or self.name is None:
             self.repartition = made
+        else:
+            graph.stand_ins[made.name] = self.repartition.name
         self.repartition.learn(key=store.key, value=store.value if keeps_values else flow.value)
         graph.add(self.repartition, flow.node)
         return self.repartition, frozenset({made.name})

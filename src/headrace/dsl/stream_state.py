@@ -93,6 +93,8 @@ class Flow:
         if self.repartition is None or self.name != base:
             self.repartition = made
             graph.add(made, self.node)
+        else:
+            graph.stand_ins[made.name] = self.repartition.name
         self.repartition.learn(key=other_key, value=self.value)
         return replace(
             self,

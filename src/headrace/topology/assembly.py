@@ -21,6 +21,7 @@ class Assembly:
         stores: by name; `users` are the nodes connected to each, in the order of connecting.
         repartition_topics: by name, without the application id.
         copartitioned: source nodes whose topics need equal partition counts; one set a join or other meeting.
+        stand_ins: names in `copartitioned` of sources that are none, with the sources that stand in for them.
         keyed: source nodes whose keys decide what meets: below them is a join, or an aggregation, without a repartition
             between.
         declared_partitions: by topic.
@@ -36,6 +37,7 @@ class Assembly:
         self.users: dict[str, tuple[str, ...]] = {}
         self.repartition_topics: dict[str, RepartitionTopic] = {}
         self.copartitioned: list[frozenset[str]] = []
+        self.stand_ins: dict[str, str] = {}
         self.keyed: set[str] = set()
         self.declared_partitions: dict[str, int] = {}
         self.partitioned_otherwise: set[str] = set()

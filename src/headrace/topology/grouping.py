@@ -100,11 +100,12 @@ def copartition_groups(assembly: Assembly) -> tuple[frozenset[str], ...]:
     """Return sets of topics that need equal partition counts; sets that share a topic are one.
 
     Kafka joins each set with the first one that shares a topic; the closure here is complete, which is what its own
-    comment asks for.
+    comment asks for. And where a second join uses the first one's repartition, Kafka forgets that topic.
     """
     groups: list[set[str]] = []
     for sources in assembly.copartitioned:
-        merged = {topic for name in sorted(sources) for topic in _topics(assembly, name)}
+        there = sorted(assembly.stand_ins.get(name, name) for name in sources)
+        merged = {topic for name in there for topic in _topics(assembly, name)}
         apart = []
         for group in groups:
             if group & merged:
