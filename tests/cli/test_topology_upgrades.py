@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import headrace as hr
+from headrace.cli.blueprint_file import ensure_safe
 from headrace.cli.target import load
 from tests.cli.conftest import APPLICATION, Command
 
@@ -45,6 +46,13 @@ def test_a_lock_file_is_the_same_the_second_time(command: Command, words: Path) 
     ran = command("topology", "lock", "words:build")
     assert ran.err == "nothing has changed in words.topology.lock: 2 stores\n"
     assert Path("words.topology.lock").read_text() == before
+
+
+def test_a_builder_can_be_locked_and_compared(command: Command, directory: Path) -> None:
+    later('import headrace as hr\nbuilder = hr.StreamsBuilder()\nbuilder.stream("lines").to("out")\n')
+    target = ("later:builder", "--application-id", "words")
+    assert command("topology", "lock", *target).code == 0
+    assert command("topology", "diff", *target).lines == ["nothing has changed"]
 
 
 def test_names_that_nobody_has_chosen_are_told(command: Command, words: Path) -> None:
@@ -131,6 +139,11 @@ def test_a_run_refuses_what_is_not_the_locked_topology(counted: Command) -> None
         "headrace: cannot run with --locked: the topology is not the one in words.topology.lock."
     )
     assert "store 'totals' was 'counts' by all that is known" in ran.err
+
+
+def test_a_run_takes_the_locked_topology(command: Command, words: Path) -> None:
+    command("topology", "lock", "words:build")
+    ensure_safe(load("words:build").topology, "words")
 
 
 def test_orphans_are_listed_and_nothing_is_done(counted: Command) -> None:

@@ -69,7 +69,8 @@ def rows_of(topology: hr.Topology, name: str, store: Any) -> list[Any] | None:
             rows = [(key, version[0]) for key in KEYS if (version := store.get(key)) is not None]
         case _:
             return None
-    return sorted((row[0], *map(_plain, row[1:])) for row in rows)
+    # What a join by a foreign key keeps says by which change it came: only whose it is counts here.
+    return sorted((row[0], *([] if isinstance(row[0], bytes) else map(_plain, row[1:]))) for row in rows)
 
 
 def _plain(value: Any) -> Any:

@@ -194,6 +194,24 @@ def joined(store: str = "names", *, is_global: bool = False) -> hr.Topology:
     return made(declare)
 
 
+def joined_by_foreign_key(name: str) -> hr.Topology:
+    def declare(builder: hr.StreamsBuilder) -> None:
+        left, right = builder.table(IN, store="left"), builder.table(OTHER, store="right")
+        left.join(right, pick, on=lambda value: value[0], name=name, store="c")
+
+    return made(declare)
+
+
+def joined_within(span: str) -> hr.Topology:
+    def declare(builder: hr.StreamsBuilder) -> None:
+        both = builder.stream(IN).join(
+            builder.stream(OTHER), pick, within=hr.JoinWindows(span, grace="1h"), name="both"
+        )
+        both.to("out")
+
+    return made(declare)
+
+
 def suppressed(name: str | None) -> hr.Topology:
     def declare(builder: hr.StreamsBuilder) -> None:
         counts = builder.stream(IN).group_by_key().count(store=kv())
@@ -391,6 +409,17 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
         joined("names"), joined("titles"), {**anew("titles"), **gone("names")}
     ),
     "a table becomes global": lambda: Pair(joined(), joined(is_global=True), gone("names")),
+    "a join by a foreign key gets another name": lambda: Pair(
+        joined_by_foreign_key("by"),
+        joined_by_foreign_key("through"),
+        {
+            **anew("through-subscription-store"),
+            **gone("by-subscription-store"),
+            "topic 'app-by-subscription-registration-topic'": ORPHANS,
+            "topic 'app-by-subscription-response-topic'": ORPHANS,
+        },
+    ),
+    "a join of streams takes more time": lambda: Pair(joined_within("1m"), joined_within("5m")),
     "suppression comes": lambda: Pair(suppressed(None), suppressed("held")),
     "suppression goes": lambda: Pair(suppressed("held"), suppressed(None), gone("held-store")),
     "suppression gets another name": lambda: Pair(

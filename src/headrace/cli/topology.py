@@ -20,6 +20,7 @@ from headrace.cli.target import load
 from headrace.log.port import Log
 from headrace.plan.upgrade import Change, changes_on_log, upgrade_changes, worst
 from headrace.streams.options import APPLICATION_ID
+from headrace.topology.topology import Topology
 
 __all__ = ["command"]
 
@@ -54,10 +55,10 @@ def lock(target: str, path: str | None, **options: Any) -> None:
     Keep the file beside the program, under version control, and write it anew when a change is meant. Partitions are
     those on the log that is named, else those that topics declare.
     """
-    subject = _subject(target, options)
+    subject, topology = _subject(target, options)
     log = _log(subject)
     try:
-        found = blueprint(load(target).topology, _id(subject), log)
+        found = blueprint(topology, _id(subject), log)
     finally:
         if log is not None:
             log.close()
@@ -85,8 +86,7 @@ def diff(target: str, against: str | None, as_json: bool, **options: Any) -> Non
     where there is no lock file. Ends with 0 where all is safe, 3 where a store is rebuilt or a topic orphaned, and 4
     where the application needs a new id.
     """
-    subject = _subject(target, options)
-    topology = load(target).topology
+    subject, topology = _subject(target, options)
     log = _log(subject)
     file = Path(against) if against else default_file(_id(subject))
     changes: list[Change] = []
@@ -115,10 +115,10 @@ def diff(target: str, against: str | None, as_json: bool, **options: Any) -> Non
     click.get_current_context().exit(EXIT_CODES[worst(changes)])
 
 
-def _subject(target: str, options: dict[str, Any]) -> Subject:
+def _subject(target: str, options: dict[str, Any]) -> tuple[Subject, Topology]:
     found = load(target)
     config = settings_of(options).config(found.module)
-    return Subject(found, config.get_or_none(APPLICATION_ID.name), config)
+    return Subject(found, config.get_or_none(APPLICATION_ID.name), config), found.topology
 
 
 def _id(subject: Subject) -> str:

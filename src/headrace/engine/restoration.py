@@ -136,7 +136,7 @@ class Restoration:
                 _log.warning(
                     "task %s: the restore of store '%s' waits at offset %d of %s, which ends at %d. Unless no broker "
                     "answers, a transaction is open there: brokers end it after its transaction.timeout.ms. One that "
-                    "never ends is found by `kafka-transactions.sh find-hanging`",
+                    "never ends is found by `headrace doctor`",
                     self._task.id, following.store, position, partition, following.end,
                     extra={"task": str(self._task.id)},
                 )  # fmt: skip

@@ -45,7 +45,8 @@ def _unreadable(
 ) -> str | None:
     old, new = _resolved(old, olds), _resolved(new, news)
     if "properties" not in old or "properties" not in new:
-        return None if _plain(old, olds) == _plain(new, news) else f"{path or 'the value'} is of another type"
+        written, read = _alternatives(old, olds), _alternatives(new, news)
+        return None if all(each in read for each in written) else f"{path or 'the value'} is of another type"
     for name in new.get("required", ()):
         if name not in old["properties"]:
             return f"{path}{name} is new, and has no default"
@@ -57,6 +58,11 @@ def _unreadable(
             if found is not None:
                 return found.replace(f"{path}{name}. is", f"{path}{name} is")
     return None
+
+
+def _alternatives(part: Mapping[str, Any], whole: Mapping[str, Any]) -> list[Any]:
+    """Return what a value may be: each type of a union, by itself."""
+    return [_plain(each, whole) for each in part.get("anyOf", [part])]
 
 
 def _resolved(part: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -167,8 +167,8 @@ _ADVICE: Mapping[ErrorCode, str] = {
     _E.NON_EMPTY_GROUP: "it has members: stop them first, or wait until the session of one that is dead has ended",
     _E.UNKNOWN_MEMBER_ID: "somebody is in the group: stop it first",
     _E.UNSTABLE_OFFSET_COMMIT: "a transaction of another instance is still open; it ends after its "
-    "transaction.timeout.ms, unless a broker that crashed has lost its end: `kafka-transactions.sh find-hanging` lists "
-    "such ones, `abort` ends them",
+    "transaction.timeout.ms, unless a broker that crashed has lost its end: `headrace doctor` finds such ones, "
+    "and says what ends them",
     _E.CLUSTER_AUTHORIZATION_FAILED: "allow this principal the operation on the cluster",
     _E.COORDINATOR_NOT_AVAILABLE: "look whether enough brokers are up for topic __consumer_offsets "
     "(offsets.topic.replication.factor)",
