@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     )
     from headrace.processor.listeners import RestoreListener as RestoreListener
     from headrace.processor.listeners import StandbyUpdateListener as StandbyUpdateListener
+    from headrace.query.changes import Change as Change
     from headrace.query.metadata import HostInfo as HostInfo
     from headrace.query.metadata import KeyQueryMetadata as KeyQueryMetadata
     from headrace.query.metadata import StreamsMetadata as StreamsMetadata
@@ -225,6 +226,7 @@ _BY_MODULE = {
     "processor.context": ("Cancellable",),
     "processor.handlers": ("Failure", "Handler", "Reaction", "log_and_continue", "log_and_fail"),
     "processor.listeners": ("RestoreListener", "StandbyUpdateListener"),
+    "query.changes": ("Change",),
     "query.metadata": ("HostInfo", "KeyQueryMetadata", "StreamsMetadata"),
     "query.position": ("Position",),
     "serde.primitives": ("boolean", "float32", "float64", "int32", "int64", "raw", "string", "uuid"),

@@ -54,5 +54,7 @@ def test_description_has_all_routes(served: Served) -> None:
     document = served.ask("/openapi.json").body
     assert document["openapi"] == "3.1.0"
     for path in document["paths"]:
+        if path.endswith("/watch"):  # which does not end
+            continue
         target = path.replace("{store}", "counts").replace("{key}", "a")
         assert served.ask(target).status == 200, path

@@ -16,6 +16,7 @@ from headrace.server.parameters import Given
 from headrace.server.query_route import query_route
 from headrace.server.routes import Route, bound
 from headrace.server.store_routes import store_routes
+from headrace.server.streaming import Streaming
 from headrace.streams.server_options import token_of
 from headrace.streams.streams import Streams
 
@@ -31,16 +32,18 @@ def asgi(streams: Streams) -> ASGIApp:
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    return application(streams, hosts=None)
+    return application(streams, Streaming(), hosts=None)
 
 
-def application(streams: Streams, *, hosts: frozenset[str] | None) -> ASGIApp:
-    """Return the application as `asgi` does; `hosts` are the names under which it may be asked, None allows any.
+def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str] | None) -> ASGIApp:
+    """Return the application as `asgi` does, with the streams that it has open entered in `streaming`.
+
+    `hosts` are the names under which it may be asked, None allows any.
 
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    routes = [*inspection_routes(streams), *store_routes(streams)]
+    routes = [*inspection_routes(streams), *store_routes(streams, streaming)]
     document = described(routes)
 
     def openapi(given: Given) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "content": {
+                "content": {"text/event-stream": {}}
+                if route.is_stream
+                else {
                     "application/json": {"schema": route.schema},
                     **({"text/plain": {}} if route.path == "/topology" else {}),
                 },

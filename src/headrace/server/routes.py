@@ -29,6 +29,7 @@ class Route:
         answer: is given the parameters, and returns a document, or a response of another kind.
         statuses: what it answers with beside 200, 400 and 401.
         schema: JSON schema of the document.
+        is_stream: whether the answer is a stream of events.
         blocks: whether `answer` may wait for a disk or another instance: it runs in a thread of the pool.
     """
 
@@ -38,6 +39,7 @@ class Route:
     parameters: Sequence[Parameter] = ()
     statuses: Sequence[int] = ()
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "object"})
+    is_stream: bool = False
     blocks: bool = True
 
 

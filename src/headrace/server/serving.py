@@ -19,6 +19,7 @@ from headrace.base.errors import ConfigError, StateError
 from headrace.base.last_words import log_safely
 from headrace.server.asgi import application
 from headrace.server.connection import PatientProtocol
+from headrace.server.streaming import Streaming
 from headrace.streams.server_options import SERVER_CERTIFICATE, SERVER_KEY, token_of
 from headrace.streams.streams import Streams
 
@@ -68,13 +69,14 @@ class Server:
         hosts = (
             None if has_token or is_insecure else frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
         )
+        self._streaming = Streaming()
         self._socket = _listening(host, port)
         self.host: str = host
         self.port: int = self._socket.getsockname()[1]
         try:
             self._uvicorn = uvicorn.Server(
                 uvicorn.Config(
-                    application(streams, hosts=hosts),
+                    application(streams, self._streaming, hosts=hosts),
                     http=PatientProtocol,
                     loop="asyncio",
                     ws="none",
@@ -117,6 +119,7 @@ class Server:
 
     def close(self) -> None:
         """Stop answering; blocks for seconds at most. Twice is fine."""
+        self._streaming.close()
         self._uvicorn.should_exit = True
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_SECONDS)

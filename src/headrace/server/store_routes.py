@@ -7,7 +7,8 @@ from typing import Any
 from headrace.server.answers import Problem
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
-from headrace.server.store_rows import StoreRows
+from headrace.server.store_rows import StoreRows, key_of
+from headrace.server.streaming import Streaming
 from headrace.state.spec import StoreSpec
 from headrace.streams.streams import Streams
 
@@ -36,11 +37,15 @@ _OF_STORE = (
     *_COMMON,
 )
 _OF_KEY = (_STORE, Parameter("key", "text", f"The key: {_KEY_TEXT}", is_in_path=True), *_COMMON)
+_OF_WATCH = (
+    _STORE,
+    Parameter("key", "text", f"The key to watch; all without it: {_KEY_TEXT}"),
+)
 _STATUSES = (404, 422, 503)
 
 
-def store_routes(streams: Streams) -> Sequence[Route]:
-    """Return the routes."""
+def store_routes(streams: Streams, streaming: Streaming) -> Sequence[Route]:
+    """Return the routes. Who watches is entered in `streaming`."""
     return (
         Route("/stores", "The stores, with kind, serdes and partitions.", partial(_stores, streams)),
         Route(
@@ -49,6 +54,15 @@ def store_routes(streams: Streams) -> Sequence[Route]:
             partial(_rows, streams),
             _OF_STORE,
             _STATUSES,
+        ),
+        Route(
+            "/stores/{store}/watch",
+            "Changes of a store as they are committed, as server-sent events: `change`, with key, value and timestamp. "
+            "A key that is called watch is asked for with ?key=.",
+            partial(_watched, streams, streaming),
+            _OF_WATCH,
+            _STATUSES,
+            is_stream=True,
         ),
         Route(
             "/stores/{store}/{key}",
@@ -79,11 +93,22 @@ def _store(spec: StoreSpec) -> dict[str, Any]:
     }
 
 
-def _rows(streams: Streams, given: Given) -> object:
-    name = given["store"]
+def _spec(streams: Streams, name: str) -> StoreSpec:
     spec = streams.topology.stores.get(name)
     if spec is None:
         raise Problem(404, f"there is no store {name!r}: /stores lists those that there are")
+    return spec
+
+
+def _watched(streams: Streams, streaming: Streaming, given: Given) -> object:
+    spec = _spec(streams, given["store"])
+    key = None if given["key"] is None else key_of(spec, streams.application_id, given["key"], "key")
+    return streaming.events(lambda: streams.watch(spec.name, key))
+
+
+def _rows(streams: Streams, given: Given) -> object:
+    name = given["store"]
+    spec = _spec(streams, name)
     view = streams.query(name)  # says of what cannot be read why not
 
     def view_of(partitions: Sequence[int] | None) -> Any:

@@ -14,7 +14,7 @@ from headrace.server.parameters import Given
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.typed_keys import TypedKeys
 
-__all__ = ["StoreRows"]
+__all__ = ["StoreRows", "key_of"]
 
 #: What a question may say of one kind of store, and not of the others.
 _OF_KIND = {
@@ -40,7 +40,7 @@ class StoreRows:
         self._partitions = partitions
         self._view_of = view_of
         self._keys = TypedKeys[Any](spec, application_id)
-        self._format = format_of(spec.key, f"{application_id}-{spec.changelog_topic}")
+        self._application_id = application_id
 
     def answer(self, given: Given) -> object:
         """Answer a question, of one key where it names one.
@@ -72,21 +72,7 @@ class StoreRows:
                 return self._versions(key, given)
 
     def _key(self, text: str, name: str) -> Any:
-        """Make a key of text: text keys as they stand, others as JSON writes them."""
-        document: object = text
-        if self._spec.key.type is not str:
-            try:
-                document = msgspec.json.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                document = text
-        try:
-            return self._keys.to_key(self._format.read(document))
-        except SerializationError as error:
-            raise Problem(400, f"{name} is no key of store {self._spec.name!r}: {error}") from None
-        except (TypeError, ValueError, OverflowError) as error:
-            raise Problem(
-                400, f"{name} is no key of store {self._spec.name!r}, which has {self._spec.key!r}: {error}"
-            ) from None
+        return key_of(self._spec, self._application_id, text, name)
 
     def _cursor(self, given: Given, *kinds: type) -> Cursor | None:
         return None if given["cursor"] is None else Cursor.decode(given["cursor"], kinds)
@@ -185,3 +171,26 @@ class StoreRows:
                 yield (since,), {"value": plain(value), "timestamp": since, "until": until}
 
         return page(rows, self._partitions, cursor, given["limit"], reverse=False)
+
+
+def key_of(spec: StoreSpec, application_id: str, text: str, name: str) -> Any:
+    """Make a key of the parameter `name`: text keys as they stand, others as JSON writes them.
+
+    Raises:
+        Problem: it is no key of the store.
+    """
+    document: object = text
+    if spec.key.type is not str:
+        try:
+            document = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            document = text
+    try:
+        data = format_of(spec.key, f"{application_id}-{spec.changelog_topic}").read(document)
+        return TypedKeys[Any](spec, application_id).to_key(data)
+    except SerializationError as error:
+        raise Problem(400, f"{name} is no key of store {spec.name!r}: {error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Problem(
+            400, f"{name} is no key of store {spec.name!r}, which has {spec.key!r}: {error}"
+        ) from None

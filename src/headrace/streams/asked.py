@@ -6,7 +6,8 @@ from typing import Any, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from headrace.engine.store_read import StoreRead
+from headrace.base.errors import StoreUnavailableError
+from headrace.engine.store_read import StoreRead, changelog_of
 from headrace.engine.task_places import TaskPlaces
 from headrace.group.membership import UNAVAILABLE
 from headrace.query.anywhere import view_anywhere
@@ -17,6 +18,8 @@ from headrace.query.asynchronous import (
     AsyncWindowView,
     async_view,
 )
+from headrace.query.change_opening import change_opener
+from headrace.query.changes import Changes
 from headrace.query.connections import Connections
 from headrace.query.local import chosen_of, store_name, view_of
 from headrace.query.position import Position
@@ -34,7 +37,7 @@ from headrace.streams.observed import Observed
 from headrace.streams.server_options import SERVER_CA, SERVER_CERTIFICATE, SERVER_PATH, token_of
 from headrace.streams.states import FINAL
 from headrace.topology.locations import caller
-from headrace.topology.partitioners import placing
+from headrace.topology.partitioners import placing as placing_by
 
 __all__ = ["Asked"]
 
@@ -116,13 +119,40 @@ class Asked(Observed):
             found |= position_of(route, partition)
         return found
 
+    def watch(self, store: Store[Any] | str, key: Any = None) -> Changes:
+        """Return changes of a store as they are committed from now on, wherever its tasks run; of one key, or of all.
+
+        They come from the changelog: as many as that has, which a cache makes fewer. Of a windowed store, those of all
+        windows of the key. Iterate over them, in a `with`, or until `close`; they end with the application. To see what
+        there was before as well, begin to watch, and then query with `committed=True`.
+
+        Raises:
+            TopologyError: the topology has no such store, or it is of a kind that cannot be read.
+            SerializationError: the key is of another type.
+            StoreUnavailableError: the application does not run, or the store has no changelog.
+        """
+        name = store_name(self._topology, store)
+        spec = self._topology.stores[name]
+        opened = change_opener(spec, self._application_id, key)
+        attempt = f"watch store {name!r}"
+        watcher = self._running(attempt).watcher
+        places = self._route(name, {}).places()
+        if places.is_global or changelog_of(self._topology, self._application_id, name, 0) is None:
+            raise StoreUnavailableError(f"cannot {attempt}: it has no changelog of its own to be read from")
+        placing = places.placing
+        numbers = places.partitions
+        if key is not None and placing is not None and placing.is_certain:
+            numbers = [placing(key)]
+        partitions = [changelog_of(self._topology, self._application_id, name, number) for number in numbers]
+        return watcher.watch([each for each in partitions if each is not None], opened)
+
     def answer(self, question: Question) -> Answer:
         """Answer another instance of the application with what is here, or say why not. For the HTTP server."""
         return self._router.answer(question)
 
     def _route(self, name: str, how: QueryOptions) -> StoreRoute:
         partitioner = how.get("partitioner")
-        asked = None if partitioner is None else placing(partitioner, caller())
+        asked = None if partitioner is None else placing_by(partitioner, caller())
         return StoreRoute(self._router, name, asking_of(how), asked)
 
     @cached_property

@@ -13,6 +13,7 @@ from headrace.engine.store_read import StoreRead
 from headrace.engine.task_places import TaskPlaces
 from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
+from headrace.query.changes import Watcher
 from headrace.streams.lock import ApplicationLock
 from headrace.streams.states import Lifecycle, State
 from headrace.streams.stream_thread import StreamThread, UncaughtHandler, as_failure
@@ -64,6 +65,8 @@ class StreamThreads:
         self._is_over = False
         self.killed_by: BaseException | None = None
         self.shuts_down_application = False
+        #: Reads changes of stores for who watches them.
+        self.watcher = Watcher(log, f"{application_id}-watcher")
 
     # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -184,7 +187,7 @@ class StreamThreads:
             if self._is_over or self._threads:
                 return
             self._is_over = True
-        for release in (self._factory.close, self._log.close, self._lock.release):
+        for release in (self.watcher.close, self._factory.close, self._log.close, self._lock.release):
             try:
                 release()
             except BaseException as error:

@@ -175,3 +175,16 @@ def test_standby_answers_within_the_bound_for_one_that_was_killed(shop: Shop) ->
         all_counts(one, stale="1ms", timeout="300ms")
     wait_for(lambda: number_of_tasks(one) == PARTITIONS)
     assert all_counts(one) == shop.expected()
+
+
+def test_changes_are_seen_from_any_instance(shop: Shop) -> None:
+    instances = [shop.start(place) for place in ("one", "two")]
+    wait_for(lambda: [number_of_tasks(each) for each in instances] == [PARTITIONS // 2] * 2)
+    with ExitStack() as watching:
+        watches = [watching.enter_context(each.watch(COUNTS, "key3")) for each in instances]
+        shop.send(1)
+        assert [next(changes).value for changes in watches] == [1, 1]
+        shop.stop("two")
+        assert list(watches[1]) == []
+        shop.send(1)
+        assert next(watches[0]).value == 2
