@@ -59,7 +59,13 @@ def test_names_that_nobody_has_chosen_are_told(command: Command, words: Path) ->
     later(APPLICATION.replace("store=COUNTS", ""))
     ran = command("topology", "lock", *LATER)
     assert "names that nobody has chosen" in ran.err
-    assert "KSTREAM-AGGREGATE-STATE-STORE-0000000003-changelog" in ran.err
+    generated = json.loads(Path("words.topology.lock").read_text())["generated"]
+    assert generated == [
+        "KSTREAM-AGGREGATE-STATE-STORE-0000000003",
+        "KSTREAM-AGGREGATE-STATE-STORE-0000000003-changelog",
+        "KSTREAM-AGGREGATE-STATE-STORE-0000000003-repartition",
+    ]
+    assert ran.err.splitlines()[-1].endswith(", ".join(generated))
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """What the file holds."""
+    """What the file holds. `generated` are names in it that nobody has chosen, for people to look at."""
 
     version: int
+    generated: tuple[str, ...]
     topology: Blueprint
 
 
@@ -70,7 +71,10 @@ def write_file(path: Path, topology: Blueprint) -> bool:
     Raises:
         ConfigError: it cannot be written.
     """
-    text = msgspec.json.format(msgspec.json.encode(_Document(_VERSION, topology)), indent=1) + b"\n"
+    text = (
+        msgspec.json.format(msgspec.json.encode(_Document(_VERSION, topology.generated, topology)), indent=1)
+        + b"\n"
+    )
     try:
         if path.exists() and path.read_bytes() == text:
             return False
