@@ -53,8 +53,10 @@ def doctor(
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(["doctor", str(directory / f"{topic}.py"), "--json", "--config", str(config)])
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return int(ended.value.code or 0), {row["subject"]: row for row in rows}
+    found: dict[str, dict[str, Any]] = {}
+    for row in map(json.loads, capsys.readouterr().out.splitlines()):
+        found.setdefault(row["subject"], row | {"text": ""})["text"] += row["text"]
+    return int(ended.value.code or 0), found
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +200,14 @@ def test_rights_that_are_missing_are_told(
     assert found[f"topic '{topic}-out'"]["text"] == "this principal may not WRITE"
     assert found[f"group '{topic}'"]["text"] == "this principal may not READ"
     assert f"topic '{topic}'" not in found
+
+
+def test_an_input_that_may_not_be_described_is_told(
+    secured: LocalKafka, tmp_path: Path, capsys: pytest.CaptureFixture[str], unique: Any
+) -> None:
+    topic = unique("hidden")
+    with kafka_log(secured) as log:
+        log.create_topics([TopicSpec(topic, 1)])
+    code, found = doctor(tmp_path, capsys, topic, secured.client_properties_of("alice"))
+    assert (code, found["topology"]["severity"]) == (3, "wrong")
+    assert f"topic '{topic}': not authorised (TOPIC_AUTHORIZATION_FAILED)" in found["not seen"]["text"]

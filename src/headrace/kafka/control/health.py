@@ -4,7 +4,7 @@ What this principal may not see is noted and left out: a doctor goes on.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ from kafka.protocol.admin import (
 )
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 
+from headrace.base.errors import LogError, LogUnavailableError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.control.admin import Admin, Attempts
 from headrace.kafka.control.coordinators import Coordinators
 from headrace.kafka.control.errors import ControlRemedy, ControlRequest
+from headrace.kafka.error_codes import ErrorCode
 from headrace.kafka.metadata import Address
 from headrace.kafka.net.network import ApiMessage
 
@@ -166,7 +168,9 @@ class ControlHealth:
         found = {}
         for answer in self._answers(attempts, request, None) if names else ():
             for topic in answer.topics:
-                if topic.error_code == 0:
+                if topic.error_code not in (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION):
+                    self.unseen.append(f"topic {topic.name!r}: {self._reason(topic.error_code)}")
+                if topic.error_code == ErrorCode.NONE:
                     found[topic.name] = TopicHealth(
                         topic.name,
                         {
@@ -188,7 +192,8 @@ class ControlHealth:
         request = DescribeGroupsRequest(version=version, groups=[group], include_authorized_operations=True)
         noted = len(self.unseen)
         while len(self.unseen) == noted:
-            answer: Any = self._admin.ask(attempts, request, node_id=self._coordinators.find(attempts, group))
+            node_id = self._allowed(lambda: self._coordinators.find(attempts, group))
+            answer: Any = None if node_id is None else self._admin.ask(attempts, request, node_id=node_id)
             if answer is None:
                 continue
             (told,) = answer.groups
@@ -282,7 +287,8 @@ class ControlHealth:
         noted = len(self.unseen)
         while len(self.unseen) == noted:
             # Asked each time: it may have moved.
-            answer: Any = self._admin.ask(attempts, request, node_id=self._coordinator(attempts, name))
+            node_id = self._allowed(lambda: self._coordinator(attempts, name))
+            answer: Any = None if node_id is None else self._admin.ask(attempts, request, node_id=node_id)
             if answer is None:
                 continue
             (told,) = answer.transaction_states
@@ -315,6 +321,16 @@ class ControlHealth:
             answer = self._admin.ask(attempts, request, node_id=node_id)
             if answer is not None:
                 yield answer
+
+    def _allowed(self, find: Callable[[], int]) -> int | None:
+        """Return what is found; None where this principal may not, which is noted."""
+        try:
+            return find()
+        except LogUnavailableError:
+            raise
+        except LogError as error:
+            self.unseen.append(str(error))
+            return None
 
     def _is_settled(self, attempts: Attempts, code: int, about: str) -> bool:
         """Whether an answer holds. Waits where it is worth another try; else notes why not."""

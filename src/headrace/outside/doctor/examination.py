@@ -86,7 +86,13 @@ def _needs(topology: Topology, plan: Plan | None, config: Config) -> Needs:
         is_exactly_once=str(config["processing.guarantee"]) != "at_least_once",
         transaction_timeout_ms=int(config["transaction.timeout.ms"]),
         session_timeout_ms=int(config["session.timeout.ms"]),
-        reads=frozenset() if plan is None else frozenset(plan.read),
+        # Also where it cannot run: those that may not be described are among what is missing.
+        reads=frozenset(
+            topic
+            for part in topology.subtopologies
+            for topic in part.source_topics
+            if topic not in topology.repartition_topics
+        ),
         writes=frozenset(
             {topic for topic in written if topic not in topology.repartition_topics}
             | ({str(dead_letters)} if dead_letters else set())
