@@ -275,6 +275,18 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
     "a store in memory has no changelog": lambda: Pair(
         counted(logging=False, engine="memory"), counted(logging=False, engine="memory"), anew("c")
     ),
+    "rows without a changelog expire now": lambda: Pair(
+        counted(logging=False), counted(logging=False, ttl="1h"), anew("c")
+    ),
+    "rows without a changelog expire later": lambda: Pair(
+        counted(logging=False, ttl="1h"), counted(logging=False, ttl="2h")
+    ),
+    "a store loses its changelog, and its tasks their number": lambda: Pair(
+        counted(), with_other_first(of_stream(count(kv(logging=False)))), {**anew("c"), **gone("c")}
+    ),
+    "a store without a changelog moves to memory": lambda: Pair(
+        counted(logging=False), counted(logging=False, engine="memory"), anew("c")
+    ),
     "a changelog gets properties": lambda: Pair(counted(), counted(logging={"segment.ms": "60000"})),
     "rows expire now": lambda: Pair(counted(), counted(ttl="1h")),
     "rows expire no longer": lambda: Pair(counted(ttl="1h"), counted()),

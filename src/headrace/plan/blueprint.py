@@ -45,6 +45,7 @@ class StorePrint:
         subtopology: tasks that have it are numbered after it.
         source: what it is restored from: changelog, topic (its source topic), global topic, or nothing.
         topic: that topic, without the application id; empty where there is nothing.
+        by_time: whether rows of windows can be read by time too.
         windows: of an aggregation of windows, which a record falls into.
         origin: topics and functions whose records reach it.
     """
@@ -61,6 +62,7 @@ class StorePrint:
     timestamped: bool = True
     headers: bool = False
     duplicates: bool = False
+    by_time: bool = False
     windows: str = ""
     size_ms: int | None = None
     retention_ms: int | None = None
@@ -180,6 +182,7 @@ def _store(topology: Topology, part: SubTopology, spec: StoreSpec) -> StorePrint
         timestamped=spec.timestamped,
         headers=spec.stamped,
         duplicates=spec.retain_duplicates,
+        by_time=spec.time_ordered,
         windows=", ".join(dict.fromkeys(windows)),
         size_ms=spec.size_ms,
         retention_ms=spec.retention_ms,

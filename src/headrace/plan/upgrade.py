@@ -171,21 +171,11 @@ def _swapped(old: StorePrint, new: StorePrint, before: Blueprint) -> str | None:
 
 def _source(old: StorePrint, new: StorePrint) -> tuple[Verdict, str] | None:
     """Say what follows where a store is restored from something else than before."""
+    if new.source == "nothing":
+        return _without_topic(old, new)
     match old.source, new.source:
         case "nothing", "changelog":
             return Verdict.REBUILDS, "has a changelog now, which is empty, and so is the store"
-        case "changelog", "nothing" if new.engine == "memory":
-            return Verdict.REBUILDS, "has no changelog any more, and is in memory: each start begins anew"
-        case "changelog", "nothing":
-            text = (
-                "has no changelog any more: rows stay where they lie, and a lost disk, or a move, begins anew"
-            )
-            return Verdict.SAFE, text
-        case "nothing", "nothing" if new.engine == "memory" or old.engine != new.engine:
-            return Verdict.REBUILDS, "has no changelog, and what is in memory ends with the process"
-        case "nothing", "nothing" if old.subtopology != new.subtopology:
-            text = f"has no changelog, and its tasks have another number ({old.subtopology}, now {new.subtopology})"
-            return Verdict.REBUILDS, f"{text}, so that its rows are not found"
         case "changelog", "topic":
             return Verdict.SAFE, f"is restored from all of topic '{new.topic}' that was processed"
         case "topic", "changelog":
@@ -196,8 +186,25 @@ def _source(old: StorePrint, new: StorePrint) -> tuple[Verdict, str] | None:
             return None
 
 
-def _laid_out_otherwise(old: StorePrint, new: StorePrint) -> Iterator[tuple[Verdict, str]]:
-    """Yield what changes how rows lie on this machine, or how long they stay."""
+def _without_topic(old: StorePrint, new: StorePrint) -> tuple[Verdict, str] | None:
+    """Say what follows where a store is not restored from any topic: nothing is left but its rows as they lie."""
+    if new.engine == "memory":
+        return Verdict.REBUILDS, "has no changelog, and what is in memory ends with the process"
+    if relaid := _relaid(old, new):
+        return (
+            Verdict.REBUILDS,
+            f"has no changelog, and {', '.join(relaid)}: the rows that it had are of no use",
+        )
+    if old.source == "nothing":
+        return None
+    return (
+        Verdict.SAFE,
+        "has no changelog any more: rows stay where they lie, and a lost disk, or a move, begins anew",
+    )
+
+
+def _relaid(old: StorePrint, new: StorePrint) -> list[str]:
+    """Say why rows on this machine are not those that are looked for. See `StoreSpec.mark`."""
     reasons = []
     if old.kind != new.kind:
         reasons.append(f"is {new.kind.replace('_', '-')} now")
@@ -208,14 +215,24 @@ def _laid_out_otherwise(old: StorePrint, new: StorePrint) -> Iterator[tuple[Verd
     for word, one, other in (
         ("retention", old.retention_ms, new.retention_ms),
         ("history", old.history_ms, new.history_ms),
-        ("ttl", old.ttl_ms, new.ttl_ms),
     ):
         if one != other and old.kind == new.kind:
             reasons.append(f"has a {word} of {other} ms, and had {one}")
+    if (old.ttl_ms is None) != (new.ttl_ms is None):
+        reasons.append(f"has rows that expire {'now' if old.ttl_ms is None else 'no more'}")
+    if old.by_time != new.by_time:
+        reasons.append(f"is read by time {'now' if new.by_time else 'no more'}")
     if (old.timestamped, old.headers) != (new.timestamped, new.headers):
         reasons.append("keeps other things beside its values")
-    if reasons:
+    return reasons
+
+
+def _laid_out_otherwise(old: StorePrint, new: StorePrint) -> Iterator[tuple[Verdict, str]]:
+    """Yield what changes how rows lie on this machine, or how long they stay."""
+    if (reasons := _relaid(old, new)) and new.source != "nothing":
         yield Verdict.SAFE, f"{', '.join(reasons)}: it is restored from its topic at the next start"
+    if None not in (old.ttl_ms, new.ttl_ms) and old.ttl_ms != new.ttl_ms:
+        yield Verdict.SAFE, f"has rows that expire after {new.ttl_ms} ms, and did after {old.ttl_ms}"
     if "changelog" == new.source == old.source and _topic_properties(old) != _topic_properties(new):
         yield (
             Verdict.SAFE,
