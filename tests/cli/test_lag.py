@@ -28,7 +28,7 @@ def rows(command: Command, *arguments: str) -> dict[str, dict[str, object]]:
 
 def test_who_has_caught_up_lags_by_nothing(counted: Command) -> None:
     assert {row["lag"] for row in rows(counted).values() if row["committed"] is not None} == {0}
-    assert counted("lag", *LOG).lines[-1] == "group words: 0 records, oldest 0ms"
+    assert counted("lag", *LOG).lines[-1].startswith("group words: 0 records, oldest 0ms")
 
 
 def test_what_is_left_is_counted_with_the_time_of_its_first_record(behind: Command) -> None:
@@ -45,7 +45,9 @@ def test_a_lag_that_takes_too_long_to_count_is_told_by_its_offsets(behind: Comma
     row = rows(behind, "--for", "0")["lines-0"]
     assert (row["lag"], row["is_exact"], row["oldest"]) == (1, False, None)
     assert "≤ 1" in behind("lag", *LOG, "--for", "0").out
-    assert behind("lag", *LOG, "--for", "0").lines[-1] == "group words: at most 1 records, oldest 0ms"
+    assert (
+        behind("lag", *LOG, "--for", "0").lines[-1].startswith("group words: at most 1 records, oldest 0ms")
+    )
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def told(*others: TopicInfo) -> list[Finding]:
 
 
 def test_topics_that_are_as_they_should_be_are_fine() -> None:
-    assert told() == [Finding(FINE, "topology", "4 tasks, 2 topics are read, 2 are internal")]
+    assert told() == [Finding(FINE, "topology", "tasks: 4; topics that are read: 2, internal ones: 2")]
 
 
 @pytest.mark.parametrize(

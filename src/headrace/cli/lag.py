@@ -72,7 +72,11 @@ def command(
         ]
         click.echo(table(("task", "partition", "lag", "oldest"), rows))
         at_most = "" if all(each.is_exact for each in lags) else "at most "
-        click.echo(f"group {found.name}: {at_most}{records} records, oldest {_age(max(ages, default=0))}")
+        unknown = sum(each.lag is None for each in lags)
+        beside = f"; in {unknown} of {len(lags)} partitions it has committed nothing yet" if unknown else ""
+        click.echo(
+            f"group {found.name}: {at_most}{records} records, oldest {_age(max(ages, default=0))}{beside}"
+        )
     is_too_much = (max_records is not None and records > max_records) or (
         limit_ms is not None and max(ages, default=0) > limit_ms
     )

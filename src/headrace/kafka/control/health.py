@@ -197,6 +197,8 @@ class ControlHealth:
             if answer is None:
                 continue
             (told,) = answer.groups
+            if told.error_code == ErrorCode.GROUP_ID_NOT_FOUND:
+                return None  # it is a streams group, of which no request tells
             if self._is_settled(attempts, told.error_code, f"group {group!r}"):
                 return _named(told.authorized_operations)
             self._coordinators.forget(group)

@@ -36,9 +36,8 @@ def planned(
         check_counts(plan.internal_topics, counts)
     except HeadraceError as error:
         return resolved, plan, [Finding(Severity.WRONG, "internal topics", str(error))]
-    text = (
-        f"{len(plan.tasks)} tasks, {len(plan.read)} topics are read, {len(plan.internal_topics)} are internal"
-    )
+    text = f"tasks: {len(plan.tasks)}; topics that are read: {len(plan.read)}"
+    text += f", internal ones: {len(plan.internal_topics)}"
     return resolved, plan, [Finding(Severity.FINE, "topology", text)]
 
 
