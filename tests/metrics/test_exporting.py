@@ -8,6 +8,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from opentelemetry.sdk.metrics import MeterProvider
@@ -30,6 +31,19 @@ from tests.streams.waiting import until
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PROCESSED = declared("stream-task-metrics", "process-total")
 LATENCY = declared("stream-task-metrics", "process-latency-avg")
+
+
+class Rule(msgspec.Struct, forbid_unknown_fields=True, rename={"wait": "for"}):
+    alert: str
+    expr: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    wait: str = "0s"
+
+
+class RuleGroup(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    rules: list[Rule]
 
 
 class Application:
@@ -191,6 +205,13 @@ def test_labels_that_the_files_name_are_tags_of_their_metrics() -> None:
         label.strip() for by in re.findall(r"by \(([^)]*)\)", "".join(texts)) for label in by.split(",")
     }
     assert named - known == set()
+
+
+def test_the_alert_rules_are_yaml_as_prometheus_wants_it() -> None:
+    text = files("headrace.metrics").joinpath("files", "alerts.yml").read_text()
+    ((group,),) = msgspec.yaml.decode(text, type=dict[str, list[RuleGroup]]).values()
+    assert len({rule.alert for rule in group.rules}) == len(group.rules) >= 10
+    assert all(rule.expr and rule.annotations.keys() == {"summary", "description"} for rule in group.rules)
 
 
 def test_commands_print_the_dashboard_the_alerts_and_the_list() -> None:

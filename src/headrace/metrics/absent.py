@@ -42,7 +42,7 @@ ABSENT: tuple[Absent, ...] = (
     Absent(
         "stream-processor-node-metrics",
         "window-aggregate-final-emit-*",
-        "Windows that close are looked for with the records of a turn, in the time of the task.",
+        "Results are counted where they are written; the look for windows that close is in the time of the task.",
     ),
     Absent(
         "stream-state-updater-metrics",
