@@ -4,6 +4,7 @@ They are gathered when somebody asks, in the thread that asks. What stands in ob
 is read without locks: a figure may be of a moment later than the one before it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 from headrace.engine.collector import RecordCollector
@@ -132,11 +133,14 @@ def _measure_inputs(
         consumed[node, topic] = records + queue.taken, size_bytes + queue.finished_bytes
         lag = None if told is None else told.inputs.get(queue.partition)
         if lag is not None:
-            oldest = lag.oldest_timestamp
+            # What nobody has fetched has an age that nobody knows.
+            age = 0.0 if not lag.lag_records else math.nan
+            if lag.oldest_timestamp is not None:
+                age = now_ms - lag.oldest_timestamp
             into.put(
                 _TOPICS,
                 {**tags, "processor-node-id": node, "topic": topic, "partition": str(partition)},
-                {"records-lag": lag.lag_records, "records-lag-age": 0 if oldest is None else now_ms - oldest},
+                {"records-lag": lag.lag_records, "records-lag-age": age},
             )
     for (node, topic), (records, size_bytes) in consumed.items():
         topic_tags = {**tags, "processor-node-id": node, "topic": topic}
