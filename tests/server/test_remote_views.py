@@ -34,8 +34,8 @@ class Elsewhere:
         [has] = known.endpoints.values()
         self.places.have_moved({endpoint: has})
         here = Here(
-            lambda store, committed: {},
-            lambda store: {},
+            lambda store, partition, committed: None,
+            lambda store, partition: None,
             lambda: self.places,
             ("here", 1),
             lambda: not asks_once,
@@ -138,14 +138,16 @@ def test_kept_connection_that_was_closed_meanwhile_is_replaced(served: Served, e
     assert view.get("a") == 12
     for idle in elsewhere.connections._idle.values():
         for connection in idle:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(socket.SHUT_RDWR)
     assert view.get("a") == 12
 
 
-def test_position_that_is_not_reached_is_waited_for_in_vain(elsewhere: Elsewhere) -> None:
+def test_position_that_is_not_reached_is_waited_for_in_vain(served: Served, elsewhere: Elsewhere) -> None:
     far = Position({("clicks", 0): 1000})
+    once = Elsewhere(served, next(iter(elsewhere.places.endpoints)), asks_once=True)
     with pytest.raises(StoreUnavailableError, match="it has not reached offset 1000 of clicks-0 yet"):
-        elsewhere.view(COUNTS, at_least=far, timeout_s=0.2).get("a")
+        once.view(COUNTS, at_least=far, timeout_s=20).get("a")
+    once.connections.close()
     assert elsewhere.view(COUNTS, at_least=Position({("pages", 0): 1000})).get("a") == 12  # of another store
     assert elsewhere.view(COUNTS, at_least=Position({("clicks", 0): 36})).get("a") == 12
 

@@ -146,3 +146,13 @@ def test_cursor_of_another_question_is_refused(served: Served) -> None:
     cursor = served.ask("/stores/counts?limit=1").body["next"]
     answer = served.ask(f"/stores/minutes?cursor={cursor}")
     assert (answer.status, answer.body) == (400, {"error": "cursor is one of another question"})
+
+
+def test_answers_may_be_committed_ones_and_have_their_time(served: Served) -> None:
+    answer = served.ask("/stores/counts/a?committed=true&stale=5s&timeout=500ms")
+    assert (answer.status, answer.body) == (200, {"key": "a", "value": 12})
+    answer = served.ask("/stores/counts/a?timeout=soon")
+    assert (answer.status, answer.body) == (
+        400,
+        {"error": "timeout is 'soon', but must be a duration such as 5s"},
+    )

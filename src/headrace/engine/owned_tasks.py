@@ -163,33 +163,33 @@ class OwnedTasks:
                 return
         raise error
 
-    def reads(
-        self, store: str, *, committed: bool, vouched_until: Callable[[], float]
-    ) -> Mapping[int, StoreRead]:
-        """Return what can be read of a store, by partition, of the tasks that run here. From any thread.
+    def read(
+        self, store: str, partition: int, *, committed: bool, vouched_until: Callable[[], float]
+    ) -> StoreRead | None:
+        """Return what can be read of a store's partition, if its task runs here. From any thread.
 
-        Nobody else has them before `vouched_until`.
+        Nobody else has it before `vouched_until`.
 
         Raises:
             StoreUnavailableError: it is a global store that is not up to date yet.
         """
         if self._global_stores.has(store):
-            return {GLOBAL_TASK.partition: self._global_stores.read(store, committed=committed)}
-
-        def as_of(task: Task) -> float:
-            if self.tasks.get(task.id) is not task or not task.is_running:
-                return GONE
-            return min(time.monotonic(), vouched_until())
-
-        found = {}
-        for task in list(self.tasks.values()):
-            if task.is_running and any(spec.name == store for spec in task.subtopology.stores):
-                found[task.id.partition] = StoreRead(
+            return self._global_stores.read(store, committed=committed)
+        for task_id, task in list(self.tasks.items()):
+            if task_id.partition != partition or not task.is_running:
+                continue
+            if any(spec.name == store for spec in task.subtopology.stores):
+                return StoreRead(
                     task.state.reader(store, committed=committed),
                     partial(_how_far, task, store),
-                    partial(as_of, task),
+                    partial(self._as_of, task, vouched_until),
                 )
-        return found
+        return None
+
+    def _as_of(self, task: Task, vouched_until: Callable[[], float]) -> float:
+        if self.tasks.get(task.id) is not task or not task.is_running:
+            return GONE
+        return min(time.monotonic(), vouched_until())
 
     def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here, if any. From any thread.

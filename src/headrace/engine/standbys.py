@@ -215,23 +215,20 @@ class Standbys:
             for task_id in sorted(self._wanted)
         }
 
-    def reads(self, store: str) -> Mapping[int, StoreRead]:
-        """Return what can be read of a store, by partition, of the tasks that are followed here. From any thread."""
+    def read(self, store: str, partition: int) -> StoreRead | None:
+        """Return what can be read of a store's partition, if its task is followed here. From any thread."""
+        for task_id, standby in list(self._following.items()):
+            rows = standby.rows.stores.get(store) if task_id.partition == partition else None
+            if rows is not None and rows.trusted_position is not None:
+                return StoreRead(
+                    followed_reads(standby.rows, store, self._group, task_id, self._clock.wall_ms),
+                    partial(self._how_far, standby, store),
+                    partial(self._as_of, standby, store),
+                )
+        return None
 
-        def as_of(standby: Standby) -> float:
-            return standby.as_of(store) if self._following.get(standby.task_id) is standby else GONE
-
-        found = {}
-        for standby in list(self._following.values()):
-            rows = standby.rows.stores.get(store)
-            if rows is None or rows.trusted_position is None:
-                continue
-            found[standby.task_id.partition] = StoreRead(
-                followed_reads(standby.rows, store, self._group, standby.task_id, self._clock.wall_ms),
-                partial(self._how_far, standby, store),
-                partial(as_of, standby),
-            )
-        return found
+    def _as_of(self, standby: Standby, store: str) -> float:
+        return standby.as_of(store) if self._following.get(standby.task_id) is standby else GONE
 
     def _how_far(self, standby: Standby, store: str) -> Mapping[TopicPartition, int]:
         changelog = changelog_of(self._topology, self._group, store, standby.task_id.partition)

@@ -352,15 +352,15 @@ class Worker:
         """See `OwnedTasks.query`. From any thread."""
         return self._owned.query(store, committed=committed)
 
-    def reads(self, store: str, *, committed: bool) -> Mapping[int, StoreRead]:
-        """See `OwnedTasks.reads`. From any thread."""
-        return self._owned.reads(
-            store, committed=committed, vouched_until=lambda: self._rebalancing.vouched_until
+    def read(self, store: str, partition: int, *, committed: bool) -> StoreRead | None:
+        """See `OwnedTasks.read`. From any thread."""
+        return self._owned.read(
+            store, partition, committed=committed, vouched_until=lambda: self._rebalancing.vouched_until
         )
 
-    def followed(self, store: str) -> Mapping[int, StoreRead]:
-        """See `Standbys.reads`. From any thread."""
-        return self._standbys.reads(store)
+    def followed(self, store: str, partition: int) -> StoreRead | None:
+        """See `Standbys.read`. From any thread."""
+        return self._standbys.read(store, partition)
 
     @property
     def tasks(self) -> Iterable[Task]:

@@ -1,9 +1,14 @@
-"""How an instance asks another one over HTTP: connections that are kept, and one question at a time on each."""
+"""How an instance asks another one over HTTP: connections that are kept, and one question at a time on each.
 
-import http.client
+A client of our own: one question is one packet each way, and http.client takes 0.2 ms of a core for the headers alone,
+which is more than all the rest. It speaks as much of HTTP as our server does.
+"""
+
+import re
+import socket
 import ssl
 import threading
-from collections.abc import Mapping
+import time
 from contextlib import suppress
 
 from headrace.base.errors import ConfigError
@@ -19,6 +24,12 @@ _KEPT_MAX = 16
 
 #: What an answer may have at most; a page has 1 MiB, or one row.
 _ANSWER_BYTES_MAX = 256 * 1024 * 1024
+_HEAD_BYTES_MAX = 16 * 1024
+_READ_BYTES = 64 * 1024
+
+_STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,12})\r", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: *close\r", re.IGNORECASE)
 
 
 class Connections:
@@ -33,11 +44,8 @@ class Connections:
     """
 
     def __init__(self, *, path: str, token: str | None, is_over_tls: bool, ca: str | None) -> None:
-        self._target = f"{path}/query"
-        self._headers: Mapping[str, str] = {
-            "content-type": MEDIA_TYPE,
-            **({} if token is None else {"authorization": f"Bearer {token}"}),
-        }
+        authorization = "" if token is None else f"authorization: Bearer {token}\r\n"
+        self._head = f"POST {path}/query HTTP/1.1\r\ncontent-type: {MEDIA_TYPE}\r\n{authorization}".encode()
         self._tls: ssl.SSLContext | None = None
         if is_over_tls:
             try:
@@ -45,7 +53,7 @@ class Connections:
             except (OSError, ssl.SSLError) as error:
                 raise ConfigError(f"cannot read server.ssl.ca.location {ca!r}: {error}") from None
         self._lock = threading.Lock()
-        self._idle: dict[Endpoint, list[http.client.HTTPConnection]] = {}
+        self._idle: dict[Endpoint, list[socket.socket]] = {}
 
     def ask(self, endpoint: Endpoint, question: bytes, timeout_s: float) -> bytes:
         """Send a question, and return the answer.
@@ -53,43 +61,54 @@ class Connections:
         Raises:
             Refused: there is no answer in time, or one of another kind: says what came instead.
         """
-        where = f"{endpoint[0]}:{endpoint[1]}"
+        host, port = endpoint
+        name = f"[{host}]" if ":" in host else host
+        request = b"%bhost: %b:%d\r\ncontent-length: %d\r\n\r\n%b" % (
+            *(self._head, name.encode("idna" if not name.isascii() else "ascii"), port),
+            *(len(question), question),
+        )
+        deadline = time.monotonic() + timeout_s
         while True:
-            connection, is_kept = self._taken(endpoint, timeout_s)
+            connection, is_kept = None, False
             try:
-                connection.request("POST", self._target, question, self._headers)
-                response = connection.getresponse()
-                body = response.read(_ANSWER_BYTES_MAX)
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
+                connection, is_kept = self._taken(endpoint, deadline)
+                connection.settimeout(_left(deadline))
+                connection.sendall(request)
+                status, body, is_last = _read(connection, deadline)
+            except (OSError, ValueError) as error:
+                if connection is not None:
+                    connection.close()
                 if is_kept and not isinstance(error, TimeoutError):
                     continue  # it was closed while nobody looked, as servers do; a question changes nothing
-                raise Refused(f"{where} does not answer: {_reason(error)}") from None
+                raise Refused(f"{name}:{port} does not answer: {_reason(error)}") from None
             except BaseException:
-                connection.close()
+                if connection is not None:
+                    connection.close()
                 raise
-            if response.will_close or not response.isclosed():
+            if is_last:
                 connection.close()
             else:
                 self._put_back(endpoint, connection)
-            if response.status == 200:
+            if status == 200:
                 return body
-            raise Refused(f"{where} answers {response.status}: {body[:300].decode(errors='replace')}")
+            raise Refused(f"{name}:{port} answers {status}: {body[:300].decode(errors='replace')}")
 
-    def _taken(self, endpoint: Endpoint, timeout_s: float) -> tuple[http.client.HTTPConnection, bool]:
+    def _taken(self, endpoint: Endpoint, deadline: float) -> tuple[socket.socket, bool]:
         with self._lock:
             idle = self._idle.get(endpoint)
-            connection = idle.pop() if idle else None
-        if connection is not None:
-            connection.timeout = timeout_s
-            if connection.sock is not None:
-                connection.sock.settimeout(timeout_s)
-            return connection, True
-        if self._tls is None:
-            return http.client.HTTPConnection(*endpoint, timeout=timeout_s), False
-        return http.client.HTTPSConnection(*endpoint, timeout=timeout_s, context=self._tls), False
+            if idle:
+                return idle.pop(), True
+        connection = socket.create_connection(endpoint, timeout=_left(deadline))
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                return connection, False
+            return self._tls.wrap_socket(connection, server_hostname=endpoint[0]), False
+        except BaseException:
+            connection.close()
+            raise
 
-    def _put_back(self, endpoint: Endpoint, connection: http.client.HTTPConnection) -> None:
+    def _put_back(self, endpoint: Endpoint, connection: socket.socket) -> None:
         with self._lock:
             idle = self._idle.setdefault(endpoint, [])
             if len(idle) < _KEPT_MAX:
@@ -104,6 +123,44 @@ class Connections:
         for connection in (each for found in idle.values() for each in found):
             with suppress(OSError):
                 connection.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _read(connection: socket.socket, deadline: float) -> tuple[int, bytes, bool]:
+    """Read an answer: its status, its body, and whether the connection ends with it.
+
+    Raises:
+        ValueError: it is none that our server gives.
+        OSError: the connection has ended, or the time.
+    """
+    data = bytearray()
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        if len(data) > _HEAD_BYTES_MAX:
+            raise ValueError("the head of its answer does not end")
+        data += _part(connection, deadline)
+    head = bytes(data[: end + 2])
+    status, length = _STATUS.match(head), _LENGTH.search(head)
+    if status is None or length is None or int(length[1]) > _ANSWER_BYTES_MAX:
+        raise ValueError(f"it is not served by headrace, by its answer: {head[:100]!r}")
+    wanted = end + 4 + int(length[1])
+    while len(data) < wanted:
+        data += _part(connection, deadline)
+    is_last = len(data) != wanted or _CLOSES.search(head) is not None
+    return int(status[1]), bytes(data[end + 4 : wanted]), is_last
+
+
+def _part(connection: socket.socket, deadline: float) -> bytes:
+    connection.settimeout(_left(deadline))
+    part = connection.recv(_READ_BYTES)
+    if not part:
+        raise ConnectionResetError("it has closed the connection")
+    return part
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ from headrace.state.port import KeyValueReads, SegmentedReads, StoreReads, Versi
 from headrace.state.spec import segment_interval_ms
 
 __all__ = [
+    "AT_ONCE",
     "Answer",
     "Question",
     "Refused",
@@ -28,6 +29,9 @@ __all__ = [
     "reached",
     "read_question",
 ]
+
+#: Of one row: such a read takes less than to hand it to another thread. The others may read a disk for a while.
+AT_ONCE = frozenset({"get", "cell", "version", "as_of", "position"})
 
 _ROWS_MAX = 2_000
 _BYTES_MAX = 1024 * 1024

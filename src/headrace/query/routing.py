@@ -7,7 +7,7 @@ allowed (`StoreRead.as_of`). Else somebody else is asked, or the question ends i
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -55,8 +55,8 @@ class Here:
     """What this instance has. From any thread.
 
     Attributes:
-        active: store, and whether as of the last commit, to what can be read by partition of tasks that run here.
-        followed: the same of tasks that are followed here.
+        active: store, partition, and whether as of the last commit, to what can be read where its task runs here.
+        followed: the same of one that is followed here.
         places: where all tasks are; None before that is known.
         endpoint: where others reach this instance.
         may_wait: whether the caller may be held up: not so in a thread of the application.
@@ -64,8 +64,8 @@ class Here:
     All but the last two raise StoreUnavailableError where the application does not run.
     """
 
-    active: Callable[[str, bool], Mapping[int, StoreRead]]
-    followed: Callable[[str], Mapping[int, StoreRead]]
+    active: Callable[[str, int, bool], StoreRead | None]
+    followed: Callable[[str, int], StoreRead | None]
     places: Callable[[], TaskPlaces | None]
     endpoint: Endpoint
     may_wait: Callable[[], bool]
@@ -107,12 +107,11 @@ class Router:
 
     def _answer(self, question: Question, asked_at: float) -> Answer:
         here = self.here
-        found = (
-            here.followed(question.store)
-            if question.follows
-            else here.active(question.store, question.committed)
-        )
-        read = found.get(question.partition)
+        store, partition = question.store, question.partition
+        if question.follows:
+            read = here.followed(store, partition)
+        else:
+            read = here.active(store, partition, question.committed)
         if read is None:
             raise Refused("it is not there")
         if question.ask == "position":
@@ -220,14 +219,14 @@ class StoreRoute:
         here, partition = self.router.here, question.partition
         fresh = asked_at - question.stale_s
         found: list[Callable[[], T | Answer]] = []
-        read = here.active(self.store, question.committed).get(partition)
+        read = here.active(self.store, partition, question.committed)
         places = self.places()
         if read is not None:
             found.append(partial(_here, read, question, local, fresh))
         others = [each for each in places.active.get(partition, ()) if each != here.endpoint]
         found += [partial(self._asked, at, question, deadline) for at in others]
         if question.stale_s > 0:
-            followed = here.followed(self.store).get(partition)
+            followed = here.followed(self.store, partition)
             if followed is not None:
                 found.append(partial(_here, followed, question, local, fresh))
             followers = [each for each in places.standby.get(partition, ()) if each != here.endpoint]
@@ -277,7 +276,7 @@ def _nobody(places: StorePlaces, partition: int, here: Here) -> NoReturn:
 def position_of(route: StoreRoute, partition: int) -> Position:
     """Return how far a partition is."""
     question = route.question(partition, ask="position")
-    read = route.router.here.active(route.store, True).get(partition)
+    read = route.router.here.active(route.store, partition, True)
     if read is not None:
         return Position(read.position())
     found = route.read(question, lambda reads: Answer())

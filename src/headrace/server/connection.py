@@ -7,11 +7,12 @@ read: a few clients that send a byte a minute, or never read, would take all the
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["PatientProtocol"]
+__all__ = ["PatientProtocol", "protocol_of"]
 
 #: From the connection, or the answer before, to the end of a request's head.
 _HEAD_SECONDS = 10.0
@@ -22,12 +23,18 @@ _READING_SECONDS = 10.0
 _log = logging.getLogger("headrace.server.http")
 
 
+def protocol_of(quick: Callable[[bytes], bytes | None]) -> type["PatientProtocol"]:
+    """Return the protocol of one server, whose questions `quick` answers straight; None sends them the long way."""
+    return type("ServedProtocol", (PatientProtocol,), {"quick": staticmethod(quick)})
+
+
 class PatientProtocol(H11Protocol):
     """Cuts off who keeps a connection for nothing. Inherits from uvicorn's, which has no place to hook into.
 
     What is no request is told of at DEBUG: whoever sends it would fill the log else.
     """
 
+    quick: Callable[[bytes], bytes | None] = staticmethod(lambda data: None)
     _asking: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
 
@@ -60,6 +67,17 @@ class PatientProtocol(H11Protocol):
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`. A question of another instance that comes whole is answered on the spot."""
+        if (self.cycle is None or self.cycle.response_complete) and not self.conn.trailing_data[0]:
+            answer = self.quick(data)
+            if answer is not None:
+                self._unset_keepalive_if_required()
+                self.transport.write(answer)
+                self._wait_for_a_request()
+                return
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """See `H11Protocol`: called with each part that comes."""

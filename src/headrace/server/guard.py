@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.server.answers import as_json
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "name_of"]
 
 #: What a path with its query may have; brokers allow longer keys, which `/query` takes.
 _TARGET_BYTES_MAX = 8 * 1024
@@ -76,7 +76,7 @@ class Guard:
             unquote_to_bytes(raw_path).decode()
         except UnicodeDecodeError:
             return _said(400, "the path is no percent-encoded UTF-8")
-        if self._hosts is not None and _name_of(headers.get(b"host", b"")) not in self._hosts:
+        if self._hosts is not None and name_of(headers.get(b"host", b"")) not in self._hosts:
             return _said(
                 421, "this server is not asked under that name: use the one that it was started with"
             )
@@ -103,7 +103,7 @@ def _too_large() -> Response:
     return _said(413, f"the body is larger than {_BODY_BYTES_MAX} bytes")
 
 
-def _name_of(host: bytes) -> str:
+def name_of(host: bytes) -> str:
     """Return the name in a Host header, without its port."""
     text = host.decode("latin-1").lower()
     return text[: text.find("]") + 1] if text.startswith("[") else text.partition(":")[0]

@@ -10,16 +10,13 @@ from starlette.routing import Route
 
 from headrace.base.errors import HeadraceError
 from headrace.query.connections import MEDIA_TYPE
-from headrace.query.questions import read_question
+from headrace.query.questions import AT_ONCE, read_question
 from headrace.server.answers import as_json, problem_of
 from headrace.streams.streams import Streams
 
 __all__ = ["query_route"]
 
 _log = logging.getLogger("headrace.server")
-
-#: Of one row: such a read takes less than to hand it to another thread. The others may read a disk for a while.
-_AT_ONCE = frozenset({"get", "cell", "version", "as_of", "position"})
 
 
 def query_route(streams: Streams) -> Route:
@@ -32,7 +29,7 @@ def query_route(streams: Streams) -> Route:
         body = await request.body()
         try:
             question = read_question(body)
-            if question.ask in _AT_ONCE:
+            if question.ask in AT_ONCE:
                 answer = streams.answer(question)
             else:
                 answer = await run_in_threadpool(streams.answer, question)

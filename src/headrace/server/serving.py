@@ -18,7 +18,8 @@ import uvicorn
 from headrace.base.errors import ConfigError, StateError
 from headrace.base.last_words import log_safely
 from headrace.server.asgi import application
-from headrace.server.connection import PatientProtocol
+from headrace.server.connection import protocol_of
+from headrace.server.quick_questions import QuickQuestions
 from headrace.server.streaming import Streaming
 from headrace.streams.server_options import SERVER_CERTIFICATE, SERVER_KEY, token_of
 from headrace.streams.streams import Streams
@@ -55,8 +56,8 @@ class Server:
         self, streams: Streams, host: str = "127.0.0.1", port: int = 0, *, is_insecure: bool = False
     ) -> None:
         config = streams.config
-        has_token = token_of(config) is not None
-        if not has_token and not is_insecure and not _is_loopback(host):
+        token = token_of(config)
+        if token is None and not is_insecure and not _is_loopback(host):
             raise ConfigError(
                 f"cannot serve at {host}: others reach it, and would read every store: set server.token.file, or "
                 "HEADRACE_SERVER_TOKEN in the environment, or allow it in words (--insecure)"
@@ -67,9 +68,12 @@ class Server:
         self._streams = streams
         self._is_over_tls = certificate is not None
         hosts = (
-            None if has_token or is_insecure else frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
+            None
+            if token is not None or is_insecure
+            else frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
         )
         self._streaming = Streaming()
+        quick = QuickQuestions(streams, token=token, hosts=hosts)
         self._socket = _listening(host, port)
         self.host: str = host
         self.port: int = self._socket.getsockname()[1]
@@ -77,7 +81,7 @@ class Server:
             self._uvicorn = uvicorn.Server(
                 uvicorn.Config(
                     application(streams, self._streaming, hosts=hosts),
-                    http=PatientProtocol,
+                    http=protocol_of(quick.answer),
                     loop="asyncio",
                     ws="none",
                     lifespan="off",

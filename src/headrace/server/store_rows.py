@@ -23,7 +23,7 @@ _OF_KIND = {
     "session": {"start", "end", "reverse"},
     "versioned": {"as_of", "history", "start", "end"},
 }
-_OF_ANY = {"store", "key", "limit", "cursor"}
+_OF_ANY = {"store", "key", "limit", "cursor", "committed", "stale", "timeout"}
 
 
 class StoreRows:

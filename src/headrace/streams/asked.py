@@ -170,11 +170,11 @@ class Asked(Observed):
         )
         return Router(self._topology, self._application_id, here, connections)
 
-    def _active(self, store: str, committed: bool) -> Mapping[int, StoreRead]:
-        return self._running(f"query store {store!r}").reads(store, committed=committed)
+    def _active(self, store: str, partition: int, committed: bool) -> StoreRead | None:
+        return self._running(f"query store {store!r}").read(store, partition, committed=committed)
 
-    def _followed(self, store: str) -> Mapping[int, StoreRead]:
-        return self._running(f"query store {store!r}").followed(store)
+    def _followed(self, store: str, partition: int) -> StoreRead | None:
+        return self._running(f"query store {store!r}").followed(store, partition)
 
     def _places(self) -> TaskPlaces | None:
         return self._running("query a store").places

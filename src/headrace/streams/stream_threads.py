@@ -252,23 +252,19 @@ class StreamThreads:
         """Where the tasks of the application run; None before the first worker."""
         return self._factory.places
 
-    def reads(self, store: str, *, committed: bool) -> Mapping[int, StoreRead]:
-        """Return what can be read of a store, by partition, of the tasks that run here.
+    def read(self, store: str, partition: int, *, committed: bool) -> StoreRead | None:
+        """Return what can be read of a store's partition, if its task runs here.
 
         Raises:
             StoreUnavailableError: it is a global store that is not up to date yet.
         """
-        found: dict[int, StoreRead] = {}
-        for worker in self.workers:
-            found.update(worker.reads(store, committed=committed))
-        return found
+        found = (worker.read(store, partition, committed=committed) for worker in self.workers)
+        return next((each for each in found if each is not None), None)
 
-    def followed(self, store: str) -> Mapping[int, StoreRead]:
-        """Return what can be read of a store, by partition, of the tasks that are followed here."""
-        found: dict[int, StoreRead] = {}
-        for worker in self.workers:
-            found.update(worker.followed(store))
-        return found
+    def followed(self, store: str, partition: int) -> StoreRead | None:
+        """Return what can be read of a store's partition, if its task is followed here."""
+        found = (worker.followed(store, partition) for worker in self.workers)
+        return next((each for each in found if each is not None), None)
 
     def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here.
