@@ -92,7 +92,10 @@ def test_dropped_records_are_counted_by_node_and_reason() -> None:
 
 def test_the_age_of_records_is_by_their_timestamps() -> None:
     with TopologyTestDriver(counting(), start=10_000) as driver:
-        driver.input(WORDS).pipe_all([("k", "a", 9_000), ("j", "b", 4_000)])
+        driver.input(WORDS).pipe("k", "a", timestamp=9_000)
+        driver.advance("1s")
+        driver.input(WORDS).pipe("j", "b", timestamp=5_000)
+        driver.input(WORDS).pipe("j", "b", timestamp=0)  # of short stretches, one a millisecond is looked at
         metrics = driver.metrics()
         found = [
             value(metrics, f"record-e2e-latency-{each}", NODE, processor_node_id="KSTREAM-SOURCE-0000000000")

@@ -18,6 +18,9 @@ __all__ = ["TaskFigures"]
 #: Records of a stretch whose times are looked at, at most: to look at all costs 3 % of what the cheapest topology does.
 _SAMPLED_RECORDS = 8
 
+#: Stretches below this are looked at once a millisecond: tasks that take turns have thousands of them a second.
+_SHORT_RECORDS = 64
+
 
 #: Stores whose calls are timed. Suppression is measured at commits, and what a user's own store does is its own.
 _TIMED_KINDS = frozenset({"key_value", "window", "session", "versioned"})
@@ -39,6 +42,7 @@ class TaskFigures:
     """
 
     __slots__ = (
+        "_looked_ms",
         "_now_ms",
         "ages",
         "dropped",
@@ -55,6 +59,7 @@ class TaskFigures:
     def __init__(self, seconds: Callable[[], float], now_ms: Callable[[], int], level: Level) -> None:
         self.seconds = seconds
         self._now_ms = now_ms
+        self._looked_ms = -1
         self.level = level
         now = seconds()
         self.turns = Meter(now)
@@ -78,10 +83,11 @@ class TaskFigures:
 
         `time_before` is the highest timestamp of their partition before them.
         """
-        if first == end:
-            return
-        step = -(-(end - first) // _SAMPLED_RECORDS)
         now_ms = self._now_ms()
+        if first == end or (now_ms == self._looked_ms and end - first < _SHORT_RECORDS):
+            return
+        self._looked_ms = now_ms
+        step = -(-(end - first) // _SAMPLED_RECORDS)
         looked_at = timestamps[first:end:step]
         self._ages_of(source, now_ms).record_each([now_ms - each for each in looked_at], now_ms / 1000)
         if self.level >= Level.DEBUG:
@@ -92,7 +98,9 @@ class TaskFigures:
     def processed_one(self, source: str, timestamp: int) -> None:
         """Look at one record that a source's task has processed."""
         now_ms = self._now_ms()
-        self._ages_of(source, now_ms).record(now_ms - timestamp, now_ms / 1000)
+        if now_ms != self._looked_ms:
+            self._looked_ms = now_ms
+            self._ages_of(source, now_ms).record(now_ms - timestamp, now_ms / 1000)
 
     def _ages_of(self, source: str, now_ms: int) -> Meter:
         ages = self.ages.get(source)
