@@ -58,3 +58,12 @@ def test_description_has_all_routes(served: Served) -> None:
             continue
         target = path.replace("{store}", "counts").replace("{key}", "a")
         assert served.ask(target).status == 200, path
+
+
+def test_metrics_come_as_prometheus_reads_them(served: Served) -> None:
+    answer = served.ask("/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert 'application_id="shop"' in answer.body
+    answer = served.ask("/metrics", headers={"accept": "application/openmetrics-text"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")

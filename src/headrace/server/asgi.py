@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from headrace.server.answers import as_json
 from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
+from headrace.server.metrics_route import METRICS, metrics_route
 from headrace.server.openapi import described
 from headrace.server.parameters import Given
 from headrace.server.query_route import query_route
@@ -44,14 +45,14 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
         ConfigError: `server.token.file` cannot be read.
     """
     routes = [*inspection_routes(streams), *store_routes(streams, streaming)]
-    document = described(routes)
+    document = described([*routes, METRICS])
 
     def openapi(given: Given) -> dict[str, Any]:
         return document
 
     routes.append(Route("/openapi.json", "This description.", openapi, blocks=False))
     starlette = Starlette(
-        routes=[query_route(streams), *(bound(each) for each in routes)],
+        routes=[query_route(streams), metrics_route(streams), *(bound(each) for each in routes)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     starlette.router.redirect_slashes = False

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from headrace.base.ids import TopicPartition
 from headrace.engine.status import LagInfo, TaskStatus, WorkerStatus
 from headrace.query.metadata import StreamsMetadata
-from headrace.server.answers import as_json
+from headrace.server.answers import JSON, as_json
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
 from headrace.streams.status_text import waiting_text
@@ -46,7 +46,11 @@ def inspection_routes(streams: Streams) -> Sequence[Route]:
             blocks=False,
         ),
         Route(
-            "/topology", "Nodes, links and stores, with where each was declared.", about.topology, (_FORM,)
+            "/topology",
+            "Nodes, links and stores, with where each was declared.",
+            about.topology,
+            (_FORM,),
+            media_types=(JSON, "text/plain"),
         ),
         Route("/tasks", "The tasks and standbys of this instance, and its threads.", about.tasks),
         Route(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headrace import __version__
+from headrace.server.answers import JSON
 from headrace.server.parameters import Parameter
 from headrace.server.routes import Route
 
@@ -14,6 +15,7 @@ _TEXTS = {
     401: "The token is missing or wrong.",
     404: "There is no such store, or no such key.",
     422: "The answer has a value that JSON cannot hold.",
+    501: "What it needs is not installed.",
     503: "Unavailable now; the text says why, and whether to try again.",
 }
 _ERROR = {
@@ -45,11 +47,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "content": {"text/event-stream": {}}
-                if route.is_stream
-                else {
-                    "application/json": {"schema": route.schema},
-                    **({"text/plain": {}} if route.path == "/topology" else {}),
+                "content": {
+                    each: {"schema": route.schema} if each == JSON else {} for each in route.media_types
                 },
             },
             **{str(each): {"description": _TEXTS[each], "content": _ERROR} for each in statuses},

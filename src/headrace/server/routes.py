@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from headrace.base.errors import HeadraceError
-from headrace.server.answers import Problem, as_json, problem_of
+from headrace.server.answers import JSON, Problem, as_json, problem_of
 from headrace.server.parameters import Given, Parameter, read
 
 __all__ = ["Route", "bound"]
@@ -29,7 +29,7 @@ class Route:
         answer: is given the parameters, and returns a document, or a response of another kind.
         statuses: what it answers with beside 200, 400 and 401.
         schema: JSON schema of the document.
-        is_stream: whether the answer is a stream of events.
+        media_types: of the answer.
         blocks: whether `answer` may wait for a disk or another instance: it runs in a thread of the pool.
     """
 
@@ -39,7 +39,7 @@ class Route:
     parameters: Sequence[Parameter] = ()
     statuses: Sequence[int] = ()
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "object"})
-    is_stream: bool = False
+    media_types: Sequence[str] = (JSON,)
     blocks: bool = True
 
 

@@ -65,7 +65,7 @@ def store_routes(streams: Streams, streaming: Streaming) -> Sequence[Route]:
             partial(_watched, streams, streaming),
             (store, *_OF_WATCH),
             _STATUSES,
-            is_stream=True,
+            media_types=("text/event-stream",),
         ),
         Route(
             "/stores/{store}/{key}",

@@ -248,5 +248,5 @@ def test_each_answer_is_right_or_refused_whatever_becomes_of_instances(
     took = sorted(second for asker in askers for second in asker.took)
     print(protocol, harmed, dict(answered), f"p50 {took[len(took) // 2] * 1000:.1f} ms")
     assert [wrong for asker in askers for wrong in asker.wrong] == [], harmed
-    assert answered["right"] > 50 * SECONDS / 10, (harmed, [each.said[-2000:] for each in instances])
+    assert answered["right"] > SECONDS, (harmed, [each.said[-2000:] for each in instances])
     assert answered["stale"] > 0
