@@ -2,7 +2,7 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -62,7 +62,14 @@ class ReportLine:
         if self._is_alone:
             return
         try:
-            os.write(self._descriptor, _encode(Report(state, status, trouble)) + b"\n")
+            os.write(self._descriptor, _encode(Report(state, _told(status), trouble)) + b"\n")
         except OSError:
             self._is_alone = True
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _told(status: WorkerStatus | None) -> WorkerStatus | None:
+    """Leave out what the status line does not show, and JSON has no keys for: the inputs of each task."""
+    if status is None:
+        return None
+    return replace(status, tasks=tuple(replace(task, inputs={}) for task in status.tasks))

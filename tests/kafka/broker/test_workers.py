@@ -15,7 +15,9 @@ import pytest
 from headrace.testing import LocalKafka
 from tests.kafka.broker import counting
 from tests.kafka.broker.counting import PARTITIONS, Counting
+from tests.kafka.broker.test_queries import free_port
 from tests.kafka.conftest import NewTopic
+from tests.server.conftest import Answer, ask
 
 pytestmark = pytest.mark.broker
 
@@ -161,3 +163,27 @@ def test_a_topic_that_is_missing_is_no_reason_to_start_again_and_again(supervise
     wait_for(lambda: "starts again in 2 s" in supervised.said)
     assert "there is no topic" in supervised.said
     assert supervised.stop() == 0
+
+
+def test_each_worker_answers_for_all_over_http(supervised: Supervised) -> None:
+    port = free_port()
+    supervised.start(2, "classic", "--serve", f"127.0.0.1:{port}")
+    supervised.send(3)
+
+    def answer(at: int, target: str) -> Answer:
+        try:
+            return ask(f"http://127.0.0.1:{at}", target)
+        except OSError:  # it does not listen yet
+            return Answer(503, {}, {})
+
+    def counts(at: int) -> dict[str, int]:
+        found = answer(at, "/stores/counts?limit=100")
+        assert isinstance(found.body, dict), found.body
+        return {row["key"]: row["value"] for row in found.body.get("rows", [])}
+
+    expected = {key.decode(): count for key, count in supervised.sent.items()}
+    for at in (port, port + 1):
+        wait_for(lambda at=at: len(answer(at, "/instances").body.get("instances", [])) == 2)  # type: ignore[misc]
+        wait_for(lambda at=at: counts(at) == expected)  # type: ignore[misc]
+        found = answer(at, "/stores/counts/key3")
+        assert found.body == {"key": "key3", "value": 3}, found.body
