@@ -167,6 +167,23 @@ def test_opentelemetry_observes_all_tasks_of_all_applications() -> None:
     provider.shutdown()
 
 
+def test_an_application_that_fails_to_tell_is_asked_once_a_round() -> None:
+    class Failing(Application):
+        asked = 0
+
+        def metrics(self) -> Metrics:
+            self.asked += 1
+            raise RuntimeError("it has no metrics now")
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    application = Failing()
+    instrument(application, provider)
+    assert reader.get_metrics_data() is None
+    assert application.asked == 1
+    provider.shutdown()
+
+
 def test_opentelemetry_observes_a_whole_application(counting: Counting) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])

@@ -208,7 +208,7 @@ class Task:
                 self.processed += taken
                 for queue in self._order:
                     if queue.last_taken is not None:
-                        self.figures.processed_one(queue.source.name, queue.last_taken)
+                        self.figures.processed_one(queue.source.name, queue.last_taken, queue.taken)
                 return taken
         if len(self._order) > 1:
             self._order.remove(picked)

@@ -42,7 +42,7 @@ class TaskFigures:
     """
 
     __slots__ = (
-        "_looked_ms",
+        "_looked",
         "_now_ms",
         "ages",
         "dropped",
@@ -59,7 +59,8 @@ class TaskFigures:
     def __init__(self, seconds: Callable[[], float], now_ms: Callable[[], int], level: Level) -> None:
         self.seconds = seconds
         self._now_ms = now_ms
-        self._looked_ms = -1
+        # By source: when it was looked at last, and how many records it had given then.
+        self._looked: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (-1, 0))
         self.level = level
         now = seconds()
         self.turns = Meter(now)
@@ -84,9 +85,9 @@ class TaskFigures:
         `time_before` is the highest timestamp of their partition before them.
         """
         now_ms = self._now_ms()
-        if first == end or (now_ms == self._looked_ms and end - first < _SHORT_RECORDS):
+        if first == end or (end - first < _SHORT_RECORDS and now_ms == self._looked[source][0]):
             return
-        self._looked_ms = now_ms
+        self._looked[source] = now_ms, 0
         step = -(-(end - first) // _SAMPLED_RECORDS)
         looked_at = timestamps[first:end:step]
         self._ages_of(source, now_ms).record_each([now_ms - each for each in looked_at], now_ms / 1000)
@@ -95,11 +96,12 @@ class TaskFigures:
             late = [float(high - each) for high, each in zip(highest, looked_at)]
             self.lateness.record_each(late, now_ms / 1000)
 
-    def processed_one(self, source: str, timestamp: int) -> None:
-        """Look at one record that a source's task has processed."""
+    def processed_one(self, source: str, timestamp: int, taken: int) -> None:
+        """Look at the last record that a source has given, of `taken` in all, unless it was looked at before."""
         now_ms = self._now_ms()
-        if now_ms != self._looked_ms:
-            self._looked_ms = now_ms
+        looked_ms, taken_then = self._looked[source]
+        if now_ms != looked_ms and taken != taken_then:
+            self._looked[source] = now_ms, taken
             self._ages_of(source, now_ms).record(now_ms - timestamp, now_ms / 1000)
 
     def _ages_of(self, source: str, now_ms: int) -> Meter:

@@ -51,7 +51,9 @@ class _Instruments:
             with self._lock:
                 if name in self._given or not self._given:
                     # Asked again: this is another round. All of a round are of one moment.
-                    self._found, self._given = self._gathered(), set()
+                    # If that fails, the other instruments of the round have nothing to show, and do not try again.
+                    self._found, self._given = {}, {name}
+                    self._found = self._gathered()
                 self._given.add(name)
                 return self._found.get(name, [])
 
