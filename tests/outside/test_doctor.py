@@ -93,6 +93,8 @@ def test_topics_that_are_as_they_should_be_are_fine() -> None:
         (topic("app-minutes-repartition", retention_ms="1000"), WRONG, "topic 'app-minutes-repartition'"),
         (topic("names", cleanup_policy="delete", retention_ms="1000"), WARNING, "topic 'names'"),
         (topic("names", cleanup_policy="delete", retention_ms="-1"), FINE, "topology"),
+        (topic("names", cleanup_policy="compact,delete", retention_ms="1000"), WARNING, "topic 'names'"),
+        (topic("names", cleanup_policy="compact,delete", retention_ms="-1"), FINE, "topology"),
         (topic("lines", message_timestamp_type="LogAppendTime"), NOTE, "topic 'lines'"),
         (topic("app-old-changelog", cleanup_policy="compact"), NOTE, "topic 'app-old-changelog'"),
     ],
@@ -236,7 +238,7 @@ def opened(topic: str = "out", **changes: object) -> OpenTransaction:
         ("CompleteCommit", True, True),
         ("CompleteAbort", False, True),
         ("Empty", False, True),
-        ("", False, True),
+        ("", False, False),
     ],
 )
 def test_a_transaction_has_lost_its_end_where_nobody_is_going_to_end_it(
@@ -247,7 +249,7 @@ def test_a_transaction_has_lost_its_end_where_nobody_is_going_to_end_it(
 
 def test_what_ends_a_transaction_is_said_with_what_it_does() -> None:
     found = opened(transactional_id="app-1", state="CompleteCommit")
-    assert list(transaction_findings([found], "host:9092", "app")) == [
+    assert list(transaction_findings([found], [], "host:9092", 0)) == [
         Finding(
             WRONG,
             "partition 3 of topic 'out'",
@@ -261,16 +263,38 @@ def test_what_ends_a_transaction_is_said_with_what_it_does() -> None:
 
 
 def test_offsets_whose_transaction_has_lost_its_end_are_said_to_be_done_again() -> None:
-    (found,) = transaction_findings([opened("__consumer_offsets")], "host:9092", "app")
+    lost = opened("__consumer_offsets", transactional_id="app-1", state="CompleteCommit")
+    (found,) = transaction_findings([lost], [], "host:9092", 0)
     assert "UNSTABLE_OFFSET_COMMIT" in found.text
     assert "does the records since then once more" in found.advice
 
 
 def test_transactions_that_are_under_way_are_fine() -> None:
     found = [opened(state="Ongoing", has_partition=True)]
-    assert list(transaction_findings(found, "host:9092", "app")) == [
+    assert list(transaction_findings(found, [], "host:9092", 0)) == [
         Finding(FINE, "transactions", "1 are open, and none has lost its end")
     ]
+
+
+@pytest.mark.parametrize(
+    ("brokers", "now_ms", "severity"),
+    [
+        ([], 1_900_000, NOTE),
+        ([], 1_900_001, WARNING),
+        ([BrokerHealth(1, {"transaction.max.timeout.ms": "60000"})], 1_060_000, NOTE),
+        ([BrokerHealth(1, {"transaction.max.timeout.ms": "60000"})], 1_060_001, WARNING),
+        ([BrokerHealth(1, {}), BrokerHealth(2, CONFIG)], 1_060_001, NOTE),
+    ],
+)
+def test_a_transaction_that_no_coordinator_tells_of_may_be_under_way(
+    brokers: list[BrokerHealth], now_ms: int, severity: Severity
+) -> None:
+    untold = opened(last_timestamp=1_000_000)
+    (found,) = transaction_findings([untold], brokers, "host:9092", now_ms)
+    assert (found.severity, found.subject) == (severity, "partition 3 of topic 'out'")
+    assert "may not be described" in found.text
+    assert found.advice.startswith("give this principal DESCRIBE on")
+    assert ("abort" in found.advice) == (severity is WARNING)
 
 
 @pytest.mark.parametrize(("free", "severity"), [(10**8, WRONG), (10**9, WARNING), (10**10, FINE)])

@@ -211,3 +211,23 @@ def test_an_input_that_may_not_be_described_is_told(
     code, found = doctor(tmp_path, capsys, topic, secured.client_properties_of("alice"))
     assert (code, found["topology"]["severity"]) == (3, "wrong")
     assert f"topic '{topic}': not authorised (TOPIC_AUTHORIZATION_FAILED)" in found["not seen"]["text"]
+
+
+def test_a_transaction_of_an_id_that_may_not_be_described_is_not_called_lost(
+    secured: LocalKafka, tmp_path: Path, capsys: pytest.CaptureFixture[str], unique: Any
+) -> None:
+    topic = unique("others")
+    with kafka_log(secured) as log:
+        log.create_topics([TopicSpec(topic, 1), TopicSpec(f"{topic}-out", 1)])
+    allow(secured, "alice", "topic", topic, "READ", "DESCRIBE_CONFIGS")
+    allow(secured, "alice", "topic", f"{topic}-out", "WRITE", "DESCRIBE_CONFIGS")
+    allow(secured, "alice", "group", topic, "READ")
+    record = JavaRecord(b"k", b"v", partition=0)
+    secured.produce_with_java(topic, [record], transactional_id=topic, end="open")
+    try:
+        code, found = doctor(tmp_path, capsys, topic, secured.client_properties_of("alice"))
+    finally:
+        secured.produce_with_java(topic, [], transactional_id=topic)
+    told = found[f"partition 0 of topic '{topic}'"]
+    assert (code, told["severity"]) == (0, "note")
+    assert "no coordinator tells of it" in told["text"]

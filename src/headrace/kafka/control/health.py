@@ -75,9 +75,10 @@ class OpenTransaction:
 
     Attributes:
         start_offset: its first record there.
-        last_timestamp: when its producer has last written there (epoch ms).
-        transactional_id: None where no coordinator knows the producer.
-        state: what the coordinator says, such as Ongoing or CompleteCommit; empty where none knows the producer.
+        last_timestamp: the latest timestamp in what its producer has last written there (epoch ms), which may be one
+            that the producer has chosen.
+        transactional_id: None where no coordinator has told of the producer.
+        state: what the coordinator says, such as Ongoing or CompleteCommit; empty where none has told of the producer.
         has_partition: whether the coordinator counts the partition to it.
     """
 
@@ -91,8 +92,19 @@ class OpenTransaction:
     has_partition: bool = False
 
     @property
+    def is_known(self) -> bool:
+        """Whether a coordinator has told of it. Else it has forgotten it, may not tell, or does not answer."""
+        return bool(self.state)
+
+    @property
     def has_lost_its_end(self) -> bool:
-        """Whether nobody is going to end it: the coordinator has ended it already, or knows nothing of it."""
+        """Whether nobody is going to end it, for sure: its coordinator has ended it already, or misses the partition.
+
+        What no coordinator tells of may be under way: brokers leave out the transactional ids that this principal may
+        not describe, and say nothing of that.
+        """
+        if not self.is_known:
+            return False
         under_way = self.state in {"Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"}
         return not (under_way and self.has_partition)
 

@@ -11,6 +11,9 @@ __all__ = ["Needs", "cluster_findings", "replica_findings", "right_findings", "t
 #: Parts of a disk. Brokers stop when theirs is full, and take a while to be given room.
 _DISK_WARN, _DISK_WRONG = 0.10, 0.03
 
+#: Source: the default of transaction.max.timeout.ms, after which brokers abort any transaction.
+_TRANSACTION_MAX_MS = 900_000
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -139,20 +142,21 @@ def right_findings(
         yield Finding(Severity.NOTE, "rights", "the brokers do not tell what this principal may do")
 
 
-def transaction_findings(found: Sequence[OpenTransaction], servers: str, group: str) -> Iterator[Finding]:
-    """Judge transactions that partitions take for open.
+def transaction_findings(
+    found: Sequence[OpenTransaction], brokers: Sequence[BrokerHealth], servers: str, now_ms: int
+) -> Iterator[Finding]:
+    """Judge transactions that partitions take for open, at a time (epoch ms).
 
     Kafka 4.4 loses the end of one where a broker is killed in the midst of a commit: its coordinator takes a partition
     that has no leader for deleted, and writes no marker there.
     """
+    limits = [_number(broker, "transaction.max.timeout.ms") for broker in brokers]
+    most_ms = max((each for each in limits if each is not None), default=_TRANSACTION_MAX_MS)
     for each in found:
+        if not each.is_known:
+            yield _untold(each, now_ms, most_ms, _abort(each, servers))
         if not each.has_lost_its_end:
             continue
-        who = (
-            "of no transactional id that is known"
-            if each.transactional_id is None
-            else f"of transactional id '{each.transactional_id}', which its coordinator has in state {each.state}"
-        )
         is_offsets = each.partition.topic == "__consumer_offsets"
         follows = (
             "offsets of this group cannot be read (UNSTABLE_OFFSET_COMMIT)"
@@ -168,13 +172,42 @@ def transaction_findings(found: Sequence[OpenTransaction], servers: str, group: 
         yield Finding(
             Severity.WRONG,
             each.partition.in_words(),
-            f"has an open transaction whose end is lost, of producer {each.producer_id} {who}, from offset "
+            f"has an open transaction whose end is lost, of producer {each.producer_id} of transactional id "
+            f"'{each.transactional_id}', which its coordinator has in state {each.state}, from offset "
             f"{each.start_offset} on: {follows}",
-            f"kafka-transactions.sh --bootstrap-server {servers} abort --topic {each.partition.topic} --partition "
-            f"{each.partition.partition} --start-offset {each.start_offset}; by that {abort}",
+            f"{_abort(each, servers)}; by that {abort}",
         )
-    if not any(each.has_lost_its_end for each in found):
+    if all(each.is_known and not each.has_lost_its_end for each in found):
         yield Finding(Severity.FINE, "transactions", f"{len(found)} are open, and none has lost its end")
+
+
+def _abort(found: OpenTransaction, servers: str) -> str:
+    return (
+        f"kafka-transactions.sh --bootstrap-server {servers} abort --topic {found.partition.topic} --partition "
+        f"{found.partition.partition} --start-offset {found.start_offset}"
+    )
+
+
+def _untold(found: OpenTransaction, now_ms: int, most_ms: int, abort: str) -> Finding:
+    """Judge a transaction of which no coordinator tells: whoever aborts one that is under way loses its records.
+
+    Its last timestamp proves nothing where it looks old: records of a stream have the times of events.
+    """
+    text = (
+        f"has an open transaction of producer {found.producer_id}, from offset {found.start_offset} on, and no "
+        f"coordinator tells of it"
+    )
+    if now_ms - found.last_timestamp <= most_ms:
+        advice = "give this principal DESCRIBE on its transactional id, to see whether it is under way"
+        return Finding(Severity.NOTE, found.partition.in_words(), f"{text}: it may not be described", advice)
+    return Finding(
+        Severity.WARNING,
+        found.partition.in_words(),
+        f"{text}: it may not be described, or its end is lost, since its last record has a time before the "
+        f"{most_ms} ms that a transaction may take",
+        f"give this principal DESCRIBE on all transactional ids and look again. If nothing tells of it then, all "
+        f"brokers are up, and it is still open after {most_ms} ms, its end is lost: {abort}",
+    )
 
 
 def _listed(names: Sequence[object]) -> str:

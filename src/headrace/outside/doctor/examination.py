@@ -119,7 +119,7 @@ def _of_cluster(
         {name: each for name, each in found.items() if name in mine},
         health.group_operations(needs.group),
     )
-    yield from _transactions(needs, config, health, found, mine)
+    yield from _transactions(needs, config, health, brokers, found)
     for each in dict.fromkeys(health.unseen):
         yield Finding(Severity.NOTE, "not seen", each)
 
@@ -143,16 +143,18 @@ def _transactions(
     needs: Needs,
     config: Config,
     health: ControlHealth,
+    brokers: list[BrokerHealth],
     found: Mapping[str, TopicHealth],
-    mine: frozenset[str],
 ) -> Iterator[Finding]:
+    mine = needs.reads | needs.writes | needs.owns
     places = {
         TopicPartition(name, number) for name in mine if name in found for number in found[name].partitions
     }
     if _OFFSETS in found:
         places.add(_offsets_partition(needs.group, len(found[_OFFSETS].partitions)))
     servers = ",".join(config["bootstrap.servers"])
-    yield from transaction_findings(health.open_transactions(places), servers, needs.group)
+    opened = health.open_transactions(places)
+    yield from transaction_findings(opened, brokers, servers, time.time_ns() // 1_000_000)
 
 
 def _offsets_partition(group: str, count: int) -> TopicPartition:

@@ -101,7 +101,8 @@ def _tables(topology: Topology, topics: Mapping[str, TopicInfo], application_id:
     for spec in topology.stores.values():
         source = spec.global_topic or spec.source_topic
         info = None if source is None else topics.get(topology.decorate(source, application_id))
-        if info is not None and "compact" not in info.config.get("cleanup.policy", ""):
+        policy = {"delete"} if info is None else set(info.config.get("cleanup.policy", "delete").split(","))
+        if info is not None and "delete" in policy:
             kept = _number(info.config.get("retention.ms"))
             if kept is not None and kept < 0:
                 continue
