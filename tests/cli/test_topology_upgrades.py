@@ -158,15 +158,16 @@ def test_orphans_are_listed_and_nothing_is_done(counted: Command) -> None:
     assert (ran.code, ran.lines) == (
         0,
         [
-            "topic                     partitions  offsets  not processed",
-            "words-counts-changelog             2        3              0",
-            "words-counts-repartition           2        4              0",
+            "topic                     partitions  offsets  not processed  in the lock file",
+            "words-counts-changelog             2        3              0  no",
+            "words-counts-repartition           2        4              0  no",
         ],
     )
     assert set(OTHERS) <= topics(counted)
 
 
-def test_orphans_are_deleted_where_that_is_asked_for(counted: Command) -> None:
+def test_orphans_of_the_lock_file_are_deleted_where_that_is_asked_for(counted: Command) -> None:
+    counted("topology", "lock", "words:build")
     later(RENAMED)
     before = topics(counted)
     ran = counted("topics", "orphans", *LATER, "--yes", *LOG)
@@ -175,7 +176,40 @@ def test_orphans_are_deleted_where_that_is_asked_for(counted: Command) -> None:
     assert counted("topics", "orphans", *LATER, *LOG).out == "there are none\n"
 
 
+def test_a_topic_that_may_be_of_an_application_which_no_group_tells_of_stays(counted: Command) -> None:
+    counted("topology", "lock", "words:build")
+    later(RENAMED)
+    counted("topics", "create", "words-eu-totals-changelog", *LOG)
+    ran = counted("topics", "orphans", *LATER, "--yes", *LOG)
+    stays, deleted = ran.err.splitlines()
+    assert stays.startswith("left as it is: words-eu-totals-changelog, which no lock file has")
+    assert deleted == "deleted words-counts-changelog, words-counts-repartition"
+    assert "words-eu-totals-changelog" in topics(counted)
+
+
+def test_an_orphan_that_is_named_is_deleted_alone(counted: Command) -> None:
+    later(RENAMED)
+    ran = counted("topics", "orphans", *LATER, "--yes", "--topic", OTHERS[0], *LOG)
+    assert (ran.code, ran.err) == (0, f"deleted {OTHERS[0]}\n")
+    assert OTHERS[1] in topics(counted)
+
+
+def test_a_topic_that_is_no_orphan_is_not_deleted_by_name(counted: Command) -> None:
+    later(RENAMED)
+    ran = counted("topics", "orphans", *LATER, "--yes", "--topic", "lines", *LOG)
+    assert (ran.code, ran.err) == (2, "headrace: lines is no orphan of application 'words'\n")
+    assert "lines" in topics(counted)
+
+
+def test_a_lock_file_of_another_application_tells_nothing_of_orphans(counted: Command) -> None:
+    counted("topology", "lock", "words:build", "--application-id", "words-eu", "--file", "eu.lock")
+    later(RENAMED)
+    ran = counted("topics", "orphans", *LATER, "--yes", "--against", "eu.lock", *LOG)
+    assert (ran.code, ran.err) == (2, "headrace: eu.lock is of application 'words-eu', not of 'words'\n")
+
+
 def test_a_question_that_is_not_answered_deletes_nothing(counted: Command) -> None:
+    counted("topology", "lock", "words:build")
     later(RENAMED)
     ran = counted("topics", "orphans", *LATER, "--delete", *LOG)
     assert ran.code == 130
@@ -183,6 +217,7 @@ def test_a_question_that_is_not_answered_deletes_nothing(counted: Command) -> No
 
 
 def test_orphans_of_an_application_that_runs_stay(counted: Command) -> None:
+    counted("topology", "lock", "words:build")
     running = load("words:build").topology
     later(RENAMED)
     with hr.Streams(running, application_id="words", embedded_path="words.db") as streams:

@@ -53,7 +53,7 @@ def topic_findings(
         if change.verdict is Verdict.NEW_APPLICATION and "partitions" not in change.text:
             yield Finding(Severity.WRONG, change.subject, change.text)
         elif change.verdict is Verdict.ORPHANS:
-            advice = "`headrace topics orphans` tells more, and deletes it"
+            advice = "`headrace topics orphans` tells more, and deletes it where it is this application's"
             yield Finding(Severity.NOTE, change.subject, change.text, advice)
     yield from _tables(topology, topics, application_id)
     for name in sorted(plan.read):
