@@ -93,6 +93,31 @@ def test_each_change_is_a_line(command: Command, words: Path) -> None:
     assert [(row["verdict"], row["subject"]) for row in rows] == [("new_application", "store 'minutes'")]
 
 
+def test_partitions_are_compared_with_what_they_were_taken_from(command: Command, words: Path) -> None:
+    command("topics", "create", "lines", "--partitions", "6", *LOG)
+    for where in ((), LOG):
+        command("topology", "lock", "words:build", *where)
+        held = json.loads(Path("words.topology.lock").read_text())["topology"]
+        assert held["topics"]["counts-changelog"]["partitions"] == (6 if where else 2)
+        ensure_safe(load("words:build").topology, "words")
+        for other in ((), LOG):
+            assert command("topology", "diff", "words:build", *other).lines == ["nothing has changed"]
+
+
+def test_partitions_that_a_repartition_says_are_compared_with_those_on_a_log(
+    command: Command, directory: Path
+) -> None:
+    command("topics", "create", "lines", "--partitions", "6", *LOG)
+    source = "import headrace as hr\nbuilder = hr.StreamsBuilder()\nlines = builder.stream('lines').repartition({})\n"
+    source += "lines.group_by_key().count(store='counts')\n"
+    target = ("later:builder", "--application-id", "words")
+    later(source.format("name='way'"))
+    assert command("topology", "lock", *target, *LOG).code == 0
+    assert command("topology", "diff", *target).code == 0
+    later(source.format("name='way', partitions=4"))
+    assert "has 4 partitions, and had 6" in command("topology", "diff", *target).out
+
+
 def test_a_comparison_without_a_lock_file_says_how_to_get_one(command: Command, words: Path) -> None:
     later(APPLICATION)
     ran = command("topology", "diff", *LATER)

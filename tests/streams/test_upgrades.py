@@ -14,10 +14,11 @@ from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
 from headrace.cli.blueprint_file import blueprint, read_file, write_file
 from headrace.log.embedded import EmbeddedLog
-from headrace.log.port import TopicSpec
-from headrace.plan.upgrade import Verdict, upgrade_changes
+from headrace.log.port import TopicInfo, TopicSpec
+from headrace.plan.blueprint import blueprint_of
+from headrace.plan.upgrade import Verdict, changes_on_log, upgrade_changes
 from headrace.testing import TopologyTestDriver
-from tests.streams.upgrade_pairs import PAIRS, count_words, kv, several
+from tests.streams.upgrade_pairs import PAIRS, count_words, counted, kv, several
 from tests.streams.waiting import until
 
 #: Key, value and time; "c" comes in the first part alone.
@@ -138,9 +139,27 @@ def test_what_a_change_is_said_to_cost_is_what_it_costs(name: str, tmp_path: Pat
         assert orphans <= {f"topic '{topic}'" for topic in log.topics()}
 
 
-@pytest.mark.parametrize(("after", "counted"), [("words", 2), ("terms", 1)])
+@pytest.mark.parametrize(
+    ("logging", "policy", "verdicts"),
+    [
+        (True, "compact", []),
+        (True, "compact,delete", [Verdict.NEW_APPLICATION]),
+        ({"cleanup.policy": "compact,delete"}, "delete,compact", []),
+        ({"cleanup.policy": "compact,delete"}, "compact", []),
+        ({"cleanup.policy": "compact,delete"}, "delete", [Verdict.NEW_APPLICATION]),
+    ],
+)
+def test_a_changelog_may_have_the_policy_of_its_kind_or_its_own(
+    logging: Any, policy: str, verdicts: list[Verdict]
+) -> None:
+    changelog = TopicInfo("app-c-changelog", 2, "id", {"cleanup.policy": policy})
+    found = changes_on_log(blueprint_of(counted(logging=logging), "app"), {changelog.name: changelog})
+    assert [each.verdict for each in found] == verdicts
+
+
+@pytest.mark.parametrize(("after", "rows"), [("words", 2), ("terms", 1)])
 def test_what_waits_in_a_repartition_topic_is_lost_with_its_name(
-    after: str, counted: int, tmp_path: Path
+    after: str, rows: int, tmp_path: Path
 ) -> None:
     with closing(EmbeddedLog.open(tmp_path / "log.db")) as log:
         log.create_topics([TopicSpec(topic, 2) for topic in TOPICS])
@@ -152,4 +171,4 @@ def test_what_waits_in_a_repartition_topic_is_lost_with_its_name(
         writer.append("app-words-repartition", partition_for(b"x", 2), columns)
         writer.commit({})
         writer.close()
-        assert ran(log, tmp_path, several(count_words(kv(), name=after))) == {"c": [("x", counted)]}
+        assert ran(log, tmp_path, several(count_words(kv(), name=after))) == {"c": [("x", rows)]}

@@ -45,24 +45,33 @@ def default_file(application_id: str) -> Path:
     return Path(f"{application_id}.topology.lock")
 
 
-def blueprint(topology: Topology, application_id: str, log: Log | None = None) -> Blueprint:
+def blueprint(
+    topology: Topology, application_id: str, log: Log | None = None, *, locked: Blueprint | None = None
+) -> Blueprint:
     """Return what outlives a deployment, with the partitions that inputs have on a log, else those declared.
+
+    With one that was locked, and is to be compared: with partitions from where that one has its own. What topics
+    declare says nothing of what a log has, nor the other way round.
 
     Raises:
         TopologyError: topics that are joined have different partition counts.
         LogError: the log does not answer.
     """
+    is_of_log = log is not None if locked is None else locked.is_of_log
     counts = dict(topology.declared_partitions)
-    if log is not None:
+    if is_of_log and log is not None:
         counts |= log.partition_counts()
+    elif is_of_log and locked is not None:
+        counts = dict(locked.read_partitions())
     patterns = any(isinstance(node, SourceNode) and node.pattern for node in topology.nodes.values())
     if patterns:
         # Which topics a pattern matches changes by itself: they are part of no blueprint.
-        return blueprint_of(topology, application_id)
+        return blueprint_of(topology, application_id, counts=counts, is_of_log=is_of_log)
     read = {topic for part in topology.subtopologies for topic in part.source_topics}
     known = all(topic in counts for topic in read - topology.repartition_topics.keys())
     own = {name: count for name, count in counts.items() if not is_own_internal(name, application_id)}
-    return blueprint_of(topology, application_id, make_plan(topology, own, application_id) if known else None)
+    plan = make_plan(topology, own, application_id) if known else None
+    return blueprint_of(topology, application_id, plan, counts=counts, is_of_log=is_of_log)
 
 
 def write_file(path: Path, topology: Blueprint) -> bool:
@@ -117,9 +126,10 @@ def ensure_safe(topology: Topology, application_id: str) -> None:
         TopologyError: it cannot; says of each change what it costs.
     """
     path = default_file(application_id)
+    locked = read_file(path)
     found = [
         each
-        for each in upgrade_changes(read_file(path), blueprint(topology, application_id))
+        for each in upgrade_changes(locked, blueprint(topology, application_id, locked=locked))
         if each.verdict is not Verdict.SAFE
     ]
     if found:

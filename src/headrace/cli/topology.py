@@ -53,7 +53,7 @@ def lock(target: str, path: str | None, **options: Any) -> None:
     """Write down what outlives a deployment: stores with kinds and serdes, topics, partitions, generated names.
 
     Keep the file beside the program, under version control, and write it anew when a change is meant. Partitions are
-    those on the log that is named, else those that topics declare.
+    those on the log that is named, else those that topics declare; they are compared with the same.
     """
     subject, topology = _subject(target, options)
     log = _log(subject)
@@ -94,7 +94,8 @@ def diff(target: str, against: str | None, as_json: bool, **options: Any) -> Non
     try:
         after = blueprint(topology, _id(subject), log)
         if against or log is None or file.exists():
-            changes += upgrade_changes(read_file(file), after)
+            locked = read_file(file)
+            changes += upgrade_changes(locked, blueprint(topology, _id(subject), log, locked=locked))
         if log is not None:
             changes += changes_on_log(after, log.topics())
             group = log.groups.describe(after.application_id)

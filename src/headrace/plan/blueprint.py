@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headrace.plan.internal_topics import changelog_config
 from headrace.plan.plan import Plan
 from headrace.plan.schema import schema_of
 from headrace.serde.serde import CodecSerde, Serde
@@ -45,6 +46,7 @@ class StorePrint:
         subtopology: tasks that have it are numbered after it.
         source: what it is restored from: changelog, topic (its source topic), global topic, or nothing.
         topic: that topic, without the application id; empty where there is nothing.
+        policy: cleanup.policy of its changelog; empty where it has none.
         by_time: whether rows of windows can be read by time too.
         windows: of an aggregation of windows, which a record falls into.
         origin: topics and functions whose records reach it.
@@ -59,6 +61,7 @@ class StorePrint:
     value: Form
     source: Literal["changelog", "topic", "global", "nothing"]
     topic: str = ""
+    policy: str = ""
     timestamped: bool = True
     headers: bool = False
     duplicates: bool = False
@@ -102,9 +105,14 @@ class NodePrint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
-    """A topology, and the application id that its topics are named after."""
+    """A topology, and the application id that its topics are named after.
+
+    Attributes:
+        is_of_log: whether partitions follow from those that inputs have on a log; else from those that topics declare.
+    """
 
     application_id: str
+    is_of_log: bool = False
     stores: Mapping[str, StorePrint] = field(default_factory=dict)
     topics: Mapping[str, TopicPrint] = field(default_factory=dict)
     nodes: Mapping[str, NodePrint] = field(default_factory=dict)
@@ -118,6 +126,14 @@ class Blueprint:
         """Return the topics that the application has for itself."""
         return {name: each for name, each in self.topics.items() if each.role in ("repartition", "changelog")}
 
+    def read_partitions(self) -> Mapping[str, int]:
+        """Return how many partitions the topics of others have that are read, as far as that is known."""
+        return {
+            name: each.partitions
+            for name, each in self.topics.items()
+            if each.role in ("input", "global") and each.partitions is not None
+        }
+
 
 def is_generated(name: str) -> bool:
     """Whether a name has a number of the topology in it.
@@ -128,15 +144,36 @@ def is_generated(name: str) -> bool:
     return _GENERATED.search(name) is not None
 
 
-def blueprint_of(topology: Topology, application_id: str, plan: Plan | None = None) -> Blueprint:
-    """Return what outlives a deployment. Partitions are those of the plan, else those that are declared."""
+def blueprint_of(
+    topology: Topology,
+    application_id: str,
+    plan: Plan | None = None,
+    *,
+    counts: Mapping[str, int] | None = None,
+    is_of_log: bool = False,
+) -> Blueprint:
+    """Return what outlives a deployment.
+
+    Partitions are those of the plan. Without one they are in `counts`, by default those that topics declare.
+    """
     stores = {
         spec.name: _store(topology, part, spec) for part in topology.subtopologies for spec in part.stores
     }
     return Blueprint(
         application_id=application_id,
+        is_of_log=is_of_log,
         stores=dict(sorted(stores.items())),
-        topics=dict(sorted(_topics(topology, stores, application_id, plan).items())),
+        topics=dict(
+            sorted(
+                _topics(
+                    topology,
+                    stores,
+                    application_id,
+                    plan,
+                    topology.declared_partitions if counts is None else counts,
+                ).items()
+            )
+        ),
         nodes={
             name: NodePrint(
                 name=name,
@@ -179,6 +216,7 @@ def _store(topology: Topology, part: SubTopology, spec: StoreSpec) -> StorePrint
         value=_form(spec.value),
         source=source,
         topic=topic,
+        policy=changelog_config(spec)["cleanup.policy"] if source == "changelog" else "",
         timestamped=spec.timestamped,
         headers=spec.stamped,
         duplicates=spec.retain_duplicates,
@@ -222,16 +260,20 @@ def _origin(topology: Topology, name: str, seen: set[str]) -> Iterator[str]:
 
 
 def _topics(
-    topology: Topology, stores: Mapping[str, StorePrint], application_id: str, plan: Plan | None
+    topology: Topology,
+    stores: Mapping[str, StorePrint],
+    application_id: str,
+    plan: Plan | None,
+    counts: Mapping[str, int],
 ) -> dict[str, TopicPrint]:
     found: dict[str, TopicPrint] = {}
 
     def partitions(name: str, *, internal: bool = False) -> int | None:
         if plan is not None:
             full = f"{application_id}-{name}" if internal else name
-            return plan.partitions.get(full, topology.declared_partitions.get(name))
+            return plan.partitions.get(full, counts.get(name))
         repartition = topology.repartition_topics.get(name)
-        return repartition.partitions if repartition is not None else topology.declared_partitions.get(name)
+        return repartition.partitions if repartition is not None else counts.get(name)
 
     globals_ = {store.topic for store in stores.values() if store.source == "global"}
     for part in topology.subtopologies:

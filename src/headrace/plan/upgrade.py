@@ -236,7 +236,7 @@ def _laid_out_otherwise(old: StorePrint, new: StorePrint) -> Iterator[tuple[Verd
     if "changelog" == new.source == old.source and _topic_properties(old) != _topic_properties(new):
         yield (
             Verdict.SAFE,
-            "its changelog keeps the properties that it was made with: set retention there, on a cluster",
+            "its changelog keeps the properties that it was made with: set them there, on a cluster",
         )
     if old.rows_max != new.rows_max:
         yield Verdict.SAFE, f"keeps {new.rows_max or 'all'} rows, and kept {old.rows_max or 'all'}"
@@ -249,8 +249,8 @@ def _laid_out_otherwise(old: StorePrint, new: StorePrint) -> Iterator[tuple[Verd
         )
 
 
-def _topic_properties(store: StorePrint) -> tuple[int | None, int | None]:
-    return store.retention_ms, store.history_ms
+def _topic_properties(store: StorePrint) -> tuple[object, ...]:
+    return store.policy, store.retention_ms, store.history_ms
 
 
 # ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -379,14 +379,17 @@ def _on_log(
             )
             yield Change(f"topic '{name}'", Verdict.NEW_APPLICATION, text)
         found = info.config.get("cleanup.policy")
-        if store is not None and found is not None and set(found.split(",")) != _policy(store):
+        if store is not None and found is not None and set(found.split(",")) not in _policies(store):
             text = f"is that of another kind of store (cleanup.policy={found}): {_RENAME}"
             yield Change(f"topic '{name}'", Verdict.NEW_APPLICATION, text)
     for name in sorted(orphans):
         yield Change(f"topic '{name}'", Verdict.ORPHANS, "no store or repartition of this topology has it")
 
 
-def _policy(store: StorePrint) -> set[str]:
+def _policies(store: StorePrint) -> list[set[str]]:
+    """Return what its changelog may have: what the user has given it by now, and what stores of its kind have."""
     if store.retention_ms is None:
-        return {"compact"}
-    return {"delete"} if store.duplicates else {"compact", "delete"}
+        own = {"compact"}
+    else:
+        own = {"delete"} if store.duplicates else {"compact", "delete"}
+    return [own, set(store.policy.split(","))]
