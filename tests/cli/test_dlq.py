@@ -262,13 +262,56 @@ def test_nothing_is_dropped_without_an_answer(failed: Command) -> None:
     assert len(failed("dlq", "show", "dead", "--json", *LOG).lines) == 5
 
 
-def of(topic: str | None, partition: bytes) -> Headers:
+def of(topic: str | None, partition: bytes, *, offset: bytes = b"7", reason: bytes = b"Failure") -> Headers:
     return (
-        ("__streams.errors.exception", b"org.example.Failure"),
+        ("__streams.errors.exception", b"org.example." + reason),
         ("__streams.errors.topic", None if topic is None else topic.encode()),
         ("__streams.errors.partition", partition),
-        ("__streams.errors.offset", b"7"),
+        ("__streams.errors.offset", offset),
     )
+
+
+def test_a_record_with_several_dead_letters_goes_back_once(failed: Command) -> None:
+    write("dead", *((0, b"k", b"v", 0, of("orders", b"0", offset=offset)) for offset in (b"7", b"7", b"8")))
+    ran = failed("dlq", "replay", "dead", "--from-offset", "5", *LOG)
+    assert (ran.code, ran.lines[1:]) == (
+        0,
+        [
+            "replayed: 2 to partition 0 of topic 'orders'",
+            "dead letters of records that went back with another one: 1",
+        ],
+    )
+    assert held("orders").count((0, b"k", b"v", 0, ())) == 2
+    assert failed("dlq", "show", "dead", "--from-offset", "5", *LOG).out == ""
+
+
+def test_a_record_that_an_earlier_replay_has_put_back_stays_there_once(failed: Command) -> None:
+    for reason in (b"First", b"Second"):
+        write("dead", (0, b"k", b"v", 0, of("orders", b"0", reason=reason)))
+    failed("dlq", "replay", "dead", "--reason", "First", *LOG)
+    ran = failed("dlq", "replay", "dead", "--reason", "Second", *LOG)
+    assert ran.lines[1:] == [
+        "nothing was replayed",
+        "dead letters of records that went back with another one: 1",
+    ]
+    assert held("orders").count((0, b"k", b"v", 0, ())) == 1
+
+
+def test_records_of_a_topic_that_is_made_again_are_others(failed: Command) -> None:
+    write("dead", (0, b"k", b"v", 0, of("orders", b"0")))
+    failed("dlq", "replay", "dead", "--from-offset", "5", *LOG)
+    with closing(EmbeddedLog.open("orders.db")) as log:
+        log.delete_topics(["orders"])
+        log.create_topics([TopicSpec("orders", 2)])
+    write("dead", (0, b"k", b"v", 0, of("orders", b"0")))
+    ran = failed("dlq", "replay", "dead", "--from-offset", "6", *LOG)
+    assert ran.lines[1] == "replayed: 1 to partition 0 of topic 'orders'"
+
+
+def test_a_record_whose_offset_no_dead_letter_tells_is_no_other_one(failed: Command) -> None:
+    write("dead", *2 * [(0, b"k", b"v", 0, of("orders", b"0", offset=b""))])
+    ran = failed("dlq", "replay", "dead", "--from-offset", "5", *LOG)
+    assert ran.lines[1] == "replayed: 2 to partition 0 of topic 'orders'"
 
 
 @pytest.mark.parametrize(

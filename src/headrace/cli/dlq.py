@@ -273,8 +273,9 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done,
 def replay(topic: str | None, dry_run: bool, batch: int, **options: Any) -> None:
     """Write the records of dead letters back to the topics and partitions that they came from, as they were read.
 
-    Each goes back once, whatever is killed in between and however often this is run: what was done stands in the
-    topic TOPIC-handled. An application that fails on one again writes another dead letter.
+    Each goes back once, whatever is killed in between, however often this is run, and however many dead letters are of
+    one record: what was done stands in the topic TOPIC-handled. All branches see it again. An application that fails on
+    one again writes another dead letter.
     """
     _handle(topic, options, "replayed", dry_run=dry_run, batch=batch)
 
@@ -303,9 +304,8 @@ def _handle(topic: str | None, options: dict[str, Any], done: Handled, *, dry_ru
         if dry_run:
             ledger, outcome = Ledger(info), Outcome()
             ledger.read(log)
-            for letter in judged(log, info, wanted, done, ledger, outcome):
-                place = letter.origin if done == "replayed" and letter.origin is not None else letter.place
-                outcome.written[place] += 1
+            for handling in judged(log, info, wanted, done, ledger, outcome):
+                outcome.add(handling)
         else:
             with _alone(subject, info.name):
                 outcome = handle_letters(
@@ -329,6 +329,9 @@ def _show_outcome(outcome: Outcome, done: Handled, *, dry_run: bool) -> None:
         click.echo(f"{verb}: {count} {'to' if done == 'replayed' else 'of'} {place.in_words()}")
     if not outcome.written:
         click.echo(f"nothing {'would be' if dry_run else 'was'} {done}")
+    if outcome.same:
+        went = "would go" if dry_run else "went"
+        click.echo(f"dead letters of records that {went} back with another one: {outcome.same}")
     if outcome.handled_before:
         click.echo(f"{outcome.handled_before} were replayed or dropped before")
     for reason, count in sorted(outcome.left.items()):

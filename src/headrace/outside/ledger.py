@@ -4,15 +4,14 @@ Offsets of a group would be forgotten by the brokers after `offsets.retention.mi
 far a replay of all has come.
 """
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from headrace.base.columns import Columns
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log, TopicInfo, TopicSpec
 from headrace.outside.dead_letters import DeadLetter
 
-__all__ = ["Handled", "Ledger", "ledger_topic"]
+__all__ = ["Handled", "Ledger", "ReplayedRecord", "ledger_topic"]
 
 Handled: TypeAlias = Literal["replayed", "dropped"]
 
@@ -24,17 +23,29 @@ def ledger_topic(topic: str) -> str:
     return f"{topic}-handled"
 
 
+class ReplayedRecord(NamedTuple):
+    """The record that a dead letter is of. Several may be of one, which failed in several branches, or results.
+
+    By the id of its topic: offsets begin anew in one that is made again.
+    """
+
+    topic_id: str
+    partition: int
+    offset: int
+
+
 class Ledger:
     """What has been done with the dead letters of one topic.
 
     A record's key is the topic's id, the partition and the offset of a dead letter: a topic that is made again begins
-    anew. Its value says what was done.
+    anew. Its value says what was done, and where a record was replayed, which: topic id, partition, offset.
     """
 
     def __init__(self, topic: TopicInfo) -> None:
         self.topic = ledger_topic(topic.name)
         self._id = topic.id
         self._done: dict[tuple[int, int], Handled] = {}
+        self._records: dict[tuple[int, int], ReplayedRecord] = {}
 
     def make(self, log: Log) -> None:
         """Make its topic, if it is not there.
@@ -51,6 +62,7 @@ class Ledger:
             LogError: the log does not answer.
         """
         self._done.clear()
+        self._records.clear()
         if self.topic not in log.partition_counts([self.topic]):
             return
         place = TopicPartition(self.topic, 0)
@@ -68,20 +80,37 @@ class Ledger:
     def _note(self, key: bytes | None, value: bytes | None) -> None:
         topic_id, _, place = (key or b"").decode("utf-8", "replace").partition(" ")
         partition, _, offset = place.partition(" ")
-        if topic_id == self._id and partition.isdecimal() and offset.isdecimal():
-            self._done[int(partition), int(offset)] = "dropped" if value == b"dropped" else "replayed"
+        if not (topic_id == self._id and partition.isdecimal() and offset.isdecimal()):
+            return
+        letter = int(partition), int(offset)
+        self._done.pop(letter, None)
+        self._records.pop(letter, None)
+        if value is None:
+            return
+        done, *record = value.decode("utf-8", "replace").split(" ")
+        self._done[letter] = "dropped" if done == "dropped" else "replayed"
+        if len(record) == 3 and record[1].isdecimal() and record[2].isdecimal():
+            self._records[letter] = ReplayedRecord(record[0], int(record[1]), int(record[2]))
 
-    def entry(self, letter: DeadLetter, done: Handled, columns: Columns, now_ms: int) -> None:
-        """Add what is done with a dead letter to columns of the topic's only partition."""
+    def entry(
+        self,
+        letter: DeadLetter,
+        done: Handled,
+        record: ReplayedRecord | None,
+        *,
+        columns: Columns,
+        now_ms: int,
+    ) -> None:
+        """Add what is done with a dead letter, and with which record, to columns of the topic's only partition."""
         key = f"{self._id} {letter.place.partition} {letter.offset}"
-        columns.append(key.encode(), done.encode(), now_ms, ())
+        value = done if record is None else f"{done} {record.topic_id} {record.partition} {record.offset}"
+        columns.append(key.encode(), value.encode(), now_ms, ())
 
     def done(self, letter: DeadLetter) -> Handled | None:
         """Return what was done with a dead letter, None where nothing was."""
         return self._done.get((letter.place.partition, letter.offset))
 
     @property
-    def counts(self) -> Mapping[Handled, int]:
-        """How many have been replayed and dropped."""
-        found = list(self._done.values())
-        return {"replayed": found.count("replayed"), "dropped": found.count("dropped")}
+    def records(self) -> frozenset[ReplayedRecord]:
+        """The records that have been replayed."""
+        return frozenset(self._records.values())

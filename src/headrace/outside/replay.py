@@ -7,18 +7,33 @@ transactional id before that reads the ledger; an embedded log is locked by whoe
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from headrace.base.columns import Columns
-from headrace.base.errors import ProductionError, UnknownTopicError
+from headrace.base.errors import ProductionError
 from headrace.base.ids import TopicPartition
 from headrace.engine.admission import Admission, admission_of
 from headrace.log.port import Log, TopicInfo, Writer
 from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
-from headrace.outside.ledger import Handled, Ledger
+from headrace.outside.ledger import Handled, Ledger, ReplayedRecord
 
-__all__ = ["Outcome", "handle_letters", "judged"]
+__all__ = ["Handling", "Outcome", "handle_letters", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What is to be done with a dead letter.
+
+    Attributes:
+        record: that it is of, where it is replayed and its offset is known.
+        destination: where its record goes, or where the letter lies that is dropped; None where the record has gone
+            back, or goes, with another letter.
+    """
+
+    letter: DeadLetter
+    record: ReplayedRecord | None
+    destination: TopicPartition | None
 
 
 @dataclass(slots=True)
@@ -27,13 +42,22 @@ class Outcome:
 
     Attributes:
         written: how many went to each partition.
+        same: how many are of a record that went back with another letter.
         handled_before: how many had been replayed or dropped already.
         left: how many stay as they are, by the reason.
     """
 
     written: Counter[TopicPartition] = field(default_factory=Counter[TopicPartition])
+    same: int = 0
     handled_before: int = 0
     left: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, handling: Handling) -> None:
+        """Count what was done, or would be."""
+        if handling.destination is None:
+            self.same += 1
+        else:
+            self.written[handling.destination] += 1
 
 
 class _Targets:
@@ -68,23 +92,35 @@ class _Targets:
             return str(error)
         return None
 
+    def record(self, letter: DeadLetter) -> ReplayedRecord | None:
+        """Return which record a letter is of that is not refused; None where its offset is not known."""
+        info = None if letter.origin is None else self._known[letter.origin.topic]
+        if letter.origin is None or info is None or letter.origin_offset < 0:
+            return None
+        return ReplayedRecord(info.id, letter.origin.partition, letter.origin_offset)
+
 
 def judged(
     log: Log, topic: TopicInfo, wanted: LetterFilter, done: Handled, ledger: Ledger, outcome: Outcome
-) -> Iterator[DeadLetter]:
-    """Yield the dead letters that are meant and can be handled so, and count the others.
+) -> Iterator[Handling]:
+    """Yield what is to be done with the dead letters that are meant and can be handled so, and count the others.
 
     Raises:
         LogError: the log does not answer.
     """
-    targets = _Targets(log)
+    targets, replayed = _Targets(log), set(ledger.records)
     for letter in read_letters(log, topic.name, topic.partitions, wanted):
         if ledger.done(letter) is not None:
             outcome.handled_before += 1
-        elif done == "replayed" and (reason := targets.refusal(letter)) is not None:
+        elif done == "dropped":
+            yield Handling(letter, None, letter.place)
+        elif (reason := targets.refusal(letter)) is not None:
             outcome.left[reason] += 1
         else:
-            yield letter
+            record = targets.record(letter)
+            yield Handling(letter, record, None if record in replayed else letter.origin)
+            if record is not None:
+                replayed.add(record)
 
 
 def handle_letters(
@@ -109,9 +145,9 @@ def handle_letters(
     try:
         # Only now: whoever was at it before is fenced, and its last transaction is decided.
         ledger.read(log)
-        batch: list[DeadLetter] = []
-        for letter in judged(log, topic, wanted, done, ledger, outcome):
-            batch.append(letter)
+        batch: list[Handling] = []
+        for handling in judged(log, topic, wanted, done, ledger, outcome):
+            batch.append(handling)
             if len(batch) >= batch_records:
                 _commit(writer, ledger, batch, done, outcome)
                 tell(outcome.written.total())
@@ -123,30 +159,22 @@ def handle_letters(
     return outcome
 
 
-def _commit(writer: Writer, ledger: Ledger, batch: list[DeadLetter], done: Handled, outcome: Outcome) -> None:
+def _commit(writer: Writer, ledger: Ledger, batch: list[Handling], done: Handled, outcome: Outcome) -> None:
     entries, now_ms = Columns(), _now_ms()
-    for place, columns in _records(batch).items() if done == "replayed" else ():
+    records: dict[TopicPartition, Columns] = {}
+    for handling in batch:
+        letter = handling.letter
+        ledger.entry(letter, done, handling.record, columns=entries, now_ms=now_ms)
+        if done == "replayed" and handling.destination is not None:
+            columns = records.setdefault(handling.destination, Columns())
+            columns.append(letter.key, letter.value, letter.timestamp, letter.headers)
+    for place, columns in records.items():
         writer.append(*place, columns)
-    for letter in batch:
-        ledger.entry(letter, done, entries, now_ms)
     writer.append(ledger.topic, 0, entries)
     writer.commit({})
-    outcome.written.update(_destination(letter, done) for letter in batch)
+    for handling in batch:
+        outcome.add(handling)
     batch.clear()
-
-
-def _records(batch: Iterable[DeadLetter]) -> Mapping[TopicPartition, Columns]:
-    found: dict[TopicPartition, Columns] = {}
-    for letter in batch:
-        if letter.origin is None:
-            raise UnknownTopicError("a dead letter without an origin cannot be replayed")
-        columns = found.setdefault(letter.origin, Columns())
-        columns.append(letter.key, letter.value, letter.timestamp, letter.headers)
-    return found
-
-
-def _destination(letter: DeadLetter, done: Handled) -> TopicPartition:
-    return letter.origin if done == "replayed" and letter.origin is not None else letter.place
 
 
 def _now_ms() -> int:
