@@ -138,6 +138,7 @@ def test_who_does_not_take_changes_is_told_that_some_were_missed(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes_module, "_WAITING_MAX", 1)
+    monkeypatch.setattr(changes_module, "_ROOM_SECONDS", 0)
     with live.streams.watch(COUNTS) as changes:
         live.click("a", 200)
         until(lambda: live.streams.query(COUNTS, committed=True).get("a") == 13)

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import repeat
 from types import TracebackType
@@ -26,8 +27,12 @@ _POLL_MS = 100
 _RETRY_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 
-#: Changes that wait for who does not take them; one more ends the watch.
+#: Changes that wait for who does not take them.
 _WAITING_MAX = 10_000
+
+#: So many of a commit wait for room together, and so long: then the watch ends, which would hold up the others.
+_PART_MAX = 1_000
+_ROOM_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Changes(Iterator[Change]):
         """Return the next one if it is there; raises as `__next__`."""
         with self._changed:
             if self._waiting:
+                self._changed.notify_all()
                 return self._waiting.popleft()
             if self._reason is not None:
                 raise StoreUnavailableError(self._reason)
@@ -128,17 +134,28 @@ class Changes(Iterator[Change]):
                 change = self._opened(key, value, timestamp, headers)
                 if change is not None:
                     found.append(change)
-        if found:
-            with self._changed:
-                is_too_much = len(self._waiting) + len(found) > _WAITING_MAX
-                if not is_too_much:
-                    self._waiting += found
-                    self._changed.notify_all()
-            if is_too_much:
-                self.end(
-                    f"more than {_WAITING_MAX} changes wait to be taken: take them faster, or watch fewer keys"
-                )
-            self._wake()
+        for begin in range(0, len(found), _PART_MAX):
+            if not self._put(found[begin : begin + _PART_MAX]):
+                return
+
+    def _put(self, found: list[Change]) -> bool:
+        """Let them wait to be taken, as soon as there is room; return whether they do."""
+        with self._changed:
+            has_room = self._changed.wait_for(
+                lambda: self._is_over or len(self._waiting) + len(found) <= _WAITING_MAX, _ROOM_SECONDS
+            )
+            if self._is_over:
+                return False
+            if has_room:
+                self._waiting += found
+                self._changed.notify_all()
+        if not has_room:
+            self.end(
+                f"more than {_WAITING_MAX} changes wait to be taken: take them faster, or watch fewer keys"
+            )
+            self._ended(self)
+        self._wake()
+        return has_room
 
     def end(self, reason: str | None) -> None:
         """Let nothing come any more; a reason is raised."""
@@ -199,26 +216,12 @@ class Watcher:
             if not self._watches:
                 self._thread = None
                 return None
-            return self._watches
+            return list(self._watches)
 
     def _run(self) -> None:
-        reader = self._log.reader()
-        known: set[TopicPartition] = set()
         try:
-            while (watches := self._wanted()) is not None:
-                self._assign(reader, known, watches)
-                try:
-                    for chunk in reader.poll(_POLL_MS):
-                        place = TopicPartition(chunk.topic, chunk.partition)
-                        for each in watches:
-                            if place in each.starts:
-                                each.take(chunk)
-                except OffsetOutOfRangeError as error:
-                    # What was to be read next has been deleted: nobody can tell what has changed there.
-                    self._fail(watches, TopicPartition(error.topic, error.partition), error)
-                except LogUnavailableError as error:
-                    _log.warning("changes wait for the log: %s", error)
-                    threading.Event().wait(_RETRY_SECONDS)
+            with closing(self._log.reader()) as reader:
+                self._read(reader)
         except Exception as error:
             if not self._is_closed and not isinstance(error, LogError):
                 _log.exception("changes of stores cannot be read any more")
@@ -226,8 +229,29 @@ class Watcher:
                 watches, self._watches, self._thread = self._watches, [], None
             for each in watches:
                 each.end(f"changes cannot be read any more: {error}")
-        finally:
-            reader.close()
+
+    def _read(self, reader: Reader) -> None:
+        known: set[TopicPartition] = set()
+        while (watches := self._wanted()) is not None:
+            self._assign(reader, known, watches)
+            try:
+                for chunk in reader.poll(_POLL_MS):
+                    self._hand_out(chunk)
+            except OffsetOutOfRangeError as error:
+                # What was to be read next has been deleted: nobody can tell what has changed there.
+                self._fail(watches, TopicPartition(error.topic, error.partition), error)
+            except LogUnavailableError as error:
+                _log.warning("changes wait for the log: %s", error)
+                threading.Event().wait(_RETRY_SECONDS)
+
+    def _hand_out(self, chunk: Chunk) -> None:
+        """Give it to all who watch by now: one that has begun since the poll did is given nothing of it again."""
+        place = TopicPartition(chunk.topic, chunk.partition)
+        with self._lock:
+            watches = list(self._watches)
+        for each in watches:
+            if place in each.starts:
+                each.take(chunk)
 
     def _assign(self, reader: Reader, known: set[TopicPartition], watches: list[Changes]) -> None:
         wanted: dict[TopicPartition, int] = {}
