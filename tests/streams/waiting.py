@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fail when it does not for 20 seconds."""
+    """Return when the condition holds; fail when it does not for a minute."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"

@@ -33,7 +33,7 @@ class Counting:
         return {record.key or b"": int.from_bytes(record.value or b"", "big") for record in found}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"

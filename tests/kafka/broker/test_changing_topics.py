@@ -36,7 +36,7 @@ def _written(broker: LocalKafka, topic: str, count: int) -> list[bytes | None]:
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -22,7 +22,7 @@ from tests.kafka.conftest import NewTopic
 pytestmark = [pytest.mark.broker, pytest.mark.process]
 
 
-def _until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def _until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come about"

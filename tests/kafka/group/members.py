@@ -21,7 +21,7 @@ from headrace.group.membership import (
 from headrace.kafka.group.membership import KafkaMembership
 from headrace.log.membership import MemberIdentity
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 class Ledger:
