@@ -53,9 +53,9 @@ def test_an_application_tells_whose_partitions_they_are_and_which_it_has_not_beg
     command: Command, log: tuple[str, ...], words: Path
 ) -> None:
     found = json.loads(command("groups", "describe", "shop", "--app", "words:build", "--json", *log).out)
-    assert [(each["task"], each["partition"], each["lag"]) for each in found["partitions"]] == [
-        ("0_0", 0, 1),
-        ("0_1", 1, None),
+    assert [(each["task"], each["committed"], each["lag"]) for each in found["partitions"]] == [
+        ("0_0", 2, 1),
+        ("0_1", None, 0),
     ]
     assert found["tasks"][0] == {"task": "0_0", "active": [], "standby": [], "warmup": [], "lag": 1}
 

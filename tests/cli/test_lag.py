@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,8 @@ def rows(command: Command, *arguments: str) -> dict[str, dict[str, object]]:
 
 
 def test_who_has_caught_up_lags_by_nothing(counted: Command) -> None:
-    assert {row["lag"] for row in rows(counted).values() if row["committed"] is not None} == {0}
+    assert {row["lag"] for row in rows(counted).values()} == {0}
+    assert counted("lag", *LOG, "--max-records", "0", "--max-age", "0ms").code == 0
     assert counted("lag", *LOG).lines[-1].startswith("group words: 0 records, oldest 0ms")
 
 
@@ -46,7 +48,7 @@ def test_a_lag_that_takes_too_long_to_count_is_told_by_its_offsets(behind: Comma
     assert (row["lag"], row["is_exact"], row["oldest"]) == (1, False, None)
     assert "≤ 1" in behind("lag", *LOG, "--for", "0").out
     assert (
-        behind("lag", *LOG, "--for", "0").lines[-1].startswith("group words: at most 1 records, oldest 0ms")
+        behind("lag", *LOG, "--for", "0").lines[-1].startswith("group words: at most 1 records, oldest -; ")
     )
 
 
@@ -57,14 +59,40 @@ def test_a_lag_that_takes_too_long_to_count_is_told_by_its_offsets(behind: Comma
         (("--max-records", "1"), 0),
         (("--max-age", "1d"), 3),
         (("--max-age", "36500d"), 0),
+        (("--max-age", "36500d", "--for", "0"), 3),
         (("--max-age", "soon"), 2),
     ],
 )
 def test_the_exit_code_says_whether_there_is_more_than_was_allowed(
-    behind: Command, limit: tuple[str, str], code: int
+    counted: Command, limit: tuple[str, ...], code: int
 ) -> None:
-    behind("topics", "write", "lines", *LOG, stdin='{"value": "f", "timestamp": 61000, "partition": 0}')
-    assert behind("lag", *LOG, *limit).code == code
+    counted("topics", "write", "lines", *LOG, stdin='{"value": "f", "timestamp": 61000, "partition": 0}')
+    assert counted("lag", *LOG, *limit).code == code
+
+
+@pytest.mark.parametrize("limit", [("--max-records", "9"), ("--max-age", "36500d")])
+def test_no_limit_is_kept_where_nothing_was_committed_of_records_that_are_there(
+    behind: Command, limit: tuple[str, str]
+) -> None:
+    ran = behind("lag", *LOG, *limit)
+    assert ran.lines[-1] == (
+        "group words: 0 records, oldest -; in 1 of 6 partitions it has committed nothing yet"
+    )
+    assert ran.code == 3
+
+
+@pytest.mark.parametrize("limit", [("--max-records", "9"), ("--max-age", "36500d")])
+def test_what_was_committed_beyond_the_end_is_told(counted: Command, limit: tuple[str, str]) -> None:
+    with closing(EmbeddedLog.open("words.db")) as log:
+        place = TopicPartition("lines", 0)
+        log.groups.commit("words", {place: replace(log.groups.committed("words")[place], offset=999)})
+    row = rows(counted)["lines-0"]
+    assert (row["committed"], row["lag"], row["is_beyond"], row["age_ms"]) == (999, None, True, None)
+    ran = counted("lag", *LOG, *limit)
+    assert ran.lines[-1].endswith(
+        "; in 1 of 6 partitions what it has committed is beyond the end: the topic was made again, or was cut"
+    )
+    assert ran.code == 3
 
 
 def test_a_group_that_is_not_there_is_told(counted: Command) -> None:
@@ -76,5 +104,8 @@ def test_a_group_that_is_not_there_is_told(counted: Command) -> None:
 def test_whoever_has_a_log_can_ask(behind: Command) -> None:
     with closing(EmbeddedLog.open("words.db")) as log:
         _, lags = lag_of_group(log, "words", None)
-        assert sum(each.lag or 0 for each in lags) == 0
-        assert {each.age_ms(0) for each in lags if each.lag == 0} == {0}
+        assert {str(each.partition): each.lag for each in lags} == {
+            "lines-0": 0,
+            "words-counts-repartition-0": 0,
+            "words-minutes-repartition-0": 0,
+        }

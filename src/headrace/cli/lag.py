@@ -1,7 +1,7 @@
 """`headrace lag`: how many records an application has not processed yet, and how old the first of them is."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -24,10 +24,15 @@ _TOO_MUCH = 3
 @click.command("lag")
 @click.argument("group", required=False)
 @click.option(
-    "--max-records", type=click.IntRange(min=0), metavar="N", help="End with 3 where more are left."
+    "--max-records",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="End with 3 where more are left, or that cannot be told.",
 )
 @click.option(
-    "--max-age", metavar="SPAN", help="End with 3 where the first that is left is older, such as 5m."
+    "--max-age",
+    metavar="SPAN",
+    help="End with 3 where the first that is left is older, such as 5m, or that cannot be told.",
 )
 @click.option(
     "--for",
@@ -62,7 +67,8 @@ def command(
         log.close()
     now_ms = time.time_ns() // 1_000_000
     records = sum(each.lag or 0 for each in lags)
-    ages = [age for each in lags if (age := each.age_ms(now_ms)) is not None]
+    ages = [each.age_ms(now_ms) for each in lags]
+    oldest_ms = max((age for age in ages if age is not None), default=0)
     if as_json:
         for each in lags:
             click.echo(msgspec.json.encode(_row(each, now_ms)).decode())
@@ -72,16 +78,30 @@ def command(
         ]
         click.echo(table(("task", "partition", "lag", "oldest"), rows))
         at_most = "" if all(each.is_exact for each in lags) else "at most "
-        unknown = sum(each.lag is None for each in lags)
-        beside = f"; in {unknown} of {len(lags)} partitions it has committed nothing yet" if unknown else ""
+        oldest = _age(oldest_ms)
+        if None in ages:
+            oldest = f"at least {oldest}" if oldest_ms else "-"
         click.echo(
-            f"group {found.name}: {at_most}{records} records, oldest {_age(max(ages, default=0))}{beside}"
+            "; ".join((f"group {found.name}: {at_most}{records} records, oldest {oldest}", *_untold(lags)))
         )
-    is_too_much = (max_records is not None and records > max_records) or (
-        limit_ms is not None and max(ages, default=0) > limit_ms
-    )
-    if is_too_much:
+    # Whoever asks whether a limit is kept is not told so where nobody knows.
+    if (max_records is not None and (records > max_records or any(each.lag is None for each in lags))) or (
+        limit_ms is not None and (oldest_ms > limit_ms or None in ages)
+    ):
         click.get_current_context().exit(_TOO_MUCH)
+
+
+def _untold(lags: Sequence[PartitionLag]) -> Iterator[str]:
+    """Say in how many partitions it cannot be told what is left, and why."""
+    for count, why in (
+        (sum(each.lag is None and not each.is_beyond for each in lags), "it has committed nothing yet"),
+        (
+            sum(each.is_beyond for each in lags),
+            "what it has committed is beyond the end: the topic was made again, or was cut",
+        ),
+    ):
+        if count:
+            yield f"in {count} of {len(lags)} partitions {why}"
 
 
 def _limit_ms(text: str | None) -> int | None:
@@ -101,6 +121,7 @@ def _row(lag: PartitionLag, now_ms: int) -> dict[str, object]:
         "lag": lag.lag,
         "is_exact": lag.is_exact,
         "oldest": lag.oldest,
+        "is_beyond": lag.is_beyond,
         "age_ms": lag.age_ms(now_ms),
     }
 

@@ -35,9 +35,11 @@ class PartitionLag:
     Attributes:
         task: who reads it, None where nobody tells.
         committed: the next offset to process; None where nothing was committed.
-        lag: how many records are left, without markers of transactions; None where nothing was committed.
+        lag: how many records are left, without markers of transactions; None where that cannot be told: nothing was
+            committed of a partition that is not empty, or what was committed is beyond its end.
         is_exact: whether all of them were counted. Else it is at most so many: what was not counted are offsets.
         oldest: timestamp (epoch ms) of the first record that is left; None where none is, or none could be read.
+        is_beyond: whether what was committed is beyond the end: the topic was made again, or was cut.
         member: the member that runs the task, None where none does.
     """
 
@@ -49,6 +51,7 @@ class PartitionLag:
     is_exact: bool
     oldest: int | None
     member: str | None
+    is_beyond: bool = False
 
     def age_ms(self, now_ms: int) -> int | None:
         """Return how old the first record is that is left; 0 where none is, None where that is not known."""
@@ -106,10 +109,17 @@ def partition_lags(
     committed = log.groups.committed(group.name, waits=False)
     partitions = _partitions(log, group, topics, committed)
     begins, ends = log.beginning_offsets(partitions), log.end_offsets(partitions)
+    # Whoever reads uncommitted records has passed the end of the committed ones.
+    last = log.end_offsets([each for each in partitions if each in committed], committed=False)
+    beyond = {each for each, end in last.items() if committed[each].offset > end}
     left = {
         each: _Left(min(max(committed[each].offset, begins[each]), ends[each]))
         for each in partitions
-        if each in committed
+        if each in last and each not in beyond
+    }
+    # Nobody commits where nothing ever was.
+    left |= {
+        each: _Left(ends[each]) for each in partitions if each not in last and begins[each] == ends[each]
     }
     _count(log, left, ends, clock() + seconds, clock)
     found = []
@@ -127,6 +137,7 @@ def partition_lags(
                 uncounted == 0,
                 None if counted is None else counted.oldest,
                 None if owner is None else owner.member_id,
+                each in beyond,
             )
         )
     return sorted(found, key=lambda each: (each.task is None, each.task or (0, 0), each.partition))
