@@ -333,6 +333,22 @@ def test_what_cannot_go_back_is_left(failed: Command, record: Row, reason: str) 
     assert len(failed("dlq", "show", "dead", "--from-offset", "5", "--json", *LOG).lines) == 1
 
 
+def test_a_topic_that_forgets_by_age_keeps_no_account(failed: Command) -> None:
+    failed("topics", "create", "dead-handled", "--topic-config", "cleanup.policy=compact,delete", *LOG)
+    before = held("orders")
+    ran = failed("dlq", "replay", "dead", *LOG)
+    assert ran.code == 1
+    assert "topic 'dead-handled' has cleanup.policy=compact,delete, by which it forgets" in ran.err
+    assert held("orders") == before
+
+
+def test_what_was_done_is_forgotten_where_the_account_is_deleted(failed: Command) -> None:
+    failed("dlq", "replay", "dead", "--from-offset", "4", *LOG)
+    (row,) = held("dead-handled")
+    write("dead-handled", (0, row[1], None, 0, ()))
+    assert len(failed("dlq", "show", "dead", "--json", *LOG).lines) == 5
+
+
 def test_two_replays_do_not_meet(failed: Command, locked: Callable[[], None]) -> None:
     locked()
     ran = failed("dlq", "replay", "dead", *LOG)

@@ -7,6 +7,7 @@ far a replay of all has come.
 from typing import Literal, NamedTuple, TypeAlias
 
 from headrace.base.columns import Columns
+from headrace.base.errors import LogError
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log, TopicInfo, TopicSpec
 from headrace.outside.dead_letters import DeadLetter
@@ -51,15 +52,23 @@ class Ledger:
         """Make its topic, if it is not there.
 
         Raises:
-            LogError: it cannot be made.
+            LogError: it cannot be made, or there is one that forgets by age.
         """
+        found = log.topics([self.topic]).get(self.topic)
+        if found is not None and "delete" in (policy := found.config.get("cleanup.policy", "")):
+            raise LogError(
+                f"cannot keep what was replayed: topic '{self.topic}' has cleanup.policy={policy}, by which it "
+                f"forgets, and records would go back twice; set cleanup.policy=compact"
+            )
         log.create_topics([TopicSpec(self.topic, 1, {"cleanup.policy": "compact"})])
 
-    def read(self, log: Log) -> None:
+    def read(self, log: Log, *, is_alone: bool = False) -> None:
         """Read all of it that is committed.
 
+        `is_alone` says that nobody else writes it: a transaction that is open there has lost its end then.
+
         Raises:
-            LogError: the log does not answer.
+            LogError: the log does not answer; or is alone, and cannot read to the end.
         """
         self._done.clear()
         self._records.clear()
@@ -67,6 +76,13 @@ class Ledger:
             return
         place = TopicPartition(self.topic, 0)
         begin, end = log.beginning_offsets([place])[place], log.end_offsets([place])[place]
+        # What was replayed may lie behind an open transaction, committed: it would be replayed once more.
+        if is_alone and log.end_offsets([place], committed=False)[place] != end:
+            raise LogError(
+                f"cannot tell what was replayed: {place.in_words()} has a transaction that has lost its end, from "
+                f"offset {end} on. `headrace doctor` says what ends it, with errors.dead.letter.queue.topic.name set "
+                f"to the topic of dead letters"
+            )
         reader = log.reader()
         try:
             reader.assign({place: begin})

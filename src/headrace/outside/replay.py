@@ -144,7 +144,7 @@ def handle_letters(
     writer = log.writer(name, name)
     try:
         # Only now: whoever was at it before is fenced, and its last transaction is decided.
-        ledger.read(log)
+        ledger.read(log, is_alone=True)
         batch: list[Handling] = []
         for handling in judged(log, topic, wanted, done, ledger, outcome):
             batch.append(handling)

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from headrace.base.columns import Columns
-from headrace.base.errors import FencedError
+from headrace.base.errors import FencedError, LogError
 from headrace.base.ids import TopicPartition
 from headrace.kafka.log import KafkaLog
 from headrace.outside.dead_letters import LetterFilter
+from headrace.outside.ledger import Ledger, ledger_topic
 from headrace.outside.replay import handle_letters
 from headrace.testing import LocalKafka
+from headrace.testing.local_kafka.java import JavaRecord
 from tests.cli.conftest import Command
 from tests.kafka.conftest import NewTopic
 from tests.kafka.java.both_sides import kafka_log
@@ -123,6 +125,20 @@ def test_a_replay_that_another_one_overtakes_is_fenced(log: KafkaLog, dead: tupl
     with pytest.raises(FencedError):
         replay(overtake)
     assert held(log, origin) == expected()
+
+
+def test_nothing_is_replayed_while_nobody_knows_what_was(
+    broker: LocalKafka, log: KafkaLog, dead: tuple[str, str]
+) -> None:
+    topic, origin = dead
+    info, ledger = log.topics([topic])[topic], ledger_topic(topic)
+    Ledger(info).make(log)
+    broker.produce_with_java(
+        ledger, [JavaRecord(b"k", b"v", partition=0)], transactional_id=topic, end="open"
+    )
+    with pytest.raises(LogError, match="has a transaction that has lost its end, from offset 0 on"):
+        handle_letters(log, info, LetterFilter(), "replayed", batch_records=50, tell=lambda count: None)
+    assert held(log, origin) == []
 
 
 def test_dead_letters_of_kafka_streams_are_counted(command: Command, dead: tuple[str, str]) -> None:

@@ -148,6 +148,20 @@ def test_a_transaction_whose_end_is_lost_is_named_with_what_ends_it(
     assert (code, found["transactions"]["severity"]) == (0, "fine")
 
 
+def test_a_transaction_that_hides_what_was_replayed_is_named(
+    believing: LocalKafka, log: KafkaLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = ("again", "again-out", "again-dead", "again-dead-handled")
+    log.create_topics([TopicSpec(name, 1) for name in topics])
+    place = TopicPartition("again-dead-handled", 0)
+    with closing(Producer(believing, "again-1")) as producer:
+        until(producer.begin)
+        producer.write(place)
+    properties = {**believing.client_properties, "errors.dead.letter.queue.topic.name": "again-dead"}
+    code, found = doctor(tmp_path, capsys, "again", properties)
+    assert (code, found[place.in_words()]["severity"]) == (3, "wrong")
+
+
 def test_a_transaction_that_is_under_way_is_fine(
     believing: LocalKafka, log: KafkaLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from headrace.outside.doctor.cluster import (
 from headrace.outside.doctor.finding import Finding, Severity
 from headrace.outside.doctor.machine import codec_findings, disk_findings, version_findings
 from headrace.outside.doctor.topics import clock_findings, planned, topic_findings
+from headrace.outside.ledger import ledger_topic
 from headrace.plan.plan import Plan
 from headrace.plan.told_groups import java_hash
 from headrace.streams.config import Config
@@ -108,7 +109,9 @@ def _of_cluster(
     brokers = health.brokers()
     yield from cluster_findings(needs, brokers, health.features())
     mine = needs.reads | needs.writes | needs.owns
-    found = health.topics(mine | {_OFFSETS, _TRANSACTIONS})
+    dead_letters = config["errors.dead.letter.queue.topic.name"]
+    ledgers = frozenset({ledger_topic(str(dead_letters))} if dead_letters else ())
+    found = health.topics(mine | ledgers | {_OFFSETS, _TRANSACTIONS})
     missing = sorted(needs.writes - found.keys())
     if missing:
         text = f"there is no topic {', '.join(missing)}, or it may not be described"
@@ -146,9 +149,10 @@ def _transactions(
     brokers: list[BrokerHealth],
     found: Mapping[str, TopicHealth],
 ) -> Iterator[Finding]:
-    mine = needs.reads | needs.writes | needs.owns
     places = {
-        TopicPartition(name, number) for name in mine if name in found for number in found[name].partitions
+        TopicPartition(name, number)
+        for name in found.keys() - {_OFFSETS, _TRANSACTIONS}
+        for number in found[name].partitions
     }
     if _OFFSETS in found:
         places.add(_offsets_partition(needs.group, len(found[_OFFSETS].partitions)))
