@@ -1,6 +1,7 @@
 """`headrace dlq`: dead letters are shown, and go back to where they came from, each once."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from headrace.base.records import Headers
 from headrace.cli.target import load
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
+from headrace.outside.dead_letters import LetterFilter
+from headrace.outside.replay import handle_letters
+from headrace.processor.handlers import NODE_HEADER, STAGE_HEADER
 from tests.cli.conftest import Command
 from tests.streams.waiting import until
 
@@ -347,6 +351,63 @@ def test_what_was_done_is_forgotten_where_the_account_is_deleted(failed: Command
     (row,) = held("dead-handled")
     write("dead-handled", (0, row[1], None, 0, ()))
     assert len(failed("dlq", "show", "dead", "--json", *LOG).lines) == 5
+
+
+def test_a_record_of_a_table_takes_the_place_of_a_later_one_only_where_that_is_meant(failed: Command) -> None:
+    failed("topics", "create", "prices", "--topic-config", "cleanup.policy=compact", *LOG)
+    write("dead", (0, b"k", b"old", 0, of("prices", b"0")))
+    write("prices", (0, b"k", b"new", 1, ()))
+    ran = failed("dlq", "replay", "dead", "--origin", "prices", *LOG)
+    assert (ran.code, ran.err.partition(":")[2]) == (
+        1,
+        " 1, since topic 'prices' is compacted: it would take the place of a later record of its key, where there is "
+        "one (--to-compacted)\n",
+    )
+    ran = failed("dlq", "replay", "dead", "--origin", "prices", "--to-compacted", *LOG)
+    assert (ran.code, ran.lines[-1]) == (0, "replayed: 1 to partition 0 of topic 'prices'")
+
+
+@pytest.mark.parametrize(("batch_bytes", "told"), [(0, [1, 2, 3]), (200, [2, 3]), (300, [3])])
+def test_a_transaction_has_no_more_bytes_than_it_may(
+    failed: Command, batch_bytes: int, told: list[int]
+) -> None:
+    write("dead", *((0, b"k", bytes(92), 0, of("orders", b"0", offset=b"%d" % each)) for each in range(3)))
+    heard: list[int] = []
+    with closing(EmbeddedLog.open("orders.db")) as log:
+        handle_letters(
+            log,
+            log.topics(["dead"])["dead"],
+            LetterFilter(first=5),
+            "replayed",
+            batch_records=1000,
+            batch_bytes=batch_bytes,
+            tell=heard.append,
+        )
+    assert heard == told
+
+
+def test_a_dead_letter_about_a_dead_letter_is_that_of_who_failed_last(failed: Command) -> None:
+    ours = (("own", b"1"), *of("orders", b"0"), (NODE_HEADER, b"halve"), (STAGE_HEADER, b"process"))
+    write("dead", (0, b"k", b"v", 0, (*ours, *of("dead", b"0", offset=b"3"))))
+    ran = failed("dlq", "show", "dead", "--from-offset", "5", "--json", *LOG)
+    (row,) = map(json.loads, ran.lines)
+    assert (row["node"], row["stage"], row["from"]) == (None, None, ["dead", 0, 3])
+    assert [name for name, _ in row["headers"]] == [name for name, _ in ours]
+
+
+def test_an_output_that_is_gone_is_not_told_as_a_lock_that_cannot_be_had(failed: Command) -> None:
+    read, write_end = os.pipe()
+    os.close(read)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "headrace.cli", "dlq", "replay", "dead", *LOG],
+            check=False,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        os.close(write_end)
+    assert ran.stderr == b""
 
 
 def test_two_replays_do_not_meet(failed: Command, locked: Callable[[], None]) -> None:

@@ -269,15 +269,20 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done,
 @_filter_options
 @_DRY_RUN
 @_BATCH
+@click.option(
+    "--to-compacted",
+    is_flag=True,
+    help="Also to compacted topics, where a record takes the place of a later one of its key.",
+)
 @look_options
-def replay(topic: str | None, dry_run: bool, batch: int, **options: Any) -> None:
+def replay(topic: str | None, dry_run: bool, batch: int, to_compacted: bool, **options: Any) -> None:
     """Write the records of dead letters back to the topics and partitions that they came from, as they were read.
 
     Each goes back once, whatever is killed in between, however often this is run, and however many dead letters are of
     one record: what was done stands in the topic TOPIC-handled. All branches see it again. An application that fails on
     one again writes another dead letter.
     """
-    _handle(topic, options, "replayed", dry_run=dry_run, batch=batch)
+    _handle(topic, options, "replayed", dry_run=dry_run, batch=batch, to_compacted=to_compacted)
 
 
 @command.command("drop")
@@ -297,14 +302,25 @@ def drop(topic: str | None, dry_run: bool, batch: int, yes: bool, **options: Any
     _handle(topic, options, "dropped", dry_run=dry_run, batch=batch)
 
 
-def _handle(topic: str | None, options: dict[str, Any], done: Handled, *, dry_run: bool, batch: int) -> None:
+def _handle(
+    topic: str | None,
+    options: dict[str, Any],
+    done: Handled,
+    *,
+    dry_run: bool,
+    batch: int,
+    to_compacted: bool = False,
+) -> None:
     wanted = _filter(options)
     subject = subject_of(options)
     with _opened(subject, topic) as (log, info):
         if dry_run:
             ledger, outcome = Ledger(info), Outcome()
             ledger.read(log)
-            for handling in judged(log, info, wanted, done, ledger, outcome):
+            judgements = judged(
+                log, info, wanted, done, ledger=ledger, outcome=outcome, to_compacted=to_compacted
+            )
+            for handling in judgements:
                 outcome.add(handling)
         else:
             with _alone(subject, info.name):
@@ -314,6 +330,7 @@ def _handle(topic: str | None, options: dict[str, Any], done: Handled, *, dry_ru
                     wanted,
                     done,
                     batch_records=batch,
+                    to_compacted=to_compacted,
                     tell=lambda count: click.echo(f"{done} {count}"),
                 )
                 if done == "dropped":
@@ -358,13 +375,15 @@ def _alone(subject: Subject, topic: str) -> Iterator[None]:
         return
     lock = FileLock(path.with_name(f"{path.name}.{topic}-lock"))
     try:
-        lock.open()
-        if not lock.lock():
+        try:
+            lock.open()
+            is_locked = lock.lock()
+        except OSError as error:
+            raise LogError(f"cannot lock {lock.file}: {error.strerror or error}") from None
+        if not is_locked:
             raise LogError(
                 f"the dead letters of {topic} are being replayed or dropped: wait until that has ended"
             )
         yield
-    except OSError as error:
-        raise LogError(f"cannot lock {lock.file}: {error.strerror or error}") from None
     finally:
         lock.release()

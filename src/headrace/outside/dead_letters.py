@@ -28,6 +28,8 @@ _ADDED = frozenset(
         STAGE_HEADER,
     }
 )
+#: The first of them, in dead letters of Kafka Streams as in ours.
+_FIRST = "__streams.errors.exception"
 _PLACE = re.compile(r" \([^()]*:\d+\)$")
 
 
@@ -113,7 +115,7 @@ def dead_letter_of(chunk: Chunk, index: int) -> DeadLetter:
     # A record that failed before, and was put back with all of its headers, has some of them twice: the last ones tell.
     begin = len(headers)
     found: dict[str, bytes | None] = {}
-    while begin and headers[begin - 1][0] in _ADDED and headers[begin - 1][0] not in found:
+    while begin and _FIRST not in found and headers[begin - 1][0] in _ADDED - found.keys():
         begin -= 1
         found[headers[begin][0]] = headers[begin][1]
 

@@ -63,8 +63,9 @@ class Outcome:
 class _Targets:
     """The topics that records go back to, and what each takes."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, to_compacted: bool) -> None:
         self._log = log
+        self._to_compacted = to_compacted
         self._known: dict[str, TopicInfo | None] = {}
         self._admissions: dict[str, Admission | None] = {}
 
@@ -83,6 +84,11 @@ class _Targets:
             return f"topic '{topic}' is not there any more"
         if letter.origin.partition >= info.partitions:
             return f"topic '{topic}' has {info.partitions} partitions by now"
+        if "compact" in info.config.get("cleanup.policy", "") and not self._to_compacted:
+            return (
+                f"topic '{topic}' is compacted: it would take the place of a later record of its key, where there is "
+                f"one (--to-compacted)"
+            )
         admission = self._admissions[topic]
         try:
             if admission is not None:
@@ -101,14 +107,23 @@ class _Targets:
 
 
 def judged(
-    log: Log, topic: TopicInfo, wanted: LetterFilter, done: Handled, ledger: Ledger, outcome: Outcome
+    log: Log,
+    topic: TopicInfo,
+    wanted: LetterFilter,
+    done: Handled,
+    *,
+    ledger: Ledger,
+    outcome: Outcome,
+    to_compacted: bool = False,
 ) -> Iterator[Handling]:
     """Yield what is to be done with the dead letters that are meant and can be handled so, and count the others.
+
+    `to_compacted` has records go to compacted topics too, where one may take the place of a later one.
 
     Raises:
         LogError: the log does not answer.
     """
-    targets, replayed = _Targets(log), set(ledger.records)
+    targets, replayed = _Targets(log, to_compacted=to_compacted), set(ledger.records)
     for letter in read_letters(log, topic.name, topic.partitions, wanted):
         if ledger.done(letter) is not None:
             outcome.handled_before += 1
@@ -130,9 +145,13 @@ def handle_letters(
     done: Handled,
     *,
     batch_records: int,
+    batch_bytes: int = 16 * 2**20,
+    to_compacted: bool = False,
     tell: Callable[[int], None],
 ) -> Outcome:
     """Replay or drop the dead letters that are meant, so many in a transaction; `tell` hears how many are durable.
+
+    A transaction holds fewer where it would have more bytes (and a letter that alone has more).
 
     Raises:
         FencedError: somebody else has begun to do so.
@@ -146,11 +165,18 @@ def handle_letters(
         # Only now: whoever was at it before is fenced, and its last transaction is decided.
         ledger.read(log, is_alone=True)
         batch: list[Handling] = []
-        for handling in judged(log, topic, wanted, done, ledger, outcome):
-            batch.append(handling)
-            if len(batch) >= batch_records:
+        size = 0
+        judgements = judged(
+            log, topic, wanted, done, ledger=ledger, outcome=outcome, to_compacted=to_compacted
+        )
+        for handling in judgements:
+            added = _size(handling.letter)
+            if batch and (len(batch) >= batch_records or size + added > batch_bytes):
                 _commit(writer, ledger, batch, done, outcome)
                 tell(outcome.written.total())
+                size = 0
+            batch.append(handling)
+            size += added
         if batch:
             _commit(writer, ledger, batch, done, outcome)
             tell(outcome.written.total())
@@ -175,6 +201,12 @@ def _commit(writer: Writer, ledger: Ledger, batch: list[Handling], done: Handled
     for handling in batch:
         outcome.add(handling)
     batch.clear()
+
+
+def _size(letter: DeadLetter) -> int:
+    """Weigh what a dead letter holds on to, in bytes, texts at their least."""
+    size = len(letter.key or b"") + len(letter.value or b"") + len(letter.traceback) + len(letter.message)
+    return size + sum(len(name) + len(value or b"") for name, value in letter.headers)
 
 
 def _now_ms() -> int:
