@@ -1,5 +1,7 @@
 """Questions that are answered from the bytes of their requests, and those that go the long way."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from headrace.query.connections import Connections
 from headrace.query.questions import Answer, Question
 from headrace.server import Server
 from headrace.server.quick_questions import QuickQuestions
-from tests.server.conftest import Served, application
+from tests.server.conftest import Served, application, ask
+from tests.streams.waiting import until
 
 TOKEN = "a-token-of-20-bytes!"
 BODY = msgspec.msgpack.encode(Question("shop", "counts", 0, "get", b"a"))
@@ -49,7 +52,7 @@ RANGE = msgspec.msgpack.encode(Question("shop", "counts", 0, "range"))
     "data",
     [
         b"",
-        request()[:-1],
+        request(authorization=f"Bearer {TOKEN}")[:-1],
         request(authorization=f"Bearer {TOKEN}x"),
         request(authorization=f"Basic {TOKEN}"),
         request(),
@@ -67,6 +70,16 @@ def test_all_else_goes_the_long_way(quick: QuickQuestions, data: bytes) -> None:
     assert quick.answer(data) is None
 
 
+def test_answer_that_fails_is_told_of_the_long_way(
+    quick: QuickQuestions, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(question: Question) -> Answer:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(served.streams, "answer", fails)
+    assert quick.answer(request(authorization=f"Bearer {TOKEN}")) is None
+
+
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Server]:
     streams = application(tmp_path, **{"server.token": TOKEN})
@@ -75,10 +88,37 @@ def guarded(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+def test_questions_are_answered_while_all_pages_wait_for_other_instances(tmp_path: Path) -> None:
+    streams = application(tmp_path)
+    with streams, Server(streams) as server, socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        streams.wait_running("30s")
+        places = streams._places()
+        assert places is not None
+        until(lambda: places.endpoints)
+        [has] = places.endpoints.values()
+        object.__setattr__(streams._router.here, "active", lambda store, partition, committed: None)
+        places.have_moved({silent.getsockname(): has})
+        pages = [
+            threading.Thread(target=ask, args=(server.url, "/stores/counts?timeout=4s")) for _ in range(40)
+        ]
+        for page in pages:
+            page.start()
+        silent.settimeout(20)
+        waiting = [silent.accept()[0] for _ in pages]
+        connections = Connections(path="", token=None, is_over_tls=False, ca=None)
+        data = connections.ask(("127.0.0.1", server.port), RANGE, 1)
+        assert msgspec.msgpack.decode(data, type=Answer).refusal is not None
+        connections.close()
+        for page in pages:
+            page.join()
+        for each in waiting:
+            each.close()
+
+
 def test_instances_ask_each_other_with_their_token(guarded: Server) -> None:
     connections = Connections(path="", token=TOKEN, is_over_tls=False, ca=None)
-    for ask in ("position", "count"):  # one quick, one the long way, on one connection
-        body = msgspec.msgpack.encode(Question("shop", "counts", 0, ask))
+    for asked in ("position", "count"):  # one quick, one the long way, on one connection
+        body = msgspec.msgpack.encode(Question("shop", "counts", 0, asked))
         data = connections.ask(("127.0.0.1", guarded.port), body, 10)
         assert msgspec.msgpack.decode(data, type=Answer).refusal is None
     connections.close()

@@ -11,9 +11,12 @@ from headrace.base.errors import (
 )
 from headrace.query.formats import plain
 
-__all__ = ["JSON", "Problem", "as_json", "problem_of"]
+__all__ = ["JSON", "UNWRITABLE", "Problem", "as_json", "problem_of"]
 
 JSON = "application/json"
+
+#: What a value of the user's own that JSON has no place for raises, such as a number of 70 bits.
+UNWRITABLE = (OverflowError, TypeError, ValueError, RecursionError)
 
 _encode = msgspec.json.Encoder(enc_hook=plain).encode
 
@@ -33,8 +36,7 @@ def as_json(value: object, status: int = 200, headers: dict[str, str] | None = N
     """Answer with a document."""
     try:
         body = _encode(value)
-    except (OverflowError, TypeError, ValueError, RecursionError) as error:
-        # A value of the user's own that JSON has no place for, such as a number of 70 bits.
+    except UNWRITABLE as error:
         return as_json({"error": f"the answer cannot be written as JSON: {error}"}, 422)
     return Response(body, status, headers, media_type=JSON)
 

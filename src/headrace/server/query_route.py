@@ -1,9 +1,10 @@
 """What other instances of the application ask: one partition of a store, in MessagePack. See `query/questions.py`."""
 
+import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,10 +19,15 @@ __all__ = ["query_route"]
 
 _log = logging.getLogger("headrace.server")
 
+#: Threads that answer, which wait for nobody. Pages for people wait for other instances, and have other threads: two
+#: instances whose threads all wait would wait for one another.
+_THREADS_MAX = 16
+
 
 def query_route(streams: Streams) -> Route:
     """Return the route. It is for instances alone, and has no place in the description."""
     encode = msgspec.msgpack.Encoder().encode
+    threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix=f"{streams.application_id}-questions")
 
     async def query(request: Request) -> Response:
         if request.headers.get("content-type") != MEDIA_TYPE:
@@ -32,7 +38,7 @@ def query_route(streams: Streams) -> Route:
             if question.ask in AT_ONCE:
                 answer = streams.answer(question)
             else:
-                answer = await run_in_threadpool(streams.answer, question)
+                answer = await asyncio.get_running_loop().run_in_executor(threads, streams.answer, question)
         except HeadraceError as error:
             found = problem_of(error)
             assert found is not None

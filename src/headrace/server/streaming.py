@@ -15,7 +15,7 @@ from headrace.base.errors import HeadraceError
 from headrace.base.records import Windowed
 from headrace.query.changes import Change, Changes
 from headrace.query.formats import plain
-from headrace.server.answers import Problem
+from headrace.server.answers import UNWRITABLE, Problem
 
 __all__ = ["Streaming"]
 
@@ -43,7 +43,9 @@ class Streaming:
             Problem: there are as many as there may be, or the server is closing.
         """
         with self._lock:
-            if self._is_closed or len(self._open) >= _STREAMS_MAX:
+            if self._is_closed:
+                raise Problem(503, "the server is closing: ask again when it is back")
+            if len(self._open) >= _STREAMS_MAX:
                 raise Problem(
                     503, f"there are {len(self._open)} streams already: end some, or try again later"
                 )
@@ -84,7 +86,8 @@ class _Events(Response):
         leaving = asyncio.ensure_future(_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._send_all(leaving, send)
+            if scope["method"] != "HEAD":
+                await self._send_all(leaving, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             leaving.cancel()
@@ -102,6 +105,7 @@ class _Events(Response):
         await _send(send, b": changes from now on\n\n")
         while not leaving.done():
             ready.clear()
+            is_over = changes.is_over  # asked before: what came until then is still sent, and why it is over
             try:
                 while (change := changes.taken()) is not None:
                     await _send(send, _event(change))
@@ -110,7 +114,11 @@ class _Events(Response):
             except HeadraceError as error:
                 await _send(send, b"event: error\ndata: " + _encode({"error": str(error)}) + b"\n\n")
                 return
-            if changes.is_over:
+            except UNWRITABLE as error:
+                text = f"the change cannot be written as JSON: {error}"
+                await _send(send, b"event: error\ndata: " + _encode({"error": text}) + b"\n\n")
+                return
+            if is_over:
                 return
             waiting = asyncio.ensure_future(ready.wait())
             try:
