@@ -16,6 +16,8 @@ class BorrowedStores:
     Attributes:
         positions: of stores that are restored, the next changelog offset as of the last commit.
         inputs: the next offset of each input, as of the last commit that the stores have.
+        committing_since: when the commit began (of the monotonic clock, in seconds) that the log may have already, and
+            the rows not, or by half; None where there is none. Read from any thread.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class BorrowedStores:
         self._give_back = give_back
         self.positions: dict[str, int] = {}
         self.inputs: Mapping[TopicPartition, int] = {}
+        self.committing_since: float | None = None
         self._rows: TaskRows | None = None
         self._state: TaskState | None = None
 
@@ -67,6 +70,7 @@ class BorrowedStores:
             self._state.discard()
         if self._rows is not None:
             self._rows.put_away()
+        self.committing_since = None
 
     def close(self) -> None:
         """Forget what was not committed, and give the rows back. Twice is fine."""

@@ -13,6 +13,7 @@ What is durable when:
 # Guarded by the tests that stop the process at each of these steps.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TaskId, TopicPartition
@@ -135,6 +136,9 @@ class Committer:
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
         self._reached("transaction")
+        since = time.monotonic()
+        for task in tasks:
+            task.stores.committing_since = since
         ends = self._writer.commit(offsets, member)
         self._collector.committed()
         for partition, moved in offsets.items():
@@ -145,6 +149,7 @@ class Committer:
             task.state.commit(positions)
             task.stores.positions.update({store: each.offset for store, each in positions.items()})
             task.stores.inputs = {partition: offsets[partition].offset for partition in task.queues}
+            task.stores.committing_since = None
             task.has_progress = False
             task.context.commit_requested = False
             self._reached("next task")

@@ -28,7 +28,7 @@ __all__ = ["OwnedTasks"]
 
 
 class OwnedTasks:
-    """Belongs to the worker's thread, but for `query`.
+    """Belongs to the worker's thread, but for `read` and `query`.
 
     # Invariant: what happens to some tasks stops no others: their queues, caches and buffers stay as they are. Guarded
     # by tests/engine/test_assignment.py.
@@ -168,7 +168,8 @@ class OwnedTasks:
     ) -> StoreRead | None:
         """Return what can be read of a store's partition, if its task runs here. From any thread.
 
-        Nobody else has it before `vouched_until`.
+        Nobody else has it before `vouched_until`. What is `committed` is vouched for up to when the commit began that
+        is under way: the log may have that one before the rows do.
 
         Raises:
             StoreUnavailableError: it is a global store that is not up to date yet.
@@ -179,17 +180,19 @@ class OwnedTasks:
             if task_id.partition != partition or not task.is_running:
                 continue
             if any(spec.name == store for spec in task.subtopology.stores):
+                # Taken before the rows are read: a commit that is over when somebody asks was not, maybe, at the read.
+                complete_until = _complete_until(task) if committed else float("inf")
                 return StoreRead(
                     task.state.reader(store, committed=committed),
                     partial(_how_far, task, store),
-                    partial(self._as_of, task, vouched_until),
+                    partial(self._as_of, task, complete_until, vouched_until),
                 )
         return None
 
-    def _as_of(self, task: Task, vouched_until: Callable[[], float]) -> float:
+    def _as_of(self, task: Task, complete_until: float, vouched_until: Callable[[], float]) -> float:
         if self.tasks.get(task.id) is not task or not task.is_running:
             return GONE
-        return min(time.monotonic(), vouched_until())
+        return min(time.monotonic(), complete_until, vouched_until())
 
     def query(self, store: str, *, committed: bool = False) -> Mapping[int, Any]:
         """Return the read-only stores of this name by partition, of the tasks that run here, if any. From any thread.
@@ -207,6 +210,11 @@ class OwnedTasks:
                     raise StoreUnavailableError(f"store '{store}' is restoring in task {task.id}; try again")
                 found[task.id.partition] = task.state.read_only(store, committed=committed)
         return found
+
+
+def _complete_until(task: Task) -> float:
+    now, since = time.monotonic(), task.stores.committing_since
+    return now if since is None else since
 
 
 def _how_far(task: Task, store: str) -> Mapping[TopicPartition, int]:
