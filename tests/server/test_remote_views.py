@@ -137,7 +137,7 @@ def test_kept_connection_that_was_closed_meanwhile_is_replaced(served: Served, e
     view = elsewhere.view(COUNTS)
     assert view.get("a") == 12
     for idle in elsewhere.connections._idle.values():
-        for connection in idle:
+        for _, connection in idle:
             connection.shutdown(socket.SHUT_RDWR)
     assert view.get("a") == 12
 

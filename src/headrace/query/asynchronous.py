@@ -1,6 +1,7 @@
 """Views for event loops: each question is asked in a thread of the loop's pool, rows come some hundreds at a time."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Any, Generic
@@ -20,14 +21,35 @@ _ROWS = 500
 
 async def _rows(make: Callable[[], Iterator[R]]) -> AsyncIterator[R]:
     iterator = await asyncio.to_thread(make)
+    at_work = threading.Lock()
+
+    def read() -> list[R]:
+        with at_work:
+            return list(islice(iterator, _ROWS))
+
+    def close() -> None:
+        closing = getattr(iterator, "close", None)
+        if closing is not None:
+            closing()
+
+    def close_behind() -> None:
+        with at_work:
+            close()
+
     try:
-        while rows := await asyncio.to_thread(lambda: list(islice(iterator, _ROWS))):
+        while rows := await asyncio.to_thread(read):
             for row in rows:
                 yield row
     finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            close()  # lets go of what is read, when whoever reads has enough
+        # Lets go of what is read, when whoever reads has enough. Who was cancelled leaves a thread behind that still
+        # reads: another one waits for that.
+        if at_work.acquire(blocking=False):
+            try:
+                close()
+            finally:
+                at_work.release()
+        else:
+            asyncio.get_running_loop().run_in_executor(None, close_behind)
 
 
 class AsyncKeyValueView(Generic[K, V]):

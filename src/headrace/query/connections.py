@@ -19,8 +19,9 @@ __all__ = ["MEDIA_TYPE", "Connections"]
 
 MEDIA_TYPE = "application/msgpack"
 
-#: How many idle connections to one instance are kept.
+#: How many idle connections to one instance are kept, and for how long: uvicorn closes one after 5 s, others later.
 _KEPT_MAX = 16
+_KEPT_S = 5.0
 
 #: What an answer may have at most; a page has 1 MiB, or one row.
 _ANSWER_BYTES_MAX = 256 * 1024 * 1024
@@ -53,7 +54,10 @@ class Connections:
             except (OSError, ssl.SSLError) as error:
                 raise ConfigError(f"cannot read server.ssl.ca.location {ca!r}: {error}") from None
         self._lock = threading.Lock()
-        self._idle: dict[Endpoint, list[socket.socket]] = {}
+        self._idle: dict[
+            Endpoint, list[tuple[float, socket.socket]]
+        ] = {}  # since when; the last one has waited least
+        self._is_closed = False
 
     def ask(self, endpoint: Endpoint, question: bytes, timeout_s: float) -> bytes:
         """Send a question, and return the answer.
@@ -80,6 +84,8 @@ class Connections:
                     connection.close()
                 if is_kept and not isinstance(error, TimeoutError):
                     continue  # it was closed while nobody looked, as servers do; a question changes nothing
+                if is_kept:
+                    self._drop(endpoint)  # whoever is silent on one would cost the next question its time too
                 raise Refused(f"{name}:{port} does not answer: {_reason(error)}") from None
             except BaseException:
                 if connection is not None:
@@ -95,9 +101,10 @@ class Connections:
 
     def _taken(self, endpoint: Endpoint, deadline: float) -> tuple[socket.socket, bool]:
         with self._lock:
+            self._drop_old(time.monotonic() - _KEPT_S)
             idle = self._idle.get(endpoint)
             if idle:
-                return idle.pop(), True
+                return idle.pop()[1], True
         connection = socket.create_connection(endpoint, timeout=_left(deadline))
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -109,20 +116,39 @@ class Connections:
             raise
 
     def _put_back(self, endpoint: Endpoint, connection: socket.socket) -> None:
+        now = time.monotonic()
         with self._lock:
+            self._drop_old(now - _KEPT_S)
             idle = self._idle.setdefault(endpoint, [])
-            if len(idle) < _KEPT_MAX:
-                idle.append(connection)
+            if len(idle) < _KEPT_MAX and not self._is_closed:
+                idle.append((now, connection))
                 return
         connection.close()
+
+    def _drop_old(self, before: float) -> None:
+        """Close what has waited since before a moment, to whichever instance: one that is gone is asked no more."""
+        for endpoint, idle in list(self._idle.items()):
+            while idle and idle[0][0] < before:
+                _close(idle.pop(0)[1])
+            if not idle:
+                del self._idle[endpoint]
+
+    def _drop(self, endpoint: Endpoint) -> None:
+        with self._lock:
+            idle = self._idle.pop(endpoint, ())
+        for _, connection in idle:
+            _close(connection)
 
     def close(self) -> None:
         """Close those that are idle; others are, when their answers have come."""
         with self._lock:
-            idle, self._idle = self._idle, {}
-        for connection in (each for found in idle.values() for each in found):
-            with suppress(OSError):
-                connection.close()
+            self._is_closed = True
+            self._drop_old(float("inf"))
+
+
+def _close(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.close()
 
 
 def _left(deadline: float) -> float:
