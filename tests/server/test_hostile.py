@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from headrace.base.errors import ConfigError
+from headrace.query.questions import Question
 from headrace.server import Server, connection, serving
 from tests.server.conftest import Served, application, ask
 
@@ -114,6 +116,29 @@ def test_body_that_is_too_large_is_refused(served: Served) -> None:
     assert raw(served.url, head)[:12] == b"HTTP/1.1 413"
 
 
+def test_body_of_a_refused_request_is_no_question(served: Served) -> None:
+    question = msgspec.msgpack.encode(Question("shop", "counts", 0, "get", b"a"))
+    head = (
+        "POST /query HTTP/1.1\r\nhost: {}\r\ncontent-type: application/msgpack\r\ncontent-length: {}\r\n\r\n"
+    )
+    hidden = head.format("localhost", len(question)).encode() + question
+    parts = urlsplit(served.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as client:
+        for data, status in (
+            (head.format("evil.example", len(hidden)).encode(), b"HTTP/1.1 421"),
+            (hidden, None),
+            (b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n", b"HTTP/1.1 404"),
+        ):
+            client.sendall(data)
+            if status is not None:
+                found = b""
+                while not found.endswith(b"}"):  # of its document
+                    part = client.recv(65536)
+                    assert part
+                    found += part
+                assert found[:12] == status
+
+
 def test_upgrade_is_not_heeded(served: Served) -> None:
     head = b"GET /stores HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
     assert raw(served.url, head)[:12] == b"HTTP/1.1 200"
@@ -143,7 +168,7 @@ def test_who_does_not_take_the_answer_is_cut_off(served: Served, monkeypatch: py
                 time.sleep(0.01)
 
 
-def test_more_connections_than_there_are_places_are_refused(
+def test_more_connections_than_there_are_places_take_those_of_idle_ones(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "_CONNECTIONS_MAX", 8)
@@ -153,8 +178,14 @@ def test_more_connections_than_there_are_places_are_refused(
             socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5) for _ in range(8)
         ]
         try:
-            answer = ask(server.url, "/health/live")
-            assert answer.status == 503
+            assert [ask(server.url, "/health/live").status for _ in range(3)] == [200] * 3
+            assert clients[0].recv(1) == b""  # who has waited for the longest has made room
+            clients += [socket.create_connection((parts.hostname or "", parts.port or 0)) for _ in range(8)]
+            for client in clients[8:]:
+                client.settimeout(10)
+                client.sendall(b"GET /stores/counts/watch HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200"
+            assert ask(server.url, "/health/live").status == 503
         finally:
             for client in clients:
                 client.close()

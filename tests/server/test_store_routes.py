@@ -36,6 +36,12 @@ def test_value_of_a_key(served: Served) -> None:
     assert (answer.status, answer.body) == (200, {"key": "a", "value": 12})
 
 
+def test_newline_in_a_path_is_part_of_the_key(served: Served) -> None:
+    for target in ("/stores/counts/a%0A", "/stores/counts/a%0Ab", "/stores/counts?key=a%0A"):
+        answer = served.ask(target)
+        assert (answer.status, answer.body) == (404, {"error": "store 'counts' has no such key"})
+
+
 def test_key_that_is_no_text_is_written_as_json(served: Served) -> None:
     assert served.ask("/stores/numbers/7").body == {"key": 7, "value": {"half": 3.5}}
     assert served.ask("/stores/numbers?key=7").body == {"key": 7, "value": {"half": 3.5}}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -43,6 +44,18 @@ class Route:
     blocks: bool = True
 
 
+class _AnyText(Convertor[str]):
+    """The rest of a path, whatever is in it. Starlette's own takes no newline, and would drop one at the end."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 def bound(route: Route) -> StarletteRoute:
     """Return it for Starlette. A key in a path may have slashes."""
 
@@ -58,4 +71,5 @@ def bound(route: Route) -> StarletteRoute:
             _log.exception("a request for %s has failed", route.path)
             return as_json({"error": "the server has made a mistake, which its log tells"}, 500)
 
-    return StarletteRoute(route.path.replace("{key}", "{key:path}"), answer, methods=["GET"])
+    register_url_convertor("headrace_key", _AnyText())
+    return StarletteRoute(route.path.replace("{key}", "{key:headrace_key}"), answer, methods=["GET"])

@@ -28,7 +28,8 @@ __all__ = ["Server"]
 
 _log = logging.getLogger("headrace.server")
 
-#: More connections are answered with 503; each costs a file and some 50 KB.
+#: One more takes the place of the one that has asked for nothing for the longest, and is answered with 503 where all
+#: wait for answers. Each costs a file and some 50 KB.
 _CONNECTIONS_MAX = 256
 
 #: What the head of a request may have.
@@ -81,7 +82,7 @@ class Server:
             self._uvicorn = uvicorn.Server(
                 uvicorn.Config(
                     application(streams, self._streaming, hosts=hosts),
-                    http=protocol_of(quick.answer),
+                    http=protocol_of(quick.answer, connections_max=_CONNECTIONS_MAX),
                     loop="asyncio",
                     ws="none",
                     lifespan="off",
@@ -89,7 +90,7 @@ class Server:
                     access_log=False,
                     server_header=False,
                     proxy_headers=False,
-                    limit_concurrency=_CONNECTIONS_MAX,
+                    limit_concurrency=_CONNECTIONS_MAX + 1,
                     backlog=_CONNECTIONS_MAX,
                     h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
                     timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
