@@ -148,6 +148,10 @@ def count_first_letters(store: Any = None) -> Any:
     return lambda stream: stream.group_by(lambda key, value: value[0], key=str).count(store=store)
 
 
+def first_letter(key: str, value: str) -> str:
+    return value[0]
+
+
 def long_only(stream: Any) -> Any:
     return stream.filter(lambda key, value: len(value) > 0)
 
@@ -357,6 +361,27 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
     "a function before a store without a name changes": lambda: Pair(
         several(lambda stream: count()(stream.filter(lambda key, value: len(value) > 0))),
         several(lambda stream: count()(stream.filter(lambda key, value: value != "z"))),
+    ),
+    "a store is keyed by another function": lambda: Pair(
+        several(count_first_letters(kv())),
+        several(lambda stream: stream.group_by(lambda key, value: value[-1], key=str).count(store=kv())),
+        new(),
+    ),
+    "a store is keyed by a function": lambda: Pair(
+        several(count(kv())), several(count_first_letters(kv())), new()
+    ),
+    "a store without a name is keyed by another function": lambda: Pair(
+        several(count_first_letters()),
+        several(lambda stream: stream.group_by(lambda key, value: value[-1], key=str).count()),
+        new(unnamed(2)),
+    ),
+    "a store is keyed by a function more": lambda: Pair(
+        made(lambda builder: count(kv())(builder.stream(IN).select_key(first_letter, key=str))),
+        made(
+            lambda builder: count(kv())(
+                builder.stream(IN).select_key(first_letter, key=str).merge(builder.stream(OTHER))
+            )
+        ),
     ),
     "stores with names change places": lambda: Pair(
         several(count(kv("c")), count_first_letters(kv("d"))),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from headrace.base.callables import named, short_name
+from headrace.base.callables import named, outline, short_name
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
@@ -228,11 +228,10 @@ class _ForeignKeyJoinNode(GraphNode):
         out.add_sink(sink, (names.answer_one, names.answer_all))
 
     def _add(self, out: Assembly, name: str, operator: Any, parent: str, *stores: str) -> None:
-        calls = {
-            self.names.send: short_name(self.functions.extractor),
-            self.names.join: short_name(self.functions.joiner),
-        }
-        out.add_processor(ProcessorNode(name, operator, self.where, stores, calls.get(name, "")), (parent,))
+        calls = {self.names.send: self.functions.extractor, self.names.join: self.functions.joiner}
+        shown, told = (short_name(calls[name]), outline(calls[name])) if name in calls else ("", "")
+        node = ProcessorNode(name, operator, self.where, stores, shown, outline=told)
+        out.add_processor(node, (parent,))
 
 
 def _placing(fn: object, where: Location) -> PlainPartitioner | None:

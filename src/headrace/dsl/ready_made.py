@@ -147,6 +147,11 @@ def _fold_of(
         "subtract": accumulator.subtract,
     }
     fold = Fold("empty", "add(old, value)", "subtract(old, value)", "merge(old, other)", functions)
-    rows = RowSerde(accumulator.signature, accumulator.result, is_small=accumulator.is_small)
+    rows = RowSerde(
+        accumulator.signature,
+        accumulator.result,
+        is_small=accumulator.is_small,
+        serdes=accumulator.serdes,
+    )
     result = given(value, "value", where) or aggregation.result(values)
     return DescribedFold(fold, result, "AGGREGATE", aggregation.calls, rows)

@@ -46,6 +46,7 @@ class Accumulator:
         result: what a row is shown as; None is no value.
         subtract: row and a value that was added before to row; None where that cannot be told.
         is_small: whether all rows are a few numbers.
+        serdes: of what stands in a row as bytes.
     """
 
     signature: str
@@ -55,16 +56,18 @@ class Accumulator:
     result: Callable[[Row], Any]
     subtract: Callable[[Row, Any], Row] | None = None
     is_small: bool = False
+    serdes: tuple[Serde[Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How values stand in a row: as themselves, or as bytes."""
+    """How values stand in a row: as themselves, or as bytes, which `serdes` make."""
 
     signature: str
     put: Callable[[Any], Any]
     get: Callable[[Any], Any]
     is_small: bool = False
+    serdes: tuple[Serde[Any], ...] = ()
 
 
 _PLAIN = frozenset({bool, bytes, float, int, str})
@@ -89,7 +92,12 @@ def as_it_is(name: str, *, is_small: bool = False) -> Kept:
 def as_bytes(serde: Serde[Any], topic: str) -> Kept:
     """Keep values as the bytes of their serde; `topic` is what that is told."""
     serialize, deserialize = serde.serialize, serde.deserialize
-    return Kept(repr(serde), lambda value: serialize(topic, value), lambda kept: deserialize(topic, kept))
+    return Kept(
+        repr(serde),
+        lambda value: serialize(topic, value),
+        lambda kept: deserialize(topic, kept),
+        serdes=(serde,),
+    )
 
 
 def count() -> Accumulator:
@@ -159,7 +167,15 @@ def extreme(name: str, of: Of, kept: Kept, comes_before: Callable[[Any, Any], An
             return one or other
         return other if comes_before(get(other[0]), get(one[0])) else one
 
-    return Accumulator(f"{name} ({kept.signature})", (), add, merge, _only(get), is_small=kept.is_small)
+    return Accumulator(
+        f"{name} ({kept.signature})",
+        (),
+        add,
+        merge,
+        _only(get),
+        is_small=kept.is_small,
+        serdes=kept.serdes,
+    )
 
 
 def first(of: Of, kept: Kept) -> Accumulator:
@@ -178,6 +194,7 @@ def first(of: Of, kept: Kept) -> Accumulator:
         lambda one, other: one or other,
         _only(kept.get),
         is_small=kept.is_small,
+        serdes=kept.serdes,
     )
 
 
@@ -195,6 +212,7 @@ def last(of: Of, kept: Kept) -> Accumulator:
         lambda one, other: other or one,
         _only(kept.get),
         is_small=kept.is_small,
+        serdes=kept.serdes,
     )
 
 
@@ -231,6 +249,7 @@ def collection(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumula
         None if is_of_table else lambda one, other: limited(one + other),
         lambda row: [get(each) for each in row],
         subtract,
+        serdes=kept.serdes,
     )
 
 
@@ -251,7 +270,7 @@ def distinct(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumulato
         return one
 
     if not is_of_table:
-        return Accumulator(f"distinct ({kept.signature})", (), add, merge, len)
+        return Accumulator(f"distinct ({kept.signature})", (), add, merge, len, serdes=kept.serdes)
 
     def changed(row: Row, value: Any, by: int) -> Row:
         found = None if value is None else of(value)
@@ -277,6 +296,7 @@ def distinct(of: Of, kept: Kept, limit: int, *, is_of_table: bool) -> Accumulato
         None,
         len,
         lambda row, value: changed(row, value, -1),
+        serdes=kept.serdes,
     )
 
 
@@ -308,6 +328,7 @@ def top(n: int, by: Of, kept: Kept) -> Accumulator:
         add,
         merge,
         lambda row: [kept.get(found) for _, found in row],
+        serdes=kept.serdes,
     )
 
 
@@ -340,6 +361,7 @@ def several(parts: Mapping[str, Accumulator], make: Callable[..., Any]) -> Accum
         result,
         subtract if len(subtracts) == len(each) else None,
         is_small=all(part.is_small for part in each),
+        serdes=tuple(serde for part in each for serde in part.serdes),
     )
 
 

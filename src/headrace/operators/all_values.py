@@ -100,6 +100,7 @@ def extreme_of_all(name: str, of: Of, kept: Kept, limit: int, *, is_least: bool)
         None,
         lambda row: get(row[1][at]) if row[1] else None,
         subtract,
+        serdes=kept.serdes,
     )
 
 
@@ -134,4 +135,5 @@ def top_of_all(n: int, by: Of, kept: Kept, limit: int) -> Accumulator:
         None,
         result,
         subtract,
+        serdes=kept.serdes,
     )

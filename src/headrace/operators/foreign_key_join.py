@@ -77,6 +77,8 @@ class SendSubscription:
     Where the foreign key changes, the old one is to be forgotten, maybe by another task, and the new one answers.
     """
 
+    rekeys = True
+
     def __init__(self, joining: ForeignKeyJoining) -> None:
         self._joining = joining
 

@@ -26,6 +26,8 @@ class TableSelect:
     Where it gives None, or one of them is None, the row is in no group. Only the latest version of a row is in one.
     """
 
+    rekeys = True
+
     def __init__(self, selector: Callable[[Any, Any], Any]) -> None:
         self._selector = selector
 

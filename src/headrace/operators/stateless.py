@@ -119,6 +119,8 @@ class MapValues:
 class Map:
     """Replaces key and value by the pair that the function returns."""
 
+    rekeys = True
+
     def __init__(self, fn: Callable[[Any, Any], tuple[Any, Any]]) -> None:
         self._fn = fn
 
@@ -141,6 +143,8 @@ class Map:
 
 class SelectKey:
     """Replaces the key."""
+
+    rekeys = True
 
     def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
         self._fn = fn
@@ -166,6 +170,8 @@ class FlatMap:
 
     All pairs are made before the first is forwarded: if a generator fails in its midst, nothing of the record goes on.
     """
+
+    rekeys = True
 
     def __init__(self, fn: Callable[[Any, Any], Iterable[tuple[Any, Any]]]) -> None:
         self._fn = fn

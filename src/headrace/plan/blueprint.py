@@ -15,12 +15,24 @@ from headrace.serde.serde import CodecSerde, Serde
 from headrace.state.spec import StoreSpec
 from headrace.topology.nodes import Node, ProcessorNode, SinkNode, SourceNode
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Windowing
+from headrace.topology.wiring import Rekeying, Windowing
 
-__all__ = ["Blueprint", "Form", "NodePrint", "StorePrint", "TopicPrint", "blueprint_of", "is_generated"]
+__all__ = [
+    "AS_READ",
+    "Blueprint",
+    "Form",
+    "NodePrint",
+    "StorePrint",
+    "TopicPrint",
+    "blueprint_of",
+    "is_generated",
+]
 
 #: Kafka Streams numbers what nobody has named with ten digits.
 _GENERATED = re.compile(r"-\d{10}(?:-|$)")
+
+#: Stands for a function where records have the keys that they were read with.
+AS_READ = "what is read"
 
 Role = Literal["input", "output", "repartition", "changelog", "global"]
 
@@ -31,7 +43,7 @@ class Form:
 
     Attributes:
         serde: its name.
-        schema: JSON schema of its type, where the serde has one.
+        schema: JSON schema of its type, or of the types of its parts, where the serde has one.
     """
 
     serde: str
@@ -50,6 +62,7 @@ class StorePrint:
         by_time: whether rows of windows can be read by time too.
         windows: of an aggregation of windows, which a record falls into.
         origin: topics and functions whose records reach it.
+        keyed_by: of these functions, those that have made the keys with which records come; or `AS_READ`.
     """
 
     name: str
@@ -73,6 +86,7 @@ class StorePrint:
     ttl_ms: int | None = None
     rows_max: int | None = None
     origin: tuple[str, ...] = ()
+    keyed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +242,7 @@ def _store(topology: Topology, part: SubTopology, spec: StoreSpec) -> StorePrint
         ttl_ms=spec.ttl_ms,
         rows_max=spec.rows_max,
         origin=tuple(dict.fromkeys(each for user in users for each in _origin(topology, user, set()))),
+        keyed_by=tuple(dict.fromkeys(each for user in users for each in _keyed_by(topology, user, set()))),
     )
 
 
@@ -241,11 +256,35 @@ def _origin(topology: Topology, name: str, seen: set[str]) -> Iterator[str]:
         return
     seen.add(name)
     node = topology.nodes[name]
-    above = list(topology.parents[name])
     if isinstance(node, SourceNode):
         for topic in node.topics or (node.pattern or "",):
             if topic not in topology.repartition_topics:
                 yield topic
+    elif isinstance(node, ProcessorNode) and node.outline:
+        yield f"{type(node.operator).__name__}: {node.outline}"
+    for parent in _above(topology, name):
+        yield from _origin(topology, parent, seen)
+
+
+def _keyed_by(topology: Topology, name: str, seen: set[str]) -> Iterator[str]:
+    """Yield the nearest functions above a node that make keys."""
+    if name in seen:
+        return
+    seen.add(name)
+    node, above = topology.nodes[name], _above(topology, name)
+    if isinstance(node, ProcessorNode) and isinstance(node.operator, Rekeying):
+        yield node.outline
+        return
+    if not above:
+        yield AS_READ
+    for parent in above:
+        yield from _keyed_by(topology, parent, seen)
+
+
+def _above(topology: Topology, name: str) -> list[str]:
+    """Return the names of the nodes above one, across repartition topics."""
+    node, above = topology.nodes[name], list(topology.parents[name])
+    if isinstance(node, SourceNode):
         above += [
             other
             for other, sink in topology.nodes.items()
@@ -253,10 +292,7 @@ def _origin(topology: Topology, name: str, seen: set[str]) -> Iterator[str]:
             and sink.topic in topology.repartition_topics
             and sink.topic in node.topics
         ]
-    elif isinstance(node, ProcessorNode) and node.outline:
-        yield f"{type(node.operator).__name__}: {node.outline}"
-    for parent in above:
-        yield from _origin(topology, parent, seen)
+    return above
 
 
 def _topics(
@@ -310,4 +346,5 @@ def _form(serde: Serde[Any]) -> Form:
         return Form(serde.name, schema_of(serde))
     text = repr(serde)
     # What says nothing of itself shows its place in memory.
-    return Form(f"{type(serde).__module__}.{type(serde).__qualname__}" if " at 0x" in text else text)
+    name = f"{type(serde).__module__}.{type(serde).__qualname__}" if " at 0x" in text else text
+    return Form(name, schema_of(serde))

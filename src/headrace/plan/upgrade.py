@@ -112,6 +112,9 @@ def _store(old: StorePrint, new: StorePrint, before: Blueprint) -> Iterator[tupl
     wrong = list(_other_bytes(old, new))
     if (swapped := _swapped(old, new, before)) is not None:
         wrong.append(swapped)
+    elif set(old.keyed_by) - set(new.keyed_by):
+        made, was = (", ".join(each.keyed_by) for each in (new, old))
+        wrong.append(f"has keys that come from {made}, and came from {was}")
     if wrong:
         yield (
             Verdict.NEW_APPLICATION,

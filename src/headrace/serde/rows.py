@@ -34,6 +34,7 @@ class RowSerde(Serde[Row]):
         result: makes what everybody is shown of a row; None is no value.
         shown: the serde of results, None where it is not known.
         is_small: whether all rows weigh about the same, a few numbers: these stay objects in memory.
+        serdes: of what stands in a row as bytes; the signature names them.
     """
 
     type = tuple
@@ -45,11 +46,13 @@ class RowSerde(Serde[Row]):
         *,
         is_small: bool,
         shown: Serde[Any] | None = None,
+        serdes: tuple[Serde[Any], ...] = (),
     ) -> None:
         self.signature = signature
         self.result = result
         self.is_small = is_small
         self.shown = shown
+        self.serdes = serdes
         self.immutable = is_small
         # No row of a few numbers is empty, and whoever makes rows has looked at what is in them.
         self.accepts = bool  # type: ignore[method-assign,assignment]  # a method costs 0.05 µs more
@@ -57,7 +60,7 @@ class RowSerde(Serde[Row]):
 
     def showing(self, shown: Serde[Any] | None) -> "RowSerde":
         """Return the same with another serde of results."""
-        return RowSerde(self.signature, self.result, is_small=self.is_small, shown=shown)
+        return RowSerde(self.signature, self.result, is_small=self.is_small, shown=shown, serdes=self.serdes)
 
     def serialize(self, topic: str, value: Row, headers: Headers = ()) -> bytes:
         """Return the bytes of a row.

@@ -176,6 +176,13 @@ class Operator(Protocol):
 
 
 @runtime_checkable
+class Rekeying(Protocol):
+    """An operator whose function makes the keys by which records go on."""
+
+    rekeys: bool
+
+
+@runtime_checkable
 class Windowing(Protocol):
     """An operator whose store has rows for windows."""
 
