@@ -75,7 +75,7 @@ def flipped_at_the_beginning(file: Path) -> None:
     file.write_bytes(bytes(content))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "damage",
     [cut_to_half, emptied, flipped, flipped_in_the_middle, flipped_at_the_beginning, Path.unlink],
@@ -118,7 +118,7 @@ def test_damage_found_by_a_read_deletes_nothing_but_the_stores(
     assert mine.read_text() == "mine"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_path: Path) -> None:
     feed = plain.Feed(Site(tmp_path), seed=9)
     feed.write(4_000)
@@ -142,7 +142,7 @@ def test_state_directory_deleted_under_a_running_application_is_made_again(tmp_p
     plain.check(Site(tmp_path), feed.written)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path: Path) -> None:
     feed = plain.Feed(Site(tmp_path), seed=13)
     feed.write(4_000)
@@ -160,7 +160,7 @@ def test_damage_found_by_a_running_application_is_mended_while_it_runs(tmp_path:
     plain.check(Site(tmp_path), feed.written)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_files_of_its_own_store_deleted_under_a_running_application_come_back_while_it_runs(
     tmp_path: Path,
 ) -> None:
