@@ -4,6 +4,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,13 +13,14 @@ import pytest
 
 import headrace as hr
 from headrace.base.errors import StoreUnavailableError
+from headrace.engine.store_read import GONE, StoreRead
 from headrace.engine.task_places import TaskPlaces
 from headrace.query import questions
 from headrace.query.anywhere import view_anywhere
 from headrace.query.connections import MEDIA_TYPE, Connections
 from headrace.query.position import Position
 from headrace.query.questions import Answer, Question
-from headrace.query.routing import Asking, Here, Router, StoreRoute
+from headrace.query.routing import Asking, Here, Router, StoreRoute, position_of
 from tests.server.conftest import COUNTS, LAST, MINUTES, NUMBERS, VISITS, Served
 
 
@@ -148,8 +150,67 @@ def test_position_that_is_not_reached_is_waited_for_in_vain(served: Served, else
     with pytest.raises(StoreUnavailableError, match="it has not reached offset 1000 of clicks-0 yet"):
         once.view(COUNTS, at_least=far, timeout_s=20).get("a")
     once.connections.close()
-    assert elsewhere.view(COUNTS, at_least=Position({("pages", 0): 1000})).get("a") == 12  # of another store
+    both = Position({("clicks", 0): 36, ("pages", 0): 1000})  # and of another store
+    assert elsewhere.view(COUNTS, at_least=both).get("a") == 12
     assert elsewhere.view(COUNTS, at_least=Position({("clicks", 0): 36})).get("a") == 12
+
+
+def test_position_that_the_store_cannot_tell_is_a_mistake(served: Served) -> None:
+    view = served.streams.query(COUNTS, at_least=Position({("pages", 0): 1}))
+    with pytest.raises(
+        hr.TopologyError, match="of pages: it is made of clicks, shop-counts-changelog; name one"
+    ):
+        view.get("a")
+    assert served.streams.query(COUNTS, at_least=Position()).get("a") == 12
+
+
+def test_position_of_a_task_that_is_vouched_for_by_nobody_is_unavailable(served: Served) -> None:
+    lonely = Elsewhere(served, ("here", 1), asks_once=True)
+    is_lost = [True]
+
+    def active(store: str, partition: int, committed: bool) -> StoreRead | None:
+        read = served.streams._active(store, partition, committed)
+        return replace(read, as_of=lambda: GONE) if is_lost and read is not None else read
+
+    lonely.router.here = replace(lonely.router.here, active=active)
+    route = StoreRoute(lonely.router, "counts", Asking())
+    with pytest.raises(StoreUnavailableError, match="the task has gone from there"):
+        position_of(route, 0)
+    is_lost.clear()
+    assert dict(position_of(route, 0).items())["clicks", 0] == 36  # type: ignore[index]
+
+
+def test_store_that_is_read_from_its_topic_still_is_waited_for(served: Served) -> None:
+    read = served.streams._active("counts", 0, False)
+    answers: list[StoreRead | StoreUnavailableError | None] = [
+        read,
+        StoreUnavailableError("global store 'counts' is still being read"),
+    ]
+
+    def active(store: str, partition: int, committed: bool) -> StoreRead | None:
+        answer = answers.pop()
+        if isinstance(answer, StoreUnavailableError):
+            raise answer
+        return answer
+
+    one = Elsewhere(served, ("here", 1))
+    one.router.here = replace(one.router.here, active=active)
+    assert one.view(COUNTS).get("a") == 12
+
+
+def test_page_takes_half_of_the_time_that_is_left_at_most(
+    served: Served, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, within = served.streams._router.answer, []
+
+    def answer(question: Question) -> Answer:
+        within.append(question.within_s)
+        return real(question)
+
+    monkeypatch.setattr(served.streams._router, "answer", answer)
+    assert len(list(elsewhere.view(NUMBERS, timeout_s=1.2).all())) == 20
+    assert within
+    assert max(within) <= 0.3
 
 
 def test_position_of_a_store_is_that_of_its_last_commit(served: Served) -> None:

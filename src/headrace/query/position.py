@@ -14,7 +14,8 @@ class Position:
     >>> Position({("orders", 0): 5}) | Position({("orders", 0): 7, ("orders", 1): 2})
     Position({('orders', 0): 7, ('orders', 1): 2})
 
-    An application that has written record 17 of partition 0 itself asks for `Position({("orders", 0): 18})`.
+    Who has written record 17 of partition 0 itself asks for `Position({("orders", 0): 18})`, of a store whose task
+    reads that topic itself: one behind a repartition cannot tell.
 
     Raises:
         TypeError: an offset or a partition is no whole number.

@@ -23,7 +23,8 @@ class QueryOptions(TypedDict, total=False):
         committed: as of the last commit, without what waits for the next one.
         stale: how old an answer may be where the instance that runs the task does not answer: then a standby may, if it
             has seen all that was committed longer ago than that. A standby writes what it follows once a second.
-        at_least: waits until this position is reached: `Streams.position` tells one, a producer's offset makes one.
+        at_least: waits until this position is reached: `Streams.position` tells one, a producer's offset makes one. It
+            is a TopologyError where the store's own task reads none of its topics.
         timeout: for all of a question, however many instances are asked (5 s): then it is StoreUnavailableError.
         partitioner: of whoever has placed the keys, where it is another than the topology's.
     """

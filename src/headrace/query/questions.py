@@ -51,6 +51,7 @@ class Question(msgspec.Struct, array_like=True, frozen=True):
         at_least: topic, partition and next offset of each place that has to be reached.
         stale_s: how old the answer may be: what was committed longer ago has to be seen.
         follows: whether a standby may answer.
+        within_s: how long is waited for the answer: a page ends at half of it.
     """
 
     application: str
@@ -70,6 +71,7 @@ class Question(msgspec.Struct, array_like=True, frozen=True):
     stale_s: float = 0.0
     at_least: tuple[tuple[str, int, int], ...] = ()
     follows: bool = False
+    within_s: float = 2 * _SECONDS_MAX
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
@@ -130,7 +132,7 @@ def answered(reads: StoreReads, question: Question, encode: Callable[[Any], byte
     """
     if question.ask == "count":
         return Answer(count=cast("KeyValueReads", _of_kind(reads, "key_value")).approximate_count())
-    deadline = time.monotonic() + _SECONDS_MAX
+    deadline = time.monotonic() + min(_SECONDS_MAX, question.within_s / 2)
     rows: list[Row] = []
     size = 0
     found = _found(reads, question)

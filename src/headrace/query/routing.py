@@ -7,7 +7,8 @@ allowed (`StoreRead.as_of`). Else somebody else is asked, or the question ends i
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 import msgspec
 from typing_extensions import TypeVar
 
-from headrace.base.errors import StoreUnavailableError
+from headrace.base.errors import StoreUnavailableError, TopologyError
 from headrace.base.ids import TopicPartition
 from headrace.engine.store_read import StoreRead
 from headrace.engine.task_places import TaskPlaces
@@ -115,7 +116,7 @@ class Router:
         if read is None:
             raise Refused("it is not there")
         if question.ask == "position":
-            answer = Answer(position=as_tuples(list(read.position().items())))
+            answer = _position(read)
         else:
             reached(read, question)
             answer = answered(read.reads, question, self.codec(question.store).to_bytes)
@@ -134,6 +135,22 @@ def ensure_fresh(read: StoreRead, wanted: float) -> None:
         if as_of == float("-inf"):
             raise Refused("the task has gone from there, or its copy is not complete yet")
         raise Refused(f"what is there may be {wanted - as_of:.1f} s older than it is to be")
+
+
+def _ensure_of_store(
+    store: str, wanted: Sequence[tuple[TopicPartition, int]], topics: Collection[str]
+) -> None:
+    """Look whether a store can tell that it has reached a position.
+
+    Raises:
+        TopologyError: none of the position's topics is one of those that the store is made of.
+    """
+    if wanted and not any(place.topic in topics for place, _ in wanted):
+        named = ", ".join(sorted({place.topic for place, _ in wanted}))
+        raise TopologyError(
+            f"cannot wait until store {store!r} has reached a position of {named}: it is made of "
+            f"{', '.join(sorted(topics))}; name one of these in at_least=, or give what position() says of the store"
+        )
 
 
 class StoreRoute:
@@ -171,12 +188,17 @@ class StoreRoute:
         return known[2]
 
     def question(self, partition: int, **asked: Any) -> Question:
-        """Make a question."""
+        """Make a question.
+
+        Raises:
+            TopologyError: no topic of `at_least` is one that the store is made of.
+        """
         asking = self.asking
         at_least: tuple[tuple[str, int, int], ...] = ()
         if asking.at_least is not None:
             topics = self.places().topics_of(partition)
-            wanted = asking.at_least.items()
+            wanted = list(asking.at_least.items())
+            _ensure_of_store(self.store, wanted, {topic for topic, _ in topics})
             at_least = as_tuples([(place, offset) for place, offset in wanted if tuple(place) in topics])
         return Question(
             self.router.application_id,
@@ -219,8 +241,10 @@ class StoreRoute:
         here, partition = self.router.here, question.partition
         fresh = asked_at - question.stale_s
         found: list[Callable[[], T | Answer]] = []
-        read = here.active(self.store, partition, question.committed)
         places = self.places()
+        read = None
+        with suppress(StoreUnavailableError):  # a global store is not up to date yet
+            read = here.active(self.store, partition, question.committed)
         if read is not None:
             found.append(partial(_here, read, question, local, fresh))
         others = [each for each in places.active.get(partition, ()) if each != here.endpoint]
@@ -241,7 +265,9 @@ class StoreRoute:
         if left <= 0:
             raise Refused("there is no time left to ask others")
         share = max(_LEAST_SHARE_S, self.asking.timeout_s / _SHARE)
-        data = self.router.connections.ask(endpoint, _encode(question), min(left, share))
+        within_s = min(left, share)
+        timed = msgspec.structs.replace(question, within_s=within_s)
+        data = self.router.connections.ask(endpoint, _encode(timed), within_s)
         try:
             answer = _decode(data)
         except msgspec.DecodeError as error:
@@ -255,11 +281,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
-def _here(read: StoreRead, question: Question, local: Callable[[StoreReads], T], fresh: float) -> T:
+def _here(read: StoreRead, question: Question, local: Callable[[StoreReads], T], fresh: float) -> T | Answer:
     reached(read, question)
-    found = local(read.reads)
+    found = _position(read) if question.ask == "position" else local(read.reads)
     ensure_fresh(read, fresh)
     return found
+
+
+def _position(read: StoreRead) -> Answer:
+    return Answer(position=as_tuples(list(read.position().items())))
 
 
 def _nobody(places: StorePlaces, partition: int, here: Here) -> NoReturn:
@@ -274,11 +304,12 @@ def _nobody(places: StorePlaces, partition: int, here: Here) -> NoReturn:
 
 
 def position_of(route: StoreRoute, partition: int) -> Position:
-    """Return how far a partition is."""
+    """Return how far a partition is, as of the last commit.
+
+    Raises:
+        StoreUnavailableError: nobody tells until the deadline.
+    """
     question = route.question(partition, ask="position")
-    read = route.router.here.active(route.store, partition, True)
-    if read is not None:
-        return Position(read.position())
+    question = msgspec.structs.replace(question, committed=True)
     found = route.read(question, lambda reads: Answer())
-    assert isinstance(found, Answer)
     return Position({TopicPartition(topic, number): offset for topic, number, offset in found.position})
