@@ -117,7 +117,8 @@ class Membership(Protocol):
     def vouched_until(self) -> float:
         """Until when (of the monotonic clock, in seconds) nobody else can have been given what this member has.
 
-        It is put off by each word of the coordinator, and not before what was lost is dropped. From any thread.
+        It is put off by each answer of the coordinator, and not before what was lost is dropped. It does not know of
+        who joins under the same `group.instance.id`, and has all of it at once. From any thread.
         """
 
     @property

@@ -135,13 +135,8 @@ class ControlLoop:
             return
         wake_at = min(self._next_time(), now + _LONGEST_PUMP_S)
         wait_s = max(0.0, wake_at - self._seconds())
-        began, waited_for = self._seconds(), self._under_way
         # Rounded up: a pause that is cut off by less than a ms would be a busy loop.
         self._network.pump(int(1000 * wait_s) + 1 if wait_s else 0, ends_when_woken=True)
-        if waited_for is not None and waited_for.is_slow and self._under_way is waited_for:
-            # Who waits in a join is alive to its coordinator as long as the connection is; `began` is before all that
-            # may have held this thread up since.
-            self._vouch(began)
 
     def _is_done(self) -> bool:
         return self._is_over or self._is_stopped
@@ -175,7 +170,10 @@ class ControlLoop:
         self._tell(self._protocol.unanswered(NetworkError("it was given up", was_sent=True), now))
 
     def _vouch(self, at: float) -> None:
-        """Note that the coordinator has heard of this member at a moment, or later."""
+        """Note that the coordinator has heard of this member at a moment, or later: an answer shows it, nothing else.
+
+        Who waits in a join may do so on a connection that is dead, and be out of the group meanwhile.
+        """
         if not (self._has_lost or self._is_silent):
             self.vouched_until = max(self.vouched_until, at + self._session_s)
 

@@ -20,7 +20,10 @@ from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.log.membership import JoinOptions, MemberIdentity, taken_from
 
-__all__ = ["KafkaMembership"]
+__all__ = ["KafkaMembership", "session_s"]
+
+#: `group.streams.session.timeout.ms` where it was not set, and the least that may be set for one group.
+_BROKERS_SESSION_S = 45.0
 
 
 class KafkaMembership:
@@ -60,7 +63,7 @@ class KafkaMembership:
             self._lease,
             self._publish,
             max_poll_interval_s=options.max_poll_interval_ms / 1000,
-            session_s=kafka_options.session_timeout_ms / 1000,
+            session_s=session_s(options, kafka_options),
             seconds=seconds,
         )
         self._thread = thread(target=self._loop.run, name=f"{group}-member", daemon=True)
@@ -160,6 +163,16 @@ class KafkaMembership:
             self.leave()
         self._thread.join(LEAVE_S + 1.0)
         self._loop.stop()
+
+
+def session_s(options: JoinOptions, kafka_options: KafkaOptions) -> float:
+    """Return how long after its last word (in seconds) a member still has what it was given, at the least.
+
+    The brokers of a streams group go by a property of theirs: 45 s, if nobody has set it. The member's own counts where
+    it is lower.
+    """
+    own = kafka_options.session_timeout_ms / 1000
+    return min(own, _BROKERS_SESSION_S) if options.protocol == "streams" else own
 
 
 def _protocol(
