@@ -201,7 +201,7 @@ def test_after_a_lost_answer_it_asks_what_it_was_assigned() -> None:
     asked(protocol, 0.1)
     protocol.unanswered(GONE, 0.1)
     asked(protocol, 2.0)
-    assert protocol.answered(answer(), 2.0).effects == []
+    assert protocol.answered(answer(), 2.0) == Heard([], is_member=True)
     assert asked(protocol, 2.0).group_ids == ["app"]
     made = StreamsGroupDescribeResponse.DescribedGroup
     refused = StreamsGroupDescribeResponse(
@@ -219,7 +219,8 @@ def test_after_a_lost_answer_it_asks_what_it_was_assigned() -> None:
     told = StreamsGroupDescribeResponse(
         version=0, groups=[made(error_code=0, members=[made.Member(member_id="m", assignment=mine)])]
     )
-    assert protocol.answered(told, 4.0).effects == [Assigned(2, Roles(frozenset({B})))]
+    # A description keeps no session alive: it is no sign that the member is one.
+    assert protocol.answered(told, 4.0) == Heard([Assigned(2, Roles(frozenset({B})))], is_member=False)
 
 
 def test_nobody_to_speak_to_is_the_end_of_all_tasks() -> None:

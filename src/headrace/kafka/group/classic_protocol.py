@@ -211,9 +211,9 @@ class ClassicProtocol:
         code = ErrorCode(answer.error_code)
         if isinstance(asked, _KeepAlive):
             # Whatever else it says, the join will hear it too.
-            return Heard(has_moved=code in COORDINATOR_MOVED)
+            return Heard(has_moved=code in COORDINATOR_MOVED, is_member=code is ErrorCode.NONE)
         if code is ErrorCode.NONE:
-            return Heard(self._heard(asked, answer, now))
+            return Heard(self._heard(asked, answer, now), is_member=True)
         if isinstance(asked, Join) and is_name_given(code):
             self._machine.named(answer.member_id, now)
             return Heard()

@@ -263,7 +263,7 @@ class ControlLoop:
             return
         self._under_way = None
         heard = self._protocol.answered(answer, self._seconds())
-        if not answer.error_code and not any(isinstance(effect, Lost | Ended) for effect in heard.effects):
+        if heard.is_member and not any(isinstance(effect, Lost | Ended) for effect in heard.effects):
             self._vouch(self._asked_at)
         if heard.has_moved:
             self._forget_coordinator()

@@ -34,10 +34,16 @@ class Question(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What follows from an answer. `has_moved`: the coordinator is somewhere else."""
+    """What follows from an answer.
+
+    Attributes:
+        has_moved: the coordinator is somewhere else.
+        is_member: the coordinator has answered it as a member of its group, whose session began anew with the question.
+    """
 
     effects: Sequence[Effect] = ()
     has_moved: bool = False
+    is_member: bool = False
 
 
 class GroupProtocol(Protocol):

@@ -195,7 +195,7 @@ class StreamsProtocol:
             self._acceptable_lag = answer.acceptable_recovery_lag
             if answer.task_offset_interval_ms > 0:
                 self._offsets_every_s = answer.task_offset_interval_ms / 1000
-            return Heard(self._machine.answered(asked, read_heartbeat(answer), now))
+            return Heard(self._machine.answered(asked, read_heartbeat(answer), now), is_member=True)
         self._told = None
         request = GroupRequest.STREAMS_JOIN if asked.joins else GroupRequest.STREAMS_HEARTBEAT
         refusal = streams_refusal(request, code)
