@@ -54,14 +54,22 @@ Command = Callable[..., Ran]
 
 
 @pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working directory; what is imported from there is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in os.environ:
         if name.startswith("HEADRACE_"):
             monkeypatch.delenv(name)
-    return tmp_path
+    yield tmp_path
+    forget_modules(tmp_path)
+
+
+def forget_modules(directory: Path) -> None:
+    """Let what was imported from there be imported anew: a module of the next test may have the same name."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(directory)):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -92,7 +100,6 @@ def command(directory: Path, clean_logging: None, monkeypatch: pytest.MonkeyPatc
 
     def run(*arguments: str, stdin: str = "") -> Ran:
         out, err = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
-        known = set(sys.modules)
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
             patch.setattr(sys, "stdout", out)
@@ -101,10 +108,7 @@ def command(directory: Path, clean_logging: None, monkeypatch: pytest.MonkeyPatc
                 main(arguments)
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else 0
-        for name in set(sys.modules) - known:
-            # A module of the next test may have the same name.
-            if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(directory)):
-                del sys.modules[name]
+        forget_modules(directory)
         texts = []
         for stream in (out, err):
             stream.flush()

@@ -116,13 +116,13 @@ def build():
 
 
 def test_global_table_is_read_from_all_of_its_topic(command: Command, directory: Path) -> None:
-    (directory / "rates.py").write_text(_SHOP)
+    (directory / "shop.py").write_text(_SHOP)
     where = ("--embedded", "shop.db")
     for topic in ("rates", "more"):
         command("topics", "create", topic, "--partitions", "2", *where)
     lines = "\n".join(json.dumps({"key": key, "value": 3, "timestamp": 1}) for key in "abc")
     command("topics", "write", "rates", *where, "--value", "int64", stdin=lines)
-    app = ("--app", "rates:build", *where)
+    app = ("--app", "shop:build", *where)
     assert [row["key"] for row in _rows(command("stores", "dump", "kept", *app).out)] == ["a", "b", "c"]
     assert [line.split() for line in command("stores", "list", *app).lines[1:]] == [
         ["filled", "key_value", "2", "more"],
