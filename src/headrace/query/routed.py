@@ -50,6 +50,9 @@ class _Routed:
             assert isinstance(found, Answer)
             answer = found
 
+    def _valued(self, row: Row) -> tuple[Any, int]:
+        return self._to_value(row[2]), row[3]
+
 
 def _page(route: StoreRoute, question: Question, reads: StoreReads) -> Answer:
     """Answer with what has come here since the page before."""
@@ -81,9 +84,6 @@ class _KeyValues(_Routed):
         found = self._route.read(question, lambda reads: int(reads.approximate_count()))
         return found.count if isinstance(found, Answer) else found
 
-    def _valued(self, row: Row) -> tuple[Any, int]:
-        return self._to_value(row[2]), row[3]
-
     def _opened(self, row: Row) -> tuple[Any, ...]:
         return row[0], self._to_value(row[2]), row[3]
 
@@ -96,7 +96,7 @@ class _Cells(_Routed):
     def get(self, key: bytes, slot: int) -> tuple[Any, int] | None:
         found: tuple[Any, int] | None = self._one(
             lambda reads: reads.get(key, slot),
-            lambda row: (self._to_value(row[2]), row[3]),
+            self._valued,
             ask="cell",
             key=key,
             start=slot >> self._bits,
@@ -125,7 +125,7 @@ class _Cells(_Routed):
 class _Versions(_Routed):
     def get(self, key: bytes) -> tuple[Any, int] | None:
         found: tuple[Any, int] | None = self._one(
-            lambda reads: reads.get(key), lambda row: (self._to_value(row[2]), row[3]), ask="version", key=key
+            lambda reads: reads.get(key), self._valued, ask="version", key=key
         )
         return found
 
