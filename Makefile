@@ -72,14 +72,13 @@ typing: $(VENV)/.synced  ## Run both type checkers on the programs of tests/typi
 	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright
 
-# Three processes, for two cores: tests on brokers wait most of the time, the others compute. With PYTEST_ARGS there is one.
+# Two processes, for two cores: tests on brokers wait most of the time, the others compute. With PYTEST_ARGS there is one.
 test: $(VENV)/.synced  ## Run every static check and every test.
 	@mkdir -p .cache
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check $(VENV)/.native
 ifeq ($(PYTEST_ARGS),)
 	tests/side_by_side $(BIN)/pytest -m "not broker" --junitxml=.cache/pytest.xml \
-		-- -m broker --junitxml=.cache/pytest-broker.xml --ignore=tests/faults \
-		-- -m broker --junitxml=.cache/pytest-faults.xml tests/faults
+		-- -m broker --junitxml=.cache/pytest-broker.xml
 else
 	$(BIN)/pytest --junitxml=.cache/pytest.xml $(PYTEST_ARGS)
 endif

@@ -54,6 +54,9 @@ class _StrictWriter:
             )
         return self._writer.commit(offsets, member)
 
+    def barrier(self) -> None:
+        self._writer.barrier()
+
     def send(self) -> None:
         self._writer.send()
 

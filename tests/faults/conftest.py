@@ -9,16 +9,19 @@ from headrace.testing import LocalKafka
 from tests.faults.site import Site
 from tests.kafka.broker.proxy import Proxy
 
+# What differs from what was expected is told.
+pytest.register_assert_rewrite("tests.faults.plain")
+
 CONFIG = {
     # Times of records are those of 1970 here, and brokers count `min.compaction.lag.ms` by them: what protects the
     # changelogs of versioned stores from compaction in use would not, and of two versions that came in the wrong order
     # of their times the latest would be gone. So nothing is compacted.
     "log.cleaner.backoff.ms": "3600000",
     # As short as those of classic groups in these tests.
-    "group.streams.min.session.timeout.ms": "2000",
-    "group.streams.session.timeout.ms": "2000",
-    "group.streams.min.heartbeat.interval.ms": "300",
-    "group.streams.heartbeat.interval.ms": "300",
+    "group.streams.min.session.timeout.ms": "4000",
+    "group.streams.session.timeout.ms": "4000",
+    "group.streams.min.heartbeat.interval.ms": "500",
+    "group.streams.heartbeat.interval.ms": "500",
 }
 
 

@@ -89,10 +89,11 @@ def start(site: Site, *options: str) -> subprocess.Popen[str]:
         )
 
 
-def wait_until_running(process: subprocess.Popen[str]) -> None:
+def wait_until_running(site: Site, process: subprocess.Popen[str]) -> None:
     """Read the line that the application prints when it has opened everything."""
     assert process.stdout is not None
-    assert process.stdout.readline() == "running\n"
+    line = process.stdout.readline()
+    assert line == "running\n", f"{line!r}, status {process.poll()}\n{errors_of(site)}"
 
 
 def drain(site: Site) -> None:
@@ -141,7 +142,7 @@ def take_over_and_wake(
 ) -> None:
     """Let the second take over from the first, which sleeps; then wake that one, which must do nothing of before."""
     newer = start(second)
-    wait_until_running(newer)
+    wait_until_running(second, newer)
     feed.write(records)
     wait_until_drained(second, newer)
     sleeping.send_signal(signal.SIGCONT)

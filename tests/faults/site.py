@@ -18,10 +18,10 @@ _PATIENT = {"transaction.timeout.ms": "60000"}
 
 #: A sleep of seconds outlasts it, and whoever takes over from a killed instance does not wait for long.
 SHORT_SESSION = {
-    "session.timeout.ms": "2000",
-    "heartbeat.interval.ms": "300",
+    "session.timeout.ms": "4000",
+    "heartbeat.interval.ms": "500",
     # What one that is dead has left open holds up who takes over.
-    "transaction.timeout.ms": "6000",
+    "transaction.timeout.ms": "10000",
 }
 
 

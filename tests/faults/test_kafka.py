@@ -30,7 +30,7 @@ def test_at_least_once_loses_nothing_when_it_is_killed(tmp_path: Path, kafka: Lo
     for _ in range(6):
         feed.write(moments.randrange(3_000, 6_000))
         process = plain.start(site)
-        plain.wait_until_running(process)
+        plain.wait_until_running(site, process)
         time.sleep(moments.uniform(0.0, 0.3))  # the moment of the kill is what is tested
         process.kill()
         process.communicate()
@@ -57,8 +57,8 @@ def test_two_instances_share_the_work_and_whoever_is_left_takes_over(
     moments = random.Random(6)
     feed = plain.Feed(sites[0], seed=6)
     processes = [plain.start(site) for site in sites]
-    for process in processes:
-        plain.wait_until_running(process)
+    for site, process in zip(sites, processes):
+        plain.wait_until_running(site, process)
     for number in range(4):
         feed.write(1_500)
         time.sleep(moments.uniform(0.0, 1.5))  # the moment of the kill is what is tested
@@ -66,7 +66,7 @@ def test_two_instances_share_the_work_and_whoever_is_left_takes_over(
         processes[number % 2].communicate()
         feed.write(1_500)
         processes[number % 2] = plain.start(sites[number % 2])
-        plain.wait_until_running(processes[number % 2])
+        plain.wait_until_running(sites[number % 2], processes[number % 2])
     plain.wait_until_drained(sites[0], processes[0])
     for process in processes:
         assert process.poll() is None, plain.errors_of(sites[0])
@@ -83,7 +83,7 @@ def test_self_elsewhere_takes_over_from_one_that_was_killed(tmp_path: Path, kafk
     for site in (first, second, first):
         feed.write(1_500)
         process = plain.start(site)
-        plain.wait_until_running(process)
+        plain.wait_until_running(site, process)
         process.kill()
         process.communicate()
     plain.drain(second)
@@ -98,11 +98,11 @@ def test_self_that_slept_longer_than_its_session_goes_on_where_nobody_took_over(
     site = Site(tmp_path, kafka.bootstrap_servers, is_exactly_once, SHORT_SESSION)
     feed = plain.Feed(site, seed=14)
     process = plain.start(site)
-    plain.wait_until_running(process)
+    plain.wait_until_running(site, process)
     for _ in range(2):
         feed.write(3_000)
         process.send_signal(signal.SIGSTOP)
-        time.sleep(4)  # the length of the sleep is what is tested
+        time.sleep(6)  # the length of the sleep is what is tested
         process.send_signal(signal.SIGCONT)
     plain.wait_until_drained(site, process)
     process.kill()
@@ -120,7 +120,7 @@ def test_one_that_slept_while_another_took_over_commits_nothing_of_before(
     feed = plain.Feed(first, seed=12)
     feed.write(5_000)
     older = plain.start(first)
-    plain.wait_until_running(older)
+    plain.wait_until_running(first, older)
     time.sleep(0.3)  # into the load: what it had under way when it fell asleep is what is tested
     older.send_signal(signal.SIGSTOP)
     plain.take_over_and_wake(first, second, feed, older, 2_000)
@@ -131,7 +131,7 @@ def test_broker_that_restarts_under_load_costs_no_record(tmp_path: Path, kafka_t
     feed = plain.Feed(site, seed=8)
     feed.write(20_000)
     process = plain.start(site)
-    plain.wait_until_running(process)
+    plain.wait_until_running(site, process)
     for _ in range(2):
         kafka_to_kill.kill_broker(0)
         kafka_to_kill.start_broker(0)
@@ -157,7 +157,7 @@ def test_broker_that_is_away_for_long_costs_no_record_and_no_restart(
     feed = plain.Feed(site, seed=11)
     feed.write(60_000)
     process = plain.start(site)
-    plain.wait_until_running(process)
+    plain.wait_until_running(site, process)
     kafka_to_kill.kill_broker(0)
     time.sleep(seconds)  # the length of the outage is what is tested
     kafka_to_kill.start_broker(0)
@@ -191,7 +191,7 @@ def test_connections_that_fail_cost_no_record(
     feed = plain.Feed(site, seed=9)
     feed.write(5_000)
     process = plain.start(site)
-    plain.wait_until_running(process)
+    plain.wait_until_running(site, process)
     for name, hurt in HURTS.items():
         faults = []
         for _ in range(2):
@@ -219,7 +219,7 @@ def test_leaders_that_move_and_a_broker_that_is_lost_cost_no_record(
     feed = plain.Feed(site, seed=10)
     feed.write(15_000)
     process = plain.start(site)
-    plain.wait_until_running(process)
+    plain.wait_until_running(site, process)
     for lost in (0, 1, 2):
         kafka.kill_broker(lost)
         feed.write(3_000)

@@ -37,7 +37,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_rebuilt(
     for _ in range(kills):
         feed.write(moments.randrange(500, 2_500))
         process = plain.start(site)
-        plain.wait_until_running(process)
+        plain.wait_until_running(site, process)
         time.sleep(moments.uniform(0.0, 0.25))  # the moment of the kill is what is tested
         killed_while_working += process.poll() is None
         process.kill()
@@ -124,7 +124,7 @@ def test_power_loss_that_takes_what_was_not_synced_is_caught_up_from_the_changel
     for _ in range(6):
         feed.write(4_000)
         process = plain.start(Site(tmp_path))
-        plain.wait_until_running(process)
+        plain.wait_until_running(Site(tmp_path), process)
         time.sleep(cuts.uniform(0.05, 0.3))
         process.kill()
         process.communicate()

@@ -13,7 +13,7 @@ from tests.faults.site import SHORT_SESSION, Protocol, two_sites
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.process,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.parametrize("protocol", ["classic", "streams"]),
 ]
 
@@ -55,7 +55,7 @@ def test_rebalance_in_the_midst_of_a_restore_costs_no_state(
         # It restores all of it, from the beginning, while the other one comes.
         shutil.rmtree(site.folder / "state", ignore_errors=True)
     processes = [plain.start(site) for site in (first, second)]
-    plain.wait_until_running(processes[0])
+    plain.wait_until_running(first, processes[0])
     processes[0].kill()
     processes[0].communicate()
     feed.write(1_000)

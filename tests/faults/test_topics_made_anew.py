@@ -16,7 +16,7 @@ from headrace.testing import LocalKafka
 from headrace.testing.local_kafka.java import JavaRecord
 from tests.kafka.java.both_sides import kafka_log
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
 #: A log cleaner that does not wait, so that compaction happens while a test looks.
 EAGER = {"log.cleaner.backoff.ms": "100"}

@@ -17,12 +17,12 @@ def test_threads_and_tasks_tell_what_they_have_done(counting: Counting) -> None:
         threads = {each.tags["thread-id"] for each in metrics.find("commit-total", "stream-thread-metrics")}
         assert threads == {"counting-StreamThread-1", "counting-StreamThread-2"}
         # One that has moved to the other thread meanwhile begins anew.
-        assert {each.tags["task-id"] for each in metrics.find("process-total", TASK)} == {
-            "0_0",
-            "0_1",
-            "0_2",
-            "0_3",
-        }
+        until(
+            lambda: (
+                {each.tags["task-id"] for each in streams.metrics().find("process-total", TASK)}
+                == {"0_0", "0_1", "0_2", "0_3"}
+            )
+        )
         until(lambda: streams.metrics().total("records-lag") == 0)
         until(
             lambda: (
@@ -30,6 +30,7 @@ def test_threads_and_tasks_tell_what_they_have_done(counting: Counting) -> None:
                 >= 40
             )
         )
+        metrics = streams.metrics()
         assert metrics.total("task-created-total") - metrics.total("task-closed-total") == 4
         (state,) = metrics.find("state", CLIENT)
         assert (state.value, state.tags) == ("RUNNING", {"client-id": "counting"})

@@ -164,6 +164,9 @@ class SimulatedWriter:
                 continue
         raise TransactionAbortedError("nobody knows what has become of it")
 
+    def barrier(self) -> None:
+        """See `Writer.barrier`."""
+
     def send(self) -> None:
         """See `Writer.send`."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TypeAlias
 
 from headrace.base.columns import Columns
@@ -49,6 +50,10 @@ class RecordCollector:
     """Output of a worker's tasks since the last drain, of each topic-partition in the order of processing.
 
     # Invariant: the `Columns` of a topic-partition is one object for the worker's life; sinks bind its lists' methods.
+
+    # Invariant: no change record is durable before all output that was made before it. An operator deletes what it has
+    # held back when it lets it go: a crash between the two would leave neither, and the input may be committed since
+    # long. A transaction sees to that by itself; without one, changelogs go behind a barrier.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class RecordCollector:
         self._now_ms = now_ms
         self._admissions: dict[str, Admission | None] = {}
         self._columns: dict[TopicPartition, Columns] = {}
+        self._changelogs: dict[TopicPartition, Columns] = {}
         self._remembered: dict[str, dict[bytes, int]] = {}
         self._null_keys: dict[str, int] = {}
         self._columns_of: dict[tuple[str, int], Sequence[Columns]] = {}
@@ -83,6 +89,10 @@ class RecordCollector:
         if columns is None:
             columns = self._columns[name] = Columns()
         return columns
+
+    def changelog_columns(self, topic: str, partition: int) -> Columns:
+        """Return the columns for a partition of a changelog, the same object each time."""
+        return self._changelogs.setdefault(TopicPartition(topic, partition), Columns())
 
     def columns_of(self, topic: str, count: int) -> Sequence[Columns]:
         """Return the columns of all partitions of a topic: one sequence for all tasks, which may be thousands."""
@@ -174,22 +184,30 @@ class RecordCollector:
         for name, columns in self._columns.items():
             if columns.keys:
                 self._hand_over(writer, name, columns)
+        writer.barrier()
+        for name, columns in self._changelogs.items():
+            if columns.keys:
+                self._hand_over(writer, name, columns)
         self._take_turns()
 
     def drain_long(self, writer: Writer, taken: int) -> None:
         """Hand over what is long enough to make a good batch; `taken` records were processed since the last call.
 
-        There is a look at a column for each of them, so that thousands of columns cost no more than a few.
+        There is a look at a column for each of them, so that thousands of columns cost no more than a few. Where the
+        writer is not atomic, a long changelog takes all with it.
         """
         self._looks += taken
-        if self._looks >= len(self._columns):
+        if self._looks >= len(self._columns) + len(self._changelogs):
             self._looks = 0
             self._make_topics()
-            for name, columns in self._columns.items():
+            for name, columns in chain(self._columns.items(), self._changelogs.items()):
                 # Looked at once a record: a call would take as long as all the rest.
                 values = columns.values
                 count = len(values)
                 if count and (count >= _DRAIN_RECORDS or count * len(values[-1] or b"") >= _DRAIN_BYTES):
+                    if name in self._changelogs and not writer.is_atomic:
+                        self.drain(writer)
+                        return
                     self._hand_over(writer, name, columns)
         self._take_turns()
 
@@ -211,7 +229,7 @@ class RecordCollector:
 
     def discard(self) -> None:
         """Forget everything that was not drained (abort)."""
-        for columns in self._columns.values():
+        for columns in chain(self._columns.values(), self._changelogs.values()):
             columns.clear()
 
 

@@ -193,7 +193,7 @@ class TaskFactory:
         failures: Failures,
     ) -> TaskState:
         changelogs = {
-            spec.name: self.collector.columns(self.changelog_name(spec.name), context.partition)
+            spec.name: self.collector.changelog_columns(self.changelog_name(spec.name), context.partition)
             for spec in rows.specs
             if spec.logging and spec.source_topic is None
         }

@@ -123,6 +123,12 @@ class Writer(Protocol):
             LogError: not committed, and trying again will not help.
         """
 
+    def barrier(self) -> None:
+        """Let what is appended from now on become durable after all that was appended before; does not block.
+
+        Where the writer is atomic, all of it does at once.
+        """
+
     def send(self) -> None:
         """Let what was appended be on its way without waiting for more; does not block."""
 

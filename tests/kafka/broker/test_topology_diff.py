@@ -45,6 +45,7 @@ def test_what_a_renamed_store_leaves_is_told_and_deleted_when_nobody_runs(
     later.write_text(LATER.format(topic=topic))
     target = (f"{later}:build", "--application-id", name)
     changelog = f"{name}-counts-changelog"
+    delete = ("--yes", "--topic", changelog, "--set", f"state.dir={tmp_path / 'other'}")
     with kafka_log(broker) as log:
         streams = new_streams(counting(topic), name)
         with streams:
@@ -59,11 +60,9 @@ def test_what_a_renamed_store_leaves_is_told_and_deleted_when_nobody_runs(
                     "in all: rebuilds this store",
                 ],
             )
-            refused = command(
-                "topics", "orphans", *target, "--yes", "--set", f"state.dir={tmp_path / 'other'}"
-            )
+            refused = command("topics", "orphans", *target, *delete)
             assert refused.code == 1
             assert f"group '{name}' has members" in refused.err
-        ran = command("topics", "orphans", *target, "--yes", "--set", f"state.dir={tmp_path / 'other'}")
+        ran = command("topics", "orphans", *target, *delete)
         assert (ran.code, ran.err) == (0, f"deleted {changelog}\n")
         assert changelog not in log.partition_counts([changelog])

@@ -76,7 +76,7 @@ def _member(kafka: LocalKafka, group: str, topic: str) -> Iterator[None]:
     thread = threading.Thread(target=live)
     thread.start()
     try:
-        assert joined.wait(15)
+        assert joined.wait(60)
         yield
     finally:
         ended.set()
@@ -106,7 +106,7 @@ def test_group_of_other_members_is_not_joined(
     with _member(broker, group, topic):
         streams.start()
         with pytest.raises(LogError) as refused:
-            streams.wait("30s")
+            streams.wait("90s")
     assert str(refused.value) == (
         f"cannot join group '{group}': INCONSISTENT_GROUP_PROTOCOL; the group has members of another kind: Kafka "
         "Streams or headrace with the other group.protocol, a consumer with this group.id, or an earlier headrace. "

@@ -185,5 +185,6 @@ def test_each_worker_answers_for_all_over_http(supervised: Supervised) -> None:
     for at in (port, port + 1):
         wait_for(lambda at=at: len(answer(at, "/instances").body.get("instances", [])) == 2)  # type: ignore[misc]
         wait_for(lambda at=at: counts(at) == expected)  # type: ignore[misc]
-        found = answer(at, "/stores/counts/key3")
-        assert found.body == {"key": "key3", "value": 3}, found.body
+        wait_for(
+            lambda at=at: answer(at, "/stores/counts/key3").body == {"key": "key3", "value": 3}  # type: ignore[misc]
+        )

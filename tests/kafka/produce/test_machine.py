@@ -65,6 +65,32 @@ def test_second_batch_of_a_partition_waits_for_the_first() -> None:
     assert [(batch.data, batch.sequence) for batch in sent(machine).batches] == [(b"third", 5)]
 
 
+def test_what_is_behind_a_barrier_waits_for_all_that_is_before_it_whatever_its_partition() -> None:
+    machine = led()
+    machine.append(A1, b"before", 1)
+    machine.flush()
+    (ask,) = machine.due(0)
+    assert isinstance(ask, AskLeaders)
+    machine.leaders(ask, topics(a=2), 0)
+    machine.answered(sent(machine), {A1: Produced(E.NONE, 0)}, 0)
+    machine.append(A0, b"output", 1)
+    machine.append(A0, b"more output", 1)
+    machine.barrier()
+    machine.append(A1, b"change", 1)
+    machine.append(A0, b"later output", 1)
+    machine.flush()
+    for expected in ([b"output"], [b"more output"], [b"later output", b"change"]):
+        request = sent(machine)
+        assert [batch.data for batch in request.batches] == expected
+        assert machine.due(0) == []
+        machine.answered(request, {each.topic_partition: Produced(E.NONE, 10) for each in request.batches}, 0)
+    assert machine.is_idle
+    machine.barrier()
+    machine.append(A1, b"change", 1)
+    machine.flush()
+    assert [batch.data for batch in sent(machine).batches] == [b"change"]
+
+
 def test_nothing_is_sent_before_enough_waits_or_a_flush() -> None:
     machine = led()
     machine.append(A0, bytes(900), 1)

@@ -79,6 +79,7 @@ class ProduceMachine:
         self._ask_at = 0.0
         self._ask_attempts = 0
         self._round = 0
+        self._barriers = 0
         self._is_released = False
         self._batch_bytes_max: dict[str, int] = {}
         #: The same until the next commit, while a record is looked for that the broker refuses without naming it.
@@ -100,12 +101,19 @@ class ProduceMachine:
         partition = self._partitions.get(topic_partition)
         if partition is None:
             partition = self._partitions[topic_partition] = _Partition()
-        partition.queue.append(ProduceBatch(topic_partition, data, count, partition.next_sequence))
+        partition.queue.append(
+            ProduceBatch(topic_partition, data, count, partition.next_sequence, self._barriers)
+        )
         partition.next_sequence = (partition.next_sequence + count) % _SEQUENCES
         self._waiting[topic_partition] = partition
         self.queued_bytes += len(data)
         if self.queued_bytes >= self._limits.release_bytes:
             self._is_released = True
+
+    def barrier(self) -> None:
+        """Send what is appended from now on only when all that was appended before is acknowledged."""
+        if self._waiting:
+            self._barriers += 1
 
     def flush(self) -> None:
         """Send whatever waits, however little."""
@@ -187,8 +195,13 @@ class ProduceMachine:
         if self.failure is not None or not self._is_released:
             return []
         ready: dict[int, list[ProduceBatch]] = {}
+        passed = min((each.queue[0].barriers for each in self._waiting.values()), default=0)
         for topic_partition, partition in self._waiting.items():
-            if partition.in_flight or not is_admitted(topic_partition):
+            if (
+                partition.in_flight
+                or partition.queue[0].barriers > passed
+                or not is_admitted(topic_partition)
+            ):
                 continue
             if partition.tried_since is None:
                 partition.tried_since = now
@@ -374,10 +387,7 @@ class ProduceMachine:
         if error in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID):
             since = self._unknown_since.setdefault(topic_partition.topic, now)
             if (now - since) * 1000 >= self._limits.missing_grace_ms:
-                message = (
-                    f"cannot commit to {topic_partition.in_words()}: it does not exist; "
-                    f"create the topic first"
-                )
+                message = f"cannot commit to {topic_partition.in_words()}: it does not exist; create the topic first"
                 self.give_up(WriteFailure(WriteFailureKind.MISSING, message, topic_partition))
         elif error is ErrorCode.TOPIC_AUTHORIZATION_FAILED:
             message = f"cannot write to topic {topic_partition.topic!r}: allow this principal to WRITE and DESCRIBE it"

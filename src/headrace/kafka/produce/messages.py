@@ -41,12 +41,17 @@ class ProduceLimits:
 
 @dataclass(frozen=True, slots=True)
 class ProduceBatch:
-    """One encoded record batch, stamped with the producer's id, epoch and `sequence` (of its first record)."""
+    """One encoded record batch, stamped with the producer's id, epoch and `sequence` (of its first record).
+
+    Attributes:
+        barriers: how many there were before it.
+    """
 
     topic_partition: TopicPartition
     data: bytes
     count: int
     sequence: int
+    barriers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,11 @@ class KafkaWriter:
         """See `Writer.is_atomic`."""
         return self._transactional_id is not None
 
+    def barrier(self) -> None:
+        """See `Writer.barrier`."""
+        if not self.is_atomic:
+            self._produce.barrier()
+
     def send(self) -> None:
         """See `Writer.send`."""
         if self._pending_bytes and not self._has_failed and not self._is_closed:

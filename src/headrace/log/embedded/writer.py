@@ -203,6 +203,9 @@ class EmbeddedWriter:
             rows.append((topic.number, topic_partition.partition, offset))
         save_offsets(self._connection, self._group, rows)
 
+    def barrier(self) -> None:
+        """Do nothing: all is durable with the commit."""
+
     def send(self) -> None:
         """Do nothing: all is seen at the commit."""
 

@@ -72,6 +72,9 @@ class MemoryWriter:
         self._contents.commits.announce()
         return ends
 
+    def barrier(self) -> None:
+        """Do nothing: all is durable with the commit."""
+
     def send(self) -> None:
         """Do nothing: all is seen at the commit."""
 
