@@ -1,6 +1,6 @@
 """Results that leave when their windows close: which, when, in which order, and what a restart makes of it."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,9 +15,9 @@ MINUTE = 60_000
 THROTTLE = "__emit.interval.ms.kstreams.windowed.aggregation__"
 
 
-def counts(windows: Any, store: Any = None) -> hr.Topology:
+def counts(windows: Any, store: Any = None, emit: Literal["update", "close"] = "close") -> hr.Topology:
     builder = hr.StreamsBuilder()
-    counted = builder.stream(IN).group_by_key().windowed_by(windows, emit="close").count(store=store)
+    counted = builder.stream(IN).group_by_key().windowed_by(windows, emit=emit).count(store=store)
     counted.to_stream(lambda each, count: f"{each.key}@{each.window.start}", key=str).to(OUT)
     return builder.build()
 
@@ -97,6 +97,38 @@ def test_looks_for_closed_windows_as_often_as_the_wall_clock_allows() -> None:
         assert pipe(driver, ("a", 0), ("b", 11_000), ("c", 12_000)) == []
         driver.advance("1s")
         assert pipe(driver, ("d", 12_500)) == [("a@0", 1)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    "windows",
+    [
+        hr.TimeWindows("10s", grace="5s"),
+        hr.TimeWindows("10s", grace="5s", advance="5s"),
+        hr.TimeWindows("1h", grace="0s"),
+        hr.SlidingWindows("10s", grace="5s"),
+        hr.SessionWindows("7s", grace="5s"),
+    ],
+)
+def test_who_reads_a_backlog_faster_than_windows_are_looked_for_gets_all_of_them(
+    windows: Any, restarts: bool
+) -> None:
+    """An hour in a second, then two hours of silence: stores without a cache have all that has closed."""
+    keys = [(f"k{number % 7}", number * 3_100) for number in range(1_000)]
+    keys.append(("last", keys[-1][1] + 120 * MINUTE))
+    uncached = {"statestore.cache.max.bytes": "0"}
+    with testing.TopologyTestDriver(counts(windows, emit="update"), properties=uncached) as driver:
+        final = dict(pipe(driver, *keys[:-1]))
+    with testing.TopologyTestDriver(counts(windows), properties={THROTTLE: "1000", **uncached}) as driver:
+        found = []
+        for number, key in enumerate(keys):
+            found += pipe(driver, key)
+            if restarts and number % 83 == 82:
+                driver.restart()
+        driver.advance("1s")
+        found += pipe(driver, ("last", keys[-1][1] + 1))
+    assert dict(found) == final
+    assert len(found) == len(final)
 
 
 def test_what_has_expired_when_the_stream_goes_on_does_not_leave_unless_the_store_keeps_it_longer() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from headrace.base.programs import made_by
 from headrace.operators.late import late_sender
 from headrace.operators.updates import key_serializer
-from headrace.operators.window_close import Emit
+from headrace.operators.window_close import WindowCloser
 from headrace.state.in_place import InPlace
 from headrace.topology.wiring import Forward, LastStep, Wiring
 
@@ -62,6 +62,8 @@ if not cached and dropped is None:
     "next": "return\n",
     # In a program whose results leave when windows close, the look for them.
     "emit": "pass\n",
+    # In one that does so every now and then, before stream time moves on.
+    "make room": "pass\n",
 }
 
 #: The same where the store has versions: a deletion has the result's time too, and may be late, or too late to be put.
@@ -78,6 +80,11 @@ if until != latest:
 }
 
 _EMIT = "emit(stream_time.ms - grace, headers)\n"
+
+_MAKE_ROOM = """\
+if timestamp > emit.room_ms:
+    emit.make_room(timestamp - grace, headers)
+"""
 
 _PIECE = re.compile(r"^( *)<(.+)>\n", re.MULTILINE)
 
@@ -135,7 +142,7 @@ class Fold:
         cell: str = "key_bytes",
         before: str = "old",
         entry: str | None = None,
-        emit: Emit | None = None,
+        emit: WindowCloser | None = None,
         variables: Mapping[str, Any] = _NONE,
         **known: Any,
     ) -> Forward:
@@ -171,6 +178,8 @@ class Fold:
         pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
         if emit is not None:
             pieces["emit"] = _EMIT
+            if emit.is_held_back:
+                pieces["make room"] = _MAKE_ROOM
         in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
         if in_place is not None:
             is_count = self is COUNT

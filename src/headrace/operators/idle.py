@@ -15,7 +15,7 @@ from typing import Any
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.operators.silence import Idle, after_silence, silence_of
 from headrace.operators.stream_time import StreamTime
-from headrace.operators.window_close import Closing, Emit
+from headrace.operators.window_close import Closing, WindowCloser
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["closing_when_idle"]
@@ -31,7 +31,7 @@ class _IdleWindows:
         closing: Closing,
         idle: Idle,
         stream_time: StreamTime,
-        emit: Emit | None,
+        emit: WindowCloser | None,
     ) -> None:
         self._state = state
         self._stream_time = stream_time
@@ -69,7 +69,12 @@ class _IdleWindows:
 
 
 def closing_when_idle(
-    wiring: Wiring, run: Forward, state: Any, closing: Closing, stream_time: StreamTime, emit: Emit | None
+    wiring: Wiring,
+    run: Forward,
+    state: Any,
+    closing: Closing,
+    stream_time: StreamTime,
+    emit: WindowCloser | None,
 ) -> Forward:
     """Make the closure of a windowed node whose windows close when the input is silent; if they do not, it is `run`.
 

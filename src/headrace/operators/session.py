@@ -30,6 +30,7 @@ if key is None:
     drop("null key")
     return
 if timestamp > stream_time.ms:
+    <make room>
     stream_time.ms = timestamp
 start = end = timestamp
 try:

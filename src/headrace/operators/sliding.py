@@ -26,6 +26,7 @@ if key is None or value is None:
     drop("null key or value")
     return
 if timestamp > stream_time.ms:
+    <make room>
     stream_time.ms = timestamp
 closed = stream_time.ms - grace
 if timestamp + size < closed:

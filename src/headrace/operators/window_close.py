@@ -7,8 +7,9 @@ them.
 
 How far it has emitted is committed beside the offsets, so that a restart emits nothing twice and leaves nothing out.
 
-What has left the store by then is not emitted, as in Kafka Streams: where a stream is silent for longer than a store
-keeps its windows, the windows before that have expired with the next record, unless a cache still holds them.
+What expires while the wall clock holds results back is emitted too. In Kafka Streams it is not, unless a cache still
+holds it: who reads a backlog there loses most windows that a cache has no room for. The test driver has no such pause,
+as there; and as there, what expires with the record that closes it is not emitted, unless a cache still holds it.
 """
 
 from collections.abc import Callable
@@ -19,16 +20,16 @@ from headrace.base.records import Headers, Window, Windowed
 from headrace.operators.silence import Idle
 from headrace.operators.updates import key_deserializer
 from headrace.state.port import TimeOrderedState
+from headrace.state.spec import segment_interval_ms
 from headrace.topology.wiring import Wiring
 
 __all__ = [
     "NEVER_EMITTED",
     "Closing",
     "ClosingWindows",
-    "Emit",
     "ResultOf",
+    "WindowCloser",
     "results_of_size",
-    "window_closer",
 ]
 
 #: In place of the close time up to which results have left.
@@ -71,42 +72,71 @@ class Closing:
     idle: Idle | None
 
 
-class Emit(Protocol):
-    """Looks whether windows have closed."""
+class WindowCloser:
+    """Emits the results of windows that have closed.
+
+    # Invariant: where results are held back, no window leaves the store before its result. Cells stay for the length of
+    # a segment after they have expired, and before stream time moves on by as much, `make_room` is called.
+
+    Attributes:
+        is_held_back: whether the wall clock has a say in when results leave.
+        room_ms: how far stream time may go before results must leave that are held back.
+    """
+
+    __slots__ = (
+        "_closed_since",
+        "_emitted",
+        "_forward",
+        "_interval_ms",
+        "_next_ms",
+        "_now_ms",
+        "_open_key",
+        "_result_of",
+        "_state",
+        "_stays_ms",
+        "_store",
+        "is_held_back",
+        "room_ms",
+    )
+
+    def __init__(self, wiring: Wiring, state: TimeOrderedState, closing: Closing) -> None:
+        self._state = state
+        self._store = state.spec.name
+        self._stays_ms = segment_interval_ms(state.spec.retention_ms or 0)
+        self._closed_since, self._result_of = closing.windows.closed_since, closing.result_of
+        self._forward, self._open_key = wiring.forward, key_deserializer(wiring, state)
+        self._emitted = wiring.context.processor_metadata
+        self._now_ms, self._interval_ms = wiring.context.now_ms, wiring.context.window_emit_interval_ms
+        self._next_ms = 0
+        self.is_held_back = self._interval_ms > 0
+        self.room_ms = -1
 
     def __call__(self, closed: int, headers: Headers, *, at_once: bool = False) -> None:
         """Take stream time less grace, and the headers of the record that moved it.
 
         With `at_once`, the wall clock has no say in it.
         """
+        now = self._now_ms()
+        if now >= self._next_ms or at_once:
+            self._next_ms = now + self._interval_ms
+            self._emit(closed, headers)
 
+    def make_room(self, closed: int, headers: Headers) -> None:
+        """Emit what a record closes that moves stream time beyond `room_ms`, before it is put."""
+        self._emit(closed, headers)
+        self.room_ms = self._state.observed_stream_time + self._stays_ms
 
-def window_closer(wiring: Wiring, state: TimeOrderedState, closing: Closing) -> Emit:
-    """Make what emits the results of windows that have closed."""
-    closed_since, result_of = closing.windows.closed_since, closing.result_of
-    context, forward, open_key = wiring.context, wiring.forward, key_deserializer(wiring, state)
-    metadata, store = context.processor_metadata, state.spec.name
-    now_ms, interval_ms = context.now_ms, context.window_emit_interval_ms
-    next_ms = 0
-
-    def emit(closed: int, headers: Headers, *, at_once: bool = False) -> None:
-        nonlocal next_ms
-        now = now_ms()
-        if now < next_ms and not at_once:
-            return
-        next_ms = now + interval_ms
-        last = metadata.get(store, NEVER_EMITTED)
+    def _emit(self, closed: int, headers: Headers) -> None:
+        last = self._emitted.get(self._store, NEVER_EMITTED)
         if last != NEVER_EMITTED and last >= closed:
             return
-        times = closed_since(last, closed)
+        times = self._closed_since(last, closed)
         if times is None:
             return
-        for key, slot, value, latest in state.by_time(*times):
-            window, timestamp = result_of(slot, latest)
-            forward(Windowed(open_key(key), window), (value, None, True), timestamp, headers)
-        metadata[store] = closed
-
-    return emit
+        for key, slot, value, latest in self._state.by_time(*times, expired=self.is_held_back):
+            window, timestamp = self._result_of(slot, latest)
+            self._forward(Windowed(self._open_key(key), window), (value, None, True), timestamp, headers)
+        self._emitted[self._store] = closed
 
 
 def results_of_size(size_ms: int) -> ResultOf:

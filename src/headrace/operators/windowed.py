@@ -28,6 +28,7 @@ if not start <= timestamp < end:
     start = timestamp - timestamp % size
     end = start + size
 if timestamp > stream_time.ms:
+    <make room>
     stream_time.ms = timestamp
 elif end <= stream_time.ms - grace:
     drop("expired window")
@@ -71,6 +72,7 @@ if key is None:
     drop("null key")
     return
 if timestamp > stream_time.ms:
+    <make room>
     stream_time.ms = timestamp
 closed = stream_time.ms - grace
 start = max(0, timestamp - size + advance) // advance * advance

@@ -7,7 +7,7 @@ from headrace.base.records import Window, Windowed
 from headrace.operators.fold import Fold
 from headrace.operators.idle import closing_when_idle
 from headrace.operators.stream_time import StreamTime
-from headrace.operators.window_close import Closing, window_closer
+from headrace.operators.window_close import Closing, WindowCloser
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["folded"]
@@ -29,7 +29,7 @@ def folded(
     `forward_flushed` lets the updates go that a cache has held back, where results do not wait for windows to close.
     `known` are the names that the program finds, besides those of all of them, and what else the fold is told.
     """
-    emit = window_closer(wiring, state, closing) if closing.emits_final else None
+    emit = WindowCloser(wiring, state, closing) if closing.emits_final else None
     if emit is None and state.caching:
         forward_flushed(wiring, state, send_old=send_old)
     stream_time = StreamTime()

@@ -30,7 +30,9 @@ class CachedTimeOrdered(CachedSegmented):
         super().__init__(below, layout, codec, context, budget)
         self._by_time = below.view_by_time
 
-    def by_time(self, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, Any, int]]:
+    def by_time(
+        self, from_ms: int, to_ms: int, *, expired: bool = False
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
         """Cells with from <= time <= to, by slot and key. Of those in the cache, expired ones too, as in Kafka Streams.
 
         Costs a look at each entry of the cache.
@@ -42,4 +44,4 @@ class CachedTimeOrdered(CachedSegmented):
             key, slot = entry.key
             if lowest <= slot <= highest:
                 over.setdefault(key, {})[slot] = self._over(entry)
-        return self._by_time(from_ms, to_ms, over, self.observed_stream_time)
+        return self._by_time(from_ms, to_ms, over, self.observed_stream_time, expired=expired)

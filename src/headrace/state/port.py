@@ -265,8 +265,13 @@ class SegmentedState(SegmentedReads, Protocol):
 class TimeOrderedState(SegmentedState, Protocol):
     """A segmented store whose cells can be read by time too."""
 
-    def by_time(self, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, Any, int]]:
-        """Cells of all keys with from <= time <= to, by slot and key: key, slot, value, timestamp."""
+    def by_time(
+        self, from_ms: int, to_ms: int, *, expired: bool = False
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Cells of all keys with from <= time <= to, by slot and key: key, slot, value, timestamp.
+
+        With `expired` those too that have expired, and are there for the length of a segment yet.
+        """
 
 
 class VersionedReads(Protocol):

@@ -358,8 +358,8 @@ class SegmentedBuffer(Uncached):
         return self.observed_stream_time - self._stored_ms + 1
 
     def expired(self) -> tuple[bytes, bytes] | None:
-        """Range of rows whose segments have expired since this was last asked, and None if there are none."""
-        oldest = self.observed_stream_time - self._retention_ms
+        """Range of rows whose segments have left since this was last asked, and None if there are none."""
+        oldest = self.observed_stream_time - self._stored_ms
         end = oldest - oldest % self._interval_ms
         if end <= self._expired_end:
             return None

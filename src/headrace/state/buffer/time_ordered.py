@@ -18,7 +18,7 @@ from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
 from headrace.state.changelog_rows import SegmentedRows
 from headrace.state.merge import after_prefix, merge
 from headrace.state.port import ChangelogAdmission, Database, Rows
-from headrace.state.spec import StoreSpec
+from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
 
 __all__ = ["TimeOrderedBuffer", "TimeOrderedRows"]
@@ -31,7 +31,7 @@ class TimeOrderedBuffer(SegmentedBuffer):
     """The uncommitted cells of a store over its rows in the database: a `TimeOrderedState`.
 
     As in Kafka Streams, windows cannot be read by time either when they have expired, but sessions until their segment
-    has.
+    has. Both are there for the length of a segment more: results wait until windows are looked through again.
     """
 
     __slots__ = ("_ends_with_segment",)
@@ -48,18 +48,20 @@ class TimeOrderedBuffer(SegmentedBuffer):
     ) -> None:
         super().__init__(spec, layout, database, log, codec, dropped, admission)
         self._ends_with_segment = spec.kind == "session"
-        if self._ends_with_segment:
-            self._stored_ms += self._interval_ms
+        self._stored_ms += stored_longer_ms(spec)
 
-    def by_time(self, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, Any, int]]:
-        """Cells with from <= time <= to, by slot and key: key, slot, value, timestamp."""
-        return self.view_by_time(from_ms, to_ms, {}, self.observed_stream_time)
+    def by_time(
+        self, from_ms: int, to_ms: int, *, expired: bool = False
+    ) -> Iterator[tuple[bytes, int, Any, int]]:
+        """Cells with from <= time <= to, by slot and key: key, slot, value, timestamp. See `TimeOrderedState`."""
+        return self.view_by_time(from_ms, to_ms, {}, self.observed_stream_time, expired=expired)
 
     def view_by_time(
-        self, from_ms: int, to_ms: int, over: Overlay, stream_time: int
+        self, from_ms: int, to_ms: int, over: Overlay, stream_time: int, *, expired: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:
         """Cells as `by_time`, with what lies over them at a stream time; of that, nothing is left out."""
-        first, last = max(from_ms, self._oldest_stored_at(stream_time), 0), min(to_ms, stream_time)
+        oldest = self._oldest_stored() if expired else self._oldest_read(stream_time)
+        first, last = max(from_ms, oldest, 0), min(to_ms, stream_time)
         lowest, highest = first << self._rest_bits, last << self._rest_bits | self._rest_max
         row_key, interval_ms, size = self._layout.row_key, self._interval_ms, self._layout.suffix.size
         waiting: dict[bytes, Row | None] = {}
@@ -94,10 +96,7 @@ class TimeOrderedBuffer(SegmentedBuffer):
                 value, timestamp = opened(row)
                 yield key, time << bits | rest, value, timestamp
 
-    def _oldest_stored(self) -> int:
-        return self._oldest_stored_at(self.observed_stream_time)
-
-    def _oldest_stored_at(self, stream_time: int) -> int:
+    def _oldest_read(self, stream_time: int) -> int:
         oldest = stream_time - self._retention_ms
         return oldest - oldest % self._interval_ms if self._ends_with_segment else oldest + 1
 
@@ -113,12 +112,16 @@ class TimeOrderedRows(SegmentedRows):
 
     def __init__(self, spec: StoreSpec, layout: SegmentLayout) -> None:
         super().__init__(spec, layout)
-        if spec.kind == "session":
-            self._retention_ms += self._interval_ms
+        self._retention_ms += stored_longer_ms(spec)
 
     def take(self) -> Rows:
         """Hand over what was gathered, and begin again."""
         return _with_second_rows(super().take(), self._layout)
+
+
+def stored_longer_ms(spec: StoreSpec) -> int:
+    """How long cells are stored when they have expired: a segment's length, sessions from the end of theirs on."""
+    return segment_interval_ms(spec.retention_ms or 0) * (2 if spec.kind == "session" else 1)
 
 
 def _with_second_rows(rows: Rows, layout: SegmentLayout) -> Rows:
