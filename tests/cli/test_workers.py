@@ -134,6 +134,7 @@ def test_a_report_comes_through_as_it_was() -> None:
     with os.fdopen(reading, "rb") as stream:
         assert read_report(stream.readline()) == Report("running", status, "brokers are away")
     assert read_report(b'{"state": "runn') is None
+    assert read_report(b'{"state": "\xff"}') is None
 
 
 def test_a_worker_whose_reports_nobody_reads_asks_itself_to_stop_once(

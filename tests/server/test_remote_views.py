@@ -236,6 +236,7 @@ def asked(served: Served, body: bytes, content_type: str = MEDIA_TYPE) -> tuple[
     [
         b"",
         b"\xc1",
+        b"\x94\xa1\xff\xa1a\x00\xa3get",
         b"{}",
         msgspec.msgpack.encode(["shop", "counts"]),
         msgspec.msgpack.encode(["shop", "counts", 0, "drop"]),

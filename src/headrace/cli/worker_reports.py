@@ -30,7 +30,7 @@ def read_report(line: bytes) -> Report | None:
     """Return what a line says; None where it was cut off."""
     try:
         return _decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

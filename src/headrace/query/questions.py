@@ -105,7 +105,7 @@ def read_question(data: bytes) -> Question:
     """
     try:
         return _decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerializationError(f"this is no question of another instance: {error}") from None
 
 

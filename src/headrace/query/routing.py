@@ -270,7 +270,7 @@ class StoreRoute:
         data = self.router.connections.ask(endpoint, _encode(timed), within_s)
         try:
             answer = _decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"{endpoint[0]}:{endpoint[1]} answers what is no answer: {error}") from None
         if answer.refusal is not None:
             raise Refused(f"{endpoint[0]}:{endpoint[1]} says: {answer.refusal}")

@@ -49,7 +49,7 @@ def decode_position(data: bytes) -> Position:
     """
     try:
         stored = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StateCorruptionError(f"a store's position cannot be read: {error}") from error
     return Position(
         offset=stored.offset,
