@@ -117,9 +117,10 @@ def test_who_reads_a_backlog_faster_than_windows_are_looked_for_gets_all_of_them
     keys = [(f"k{number % 7}", number * 3_100) for number in range(1_000)]
     keys.append(("last", keys[-1][1] + 120 * MINUTE))
     uncached = {"statestore.cache.max.bytes": "0"}
+    complete = {THROTTLE: "1000", "windows.expired.emit": "true", **uncached}
     with testing.TopologyTestDriver(counts(windows, emit="update"), properties=uncached) as driver:
         final = dict(pipe(driver, *keys[:-1]))
-    with testing.TopologyTestDriver(counts(windows), properties={THROTTLE: "1000", **uncached}) as driver:
+    with testing.TopologyTestDriver(counts(windows), properties=complete) as driver:
         found = []
         for number, key in enumerate(keys):
             found += pipe(driver, key)

@@ -19,11 +19,14 @@ from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
 from headrace.state.rocksdb_options import Configure, as_they_are
 
-__all__ = ["OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "WINDOW_EMIT_INTERVAL", "EngineOptions"]
+__all__ = ["EMIT_EXPIRED", "OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "WINDOW_EMIT_INTERVAL", "EngineOptions"]
 
 #: Internal properties of Kafka Streams: its driver and its tests set them.
 OUTER_JOIN_EMIT_INTERVAL = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__"
 WINDOW_EMIT_INTERVAL = "__emit.interval.ms.kstreams.windowed.aggregation__"
+
+#: What the test driver does not do either.
+EMIT_EXPIRED = "windows.expired.emit"
 
 _OPTIONAL_MS: OptionKind[int | None] = duration_ms()
 
@@ -85,6 +88,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         duration_ms(minimum=0),
         1000,
         "Time between two looks for windows that have closed, where their results leave then (wall clock, ms).",
+    ),
+    Option(
+        EMIT_EXPIRED,
+        boolean,
+        True,
+        "Whether results leave too of windows that have closed and expired between two looks. False leaves them out, "
+        "unless a cache still holds them, as Kafka Streams does. Not a property of Kafka.",
     ),
     Option(
         "task.alignment.ms",
@@ -184,6 +194,7 @@ class EngineOptions:
     join_index_max_bytes: int
     __emit_interval_ms_kstreams_outer_join_spurious_results_fix__: int
     __emit_interval_ms_kstreams_windowed_aggregation__: int
+    windows_expired_emit: bool
     task_alignment_ms: int | None
     max_task_idle_ms: int
     poll_ms: int

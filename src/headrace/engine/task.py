@@ -80,6 +80,7 @@ class Task:
         self.context = TaskContext(application_id, task_id, now_ms)
         self.context.processor_metadata = merged_processors(committed.values())
         self.context.window_emit_interval_ms = options.__emit_interval_ms_kstreams_windowed_aggregation__
+        self.context.emits_expired_windows = options.windows_expired_emit
         self.context.join_emit_interval_ms = (
             options.__emit_interval_ms_kstreams_outer_join_spurious_results_fix__
         )

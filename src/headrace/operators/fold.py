@@ -178,7 +178,7 @@ class Fold:
         pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
         if emit is not None:
             pieces["emit"] = _EMIT
-            if emit.is_held_back:
+            if emit.emits_expired:
                 pieces["make room"] = _MAKE_ROOM
         in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
         if in_place is not None:

@@ -7,9 +7,8 @@ them.
 
 How far it has emitted is committed beside the offsets, so that a restart emits nothing twice and leaves nothing out.
 
-What expires while the wall clock holds results back is emitted too. In Kafka Streams it is not, unless a cache still
-holds it: who reads a backlog there loses most windows that a cache has no room for. The test driver has no such pause,
-as there; and as there, what expires with the record that closes it is not emitted, unless a cache still holds it.
+What has expired when it is looked for is emitted too. In Kafka Streams it is not, unless a cache still holds it: who
+reads a backlog there loses most windows that a cache has no room for. So it is in the test driver, which does as there.
 """
 
 from collections.abc import Callable
@@ -75,12 +74,12 @@ class Closing:
 class WindowCloser:
     """Emits the results of windows that have closed.
 
-    # Invariant: where results are held back, no window leaves the store before its result. Cells stay for the length of
-    # a segment after they have expired, and before stream time moves on by as much, `make_room` is called.
+    # Invariant: where `emits_expired`, no window leaves the store before its result. Cells stay for the length of a
+    # segment after they have expired, and before stream time moves on by as much, `make_room` is called.
 
     Attributes:
-        is_held_back: whether the wall clock has a say in when results leave.
-        room_ms: how far stream time may go before results must leave that are held back.
+        emits_expired: whether results leave too of windows that have expired; only then is there a `make_room`.
+        room_ms: how far stream time may go before results must leave.
     """
 
     __slots__ = (
@@ -95,7 +94,7 @@ class WindowCloser:
         "_state",
         "_stays_ms",
         "_store",
-        "is_held_back",
+        "emits_expired",
         "room_ms",
     )
 
@@ -108,7 +107,7 @@ class WindowCloser:
         self._emitted = wiring.context.processor_metadata
         self._now_ms, self._interval_ms = wiring.context.now_ms, wiring.context.window_emit_interval_ms
         self._next_ms = 0
-        self.is_held_back = self._interval_ms > 0
+        self.emits_expired = wiring.context.emits_expired_windows
         self.room_ms = -1
 
     def __call__(self, closed: int, headers: Headers, *, at_once: bool = False) -> None:
@@ -133,7 +132,7 @@ class WindowCloser:
         times = self._closed_since(last, closed)
         if times is None:
             return
-        for key, slot, value, latest in self._state.by_time(*times, expired=self.is_held_back):
+        for key, slot, value, latest in self._state.by_time(*times, expired=self.emits_expired):
             window, timestamp = self._result_of(slot, latest)
             self._forward(Windowed(self._open_key(key), window), (value, None, True), timestamp, headers)
         self._emitted[self._store] = closed

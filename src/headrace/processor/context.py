@@ -78,13 +78,14 @@ class TaskContext:
 
     `processor_metadata` is what nodes remember beyond a restart, each under the name of its store: it is committed with
     the offsets, and goes back with them. `window_emit_interval_ms` is the time between two looks for windows that have
-    closed (wall clock, ms).
+    closed (wall clock, ms), and `emits_expired_windows` says whether results leave of those that have expired by then.
     """
 
     __slots__ = (
         "application_id",
         "chunk",
         "commit_requested",
+        "emits_expired_windows",
         "has_more_input",
         "headers",
         "interrupted",
@@ -123,6 +124,7 @@ class TaskContext:
         self.thread = NO_THREAD
         self.processor_metadata: dict[str, int] = {}
         self.window_emit_interval_ms = 1000
+        self.emits_expired_windows = True
 
     def enter(self) -> None:
         """Belong to the calling thread from now on."""

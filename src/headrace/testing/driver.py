@@ -15,7 +15,12 @@ from headrace.base.errors import StateError, TopologyError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Record
 from headrace.engine.clock import ManualClock
-from headrace.engine.options import OUTER_JOIN_EMIT_INTERVAL, WINDOW_EMIT_INTERVAL, EngineOptions
+from headrace.engine.options import (
+    EMIT_EXPIRED,
+    OUTER_JOIN_EMIT_INTERVAL,
+    WINDOW_EMIT_INTERVAL,
+    EngineOptions,
+)
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.memory import MemoryLog
@@ -96,6 +101,7 @@ class TopologyTestDriver:
         values = {
             OUTER_JOIN_EMIT_INTERVAL: 0,
             WINDOW_EMIT_INTERVAL: 0,
+            EMIT_EXPIRED: False,
             **self._values,
             "stretch.records.max": 1,
         }
