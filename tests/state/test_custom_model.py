@@ -12,6 +12,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.base.errors import StateCorruptionError, StateError
 from headrace.serde.primitives import raw
+from headrace.state.port import Position
 from headrace.state.spec import Engine, StoreSpec
 from tests.state.crashing import CrashingMachine
 from tests.state.own_stores import FileShelf, Shelf
@@ -157,6 +158,21 @@ def test_store_whose_files_are_gone_is_restored_in_full(tmp_path: Path) -> None:
     stores.open()
     stores.catch_up()
     assert stores.only.hand_out().rows == {"a": "1"}
+    stores.close()
+
+
+def test_changelog_of_nothing_but_what_was_aborted_is_followed_by_a_store_that_had_no_files_yet(
+    tmp_path: Path,
+) -> None:
+    stores = Stores(spec_of(FileShelf), path=tmp_path / "db")
+    stores.rows.restored("store", Position(3, "changelog"))
+    stores.only.hand_out().put("a", "1")
+    stores.commit()
+    stores.crash()
+    assert stores.only.hand_out().rows == {"a": "1"}
+    stores.rows.clear("store")
+    stores.rows.restored("store", Position(3, "changelog"))
+    assert stores.only.hand_out().rows == {}
     stores.close()
 
 

@@ -79,12 +79,15 @@ if until != latest:
 """,
 }
 
-_EMIT = "emit(stream_time.ms - grace, headers)\n"
+_PIECES_THAT_EMIT = {"emit": "emit(stream_time.ms - grace, headers)\n"}
 
-_MAKE_ROOM = """\
+_PIECES_THAT_MAKE_ROOM = {
+    **_PIECES_THAT_EMIT,
+    "make room": """\
 if timestamp > emit.room_ms:
     emit.make_room(timestamp - grace, headers)
-"""
+""",
+}
 
 _PIECE = re.compile(r"^( *)<(.+)>\n", re.MULTILINE)
 
@@ -177,9 +180,7 @@ class Fold:
         }
         pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
         if emit is not None:
-            pieces["emit"] = _EMIT
-            if emit.emits_expired:
-                pieces["make room"] = _MAKE_ROOM
+            pieces |= _PIECES_THAT_MAKE_ROOM if emit.emits_expired else _PIECES_THAT_EMIT
         in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
         if in_place is not None:
             is_count = self is COUNT

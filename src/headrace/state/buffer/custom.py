@@ -24,7 +24,7 @@ class CustomBuffer:
 
     # Invariant: what processors may have changed since the last commit goes with the object (`forget`). One that keeps
     no files takes its position with it, so that all of the changelog is restored. No position stays where the files
-    are gone that it vouches for.
+    are gone that it vouches for: the directory is there before any is written, also of a changelog without records.
     """
 
     __slots__ = (
@@ -72,6 +72,11 @@ class CustomBuffer:
                 self._directory,
             )
             database.clear(spec.name)
+        self._make_directory()
+
+    def _make_directory(self) -> None:
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
 
     def _has_lost_its_files(self) -> bool:
         if self._directory is None or self._directory.is_dir():
@@ -96,8 +101,6 @@ class CustomBuffer:
             make = self.spec.make
             assert make is not None
             self._ensure_files_are_there()
-            if self._directory is not None:
-                self._directory.mkdir(parents=True, exist_ok=True)
             made: CustomStore = make()
             context = StoreContext(
                 self.spec.name, self._task, self._directory, self._changelog, self._admission
@@ -168,6 +171,7 @@ class CustomBuffer:
                 raise StateError(
                     f"cannot delete {self._directory}, which store {self.spec.name!r} has to begin without"
                 )
+            self._make_directory()
 
     def restored(self, stream_time: int, sequence: int) -> None:
         """There is nothing to take over."""
