@@ -6,7 +6,7 @@ raises (processing handler), a record that cannot be written (production handler
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.base.errors import (
     ConfigError,
@@ -31,6 +31,9 @@ from headrace.processor.handlers import Failure, Handler, Reaction, dead_letter_
 from headrace.topology.locations import is_raised_by_user
 from headrace.topology.wiring import Failed
 
+if TYPE_CHECKING:
+    from headrace.engine.tracing import Tracing
+
 __all__ = ["Failures"]
 
 _log = logging.getLogger("headrace.failures")
@@ -49,7 +52,7 @@ Stage = Literal["deserialize", "process", "serialize", "produce"]
 class Failures:
     """Asks the handlers of one task and does what they say.
 
-    `dropped` is told of each record that is not gone on with: node and reason.
+    `dropped` is told of each record that is not gone on with: node and reason; `tracing` notes why in its span.
 
     A dead letter goes through the task's own columns: it is committed with the record's own transaction, or not at all.
 
@@ -63,11 +66,13 @@ class Failures:
         collector: RecordCollector,
         options: EngineOptions,
         dropped: Callable[[str, str], None],
+        tracing: "Tracing | None",
     ) -> None:
         self._context = context
         self._collector = collector
         self._options = options
         self._dropped = dropped
+        self._tracing = tracing
         self._warnings: dict[str, int] = {}
         self._raised: HeadraceError | None = None
 
@@ -173,6 +178,8 @@ class Failures:
         if reaction.kind == "dead_letter":
             done = f"written to dead-letter topic '{self._write_dead_letter(failure, reaction, node)}'"
         self._dropped(name, f"failed to {stage}")
+        if self._tracing is not None:
+            self._tracing.failed(error)
         seen = self._warnings[node] = self._warnings.get(node, 0) + 1
         if is_worth_a_warning(seen):
             what = f"punctuation {done}" if self._context.topic is None else f"record {done}"

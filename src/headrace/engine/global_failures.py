@@ -12,9 +12,10 @@ _log = logging.getLogger("headrace.failures")
 
 
 def of_global_stores(options: EngineOptions) -> EngineOptions:
-    """Return the options with the handlers that global stores have.
+    """Return the options with the handlers that global stores have, and without spans.
 
-    The processing handler is asked only with `processing.exception.handler.global.enabled`.
+    The processing handler is asked only with `processing.exception.handler.global.enabled`. Each instance reads all of
+    their topics, and again after a loss: nothing follows from that for a trace.
     """
     is_asked = options.processing_exception_handler_global_enabled
     return replace(
@@ -23,6 +24,7 @@ def of_global_stores(options: EngineOptions) -> EngineOptions:
         processing_exception_handler=_without_dead_letters(options.processing_exception_handler)
         if is_asked
         else log_and_fail,
+        tracing_enabled=False,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from headrace.base.options import (
@@ -29,6 +30,14 @@ WINDOW_EMIT_INTERVAL = "__emit.interval.ms.kstreams.windowed.aggregation__"
 EMIT_EXPIRED = "windows.expired.emit"
 
 _OPTIONAL_MS: OptionKind[int | None] = duration_ms()
+
+
+def _cannot_trace(is_wanted: bool) -> str | None:
+    # Others have packages in the room `opentelemetry` too.
+    if not is_wanted or (find_spec("opentelemetry") and find_spec("opentelemetry.trace")):
+        return None
+    return "opentelemetry-api is not installed: pip install 'headrace[otel]'"
+
 
 OPTIONS: tuple[Option[Any], ...] = (
     Option(
@@ -177,6 +186,14 @@ OPTIONS: tuple[Option[Any], ...] = (
         "INFO",
         "What is measured. DEBUG times each call of nodes and stores, which makes records several times as dear.",
     ),
+    Option(
+        "tracing.enabled",
+        boolean,
+        False,
+        "Whether the processing of a record that brings a trace (a header traceparent) is a span of OpenTelemetry, of "
+        "which its results carry the traceparent. Not a property of Kafka.",
+        _cannot_trace,
+    ),
     Option("stretch.records.max", integer(minimum=1), 1000, "Most records that a task runs in one go."),
 )
 
@@ -208,6 +225,7 @@ class EngineOptions:
     errors_dead_letter_queue_topic_name: str | None
     partitioning_check_records: int
     metrics_recording_level: str
+    tracing_enabled: bool
     stretch_records_max: int
 
     @classmethod

@@ -26,7 +26,7 @@ from headrace.engine.punctuation import NEVER, PunctuationQueue, aligned
 from headrace.engine.queue import DecodedRecords, RecordQueue, Undecodable, oldest
 from headrace.engine.task_figures import TaskFigures
 from headrace.engine.task_order import TaskOrder
-from headrace.engine.wiring import Awaited, CompiledTopology, compile_topology
+from headrace.engine.wiring import Awaited, CompiledTopology, compile_topology, tracing_of
 from headrace.log.port import CommittedOffset
 from headrace.metrics.declaration import Level
 from headrace.processor.context import Cancellable, TaskContext
@@ -86,7 +86,8 @@ class Task:
         )
         self.figures = TaskFigures(seconds, now_ms, Level[options.metrics_recording_level])
         self.collector = collector
-        self.failures = Failures(self.context, self.collector, options, self.figures.drop)
+        self._tracing = tracing_of(options, self.context)
+        self.failures = Failures(self.context, self.collector, options, self.figures.drop, self._tracing)
         self.queues: dict[TopicPartition, RecordQueue] = {
             partition: RecordQueue(
                 partition,
@@ -130,6 +131,7 @@ class Task:
             global_states=self._global_states,
             figures=self.figures,
             awaited=self._awaited,
+            tracing=self._tracing,
         )
         self._interleaving = Interleaving(
             context, self.failures, self._compiled.sources, self._take_undecodable

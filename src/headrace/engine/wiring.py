@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -17,15 +17,20 @@ from headrace.engine.collector import RecordCollector
 from headrace.engine.expiry import advancing, expiring
 from headrace.engine.failures import Failures
 from headrace.engine.fusion import FusedStep, fuse
+from headrace.engine.options import EngineOptions
 from headrace.engine.sinks import compile_sink
 from headrace.engine.task_figures import TaskFigures
 from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
+from headrace.topology.processors import ProcessorOperator
 from headrace.topology.topology import SubTopology, Topology
 from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
 from headrace.topology.wrapping import ProcessorWrapper, wrapped
 
-__all__ = ["Awaited", "CompiledTopology", "compile_topology"]
+if TYPE_CHECKING:
+    from headrace.engine.tracing import Tracing
+
+__all__ = ["Awaited", "CompiledTopology", "compile_topology", "tracing_of"]
 
 _log = logging.getLogger("headrace.dropped")
 
@@ -268,6 +273,34 @@ def _sink(
     return (figures.timed(node.name, run), None) if figures.times_calls else (run, together)
 
 
+def _add_source(
+    compiled: CompiledTopology,
+    name: str,
+    run: Forward,
+    below: _Chain | None,
+    context: TaskContext,
+    tracing: "Tracing | None",
+) -> None:
+    """Enter where a source's records go one by one, and in stretches where `below` takes these."""
+    if tracing is not None:
+        run = tracing.processing(run)
+    compiled.sources[name] = run
+    if below is not None:
+        together = fuse(below.steps, context, below.into)
+        if tracing is not None:
+            together = tracing.processing_stretch(run, together, below.records)
+        compiled.stretches[name], compiled.records[name] = together, below.records
+
+
+def tracing_of(options: EngineOptions, context: TaskContext) -> "Tracing | None":
+    """Return what makes the spans of a task; None where nothing is traced."""
+    if not options.tracing_enabled:
+        return None
+    from headrace.engine.tracing import Tracing  # of an extra
+
+    return Tracing(context)
+
+
 def compile_topology(
     topology: Topology,
     subtopology: SubTopology,
@@ -280,11 +313,13 @@ def compile_topology(
     global_states: Mapping[str, Any],
     figures: TaskFigures,
     awaited: Awaited,
+    tracing: "Tracing | None",
 ) -> CompiledTopology:
     """Compile a sub-topology for one task.
 
     `state` gives the store behind a name; `global_states` are for all nodes to read. `figures` count what is dropped.
-    Nodes are compiled from the sinks up; `on_start` runs from the sources down.
+    With `tracing`, records that bring a trace are processed within spans. Nodes are compiled from the sinks up;
+    `on_start` runs from the sources down.
     """
     compiled = CompiledTopology()
     forwards: dict[str, Forward] = {}
@@ -295,10 +330,7 @@ def compile_topology(
         late = children.pop(node.late, None) if isinstance(node, ProcessorNode) else None
         below = chains.get(next(iter(children))) if len(children) == 1 else None
         if isinstance(node, SourceNode):
-            compiled.sources[name] = _to_all(list(children.values()))
-            if below is not None:
-                compiled.stretches[name] = fuse(below.steps, context, below.into)
-                compiled.records[name] = below.records
+            _add_source(compiled, name, _to_all(list(children.values())), below, context, tracing)
         elif isinstance(node, SinkNode):
             decorate = partial(topology.decorate, application_id=application_id)
             forwards[name], together = _sink(node, decorate, collector, context, failures, figures)
@@ -307,6 +339,8 @@ def compile_topology(
         else:
             failed = failures.of_processing(node.name, node.where)
             alone = _alone(failures, node.name, node.where)
+            if tracing is not None and isinstance(node.operator, ProcessorOperator):
+                children = {child: tracing.carrying(forward) for child, forward in children.items()}
             wiring = _NodeWiring(
                 node,
                 children,

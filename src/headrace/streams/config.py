@@ -48,6 +48,7 @@ class ConfigFields(TypedDict, total=False):
     production_exception_handler: Handler
     errors_dead_letter_queue_topic_name: str
     rocksdb_config_setter: Configure
+    tracing_enabled: bool
     properties: Mapping[str, object]
 
 
