@@ -89,6 +89,7 @@ def test_all_that_a_view_gives_comes_from_elsewhere_too(
     assert versions.get("home") == ("three", 120_000)
     assert versions.get("home", as_of=60_001) == ("two", 60_000)
     assert versions.get("nobody") is None
+    assert list(versions.latest()) == list(query(LAST).latest()) == [("home", "three", 120_000)]
     assert list(versions.history("home")) == list(query(LAST).history("home"))
     assert list(versions.history("home", start=60_001, end=60_002)) == [("two", 60_000, 120_000)]
 

@@ -106,6 +106,15 @@ class VersionedMachine(CrashingMachine):
         expected = [found for time in times if (found := self.valid(key, time)) is not None]
         assert list(self.stores.only.history(key, start, None)) == expected
 
+    @rule(first=st.none() | KEYS)
+    def read_latest(self, first: bytes | None) -> None:
+        valid = {key: self.valid(key, 10**9) for key in ALL_KEYS}
+        expected = [
+            (key, *found[:2]) for key, found in sorted(valid.items()) if found and key >= (first or b"")
+        ]
+        assert list(self.stores.only.latest(first)) == expected
+        assert list(self.stores.state.read_only("store")._state.latest(first)) == expected
+
     def remember(self) -> None:
         self.committed = ({key: dict(versions) for key, versions in self.model.items()}, self.stream_time)
 

@@ -135,6 +135,10 @@ class AsyncVersionedView(Generic[K, V]):
         """Iterate over the versions that were valid at some time from `start` to `end`, both included, oldest first."""
         return _rows(lambda: self._view.history(key, start, end))
 
+    def latest(self) -> AsyncIterator[tuple[K, V, int]]:
+        """Iterate over key, value and timestamp of the latest version of each key."""
+        return _rows(self._view.latest)
+
 
 def async_view(kind: str, view: Any) -> Any:
     """Make the twin of a view, by the kind of its store."""

@@ -204,3 +204,8 @@ class VersionedView(_View, Generic[K, V]):
     ) -> Iterator[tuple[V, int, int | None]]:
         """Yield the versions that were valid at some time from `start` to `end` (epoch ms, both included)."""
         return self._those(key, lambda store: store.history(key, start, end))
+
+    def latest(self) -> Iterator[tuple[K, V, int]]:
+        """Yield key, value and timestamp of the latest version of each key."""
+        for store in self._partitions().values():
+            yield from store.latest()

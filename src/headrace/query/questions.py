@@ -58,7 +58,17 @@ class Question(msgspec.Struct, array_like=True, frozen=True):
     store: str
     partition: int
     ask: Literal[
-        "get", "range", "prefix", "cell", "cells", "version", "as_of", "history", "count", "position"
+        "get",
+        "range",
+        "prefix",
+        "cell",
+        "cells",
+        "version",
+        "as_of",
+        "history",
+        "latest",
+        "count",
+        "position",
     ]
     key: bytes | None = None
     low: bytes | None = None
@@ -229,6 +239,12 @@ def _cells(reads: SegmentedReads, question: Question) -> Iterator[_Found]:
 
 
 def _versions(reads: VersionedReads, question: Question) -> Iterator[_Found]:
+    if question.ask == "latest":
+        last = None if question.after is None else question.after[0]
+        for of, value, since in reads.latest(last):
+            if of != last:
+                yield of, None, value, since, None
+        return
     key = _needed(question.key)
     if question.ask == "version":
         latest = reads.get(key)

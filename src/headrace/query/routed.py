@@ -145,6 +145,12 @@ class _Versions(_Routed):
             end=end,
         )
 
+    def latest(self, start: bytes | None) -> _Tuples:
+        return self._many(lambda reads: reads.latest(start), self._keyed, ask="latest")
+
+    def _keyed(self, row: Row) -> tuple[Any, ...]:
+        return row[0], self._to_value(row[2]), row[3]
+
     def _version(self, row: Row) -> tuple[Any, ...]:
         return self._to_value(row[2]), row[3], row[4]
 

@@ -292,6 +292,9 @@ class VersionedReads(Protocol):
     ) -> Iterator[tuple[Any, int, int | None]]:
         """Versions that were valid at some time from `start` to `end`, both included: as `as_of`, oldest first."""
 
+    def latest(self, start: bytes | None) -> Iterator[tuple[bytes, Any, int]]:
+        """Key, value and timestamp of the latest version of each key from `start` on, in byte order."""
+
 
 class VersionedState(VersionedReads, Protocol):
     """A versioned store as operators see it. Logs to the changelog by itself; drops what is older than its history."""

@@ -124,3 +124,7 @@ class VersionedReader:
     ) -> Iterator[tuple[Any, int, int | None]]:
         """Versions that were valid at some time from `start` to `end`."""
         return self._buffer.history(key, start, end, committed=self._committed, rows=self._buffer.copied)
+
+    def latest(self, start: bytes | None) -> Iterator[tuple[bytes, Any, int]]:
+        """Key, value and timestamp of the latest version of each key from `start` on."""
+        return self._buffer.latest(start, committed=self._committed)

@@ -17,28 +17,30 @@ from headrace.state.typed_window import check_time
 __all__ = ["ReadOnlyVersionedStore", "VersionedReadings", "VersionedStore"]
 
 K = TypeVar("K")
-K_contra = TypeVar("K_contra", contravariant=True)
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 
 
 @runtime_checkable
-class ReadOnlyVersionedStore(Protocol[K_contra, V_co]):
+class ReadOnlyVersionedStore(Protocol[K, V_co]):
     """Read a versioned store. A version is valid from its timestamp until the next one's (epoch ms)."""
 
-    def get(self, key: K_contra, as_of: int | None = None) -> tuple[V_co, int] | None:
+    def get(self, key: K, as_of: int | None = None) -> tuple[V_co, int] | None:
         """Return value and timestamp of the version that was valid then, or of the latest one; None if there is none.
 
         What was replaced longer ago than the store's history cannot be read any more.
         """
 
     def history(
-        self, key: K_contra, start: int | None = None, end: int | None = None
+        self, key: K, start: int | None = None, end: int | None = None
     ) -> Iterator[tuple[V_co, int, int | None]]:
         """Iterate over the versions that were valid at some time from `start` to `end`, both included, oldest first.
 
         Each comes as value, timestamp, and the time until which it was valid; None is *still*.
         """
+
+    def latest(self) -> Iterator[tuple[K, V_co, int]]:
+        """Iterate over key, value and timestamp of the latest version of each key, in the order of the keys' bytes."""
 
 
 class VersionedReadings(Generic[K, V]):
@@ -75,6 +77,12 @@ class VersionedReadings(Generic[K, V]):
         return cast(
             "Iterator[tuple[V, int, int | None]]", self._state.history(self._keys.to_bytes(key), start, end)
         )
+
+    def latest(self) -> Iterator[tuple[K, V, int]]:
+        """Iterate over key, value and timestamp of the latest version of each key, in the order of the keys' bytes."""
+        to_key = self._keys.to_key
+        for key, value, timestamp in self._state.latest(None):
+            yield to_key(key), cast("V", value), timestamp
 
     def _check(self, time: int, name: str) -> None:
         if type(time) is not int:

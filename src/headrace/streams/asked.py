@@ -26,6 +26,7 @@ from headrace.query.position import Position
 from headrace.query.query_options import QueryOptions, asking_of
 from headrace.query.questions import Answer, Question
 from headrace.query.routing import Here, Router, StoreRoute, position_of
+from headrace.query.table import StoreTable
 from headrace.state.declaration import Store, unreadable
 from headrace.state.queried import Queried
 from headrace.state.typed_key_value import KeyValueStore
@@ -106,6 +107,17 @@ class Asked(Observed):
         view = self.query(store, **how)
         return async_view(self._topology.stores[store_name(self._topology, store)].kind, view)
 
+    def table(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> StoreTable:
+        """Return a store as a table: a notebook shows it, `live()` keeps that up to date, `to_pandas()`, `to_polars()`
+        and `to_arrow()` convert it.
+
+        It is made of what `query` returns with the same options, each time anew.
+
+        Raises: as `query`.
+        """
+        spec = self._topology.stores[store_name(self._topology, store)]
+        return StoreTable(spec, self.query(spec.name, **how), self._is_ending)
+
     def position(self, store: Store[Any] | str, **how: Unpack[QueryOptions]) -> Position:
         """Return how far a store is, as of the last commit: what a later query may ask for with `at_least=`.
 
@@ -169,6 +181,9 @@ class Asked(Observed):
             self._active, self._followed, self._places, endpoint_of(config) or UNAVAILABLE, self._may_wait
         )
         return Router(self._topology, self._application_id, here, connections)
+
+    def _is_ending(self) -> bool:
+        return self.state not in ("created", "rebalancing", "running")
 
     def _active(self, store: str, partition: int, committed: bool) -> StoreRead | None:
         return self._running(f"query store {store!r}").read(store, partition, committed=committed)

@@ -17,6 +17,7 @@ from headrace.serde.primitives import raw as raw_bytes
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import Overlay, SegmentedBuffer
+from headrace.state.merge import merge
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import TIMESTAMP_BYTES, ValueCodec, pack_timestamp, unpack_timestamp
@@ -193,6 +194,19 @@ class VersionedBuffer:
                 yield decode(raw), since, until
         if latest is not None and (end is None or unpack_timestamp(latest) <= end):
             yield decode(latest[TIMESTAMP_BYTES:]), unpack_timestamp(latest), None
+
+    def latest(self, start: bytes | None, *, committed: bool = False) -> Iterator[tuple[bytes, Any, int]]:
+        """Key, value and timestamp of the latest version of each key from `start` on. From any thread."""
+        first = _LATEST + (start or b"")
+        # What waits first: what a commit moves meanwhile is then in both, and not in neither.
+        waiting = {} if committed else self._latest.copy()
+        over = sorted((_LATEST + key, row) for key, row in waiting.items() if _LATEST + key >= first)
+        return self._opened(merge(over, self._family.scan(first, None), reverse=False))
+
+    def _opened(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, Any, int]]:
+        decode = self._codec.to_value
+        for row_key, row in rows:
+            yield row_key[len(_LATEST) :], decode(row[TIMESTAMP_BYTES:]), unpack_timestamp(row)
 
     def put(self, key: bytes, value: Any, timestamp: int, headers: Headers) -> int | None:
         """Add a version, or one that deletes; log it. Return until when it is valid; None: it is the latest.
