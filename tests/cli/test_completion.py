@@ -26,7 +26,7 @@ def log(command: Command, words: Path) -> None:
 
 
 def test_commands_and_options() -> None:
-    assert _completed("to") == ["topics", "topology"]
+    assert _completed("to") == ["top", "topics", "topology"]
     assert _completed("topics", "re") == ["read"]
     assert _completed("run", "--log") == ["--log-level", "--log-format"]
     assert _completed("run", "--log-format", "") == ["text", "json"]

@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "reset": ("headrace.cli.reset", "Let an application begin anew."),
     "run": ("headrace.cli.run", "Run an application."),
     "stores": ("headrace.cli.stores", "Look into the stores of an application."),
+    "top": ("headrace.cli.top", "Show an application that is served, in the terminal."),
     "topics": ("headrace.cli.topics", "List, create, write and read topics."),
     "topology": ("headrace.cli.topology", "Show what a topology is made of."),
     "upgrade-topology": ("headrace.cli.topology_upgrade", "Let a changed topology into a streams group."),

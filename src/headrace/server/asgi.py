@@ -13,6 +13,7 @@ from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
 from headrace.server.metrics_route import METRICS, metrics_route
 from headrace.server.openapi import described
+from headrace.server.overview_route import overview_route
 from headrace.server.parameters import Given
 from headrace.server.query_route import query_route
 from headrace.server.routes import Route, bound
@@ -44,7 +45,7 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    routes = [*inspection_routes(streams), *store_routes(streams, streaming)]
+    routes = [*inspection_routes(streams), overview_route(streams), *store_routes(streams, streaming)]
     document = described([*routes, METRICS])
 
     def openapi(given: Given) -> dict[str, Any]:
