@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -15,8 +16,8 @@ from headrace.cli.server_client import ServerUnansweredError
 
 __all__ = ["Screen", "frame", "print_once"]
 
-#: How many columns a table has on a terminal that is at least so wide; the last ones matter least.
-_COLUMNS = ((72, 6), (40, 5), (0, 3))
+#: Columns that a table has on a terminal of any width, and the blanks between two.
+_COLUMNS_MIN, _GAP = 3, 2
 
 #: Tasks that are shown on a terminal of any height.
 _TASKS_MIN = 3
@@ -200,15 +201,25 @@ def _instances(overview: _Row, width: int) -> Table:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int) -> Table:
-    """Return a table of as many columns as fit; those whose heads end in > stand to the right."""
-    columns = next(count for least, count in _COLUMNS if width >= least)
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for head in heads[:columns]:
-        name = head.removesuffix(">")
+    """Return a table of as many columns as fit: the last ones matter least.
+
+    Those whose heads end in > stand to the right.
+    """
+    names = [head.removesuffix(">") for head in heads]
+    widths = [max(map(_width, cells)) for cells in zip(names, *rows)]
+    columns = len(names)
+    while columns > _COLUMNS_MIN and sum(widths[:columns]) + _GAP * (columns - 1) > width:
+        columns -= 1
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
+    for name, head in zip(names[:columns], heads):
         table.add_column(name, justify="right" if name != head else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row[:columns])
     return table
+
+
+def _width(cell: str | Text) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)
 
 
 def _rate(rate: float | None) -> str:
