@@ -64,9 +64,8 @@ def lock(target: str, path: str | None, **options: Any) -> None:
             log.close()
     file = Path(path) if path else default_file(found.application_id)
     is_new = write_file(file, found)
-    click.echo(
-        f"{'wrote' if is_new else 'nothing has changed in'} {file}: {len(found.stores)} stores", err=True
-    )
+    stores = "1 store" if len(found.stores) == 1 else f"{len(found.stores)} stores"
+    click.echo(f"{'wrote' if is_new else 'nothing has changed in'} {file}: {stores}", err=True)
     if found.generated:
         click.echo(
             f"names that nobody has chosen, which change with the number of operators: {', '.join(found.generated)}",

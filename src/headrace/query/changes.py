@@ -175,7 +175,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._watches: list[Changes] = []
         self._thread: threading.Thread | None = None
-        self._is_closed = False
+        self._closed = threading.Event()
 
     def watch(self, partitions: Iterable[TopicPartition], opened: Opened) -> Changes:
         """Yield what is committed from now on.
@@ -186,7 +186,7 @@ class Watcher:
         """
         starts = dict(self._log.end_offsets(list(partitions)))
         with self._lock:
-            if self._is_closed:
+            if self._closed.is_set():
                 raise StoreUnavailableError("nothing can be watched any more: the application has stopped")
             changes = Changes(starts, opened, self._forget)
             self._watches.append(changes)
@@ -198,7 +198,7 @@ class Watcher:
     def close(self) -> None:
         """End all watches, and let go of the log."""
         with self._lock:
-            self._is_closed = True
+            self._closed.set()
             thread, watches = self._thread, self._watches
             self._watches = []
         for each in watches:
@@ -223,7 +223,7 @@ class Watcher:
             with closing(self._log.reader()) as reader:
                 self._read(reader)
         except Exception as error:
-            if not self._is_closed and not isinstance(error, LogError):
+            if not self._closed.is_set() and not isinstance(error, LogError):
                 _log.exception("changes of stores cannot be read any more")
             with self._lock:
                 watches, self._watches, self._thread = self._watches, [], None
@@ -242,7 +242,7 @@ class Watcher:
                 self._fail(watches, TopicPartition(error.topic, error.partition), error)
             except LogUnavailableError as error:
                 _log.warning("changes wait for the log: %s", error)
-                threading.Event().wait(_RETRY_SECONDS)
+                self._closed.wait(_RETRY_SECONDS)
 
     def _hand_out(self, chunk: Chunk) -> None:
         """Give it to all who watch by now: one that has begun since the poll did is given nothing of it again."""
