@@ -16,6 +16,7 @@ from headrace.base.columns import Columns
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from headrace.server import Server
+from tests.server import orders
 from tests.streams.waiting import until
 
 COUNTS = stores.key_value("counts", key=str, value=int)
@@ -124,4 +125,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         until(lambda: streams.query(LAST).get("home") == ("three", 120_000))
         until(lambda: sum(count for _, count in streams.query(COUNTS).all()) == 60)
         until(lambda: {("clicks", 0): 36, ("clicks", 1): 24}.items() <= set(streams.position(COUNTS).items()))
+        yield Served(streams, server.url)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Another application, with windows, dropped records and dead letters: all is processed, and nothing moves."""
+    directory = tmp_path_factory.mktemp("orders")
+    streams = orders.application(directory)
+    orders.write(directory, [*orders.orders(0, 400), *orders.faulty(41)])
+    with streams, Server(streams) as server:
+        streams.wait_running("30s")
+        orders.settled(streams, 404 + 343)
         yield Served(streams, server.url)

@@ -199,7 +199,8 @@ class Fetcher:
                 if end is not None:
                     offset, head = queue.next_offset, queue.head_timestamp
                     lag = max(0, end - (self.reader.position(partition) if offset is None else offset))
-                    found[partition] = InputStatus(lag, head)
+                    time = queue.partition_time
+                    found[partition] = InputStatus(lag, head, None if time < 0 else time)
         return found
 
     def close(self) -> None:

@@ -6,9 +6,11 @@ from typing import Literal
 
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.restoration import Restoration
-from headrace.engine.status import InputStatus, LagInfo, TaskStatus, WorkerStatus
+from headrace.engine.status import InputStatus, LagInfo, TaskStatus, WindowStatus, WorkerStatus
 from headrace.engine.task import Task
 from headrace.engine.thread_figures import ThreadFigures
+from headrace.engine.work_history import WorkHistory
+from headrace.processor.window_clock import WindowClock
 
 __all__ = ["Reporting"]
 
@@ -26,12 +28,14 @@ class Reporting:
         latest: the last snapshot; other threads read it.
         restored: changelog records applied by restores that are done.
         figures: what is measured of the thread.
+        history: an hour of it.
     """
 
     def __init__(self, on_status: Callable[[WorkerStatus], None], figures: ThreadFigures) -> None:
         self._on_status = on_status
         self.latest = WorkerStatus("starting")
         self.figures = figures
+        self.history = WorkHistory(figures)
         self.restored = 0
         self._next = 0.0
         self._counted = (0.0, 0)
@@ -80,6 +84,7 @@ class Reporting:
     ) -> None:
         """Make a snapshot and hand it on."""
         self._next = now + _STATUS_SECONDS
+        self.history.note(now)
         processed = self.figures.turns.count
         since, before = self._counted
         rate = self.latest.records_per_second
@@ -117,7 +122,14 @@ def _task_status(
         if not task.is_running:  # its stores are still to be opened
             return TaskStatus(task.id, "restoring", inputs=own)
         lags = {name: LagInfo.between(at, at) for name, at in task.stores.positions.items()}
-        return TaskStatus(task.id, "running", stores=lags, inputs=own)
+        return TaskStatus(
+            task.id,
+            "running",
+            stores=lags,
+            inputs=own,
+            stream_time=_known(task.context.stream_time),
+            windows={name: _window_status(clock) for name, clock in task.context.window_clocks.items()},
+        )
     stores = restoration.progress()
     return TaskStatus(
         task.id,
@@ -128,6 +140,23 @@ def _task_status(
         {store.store: store.lag for store in stores},
         own,
     )
+
+
+def _window_status(clock: WindowClock) -> WindowStatus:
+    held, first_held = clock.held()
+    return WindowStatus(
+        stream_time=_known(clock.stream_time()),
+        closed_until=clock.closed_until,
+        grace_ms=clock.grace_ms,
+        emits_final=clock.emits_final,
+        idle_ms=clock.idle_ms,
+        held=held,
+        first_held=first_held,
+    )
+
+
+def _known(time: int) -> int | None:
+    return None if time < 0 else time
 
 
 def _standby_status(task_id: TaskId, lags: Mapping[str, LagInfo | None]) -> TaskStatus:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from headrace.base.ids import TaskId, TopicPartition
 
-__all__ = ["InputStatus", "LagInfo", "TaskStatus", "WorkerStatus", "together"]
+__all__ = ["InputStatus", "LagInfo", "TaskStatus", "WindowStatus", "WorkerStatus", "together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,35 @@ class InputStatus:
     Attributes:
         lag_records: records that are not processed yet; transaction markers before them count too.
         oldest_timestamp: of the record that comes next; None where none was fetched.
+        partition_time: highest timestamp of what was processed, also before a restart; None where nothing was.
     """
 
     lag_records: int
     oldest_timestamp: int | None
+    partition_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStatus:
+    """How far a node is, in one task, whose results wait for stream time. Times are epoch ms.
+
+    Attributes:
+        stream_time: the node's own; None before its first record since the task began.
+        closed_until: windows that end then or earlier have closed; None as well.
+        grace_ms: how far behind stream time that is; of sessions, with their gap.
+        emits_final: whether results leave when windows close, and not with each update.
+        idle_ms: the silence after which windows close without a record; None where they wait for one.
+        held: results that are held back, as far as the node keeps them itself.
+        first_held: the time that the first of them waits for to be closed; None where none is held.
+    """
+
+    stream_time: int | None
+    closed_until: int | None
+    grace_ms: int
+    emits_final: bool
+    idle_ms: int | None
+    held: int
+    first_held: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,8 @@ class TaskStatus:
         records_per_second: how fast it restores, 0 when it does not.
         stores: how far each store with a changelog is; without those of which that is not known yet.
         inputs: how far each input is processed; without those of which that is not known yet.
+        stream_time: highest timestamp that it has processed (epoch ms); None where there is none.
+        windows: by node, how far those are whose results wait for stream time.
     """
 
     id: TaskId
@@ -61,6 +88,8 @@ class TaskStatus:
     records_per_second: float = 0.0
     stores: Mapping[str, LagInfo] = field(default_factory=dict)
     inputs: Mapping[TopicPartition, InputStatus] = field(default_factory=dict)
+    stream_time: int | None = None
+    windows: Mapping[str, WindowStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

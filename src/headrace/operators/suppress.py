@@ -13,6 +13,7 @@ from headrace.operators.getters import Get, GetAsOf, Getter
 from headrace.operators.silence import Idle, silence_of
 from headrace.operators.updates import changelog_topic, key_serializer
 from headrace.processor.parts import TIMESTAMP_MAX
+from headrace.processor.window_clock import WindowClock
 from headrace.state.buffer.row import ENCODED
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.held_change import HeldChange
@@ -79,6 +80,14 @@ class Suppress:
 
         if holding.idle is not None:
             silence_of(wiring, holding.idle).followers.append(follow)
+        wiring.context.window_clocks[wiring.name] = WindowClock(
+            lambda: stream_time,
+            wait_ms,
+            ends_included=False,
+            emits_final=True,
+            idle_ms=None if holding.idle is None else holding.idle.idle_ms,
+            held=lambda: (len(buffer), buffer.oldest if len(buffer) else None),
+        )
 
         def run(key: Any, change: Change, timestamp: int, headers: Headers) -> None:
             nonlocal stream_time

@@ -8,6 +8,7 @@ from headrace.operators.fold import Fold
 from headrace.operators.idle import closing_when_idle
 from headrace.operators.stream_time import StreamTime
 from headrace.operators.window_close import Closing, WindowCloser
+from headrace.processor.window_clock import WindowClock
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["folded"]
@@ -33,6 +34,13 @@ def folded(
     if emit is None and state.caching:
         forward_flushed(wiring, state, send_old=send_old)
     stream_time = StreamTime()
+    wiring.context.window_clocks[wiring.name] = WindowClock(
+        lambda: stream_time.ms,
+        closing.grace_ms,
+        closing.ends_included,
+        closing.emits_final,
+        None if closing.idle is None else closing.idle.idle_ms,
+    )
     run = fold.compile(
         program,
         wiring,

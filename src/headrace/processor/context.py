@@ -9,6 +9,7 @@ from headrace.base.columns import Chunk
 from headrace.base.errors import StateError
 from headrace.base.ids import TaskId
 from headrace.base.records import NO_HEADERS, Headers, RecordMetadata
+from headrace.processor.window_clock import WindowClock
 
 __all__ = ["NO_THREAD", "Cancellable", "Kept", "Scheduler", "TaskContext"]
 
@@ -79,6 +80,7 @@ class TaskContext:
     `processor_metadata` is what nodes remember beyond a restart, each under the name of its store: it is committed with
     the offsets, and goes back with them. `window_emit_interval_ms` is the time between two looks for windows that have
     closed (wall clock, ms), and `emits_expired_windows` says whether results leave of those that have expired by then.
+    `window_clocks` tell by what the windows of nodes close, by the nodes' names.
     """
 
     __slots__ = (
@@ -101,6 +103,7 @@ class TaskContext:
         "thread",
         "timestamp",
         "topic",
+        "window_clocks",
         "window_emit_interval_ms",
     )
 
@@ -125,6 +128,7 @@ class TaskContext:
         self.processor_metadata: dict[str, int] = {}
         self.window_emit_interval_ms = 1000
         self.emits_expired_windows = True
+        self.window_clocks: dict[str, WindowClock] = {}
 
     def enter(self) -> None:
         """Belong to the calling thread from now on."""

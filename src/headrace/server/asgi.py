@@ -8,17 +8,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from headrace.server.about_routes import about_routes
 from headrace.server.answers import as_json
 from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
+from headrace.server.letter_route import letter_route
 from headrace.server.metrics_route import METRICS, metrics_route
 from headrace.server.openapi import described
 from headrace.server.overview_route import overview_route
+from headrace.server.page_files import page_routes
 from headrace.server.parameters import Given
 from headrace.server.query_route import query_route
 from headrace.server.routes import Route, bound
 from headrace.server.store_routes import store_routes
 from headrace.server.streaming import Streaming
+from headrace.server.window_route import window_route
+from headrace.server.work_routes import work_routes
 from headrace.streams.server_options import token_of
 from headrace.streams.streams import Streams
 
@@ -45,7 +50,15 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    routes = [*inspection_routes(streams), overview_route(streams), *store_routes(streams, streaming)]
+    routes = [
+        *inspection_routes(streams),
+        *about_routes(streams),
+        *work_routes(streams),
+        window_route(streams),
+        letter_route(streams),
+        overview_route(streams),
+        *store_routes(streams, streaming),
+    ]
     document = described([*routes, METRICS])
 
     def openapi(given: Given) -> dict[str, Any]:
@@ -53,7 +66,12 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
 
     routes.append(Route("/openapi.json", "This description.", openapi, blocks=False))
     starlette = Starlette(
-        routes=[query_route(streams), metrics_route(streams), *(bound(each) for each in routes)],
+        routes=[
+            query_route(streams),
+            metrics_route(streams),
+            *page_routes(),
+            *(bound(each) for each in routes),
+        ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     starlette.router.redirect_slashes = False

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.server.answers import as_json
+from headrace.server.page_files import is_page
 
 __all__ = ["Guard", "name_of"]
 
@@ -81,7 +82,7 @@ class Guard:
                 421, "this server is not asked under that name: use the one that it was started with"
             )
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if self._token is not None and path not in _OPEN:
+        if self._token is not None and path not in _OPEN and not is_page(path):
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token):
                 return as_json(

@@ -127,6 +127,15 @@ def _task(task: TaskStatus) -> Mapping[str, Any]:
         "remaining": task.remaining,
         "records_per_second": task.records_per_second,
         "stores": {name: _lag(lag) for name, lag in task.stores.items()},
+        "stream_time": task.stream_time,
+        "inputs": {
+            str(partition): {
+                "lag_records": found.lag_records,
+                "oldest_timestamp": found.oldest_timestamp,
+                "partition_time": found.partition_time,
+            }
+            for partition, found in sorted(task.inputs.items())
+        },
     }
 
 

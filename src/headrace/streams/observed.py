@@ -8,8 +8,10 @@ from headrace.base.errors import StoreUnavailableError
 from headrace.base.version import headrace_version
 from headrace.engine.status import LagInfo, WorkerStatus
 from headrace.engine.task_places import PlannedTasks
+from headrace.engine.work_history import WorkSample
 from headrace.group.membership import EndpointTasks
 from headrace.group.user_data import Endpoint
+from headrace.log.port import Log
 from headrace.metrics.declaration import Level
 from headrace.metrics.metric import Metrics, MetricsOf
 from headrace.metrics.rates import Rates
@@ -103,6 +105,20 @@ class Observed:
         if threads is not None:
             measure_threads(into, tags, threads)
         return Metrics(into.found)
+
+    def history(self) -> Sequence[WorkSample]:
+        """Return what was done in the last hour, in samples of ten seconds, the oldest first; kept in memory alone."""
+        return () if self._here is None else self._here.history()
+
+    @property
+    def killed_by(self) -> BaseException | None:
+        """What ended the application; None where it runs, or was stopped."""
+        return None if self._threads is None else self._threads.killed_by
+
+    @property
+    def log(self) -> Log | None:
+        """The log that it runs on, for who looks at it beside; None before the start, and when it has stopped."""
+        return None if self._here is None or self.state in FINAL else self._here.log
 
     def lags(self) -> Mapping[str, Mapping[int, LagInfo]]:
         """Return how far each store is behind its changelog, by partition: of tasks that run here, restore, or follow.

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from headrace.base.last_words import log_safely
 from headrace.engine.status import WorkerStatus, together
 from headrace.engine.store_read import StoreRead
 from headrace.engine.task_places import TaskPlaces
+from headrace.engine.work_history import SAMPLE_SECONDS, SAMPLES_MAX, WorkSample, merged
 from headrace.engine.worker import STOP_SECONDS, Worker
 from headrace.log.port import Log
 from headrace.query.changes import Watcher
@@ -61,6 +63,7 @@ class StreamThreads:
         self._started: list[StreamThread] = []  # also those that are ending
         self._past: list[WorkerStatus] = []  # last figures of those that have gone
         self._past_deaths = 0
+        self._past_samples: Sequence[WorkSample] = ()
         self._is_ending = False
         self._is_over = False
         self.killed_by: BaseException | None = None
@@ -162,6 +165,7 @@ class StreamThreads:
             self._past_deaths += thread.deaths
             if thread.worker is not None:
                 self._past.append(thread.worker.status())
+                self._past_samples = self._history([thread.worker])
             self.shuts_down_application |= thread.shuts_down_application
             is_first_death = thread.killed_by is not None and self.killed_by is None
             if is_first_death:
@@ -232,6 +236,22 @@ class StreamThreads:
     def process_id(self) -> str:
         """What the group knows the process by; empty before the first worker."""
         return self._factory.process_id
+
+    def history(self) -> Sequence[WorkSample]:
+        """Return what all did in the last hour, also those that have gone, the oldest sample first."""
+        with self._guard:
+            return self._history(self.workers)
+
+    def _history(self, workers: Sequence[Worker]) -> Sequence[WorkSample]:
+        now = time.monotonic()
+        oldest = now // SAMPLE_SECONDS - SAMPLES_MAX
+        found = merged([self._past_samples, *(each.reporting.history.samples(now) for each in workers)])
+        return [each for each in found if each.number > oldest]
+
+    @property
+    def log(self) -> Log:
+        """The log that they run on; it is closed when the last one ends."""
+        return self._log
 
     def by_thread(self) -> Mapping[str, WorkerStatus | None]:
         """Return the figures of each thread that is there, by its name."""

@@ -233,7 +233,7 @@ class Streams(Asked):
         self.close()
         if error is None:
             self._raise_killer()
-        elif (killed_by := self._killed_by) is not None and killed_by is not error:
+        elif (killed_by := self.killed_by) is not None and killed_by is not error:
             error.add_note(f"application {self._application_id!r} had died of: {killed_by}")
 
     async def __aenter__(self) -> Self:
@@ -359,13 +359,9 @@ class Streams(Asked):
         """
         return self._threads is not None and self._threads.shuts_down_application
 
-    @property
-    def _killed_by(self) -> BaseException | None:
-        return None if self._threads is None else self._threads.killed_by
-
     def _raise_killer(self) -> None:
-        if self._killed_by is not None:
-            raise self._killed_by
+        if self.killed_by is not None:
+            raise self.killed_by
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

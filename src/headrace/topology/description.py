@@ -164,7 +164,7 @@ def _plain_subtopology(
         elif isinstance(node, SinkNode):
             plain |= {"kind": "sink", "topic": node.topic if isinstance(node.topic, str) else None}
         else:
-            plain |= {"kind": "processor", "stores": list(node.stores)}
+            plain |= {"kind": "processor", "stores": list(node.stores), "calls": node.calls}
         plain_nodes.append(plain | {"parents": list(parents[name]), "children": list(children[name])})
     return {
         "id": subtopology.id,

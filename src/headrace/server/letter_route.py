@@ -1,0 +1,125 @@
+"""The newest dead letters of an application, also when it has stopped."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from headrace.base.ids import TopicPartition
+from headrace.log.port import Log
+from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
+from headrace.server.answers import Problem
+from headrace.server.parameters import Given, Parameter
+from headrace.server.routes import Route
+from headrace.streams.config import Layer
+from headrace.streams.logs import address_of, open_log
+from headrace.streams.streams import Streams
+
+__all__ = ["letter_route"]
+
+_TOPIC_PROPERTY = "errors.dead.letter.queue.topic.name"
+
+#: Of a key or a value; whoever needs all of it has `headrace dlq show`.
+_SHOWN_BYTES_MAX = 2_000
+_SHOWN_CHARACTERS_MAX = 20_000
+
+#: Somebody sits in front of it: an application waits for brokers ten times as long.
+_PATIENCE_MS = 6_000
+
+
+def letter_route(streams: Streams) -> Route:
+    """Return the route."""
+    return Route(
+        "/dead-letters",
+        f"The newest records of the dead-letter topic ({_TOPIC_PROPERTY}), with what happened to each.",
+        partial(_letters, streams),
+        (Parameter("limit", "count", "How many there are at most.", 50),),
+        statuses=(503,),
+    )
+
+
+def _letters(streams: Streams, given: Given) -> object:
+    topic = streams.config.get_or_none(_TOPIC_PROPERTY)
+    nothing: dict[str, Any] = {"topic": topic, "letters": [], "has_more": False}
+    if topic is None:
+        return nothing
+    with _opened(streams) as log:
+        partitions = {} if log is None else log.partition_counts([topic])
+        if log is None or topic not in partitions:
+            return nothing
+        found, limit = _newest(log, topic, partitions[topic], given["limit"] + 1), given["limit"]
+    return {
+        "topic": topic,
+        "letters": [_shown(each) for each in found[:limit]],
+        "has_more": len(found) > limit,
+    }
+
+
+@contextmanager
+def _opened(streams: Streams) -> Iterator[Log | None]:
+    """Lend the application's own log while it runs, or one that is opened for the while; None where there is none."""
+    log = streams.log
+    if log is not None:
+        try:
+            yield log
+        except Exception:
+            if streams.log is log:
+                raise
+            raise Problem(503, "the application has just stopped: ask again") from None
+        return
+    path = address_of(streams.config).path
+    if path is not None and not path.exists():
+        yield None
+        return
+    values = {"default.api.timeout.ms": _PATIENCE_MS}
+    log = open_log(streams.config.with_values(values, Layer.DEFAULT))
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def _newest(log: Log, topic: str, partitions: int, limit: int) -> Sequence[DeadLetter]:
+    """The newest by time, the last one first. Offsets have gaps: where too few are found, it begins further back."""
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    begins, ends = log.beginning_offsets(places), log.end_offsets(places)
+    found: list[DeadLetter] = []
+    for place in places:
+        width = limit
+        while True:
+            first = max(begins[place], ends[place] - width)
+            wanted = LetterFilter(partition=place.partition, first=first)
+            letters = list(read_letters(log, topic, partitions, wanted))[-limit:]
+            if len(letters) == limit or first == begins[place]:
+                break
+            width *= 8
+        found.extend(letters)
+    found.sort(key=lambda each: (each.timestamp, each.place, each.offset), reverse=True)
+    return found[:limit]
+
+
+def _shown(letter: DeadLetter) -> dict[str, Any]:
+    origin = letter.origin
+    return {
+        "partition": letter.place.partition,
+        "offset": letter.offset,
+        "timestamp": letter.timestamp,
+        "key": _text(letter.key),
+        "value": _text(letter.value),
+        "origin": None
+        if origin is None
+        else {"topic": origin.topic, "partition": origin.partition, "offset": letter.origin_offset},
+        "node": letter.node,
+        "stage": letter.stage,
+        "reason": letter.reason,
+        "message": letter.message[:_SHOWN_CHARACTERS_MAX],
+        "traceback": letter.traceback[-_SHOWN_CHARACTERS_MAX:],
+    }
+
+
+def _text(data: bytes | None) -> str | None:
+    """Bytes for people: as text where they are some, and cut where they are many."""
+    if data is None:
+        return None
+    text = data[:_SHOWN_BYTES_MAX].decode("utf-8", "backslashreplace")
+    return text if len(data) <= _SHOWN_BYTES_MAX else f"{text}… ({len(data):,} bytes)"

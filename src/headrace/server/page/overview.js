@@ -1,0 +1,60 @@
+// The head of the page: what is asked first, whatever view is open.
+
+import { h, show } from "./dom.js";
+import { count, plural, rate } from "./format.js";
+
+const TONES = {
+  running: "good", rebalancing: "busy", created: "busy", pending_shutdown: "busy",
+  not_running: "off", pending_error: "bad", error: "bad",
+};
+
+function figure(name, text, tone) {
+  return h("div", { "data-key": name, "data-figure": name, class: tone ?? null }, h("dt", null, name), h("dd", null, text));
+}
+
+function figures(found) {
+  const whole = found.restored + found.remaining;
+  const share = whole === 0 ? 0 : Math.floor((100 * found.restored) / whole);
+  return [
+    figure("throughput", rate(found.records_per_second)),
+    figure("lag", plural(found.lag_records, "record")),
+    figure("tasks", found.standbys ? `${found.tasks} + ${found.standbys} standby` : count(found.tasks)),
+    found.restoring_tasks > 0 && figure("restoring", `${plural(found.restoring_tasks, "task")}, ${share} %`, "busy"),
+    figure("processed", count(found.records)),
+    figure("dropped", count(found.dropped), found.dropped > 0 ? "warn" : null),
+    figure("commits", count(found.commits)),
+  ];
+}
+
+function trouble(found) {
+  if (found.failure !== null) {
+    return h(
+      "details",
+      { class: "failure", "data-key": "failure" },
+      h("summary", null, h("strong", null, found.failure.error), " ended the application: ", found.failure.message),
+      h("pre", { tabindex: 0 }, found.failure.traceback),
+    );
+  }
+  if (found.state === "running" && found.waits_for === null) return null;
+  const isOver = found.state === "not_running";
+  return h("p", { class: isOver ? "" : "waits" }, isOver ? "It was stopped; figures are those of its end." : found.waits_for);
+}
+
+// What the application says of itself.
+export function showApplication(found) {
+  document.title = `${found.application_id} – headrace`;
+  show(document.getElementById("application"), found.application_id);
+  const state = document.getElementById("state");
+  const isPaused = found.is_paused && found.state === "running";
+  state.className = isPaused ? "busy" : (TONES[found.state] ?? "busy");
+  show(state, isPaused ? "paused" : found.state.replaceAll("_", " "));
+  show(document.getElementById("figures"), figures(found));
+  show(document.getElementById("trouble"), trouble(found));
+  show(document.getElementById("about"), `headrace ${found.version} on ${found.log}`);
+}
+
+// That the server does not answer, and since when what is shown is old.
+export function showSilence(since, problem) {
+  const text = since === null ? "The server does not answer" : `The server has not answered since ${since}; what is shown is of then`;
+  show(document.getElementById("trouble"), h("p", { class: "waits" }, `${text}: ${problem}`));
+}
