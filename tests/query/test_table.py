@@ -30,6 +30,7 @@ from headrace.query import table as table_module
 from headrace.query.frames import arrow_table
 from headrace.query.table import StoreTable
 from headrace.query.table_columns import columns_of
+from headrace.testing import TopologyTestDriver
 from tests.streams.waiting import until
 
 
@@ -388,6 +389,49 @@ def test_what_is_within_a_field_has_arrows_types() -> None:
         "raw": b"\x00",
         "self_made": None,
     }
+
+
+def test_values_with_headers_have_them_beside_their_fields() -> None:
+    builder = hr.StreamsBuilder()
+    kept = stores.key_value("kept", key=str, value=Sale, headers=True)
+
+    @hr.processor(kept)
+    def keep(
+        record: hr.Record[str, Sale], store: stores.KeyValueStore[str, stores.Stamped[Sale]]
+    ) -> Iterator[hr.Record[str, Sale]]:
+        store.put(record.key, stores.Stamped.of(record))
+        yield record
+
+    sales = hr.Topic("sales", value=Sale)
+    builder.stream(sales).process(keep)
+    topology = builder.build()
+    with TopologyTestDriver(topology) as driver:
+        driver.input(sales).pipe("k", Sale(1, 2.5), timestamp=5, headers=(("a", b"1"), ("b", None)))
+        table = StoreTable(topology.stores["kept"], driver.store(kept), lambda: False)
+        assert table.to_arrow().to_pylist() == [
+            {
+                "key": "k",
+                "id": 1,
+                "amount": 2.5,
+                "note": None,
+                "timestamp": at(5),
+                "headers": [{"name": "a", "content": b"1"}, {"name": "b", "content": None}],
+            }
+        ]
+        assert "<td>1970-01-01 00:00:00.005Z</td><td>[[&quot;a&quot;" in table._repr_html_()
+
+
+def test_windowed_keys_of_a_table_have_their_times() -> None:
+    builder = hr.StreamsBuilder()
+    topic = hr.Topic("windows", key=hr.time_windowed(str, "1m"), value=int)
+    builder.table(topic, store="windows")
+    topology = builder.build()
+    with TopologyTestDriver(topology) as driver:
+        driver.input(topic).pipe(hr.Windowed("k", hr.Window(60_000, 120_000)), 7, timestamp=5)
+        table = StoreTable(topology.stores["windows"], driver.store("windows"), lambda: False)
+        assert table.to_arrow().to_pylist() == [
+            {"key": "k", "window_start": at(60_000), "window_end": at(120_000), "value": 7}
+        ]
 
 
 def test_what_has_no_type_in_common_is_json() -> None:

@@ -28,7 +28,8 @@ class StoreTable:
 
     A notebook shows its first rows and says how many there are; `live` keeps what it shows up to date. Columns are the
     key, or its fields, `window_start` and `window_end` of windows and sessions, the value, or its fields, and of
-    versions, the latest of each key, `timestamp`. Rows come partition by partition.
+    versions, the latest of each key, `timestamp`; of a store with headers `timestamp` and `headers`. Rows come
+    partition by partition.
 
     `view` is what `Streams.query` returns, and `is_over` says whether the application has ended.
     """

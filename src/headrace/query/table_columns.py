@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec.inspect as mi
 
@@ -15,10 +15,13 @@ from headrace.serde.shapes import Fields, class_of, options_of
 from headrace.serde.windowed import WindowedSerde
 from headrace.state.spec import StoreSpec
 
-__all__ = ["END", "START", "TIMESTAMP", "Column", "columns_of"]
+__all__ = ["END", "HEADERS", "START", "TIMESTAMP", "Column", "columns_of"]
 
 #: Names of the columns of times, in epoch ms.
 START, END, TIMESTAMP = "window_start", "window_end", "timestamp"
+
+#: And of that of headers, of a store that keeps them.
+HEADERS = "headers"
 
 #: 10000-01-01: what ends later, as a window without end does, ends never, and no calendar has its date.
 _NEVER_MS = 253_402_300_800_000
@@ -41,12 +44,18 @@ class Column:
     is_time: bool = False
 
 
+class _Header(NamedTuple):
+    name: str
+    content: bytes | None
+
+
 def columns_of(spec: StoreSpec, rows: Sequence[tuple[Any, ...]]) -> Sequence[Column]:
     """Return the columns of a store's rows, as its view yields them.
 
     They are the key, or its fields, then the times of windows and sessions, then the value, or its fields, then since
-    when a version is valid. Fields are those of dataclasses, structs, named tuples, typed dictionaries and pydantic
-    models. Where a name would stand twice, fields are called by their part as well: `key.id`, `value.id`.
+    when a version is valid, or time and headers of a value in a store that keeps these. Fields are those of
+    dataclasses, structs, named tuples, typed dictionaries and pydantic models. Where a name would stand twice, fields
+    are called by their part as well: `key.id`, `value.id`.
     """
     keys = [row[0] for row in rows]
     serde = spec.key
@@ -56,7 +65,13 @@ def columns_of(spec: StoreSpec, rows: Sequence[tuple[Any, ...]]) -> Sequence[Col
         columns += _times_of(keys)
     else:
         columns += _spread("key", serde, keys)
-    columns += _spread("value", spec.value, [row[1] for row in rows])
+    values = [row[1] for row in rows]
+    if spec.stamped:
+        columns += _spread("value", spec.value, [stamped.value for stamped in values])
+        columns.append(Column(TIMESTAMP, [stamped.timestamp for stamped in values], is_time=True))
+        columns.append(Column(HEADERS, [stamped.headers for stamped in values], mi.type_info(list[_Header])))
+    else:
+        columns += _spread("value", spec.value, values)
     if spec.kind == "versioned":
         columns.append(Column(TIMESTAMP, [row[2] for row in rows], is_time=True))
     often = {name for name, count in Counter(each.name for each in columns).items() if count > 1}
