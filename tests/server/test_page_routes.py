@@ -100,6 +100,33 @@ def test_windows_tell_stream_time_and_what_is_held_back(shop: Served) -> None:
     assert {each["first_leaves_at"] for each in closed["tasks"]} == {orders.BEGIN + 70_000}
 
 
+def test_joins_that_wait_for_a_match_tell_their_stream_time(tmp_path: Path) -> None:
+    builder = hr.StreamsBuilder()
+    payments = builder.stream(hr.Topic("payments", value=str, partitions=2))
+    builder.stream(hr.Topic("orders", value=str, partitions=2)).left_join(
+        payments, lambda order, payment: str(payment), within=hr.JoinWindows("1m", grace="10s"), name="paid"
+    ).to(hr.Topic("paid", value=str))
+    streams = hr.Streams(
+        builder.build(),
+        application_id="shop",
+        embedded_path=str(tmp_path / "orders.db"),
+        state_dir=str(tmp_path / "state"),
+    )
+    orders.application(tmp_path)
+    orders.write(tmp_path, orders.orders(0, 2))
+    with streams, Server(streams) as server:
+        streams.wait_running("30s")
+        orders.settled(streams, 2)
+        nodes = ask(server.url, "/windows").body["nodes"]
+        assert len(nodes) == 2  # a side of the join each
+        for node in nodes:
+            assert (node["windows"], node["grace_ms"], node["emits_final"]) == (None, 70_000, True)
+            assert [(each["stream_time"], each["closed_until"]) for each in node["tasks"]] == [
+                (orders.BEGIN, orders.BEGIN - 70_001),
+                (orders.BEGIN + 100, orders.BEGIN + 100 - 70_001),
+            ]
+
+
 def _task(
     *inputs: tuple[TopicPartition, InputStatus], state: str = "running", remaining: int = 0
 ) -> TaskStatus:

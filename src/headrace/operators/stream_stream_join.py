@@ -16,6 +16,7 @@ from headrace.operators.late import late_sender
 from headrace.operators.silence import Idle, after_silence
 from headrace.operators.unmatched import UnmatchedRecords
 from headrace.operators.updates import key_serializer
+from headrace.processor.window_clock import WindowClock
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["JoinSpan", "StreamJoinSide", "StreamJoinWindow", "StreamJoining", "StreamSelfJoin"]
@@ -136,12 +137,20 @@ class StreamJoinSide:
                 closes_when_idle=joining.idle is not None,
             ),
         )
+        span, idle = self._span(), joining.idle
+        wiring.context.window_clocks[wiring.name] = WindowClock(
+            lambda: unmatched.stream_time,
+            span.after_ms + span.grace_ms,
+            ends_included=True,
+            emits_final=True,
+            idle_ms=None if idle is None else idle.idle_ms,
+        )
         run = self._outer(wiring, unmatched)
-        if joining.idle is None:
+        if idle is None:
             return run
         forward, failed = wiring.forward, wiring.failed
         return after_silence(
-            wiring, run, joining.idle, unmatched.is_any_waiting, lambda: unmatched.close(forward, failed)
+            wiring, run, idle, unmatched.is_any_waiting, lambda: unmatched.close(forward, failed)
         )
 
     def _span(self) -> JoinSpan:

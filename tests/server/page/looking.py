@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 from tests.streams.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 
 class Look:
@@ -75,10 +76,11 @@ class Look:
         with urlopen(Request(f"{self.url}/{target}", headers=headers), timeout=20) as answer:
             return json.loads(answer.read())
 
+    def check(self, name: str) -> list[str]:
+        """Let the browser look for what is wrong, by the function in a file."""
+        found: list[str] = self.page.evaluate(Path(__file__).with_name(f"{name}.js").read_text())
+        return found
+
     def cells(self, row: str) -> list[str]:
         """Return the texts of a row."""
         return [text.strip() for text in self.page.locator(f"{row} > th, {row} > td").all_inner_texts()]
-
-    def named(self, role: Any, name: str) -> "Locator":
-        """Return what a screen reader finds under a name."""
-        return self.page.get_by_role(role, name=name, exact=True)

@@ -1,14 +1,19 @@
 """The page while its application changes: more threads, a restore, an error, changes of a store, a server that goes."""
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import headrace as hr
-from headrace.server import Server
+from headrace.server import Server, asgi
 from tests.server import orders
 from tests.server.conftest import application
 from tests.server.page.looking import Look
@@ -127,6 +132,7 @@ def test_error_is_shown_with_its_traceback(browser: "Browser", tmp_path: Path) -
         assert found["failure"]["message"] in failure.locator("summary").inner_text()
         failure.locator("summary").click()
         assert failure.locator("pre").text_content() == found["failure"]["traceback"]
+        assert look.check("faint_texts") == []
         for view in ("tasks", "windows", "dead-letters", "history", "config", "stores"):
             look.open(view)
             assert page.locator("#state").inner_text() == "error"
@@ -184,3 +190,21 @@ def test_token_is_asked_for_and_kept_for_the_tab(browser: "Browser", tmp_path: P
         assert not dialog.is_visible()
         assert TOKEN not in " ".join(look.requests)
         assert page.evaluate("localStorage.length") == 0
+
+
+def test_page_that_is_mounted_asks_where_it_is(browser: "Browser", running: hr.Streams) -> None:
+    app = Starlette(routes=[Mount("/streams", asgi(running))])
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/streams"
+        with Look.at(browser, url) as look:
+            assert look.open("stores/countries").locator("#application").inner_text() == "shop"
+            assert [each for each in look.requests if not each.startswith(f"{url}/")] == []
+            assert look.problems == []
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()

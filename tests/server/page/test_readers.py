@@ -1,6 +1,5 @@
 """Who reads the page: with a keyboard, a screen reader, a phone, in the dark, far away."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
 
 
 pytestmark = pytest.mark.process
-
-
-def _check(name: str) -> str:
-    """Return a function that the browser runs, and that tells what is wrong."""
-    return Path(__file__).with_name(f"{name}.js").read_text()
 
 
 VIEWS = ("topology", "tasks", "stores", "stores/minutes", "windows", "dead-letters", "history", "config")
@@ -61,7 +55,7 @@ def test_text_stands_out_in_light_and_dark(browser: "Browser", shop: Served, is_
         for view in VIEWS:
             page = look.open(view)
             page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-            assert page.evaluate(_check("faint_texts")) == []
+            assert look.check("faint_texts") == []
             grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == {"rgb(15, 19, 23)" if is_dark else "rgb(246, 247, 248)"}
 
@@ -74,7 +68,7 @@ def test_screen_reader_finds_landmarks_headings_and_names(look: Look) -> None:
         assert page.get_by_role("navigation", name="Views").count() == 1
         assert page.get_by_role("heading", level=1).count() == 1
         assert page.get_by_role("link", name="Topology", exact=True).count() == 1
-        assert page.evaluate(_check("nameless_controls")) == []
+        assert look.check("nameless_controls") == []
         assert page.locator("html").get_attribute("lang") == "en"
         for table in page.get_by_role("table").all():
             assert table.get_by_role("columnheader").count() > 1
@@ -132,5 +126,5 @@ def test_unknown_view_is_the_first_one(look: Look) -> None:
 
 
 def test_layers_of_any_graph_lie_below_one_another(look: Look) -> None:
-    page = look.open("topology")
-    assert page.evaluate(_check("misplaced_boxes")) == []
+    look.open("topology")
+    assert look.check("misplaced_boxes") == []

@@ -70,10 +70,11 @@ function card(node) {
   const known = node.tasks.filter((each) => each.stream_time !== null);
   const low = Math.min(...known.map((each) => each.closed_until));
   const high = Math.max(...known.map((each) => each.stream_time));
+  const isHeld = node.windows === null; // by suppression, or by a join until there is a match
   const facts = [
-    node.windows?.replace(/(\d+) ms/g, (_, ms) => duration(Number(ms))) ?? "results are held back",
-    node.grace_ms === null ? null : node.grace_ms === 0 ? "no grace" : `closed ${duration(node.grace_ms)} after their end`,
-    node.emits_final === null ? null : node.emits_final ? "results leave when windows close" : "results leave with each update",
+    isHeld ? "results are held back" : node.windows.replace(/(\d+) ms/g, (_, ms) => duration(Number(ms))),
+    node.grace_ms === null ? null : isHeld ? `until stream time is ${duration(node.grace_ms)} past them` : node.grace_ms === 0 ? "no grace" : `closed ${duration(node.grace_ms)} after their end`,
+    node.emits_final === null || isHeld ? null : node.emits_final ? "results leave when windows close" : "results leave with each update",
     node.idle_ms === null ? null : `or after ${duration(node.idle_ms)} of silence`,
   ].filter(Boolean);
   const heads = ["Task", "Stream time", "Closed until", "Held back", "Waits for", "Inputs"];
