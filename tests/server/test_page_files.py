@@ -60,6 +60,10 @@ def test_browser_that_has_a_file_is_told_so(served: Served) -> None:
     assert served.ask("/page/main.js", headers={"if-none-match": '"another"'}).status == 200
 
 
+def test_page_of_another_site_cannot_show_it_as_its_own(served: Served) -> None:
+    assert served.ask("/", headers={"host": "evil.example"}).status == 421
+
+
 def test_there_are_no_other_files(served: Served) -> None:
     assert served.ask("/page/nothing.js").body == {"error": "the page has no such file"}
 

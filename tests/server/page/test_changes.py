@@ -111,6 +111,35 @@ def test_rebalance_is_shown_as_it_is(browser: "Browser", running: hr.Streams) ->
         assert look.problems == []
 
 
+def test_pause_is_what_windows_wait_for(browser: "Browser", running: hr.Streams, tmp_path: Path) -> None:
+    with Server(running) as server, Look.at(browser, server.url) as look:
+        running.pause()
+        page = look.open("windows")
+        assert page.locator("#state").inner_text() == "paused"
+        assert look.ask("application")["is_paused"]
+        answers = page.locator(".answer").all_inner_texts()
+        assert [each.split(": ")[1].split(".")[0] for each in answers] == ["the application is paused"] * 2
+        running.resume()
+        page.locator("#state.good").wait_for()
+
+
+def test_edges_within_a_sub_topology_have_rates_at_level_debug(browser: "Browser", tmp_path: Path) -> None:
+    streams = orders.application(tmp_path, **{"metrics.recording.level": "DEBUG"})
+    orders.write(tmp_path, [*orders.orders(0, 100), *orders.faulty(11)])
+    with streams, Server(streams) as server, Look.at(browser, server.url) as look:
+        streams.wait_running("30s")
+        orders.settled(streams, 104 + 86)
+        page = look.open("topology")
+        look.again()
+        counts = look.ask("nodes")["nodes"]
+        assert counts["KSTREAM-FILTER-0000000001"]["processed"] == 103  # but for what cannot be read
+        assert counts["KSTREAM-MAPVALUES-0000000002"]["processed"] == 88  # nobody pays for 15
+        box = page.locator("g.node[data-key='KSTREAM-MAPVALUES-0000000002']")
+        assert box.locator(".count").text_content() == "88"
+        edge = page.locator("[data-edge='KSTREAM-FILTER-0000000001 → KSTREAM-MAPVALUES-0000000002']")
+        assert edge.text_content() == "0/s"
+
+
 def test_error_is_shown_with_its_traceback(browser: "Browser", tmp_path: Path) -> None:
     orders.application(tmp_path)
     streams = hr.Streams(

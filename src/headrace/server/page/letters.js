@@ -4,7 +4,7 @@ import { get, target } from "./api.js";
 import { h } from "./dom.js";
 import { plural, time } from "./format.js";
 
-const LETTERS = 100;
+const LETTERS = 50;
 
 function place(origin) {
   return origin === null ? "a punctuation" : `${origin.topic}-${origin.partition} at ${origin.offset}`;
