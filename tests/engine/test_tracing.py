@@ -290,6 +290,33 @@ def test_what_suppression_lets_go_is_of_the_trace_that_made_it(spans: Spans) -> 
     assert parent_of(record.headers) == ids(spans()[0])
 
 
+def test_what_leaves_when_a_window_closes_is_of_the_record_that_closed_it(spans: Spans) -> None:
+    # As its headers are that record's in Kafka Streams.
+    builder = hr.StreamsBuilder()
+    windows = builder.stream(IN).group_by_key().windowed_by(hr.TimeWindows("1s", grace="0s"), emit="close")
+    counted = windows.count(store="windows").to_stream(lambda window, count: window.key)
+    counted.map_values(str, value=str).to(OUT)
+    with TopologyTestDriver(builder.build(), tracing_enabled=True) as driver:
+        driver.input(IN).pipe("k", "v", timestamp=0, headers=brought())
+        driver.input(IN).pipe("k", "v", timestamp=5000, headers=brought(ANOTHER))
+        (record,) = driver.output(OUT).read_all()
+    assert parent_of(record.headers) == ids(spans()[1])
+
+
+def test_a_record_that_waits_for_others_leaves_with_its_own_trace(spans: Spans) -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(IN).resequence("timestamp", within="5s").to(OUT)
+    with TopologyTestDriver(builder.build(), tracing_enabled=True) as driver:
+        driver.input(IN).pipe("k", "later", timestamp=2, headers=brought())
+        driver.input(IN).pipe("k", "earlier", timestamp=1)
+        driver.input(IN).pipe("k", "end", timestamp=20_000, headers=brought(ANOTHER))
+        found = driver.output(OUT).read_all()
+    assert [(record.value, parent_of(record.headers)) for record in found[:2]] == [
+        ("earlier", None),
+        ("later", ids(spans()[0])),
+    ]
+
+
 def test_a_dead_letter_is_of_the_trace_and_its_span_has_the_failure(spans: Spans) -> None:
     def fail(value: str) -> str:
         raise ValueError(f"{value} is odd")
