@@ -37,9 +37,12 @@ def found_chromium() -> str | None:
     return named or next((path for each in _NAMES if (path := shutil.which(each))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """One browser for all tests of the page, with a profile that is new and goes with it."""
+    """One browser for the tests of a module, with a profile that is new and goes with it.
+
+    It does not stay longer: while it is there, this thread has an event loop that runs, and no test can run another.
+    """
     path = found_chromium()
     if path is None:
         pytest.skip(
