@@ -67,7 +67,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def forget_modules(directory: Path) -> None:
     """Let what was imported from there be imported anew: a module of the next test may have the same name."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # in one step: whatever is collected meanwhile may import
         if str(getattr(module, "__file__", None) or "").startswith(str(directory)):
             del sys.modules[name]
 

@@ -1,7 +1,6 @@
 """`headrace top`: an application in a terminal, beside it, by what its HTTP server tells."""
 
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -15,6 +14,7 @@ from headrace.base.wording import shortened
 from headrace.cli.server_client import ServerClient, ServerUnansweredError
 from headrace.cli.settings import Settings
 from headrace.streams.server_options import SERVER_CA, token_of
+from headrace.streams.signals import StopSignals
 
 __all__ = ["command"]
 
@@ -65,7 +65,7 @@ def command(
             print_once(first, client.url)
             return
         with Screen(client.url) as screen:
-            _follow(screen.show, screen.lose, first, look, seconds)
+            _follow(screen.show, screen.lose, first, look, seconds, farewell=screen.farewell)
 
 
 def _show_lines(first: Any, look: Callable[[], Any], seconds: float, *, is_once: bool) -> None:
@@ -87,17 +87,19 @@ def _follow(
     first: Any,
     look: Callable[[], Any],
     seconds: float,
+    *,
+    farewell: bytes = b"",
 ) -> None:
-    """Show what there is, time after time."""
+    """Show what there is, time after time, until a signal comes."""
     show(first)
-    while True:
-        time.sleep(seconds)
-        try:
-            found = look()
-        except ServerUnansweredError as error:
-            lose(error)
-        else:
-            show(found)
+    with StopSignals(farewell=farewell) as signals:
+        while not signals.wait(seconds):
+            try:
+                found = look()
+            except ServerUnansweredError as error:
+                lose(error)
+            else:
+                show(found)
 
 
 def _seconds(every: str) -> float:

@@ -28,6 +28,9 @@ _Row = Mapping[str, Any]
 class Screen:
     """The whole terminal, for as long as it is entered."""
 
+    #: What has to be written where the process ends without leaving the `with`: the screen of before, and the cursor.
+    farewell = b"\x1b[?1049l\x1b[?25h"
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._console = Console()
