@@ -1,6 +1,6 @@
 """What a worker's tasks have to write: columns for each topic-partition, drained into the worker's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import TypeAlias
@@ -181,13 +181,9 @@ class RecordCollector:
     def drain(self, writer: Writer) -> None:
         """Hand all records to the writer, whose topics are made before."""
         self._make_topics()
-        for name, columns in self._columns.items():
-            if columns.keys:
-                self._hand_over(writer, name, columns)
+        self._hand_over_all(writer, self._columns)
         writer.barrier()
-        for name, columns in self._changelogs.items():
-            if columns.keys:
-                self._hand_over(writer, name, columns)
+        self._hand_over_all(writer, self._changelogs)
         self._take_turns()
 
     def drain_long(self, writer: Writer, taken: int) -> None:
@@ -210,6 +206,11 @@ class RecordCollector:
                         return
                     self._hand_over(writer, name, columns)
         self._take_turns()
+
+    def _hand_over_all(self, writer: Writer, found: Mapping[TopicPartition, Columns]) -> None:
+        for name, columns in found.items():
+            if columns.keys:
+                self._hand_over(writer, name, columns)
 
     def _hand_over(self, writer: Writer, name: TopicPartition, columns: Columns) -> None:
         before, timestamps = writer.pending_bytes, columns.timestamps

@@ -34,7 +34,7 @@ from headrace.topology.wiring import Failed
 if TYPE_CHECKING:
     from headrace.engine.tracing import Tracing
 
-__all__ = ["Failures"]
+__all__ = ["Failures", "is_failure"]
 
 _log = logging.getLogger("headrace.failures")
 
@@ -47,6 +47,14 @@ _OF_THE_RECORD: Mapping[str, tuple[type[HeadraceError], ...]] = {
 }
 
 Stage = Literal["deserialize", "process", "serialize", "produce"]
+
+#: How the reasons begin for which records are given up that a function, a serde or the log has refused.
+_FAILED = "failed to "
+
+
+def is_failure(reason: str) -> bool:
+    """Whether a record that was dropped for a reason has failed, and was not merely late, or without a key."""
+    return reason.startswith(_FAILED)
 
 
 class Failures:
@@ -177,7 +185,7 @@ class Failures:
         done = "dropped"
         if reaction.kind == "dead_letter":
             done = f"written to dead-letter topic '{self._write_dead_letter(failure, reaction, node)}'"
-        self._dropped(name, f"failed to {stage}")
+        self._dropped(name, f"{_FAILED}{stage}")
         if self._tracing is not None:
             self._tracing.failed(error)
         seen = self._warnings[node] = self._warnings.get(node, 0) + 1

@@ -14,7 +14,7 @@ from headrace.server.routes import Route
 from headrace.streams.status_text import waiting_text
 from headrace.streams.streams import Streams
 
-__all__ = ["inspection_routes"]
+__all__ = ["inspection_routes", "progress_of"]
 
 _DEAD = frozenset({"pending_error", "error", "not_running"})
 
@@ -119,13 +119,20 @@ class _About:
         return {"records": status.lag_records, "stores": _lags(self._streams.lags())}
 
 
-def _task(task: TaskStatus) -> Mapping[str, Any]:
+def progress_of(task: TaskStatus) -> Mapping[str, Any]:
+    """Return what a task or a standby is, and how far its restore."""
     return {
         "id": str(task.id),
         "state": task.state,
         "restored": task.restored,
         "remaining": task.remaining,
         "records_per_second": task.records_per_second,
+    }
+
+
+def _task(task: TaskStatus) -> Mapping[str, Any]:
+    return {
+        **progress_of(task),
         "stores": {name: _lag(lag) for name, lag in task.stores.items()},
         "stream_time": task.stream_time,
         "inputs": {

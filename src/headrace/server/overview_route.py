@@ -7,8 +7,10 @@ from typing import Any
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.base.version import headrace_version
+from headrace.engine.failures import is_failure
 from headrace.engine.status import TaskStatus, WorkerStatus
 from headrace.metrics.metric import Metrics
+from headrace.server.inspection import progress_of
 from headrace.server.routes import Route
 from headrace.streams.status_text import waiting_text
 from headrace.streams.streams import Streams
@@ -17,9 +19,6 @@ from headrace.streams.thread_metadata import ThreadMetadata
 __all__ = ["overview_route"]
 
 _TASKS, _NODES = "stream-task-metrics", "stream-processor-node-metrics"
-
-#: How the reasons begin of records that were given up since a function, a serde or the log refused them.
-_FAILED = "failed to "
 
 
 def overview_route(streams: Streams) -> Route:
@@ -52,8 +51,8 @@ def _overview(streams: Streams) -> object:
         **_commits(threads),
         "threads": threads,
         "tasks": tasks,
-        "standbys": [_restore(each) for each in figures.standbys],
-        "global_stores": None if figures.global_stores is None else _restore(figures.global_stores),
+        "standbys": [progress_of(each) for each in figures.standbys],
+        "global_stores": None if figures.global_stores is None else progress_of(figures.global_stores),
         "instances": _instances(streams),
     }
 
@@ -63,7 +62,7 @@ def _failed(metrics: Metrics) -> int:
     return sum(
         int(each.value)
         for each in dropped
-        if each.tags["reason"].startswith(_FAILED) and not isinstance(each.value, str)
+        if is_failure(each.tags["reason"]) and not isinstance(each.value, str)
     )
 
 
@@ -112,17 +111,7 @@ def _task(task: TaskStatus, metrics: Metrics) -> dict[str, Any]:
         "lag_age_ms": max(0, time.time_ns() // 1_000_000 - min(oldest)) if oldest else 0,
         "records_per_second": _number(metrics.find("process-rate", _TASKS, **own)),
         "dropped": int(metrics.total("dropped-records-total", _TASKS, **own)),
-        "restore": _restore(task) if task.state == "restoring" else None,
-    }
-
-
-def _restore(task: TaskStatus) -> dict[str, Any]:
-    return {
-        "id": str(task.id),
-        "state": task.state,
-        "restored": task.restored,
-        "remaining": task.remaining,
-        "records_per_second": task.records_per_second,
+        "restore": progress_of(task) if task.state == "restoring" else None,
     }
 
 

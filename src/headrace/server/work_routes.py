@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.engine.failures import is_failure
 from headrace.engine.work_history import SAMPLE_SECONDS, WorkSample
 from headrace.metrics.metric import Metric, Metrics
 from headrace.server.parameters import Given
@@ -14,9 +15,6 @@ from headrace.streams.streams import Streams
 __all__ = ["work_routes"]
 
 _NODES, _TOPICS = "stream-processor-node-metrics", "stream-topic-metrics"
-
-#: How the reasons begin of records that were given up since a function, a serde or the log refused them.
-_FAILED = "failed to "
 
 
 def work_routes(streams: Streams) -> Sequence[Route]:
@@ -79,7 +77,7 @@ class _NodeCounts:
 
 def _dropped(metrics: Metrics) -> dict[str, Any]:
     reasons = _totals(metrics, "reason")
-    failed = sum(count for reason, count in reasons.items() if reason.startswith(_FAILED))
+    failed = sum(count for reason, count in reasons.items() if is_failure(reason))
     return {"dropped": sum(reasons.values()) - failed, "failed": failed, "reasons": reasons}
 
 

@@ -195,7 +195,9 @@ class ProduceMachine:
         if self.failure is not None or not self._is_released:
             return []
         ready: dict[int, list[ProduceBatch]] = {}
-        passed = min((each.queue[0].barriers for each in self._waiting.values()), default=0)
+        passed = 0
+        if self._barriers:  # none in transactions, which may have thousands of partitions
+            passed = min((each.queue[0].barriers for each in self._waiting.values()), default=0)
         for topic_partition, partition in self._waiting.items():
             if (
                 partition.in_flight
