@@ -101,6 +101,29 @@ def test_looks_for_closed_windows_as_often_as_the_wall_clock_allows() -> None:
 
 @pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize(
+    ("windows", "left"),
+    [
+        (hr.TimeWindows("1s", grace="10s"), "a@2000"),
+        (hr.SlidingWindows("1s", grace="10s"), "a@1000"),
+        (hr.SessionWindows("1s", grace="10s"), "a@2000"),
+    ],
+)
+def test_what_the_wall_clock_puts_off_leaves_when_its_time_has_come_although_nothing_comes(
+    windows: Any, left: str, restarts: bool
+) -> None:
+    complete = {THROTTLE: "1000", "windows.expired.emit": "true"}
+    with testing.TopologyTestDriver(counts(windows), properties=complete) as driver:
+        assert pipe(driver, ("a", 2_000), ("b", 13_001)) == []
+        if restarts:
+            driver.restart()
+        driver.advance("1s")
+        assert driver.output(OUT).read_pairs() == [(left, 1)]
+        driver.advance("10s")
+        assert driver.output(OUT).read_all() == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
     "windows",
     [
         hr.TimeWindows("10s", grace="5s"),

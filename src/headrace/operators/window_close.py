@@ -8,16 +8,19 @@ them.
 How far it has emitted is committed beside the offsets, so that a restart emits nothing twice and leaves nothing out.
 
 What has expired when it is looked for is emitted too. In Kafka Streams it is not, unless a cache still holds it: who
-reads a backlog there loses most windows that a cache has no room for. So it is in the test driver, which does as there.
+reads a backlog there loses most windows that a cache has no room for. And where the wall clock puts a look off, it is
+made when its time has come, whether a record comes or not; there it waits for the next one, however long the input
+pauses. The test driver does as Kafka Streams in both.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from headrace.base.records import Headers, Window, Windowed
+from headrace.base.records import NO_HEADERS, Headers, Window, Windowed
 from headrace.operators.silence import Idle
 from headrace.operators.updates import key_deserializer
+from headrace.processor.context import Cancellable
 from headrace.state.port import TimeOrderedState
 from headrace.state.spec import segment_interval_ms
 from headrace.topology.wiring import Wiring
@@ -84,12 +87,17 @@ class WindowCloser:
 
     __slots__ = (
         "_closed_since",
+        "_context",
         "_emitted",
         "_forward",
+        "_headers",
         "_interval_ms",
+        "_look",
         "_next_ms",
         "_now_ms",
         "_open_key",
+        "_put_off",
+        "_put_off_name",
         "_result_of",
         "_state",
         "_stays_ms",
@@ -105,10 +113,18 @@ class WindowCloser:
         self._closed_since, self._result_of = closing.windows.closed_since, closing.result_of
         self._forward, self._open_key = wiring.forward, key_deserializer(wiring, state)
         self._emitted = wiring.context.processor_metadata
+        self._context = wiring.context
         self._now_ms, self._interval_ms = wiring.context.now_ms, wiring.context.window_emit_interval_ms
         self._next_ms = 0
+        self._look = wiring.guard(self._look_at_what_was_put_off)
+        self._put_off: Cancellable | None = None
+        self._headers: Headers = NO_HEADERS
+        #: Under this name it is committed how far a look goes that was put off.
+        self._put_off_name = f"{state.spec.name}-put-off"
         self.emits_expired = wiring.context.emits_expired_windows
         self.room_ms = -1
+        if self.emits_expired:
+            wiring.on_start(self._start)
 
     def __call__(self, closed: int, headers: Headers, *, at_once: bool = False) -> None:
         """Take stream time less grace, and the headers of the record that moved it.
@@ -119,15 +135,43 @@ class WindowCloser:
         if now >= self._next_ms or at_once:
             self._next_ms = now + self._interval_ms
             self._emit(closed, headers)
+        elif self.emits_expired:
+            self._put_look_off(closed, headers)
 
     def make_room(self, closed: int, headers: Headers) -> None:
         """Emit what a record closes that moves stream time beyond `room_ms`, before it is put."""
         self._emit(closed, headers)
         self.room_ms = self._state.observed_stream_time + self._stays_ms
 
+    def _put_look_off(self, closed: int, headers: Headers) -> None:
+        """Look when the wall clock allows it, unless a record does so before."""
+        self._emitted[self._put_off_name] = closed
+        self._headers = headers
+        if self._put_off is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        schedule = self._context.scheduler
+        assert schedule is not None, "nodes run within a task"
+        self._put_off = schedule(self._interval_ms, self._look, "wall", self._next_ms)
+
+    def _look_at_what_was_put_off(self, now: int) -> None:
+        if self._put_off is not None:
+            self._put_off.cancel()
+            self._put_off = None
+        closed = self._emitted.pop(self._put_off_name, NEVER_EMITTED)
+        self._next_ms = now + self._interval_ms
+        self._emit(closed, self._headers)
+
+    def _start(self) -> None:
+        """Whoever had the task before may have ended before its look."""
+        if self._put_off_name in self._emitted:
+            self._next_ms = self._now_ms() + self._interval_ms
+            self._wait()
+
     def _emit(self, closed: int, headers: Headers) -> None:
         last = self._emitted.get(self._store, NEVER_EMITTED)
-        if last != NEVER_EMITTED and last >= closed:
+        if closed <= last:
             return
         times = self._closed_since(last, closed)
         if times is None:
