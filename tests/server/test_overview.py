@@ -7,6 +7,7 @@ from headrace.base.columns import Columns
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicSpec
 from headrace.server import Server
+from tests.server import orders
 from tests.server.conftest import Served, application, ask
 from tests.streams.waiting import until
 
@@ -18,7 +19,9 @@ def test_an_overview_is_what_the_application_says_of_itself(served: Served) -> N
     metrics = streams.metrics()
     longest = metrics.find("commit-latency-max", "stream-thread-metrics")[0].value
     assert found["application_id"] == "shop"
-    assert (found["state"], found["waits_for"]) == ("running", None)
+    assert (found["state"], found["waits_for"], found["is_paused"]) == ("running", None, False)
+    assert found["failure"] is None
+    assert found["log"].endswith("shop.db")
     assert (
         (found["records"], found["lag_records"], found["lag_age_ms"]) == (status.records, 0, 0) == (83, 0, 0)
     )
@@ -80,5 +83,26 @@ def test_what_failed_and_what_waits_is_told(tmp_path: Path) -> None:
         found = ask(server.url, "/overview").body
         assert found["tasks"][0]["lag_records"] == 1
         assert found["lag_age_ms"] == found["tasks"][0]["lag_age_ms"]
+        assert found["is_paused"]
     writer.close()
     log.close()
+
+
+def test_an_overview_tells_what_ended_the_application(tmp_path: Path) -> None:
+    streams = hr.Streams(
+        orders.topology(),
+        application_id="shop",
+        embedded_path=str(tmp_path / "orders.db"),
+        state_dir=str(tmp_path / "state"),
+    )
+    orders.application(tmp_path)
+    orders.write(tmp_path, orders.faulty(0)[:1])
+    with Server(streams) as server:
+        streams.start()
+        until(lambda: streams.state == "error")
+        found = ask(server.url, "/overview").body
+        assert (found["state"], found["failure"]["error"]) == ("error", "ProcessingError")
+        assert "an amount of -5 cannot be taxed" in found["failure"]["message"]
+        assert "in with_tax" in found["failure"]["traceback"]
+        assert ask(server.url, "/history").body["samples"][-1]["records_per_second"] >= 0
+        streams.close()

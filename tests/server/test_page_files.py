@@ -31,7 +31,7 @@ def test_files_hold_no_data_and_need_no_token(guarded: Served, name: str) -> Non
     answer = guarded.ask(f"/page/{name}")
     assert (answer.status, answer.body) == (200, (PAGE / name).read_text())
     assert guarded.ask("/").status == 200
-    assert guarded.ask("/application").status == 401
+    assert guarded.ask("/overview").status == 401
 
 
 def test_browser_may_run_and_fetch_nothing_but_this(served: Served) -> None:

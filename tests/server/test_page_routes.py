@@ -1,4 +1,4 @@
-"""What the page asks for: the state of an application, what went through it, its windows, its dead letters."""
+"""What the page asks for beside the overview: what is set, what went through, its windows, its dead letters."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -16,33 +16,6 @@ from tests.streams.waiting import until
 
 MINUTES = "KSTREAM-AGGREGATE-0000000008"
 FIRST, SECOND = TopicPartition("clicks", 0), TopicPartition("views", 0)
-
-
-def test_application_tells_its_state_and_figures(shop: Served) -> None:
-    found = shop.ask("/application").body
-    assert (found["application_id"], found["state"], found["waits_for"]) == ("shop", "running", None)
-    assert (found["records"], found["dropped"], found["lag_records"], found["tasks"]) == (747, 4, 0, 4)
-    assert found["failure"] is None
-
-
-def test_application_tells_what_ended_it(tmp_path: Path) -> None:
-    streams = hr.Streams(
-        orders.topology(),
-        application_id="shop",
-        embedded_path=str(tmp_path / "orders.db"),
-        state_dir=str(tmp_path / "state"),
-    )
-    orders.application(tmp_path)
-    orders.write(tmp_path, orders.faulty(0)[:1])
-    with Server(streams) as server:
-        streams.start()
-        until(lambda: streams.state == "error")
-        found = ask(server.url, "/application").body
-        assert (found["state"], found["failure"]["error"]) == ("error", "ProcessingError")
-        assert "an amount of -5 cannot be taxed" in found["failure"]["message"]
-        assert "in with_tax" in found["failure"]["traceback"]
-        assert ask(server.url, "/history").body["samples"][-1]["records_per_second"] >= 0
-        streams.close()
 
 
 def test_secrets_are_no_part_of_the_configuration(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from headrace.server.about_routes import about_routes
 from headrace.server.answers import as_json
+from headrace.server.config_route import config_route
 from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
 from headrace.server.letter_route import letter_route
@@ -52,7 +52,7 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     """
     routes = [
         *inspection_routes(streams),
-        *about_routes(streams),
+        config_route(streams),
         *work_routes(streams),
         window_route(streams),
         letter_route(streams),

@@ -1,7 +1,8 @@
-"""All that one glance wants to know of an instance, in one answer: what `headrace top` shows."""
+"""All that one glance wants to know of an instance, in one answer: what `headrace top` and the page's head show."""
 
 import math
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from headrace.engine.status import TaskStatus, WorkerStatus
 from headrace.metrics.metric import Metrics
 from headrace.server.inspection import progress_of
 from headrace.server.routes import Route
+from headrace.streams.logs import address_of
 from headrace.streams.status_text import waiting_text
 from headrace.streams.streams import Streams
 from headrace.streams.thread_metadata import ThreadMetadata
@@ -20,13 +22,17 @@ __all__ = ["overview_route"]
 
 _TASKS, _NODES = "stream-task-metrics", "stream-processor-node-metrics"
 
+#: Of a traceback, the end is what tells most.
+_TRACEBACK_CHARACTERS_MAX = 20_000
+
 
 def overview_route(streams: Streams) -> Route:
     """Return the route."""
     return Route(
         "/overview",
-        "State, throughput, lag, commits, what was dropped or has failed, threads, tasks and instances at once. Rates "
-        "and times of commits are of the last minute, and null where there were none.",
+        "State, with what ended the application where something did, throughput, lag, commits, what was dropped or has "
+        "failed, threads, tasks and instances at once. Rates and times of commits are of the last minute, and null "
+        "where there were none.",
         lambda given: _overview(streams),
     )
 
@@ -39,8 +45,11 @@ def _overview(streams: Streams) -> object:
     return {
         "application_id": streams.application_id,
         "version": headrace_version(),
+        "log": str(address_of(streams.config)),
         "state": state,
+        "is_paused": streams.is_paused,
         "waits_for": trouble if state == "running" else waiting_text(state, status, trouble),
+        "failure": _failure(streams.killed_by),
         "records": figures.records,
         "records_per_second": figures.records_per_second,
         "lag_records": figures.lag_records,
@@ -54,6 +63,17 @@ def _overview(streams: Streams) -> object:
         "standbys": [progress_of(each) for each in figures.standbys],
         "global_stores": None if figures.global_stores is None else progress_of(figures.global_stores),
         "instances": _instances(streams),
+    }
+
+
+def _failure(error: BaseException | None) -> Mapping[str, str] | None:
+    if error is None:
+        return None
+    text = "".join(traceback.format_exception(error))
+    return {
+        "error": type(error).__qualname__,
+        "message": str(error),
+        "traceback": text[-_TRACEBACK_CHARACTERS_MAX:],
     }
 
 

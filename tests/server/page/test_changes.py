@@ -70,12 +70,14 @@ def test_restore_is_shown_as_it_is(browser: "Browser", tmp_path: Path) -> None:
         try:
             assert slow.is_in_the_middle.wait(30)
             page = look.open("tasks")
-            found = look.ask("application")
-            share = 100 * found["restored"] // (found["restored"] + found["remaining"])
+            found = look.ask("overview")
+            restores = [task["restore"] for task in found["tasks"] if task["restore"] is not None]
+            restored = sum(each["restored"] for each in restores)
+            share = 100 * restored // (restored + sum(each["remaining"] for each in restores))
             assert 0 < share < 100
-            word = "task" if found["restoring_tasks"] == 1 else "tasks"
+            word = "task" if len(restores) == 1 else "tasks"
             shown = page.locator("#figures [data-figure='restoring'] dd").inner_text()
-            assert shown == f"{found['restoring_tasks']} {word}, {share} %"
+            assert shown == f"{len(restores)} {word}, {share} %"
             assert page.locator("#state").inner_text() == found["state"] == "rebalancing"
             assert page.locator("#trouble").inner_text() == found["waits_for"]
             for task in look.ask("tasks")["tasks"]:
@@ -116,7 +118,7 @@ def test_pause_is_what_windows_wait_for(browser: "Browser", running: hr.Streams,
         running.pause()
         page = look.open("windows")
         assert page.locator("#state").inner_text() == "paused"
-        assert look.ask("application")["is_paused"]
+        assert look.ask("overview")["is_paused"]
         answers = page.locator(".answer").all_inner_texts()
         assert [each.split(": ")[1].split(".")[0] for each in answers] == ["the application is paused"] * 2
         running.resume()
@@ -155,7 +157,7 @@ def test_error_is_shown_with_its_traceback(browser: "Browser", tmp_path: Path) -
         page = look.open("topology")
         orders.write(tmp_path, orders.faulty(0))
         page.locator("#state.bad").wait_for()
-        found = look.ask("application")
+        found = look.ask("overview")
         assert page.locator("#state").inner_text() == found["state"] == "error"
         failure = page.locator("#trouble details")
         assert found["failure"]["message"] in failure.locator("summary").inner_text()
@@ -213,7 +215,7 @@ def test_token_is_asked_for_and_kept_for_the_tab(browser: "Browser", tmp_path: P
         page.get_by_role("textbox", name="Token").fill(TOKEN)
         page.keyboard.press("Enter")
         page.locator("#view[data-view]").wait_for()
-        assert page.locator("#state").inner_text() == look.ask("application", TOKEN)["state"] == "created"
+        assert page.locator("#state").inner_text() == look.ask("overview", TOKEN)["state"] == "created"
         page.reload()
         page.locator("#view[data-view]").wait_for()
         assert not dialog.is_visible()

@@ -30,7 +30,7 @@ def count(number: int | None) -> str:
 
 def test_head_tells_state_and_figures(look: Look) -> None:
     page = look.open("topology")
-    found = look.ask("application")
+    found = look.ask("overview")
     assert page.title() == "shop – headrace"
     assert page.locator("#application").inner_text() == "shop"
     assert look.page.get_by_role("status").first.inner_text() == found["state"] == "running"
@@ -41,10 +41,10 @@ def test_head_tells_state_and_figures(look: Look) -> None:
     assert figures == {
         "throughput": "0/s",
         "lag": "0 records",
-        "tasks": str(found["tasks"]),
+        "tasks": str(len(found["tasks"])),
         "processed": count(found["records"]),
         "dropped": str(found["dropped"]),
-        "commits": str(look.ask("application")["commits"]),
+        "commits": str(look.ask("overview")["commits"]),
     }
     assert look.problems == []
 

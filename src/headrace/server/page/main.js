@@ -3,7 +3,7 @@
 import { Refused, get, hasToken, keepToken } from "./api.js";
 import { h, show } from "./dom.js";
 import { clock } from "./format.js";
-import { showApplication, showSilence } from "./overview.js";
+import { showOverview, showSilence } from "./overview.js";
 import { config } from "./config.js";
 import { history } from "./history.js";
 import { letters } from "./letters.js";
@@ -69,8 +69,8 @@ async function refresh() {
   clearTimeout(timer);
   const { view, rest, abort } = open;
   try {
-    const [application, found] = await Promise.all([
-      get("application", abort.signal),
+    const [overview, found] = await Promise.all([
+      get("overview", abort.signal),
       view.load(rest, abort.signal).catch((error) => {
         if (error instanceof Refused && error.status !== 401) return error;
         throw error;
@@ -78,7 +78,7 @@ async function refresh() {
     ]);
     if (abort.signal.aborted) return;
     lastAnswer = Date.now();
-    showApplication(application);
+    showOverview(overview);
     if (found instanceof Refused) {
       isRefused = true;
       show(place, h("p", { class: "waits" }, found.message));

@@ -13,13 +13,16 @@ function figure(name, text, tone) {
 }
 
 function figures(found) {
-  const whole = found.restored + found.remaining;
-  const share = whole === 0 ? 0 : Math.floor((100 * found.restored) / whole);
+  const restores = found.tasks.filter((task) => task.restore !== null).map((task) => task.restore);
+  const restored = restores.reduce((sum, restore) => sum + restore.restored, 0);
+  const whole = restores.reduce((sum, restore) => sum + restore.remaining, restored);
+  const share = whole === 0 ? 0 : Math.floor((100 * restored) / whole);
+  const { length: standbys } = found.standbys;
   return [
     figure("throughput", rate(found.records_per_second)),
     figure("lag", plural(found.lag_records, "record")),
-    figure("tasks", found.standbys ? `${found.tasks} + ${found.standbys} standby` : count(found.tasks)),
-    found.restoring_tasks > 0 && figure("restoring", `${plural(found.restoring_tasks, "task")}, ${share} %`, "busy"),
+    figure("tasks", standbys ? `${found.tasks.length} + ${standbys} standby` : count(found.tasks.length)),
+    restores.length > 0 && figure("restoring", `${plural(restores.length, "task")}, ${share} %`, "busy"),
     figure("processed", count(found.records)),
     figure("dropped", count(found.dropped), found.dropped > 0 ? "warn" : null),
     figure("commits", count(found.commits)),
@@ -40,8 +43,8 @@ function trouble(found) {
   return h("p", { class: isOver ? "" : "waits" }, isOver ? "It was stopped; figures are those of its end." : found.waits_for);
 }
 
-// What the application says of itself.
-export function showApplication(found) {
+// What one glance is to tell.
+export function showOverview(found) {
   document.title = `${found.application_id} – headrace`;
   show(document.getElementById("application"), found.application_id);
   const state = document.getElementById("state");

@@ -1,0 +1,21 @@
+"""What is set, and where each value comes from."""
+
+from headrace.server.parameters import Given
+from headrace.server.routes import Route
+from headrace.streams.streams import Streams
+
+__all__ = ["config_route"]
+
+
+def config_route(streams: Streams) -> Route:
+    """Return the route."""
+
+    def config(given: Given) -> object:
+        return {
+            "properties": [
+                {"name": name, "value": value, "origin": origin, "meaning": meaning}
+                for name, value, origin, meaning in streams.config.rows()
+            ]
+        }
+
+    return Route("/config", "All properties with their origins; secrets are hidden.", config, blocks=False)
