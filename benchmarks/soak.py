@@ -29,6 +29,9 @@ APPLICATION_ID = "soak"
 #: What was read is deleted, or a file of gigabytes would be what is measured; on a cluster, segments go as a whole.
 KEPT = {"retention.bytes": "200000000", "retention.ms": "-1", "segment.bytes": "20000000"}
 
+#: Of the default, RocksDB's memory fills up over half of the run: what is to be seen is what has no bound.
+BUDGETS = {"rocksdb.memory.max.bytes": str(24 * 1024 * 1024)}
+
 #: Records are written so many times a second.
 BATCHES_A_SECOND = 10
 
@@ -166,7 +169,7 @@ def _parsed() -> argparse.Namespace:
 def main() -> int:
     """Feed from another process, whose memory is not the application's; return the exit code."""
     given = _parsed()
-    properties: dict[str, object] = dict(each.split("=", 1) for each in given.properties)
+    properties: dict[str, object] = {**BUDGETS, **dict(each.split("=", 1) for each in given.properties)}
     scenario = JOINS if given.joins else WINDOWS
     if given.feed:
         feed(properties, scenario, given.records, given.seconds)

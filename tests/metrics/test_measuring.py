@@ -115,14 +115,14 @@ def test_the_lag_is_none_when_all_is_processed() -> None:
 
 
 def test_a_store_in_memory_tells_its_rows_and_rocksdb_its_properties() -> None:
-    with TopologyTestDriver(every_kind()) as driver:
+    with TopologyTestDriver(every_kind(), rocksdb_memory_max_bytes=8 << 20) as driver:
         driver.input(hr.Topic("table", value=str)).pipe_all([("a", "1", 0), ("b", "2", 1)])
         driver.input(WORDS).pipe("a", "x", timestamp=2)
         metrics = driver.metrics()
         assert value(metrics, "num-keys", STATE, in_memory_state_id="table") == 2
         assert value(metrics, "estimate-num-keys", STATE, rocksdb_state_id="counts") >= 1
         assert value(metrics, "cur-size-all-mem-tables", STATE, rocksdb_window_state_id="windowed") > 0
-        assert value(metrics, "block-cache-capacity", STATE, rocksdb_session_state_id="sessions") > 0
+        assert value(metrics, "block-cache-capacity", STATE, rocksdb_session_state_id="sessions") == 8 << 20
 
 
 def test_what_suppression_holds_back_is_measured_at_commits() -> None:

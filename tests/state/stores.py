@@ -87,7 +87,7 @@ class Stores:
         self.path = path
         self.cache = CacheBudget(cache_bytes)
         self.live = LiveBudget(live_bytes)
-        self.memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+        self.memory = RocksMemory(3 << 20)
         self.log: dict[str, list[tuple[bytes, bytes | None, int, Headers]]] = {
             spec.name: [] for spec in specs
         }

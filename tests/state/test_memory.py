@@ -60,7 +60,7 @@ def test_memory_is_flat_after_the_first_fifth_of_a_run(tmp_path: Path) -> None:
 
 
 def test_write_buffers_and_blocks_have_one_bound(tmp_path: Path) -> None:
-    memory = RocksMemory(block_cache_bytes=8 << 20, write_buffer_bytes=4 << 20)
+    memory = RocksMemory(8 << 20)
     database = RocksDatabase(tmp_path / "task", memory)
     for number in range(300):
         database.write([("s", {b"%03d %04d" % (number, row): b"x" * 700 for row in range(300)})], {})

@@ -29,7 +29,7 @@ from headrace.state.rocksdb_errors import translated
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.task_directory import remove_destroyed
 
-MEMORY = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+MEMORY = RocksMemory(3 << 20)
 
 
 @pytest.fixture
@@ -586,7 +586,7 @@ import sys
 from headrace.state.port import Position
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
-database = RocksDatabase(sys.argv[1], RocksMemory(write_buffer_bytes=1 << 20))
+database = RocksDatabase(sys.argv[1], RocksMemory(3 << 20))
 for commit in range(1, 100_000):
     position = Position(commit, "id")
     rows = {b"%06d" % number: b"%d" % commit for number in range(2_500)}
@@ -613,7 +613,7 @@ def test_options_of_a_store_may_be_changed_but_not_the_bounds_of_memory(path: Pa
             blocks.set_block_size(1_000)
             blocks.disable_cache()
 
-    memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20, configure=smaller_blocks)
+    memory = RocksMemory(3 << 20, configure=smaller_blocks)
     database = RocksDatabase(path, memory)
     for store in ("s", "t"):
         database.write([(store, {b"%d" % number: bytes(100) for number in range(1_000)})], {})

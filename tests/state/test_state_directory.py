@@ -28,7 +28,7 @@ class Place:
         self.registry = self.opened()
 
     def opened(self, worker: int | None = None) -> StateDirectory:
-        memory = RocksMemory(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20)
+        memory = RocksMemory(3 << 20)
         return StateDirectory(
             self.folder,
             memory,

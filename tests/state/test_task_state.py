@@ -194,7 +194,7 @@ def test_another_retention_means_rebuild(open_stores: OpenStores) -> None:
 
 
 def test_fifty_tasks_share_one_bounded_memory(tmp_path: Path) -> None:
-    memory = RocksMemory(block_cache_bytes=4 << 20, write_buffer_bytes=4 << 20)
+    memory = RocksMemory(12 << 20)
     assert memory.used_bytes == 0
     databases = [RocksDatabase(tmp_path / str(number), memory) for number in range(50)]
     rows = {b"%05d" % number: b"x" * 100 for number in range(2_500)}

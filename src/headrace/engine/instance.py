@@ -53,7 +53,7 @@ class Instance:
         self.listeners = listeners or StoreListeners()
         self.directory = StateDirectory(
             state_dir,
-            RocksMemory(configure=options.rocksdb_config_setter),
+            RocksMemory(options.rocksdb_memory_max_bytes, configure=options.rocksdb_config_setter),
             application_id=application_id,
             cleanup_delay_ms=options.state_cleanup_delay_ms,
             now_ms=clock.wall_ms,

@@ -18,7 +18,12 @@ from headrace.base.options import (
 )
 from headrace.plan.internal_topics import WINDOW_ADDITIONAL_RETENTION_MS
 from headrace.processor.handlers import Handler, log_and_fail
-from headrace.state.rocksdb_options import Configure, as_they_are
+from headrace.state.rocksdb_options import (
+    ROCKS_MEMORY_BYTES,
+    ROCKS_MEMORY_BYTES_MIN,
+    Configure,
+    as_they_are,
+)
 
 __all__ = ["EMIT_EXPIRED", "OPTIONS", "OUTER_JOIN_EMIT_INTERVAL", "WINDOW_EMIT_INTERVAL", "EngineOptions"]
 
@@ -160,6 +165,13 @@ OPTIONS: tuple[Option[Any], ...] = (
         "Decides about a record that cannot be written: a function Failure -> Reaction.",
     ),
     Option(
+        "rocksdb.memory.max.bytes",
+        long(minimum=ROCKS_MEMORY_BYTES_MIN),
+        ROCKS_MEMORY_BYTES,
+        "What RocksDB keeps in memory for all stores of an instance (bytes): blocks that were read and, in up to a third "
+        "of it, rows that are in no file yet. It fills up in the first hours. Not a property of Kafka.",
+    ),
+    Option(
         "rocksdb.config.setter",
         function("store", "options", "blocks"),
         as_they_are,
@@ -221,6 +233,7 @@ class EngineOptions:
     processing_exception_handler: Handler
     processing_exception_handler_global_enabled: bool
     production_exception_handler: Handler
+    rocksdb_memory_max_bytes: int
     rocksdb_config_setter: Configure
     errors_dead_letter_queue_topic_name: str | None
     partitioning_check_records: int

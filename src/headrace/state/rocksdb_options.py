@@ -6,7 +6,15 @@ rocksdict is handed in as an argument: only state/rocksdb.py imports it, at the 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-__all__ = ["Configure", "RocksMemory", "as_they_are", "database_options", "store_options"]
+__all__ = [
+    "ROCKS_MEMORY_BYTES",
+    "ROCKS_MEMORY_BYTES_MIN",
+    "Configure",
+    "RocksMemory",
+    "as_they_are",
+    "database_options",
+    "store_options",
+]
 
 #: Changes how RocksDB keeps a store: its name, rocksdict's `Options` and `BlockBasedOptions`.
 Configure: TypeAlias = Callable[[str, Any, Any], object]
@@ -26,6 +34,11 @@ _WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 _BLOOM_BITS_PER_KEY = 10
 
 
+#: What RocksDB keeps in memory if nobody says otherwise. Below the least, stores of a dozen families flush all the time.
+ROCKS_MEMORY_BYTES = 96 * 1024 * 1024
+ROCKS_MEMORY_BYTES_MIN = 1024 * 1024
+
+
 class RocksMemory:
     """Block cache and write buffers, shared by all databases of a process and bounded together. One object a process.
 
@@ -33,33 +46,26 @@ class RocksMemory:
     much again, which was reached minutes after the start and looked like a leak.
 
     Args:
-        block_cache_bytes: for blocks read and rows not yet flushed. Indexes and filters of tables come on top.
-        write_buffer_bytes: part of it for rows not yet flushed; beyond it the fullest database flushes.
+        bytes_max: for blocks read and rows not yet flushed, these up to a third of it; beyond that the fullest database
+            flushes. Indexes and filters of tables come on top.
         configure: is given the options of each store before it is opened; neither cache nor bounds are its to change.
     """
 
-    __slots__ = ("_block_cache", "_write_buffers", "block_cache_bytes", "configure", "write_buffer_bytes")
+    __slots__ = ("_block_cache", "_write_buffers", "bytes_max", "configure")
 
-    def __init__(
-        self,
-        *,
-        block_cache_bytes: int = 96 * 1024 * 1024,
-        write_buffer_bytes: int = 32 * 1024 * 1024,
-        configure: Configure = as_they_are,
-    ) -> None:
+    def __init__(self, bytes_max: int = ROCKS_MEMORY_BYTES, *, configure: Configure = as_they_are) -> None:
         self.configure = configure
-        self.block_cache_bytes = block_cache_bytes
-        self.write_buffer_bytes = write_buffer_bytes
+        self.bytes_max = bytes_max
         self._block_cache: Any = None
         self._write_buffers: Any = None
 
     def shared(self, rocksdict: Any) -> tuple[Any, Any]:
         """RocksDB's block cache and write buffer manager, made at the first call."""
         if self._block_cache is None:
-            self._block_cache = rocksdict.Cache(self.block_cache_bytes)
+            self._block_cache = rocksdict.Cache(self.bytes_max)
             # A stall of this manager would block inside `write` and hold the GIL, in spite of `no_slowdown`.
             self._write_buffers = rocksdict.WriteBufferManager.new_write_buffer_manager_with_cache(
-                self.write_buffer_bytes, False, self._block_cache
+                self.bytes_max // 3, False, self._block_cache
             )
         return self._block_cache, self._write_buffers
 

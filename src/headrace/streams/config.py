@@ -47,6 +47,7 @@ class ConfigFields(TypedDict, total=False):
     processing_exception_handler: Handler
     production_exception_handler: Handler
     errors_dead_letter_queue_topic_name: str
+    rocksdb_memory_max_bytes: int
     rocksdb_config_setter: Configure
     tracing_enabled: bool
     properties: Mapping[str, object]
