@@ -119,7 +119,7 @@ conformance: $(VENV)/.synced  ## Let Kafka Streams judge random cases (java, mvn
 	$(BIN)/python tests/conformance/campaign.py
 
 faults: $(VENV)/.synced $(VENV)/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
-	FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
+	CAMPAIGN=1 FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
 
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
 	@echo "building headrace: wheel and sdist"

@@ -13,6 +13,7 @@ from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
 from headrace.engine.worker_building import build_worker
 from headrace.log.embedded import EmbeddedLog
+from tests.budget import IS_LONG
 from tests.faults import application, plain
 from tests.faults.site import Site
 
@@ -75,13 +76,17 @@ def flipped_at_the_beginning(file: Path) -> None:
     file.write_bytes(bytes(content))
 
 
+DAMAGES = [cut_to_half, emptied, flipped, flipped_in_the_middle, flipped_at_the_beginning, Path.unlink]
+FILES = ["*.sst", "MANIFEST-*", "CURRENT"]
+
+#: Each damage meets each file when there is time; else, each one file, and each file two damages.
+HURT = [
+    (FILES[(place + turn) % 3], damage) for turn in range(3) for place, damage in enumerate(DAMAGES)
+]  # `tests/state/test_damage.py` has every file of a database
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "damage",
-    [cut_to_half, emptied, flipped, flipped_in_the_middle, flipped_at_the_beginning, Path.unlink],
-    ids=lambda damage: damage.__name__,
-)
-@pytest.mark.parametrize("files", ["*.sst", "MANIFEST-*", "CURRENT"])
+@pytest.mark.parametrize(("files", "damage"), HURT if IS_LONG else HURT[: len(DAMAGES)])
 def test_damaged_files_are_replaced_from_the_changelog(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, damage: Callable[[Path], None]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.testing import LocalKafka
+from tests.budget import some
 from tests.faults import plain
 from tests.faults.site import SHORT_SESSION, Protocol, two_sites
 
@@ -14,11 +15,16 @@ pytestmark = [
     pytest.mark.broker,
     pytest.mark.process,
     pytest.mark.timeout(900),
-    pytest.mark.parametrize("protocol", ["classic", "streams"]),
 ]
 
 
-@pytest.mark.parametrize("step", ["transaction", "state"])
+@pytest.mark.parametrize(
+    ("protocol", "step"),
+    some(
+        [("classic", "transaction"), ("classic", "state"), ("streams", "state"), ("streams", "transaction")],
+        2,
+    ),
+)
 def test_tasks_that_are_taken_away_in_the_midst_of_a_commit_are_done_once(
     tmp_path: Path, kafka: LocalKafka, protocol: Protocol, step: str
 ) -> None:
@@ -30,6 +36,7 @@ def test_tasks_that_are_taken_away_in_the_midst_of_a_commit_are_done_once(
     plain.take_over_and_wake(first, second, feed, older, 1_000)
 
 
+@pytest.mark.parametrize("protocol", some(["streams", "classic"], 1))
 def test_transaction_that_a_dead_instance_has_left_open_holds_up_who_takes_over_until_its_time_is_over(
     tmp_path: Path, kafka: LocalKafka, protocol: Protocol
 ) -> None:
@@ -44,6 +51,7 @@ def test_transaction_that_a_dead_instance_has_left_open_holds_up_who_takes_over_
     plain.check(second, feed.written)
 
 
+@pytest.mark.parametrize("protocol", some(["classic", "streams"], 1))
 def test_rebalance_in_the_midst_of_a_restore_costs_no_state(
     tmp_path: Path, kafka: LocalKafka, protocol: Protocol
 ) -> None:

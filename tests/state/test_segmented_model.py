@@ -252,7 +252,7 @@ def test_store_behaves_like_a_dictionary_that_forgets(
         "is_stamped": order == "stamped",
     }
     machine = type("Machine", (SegmentedMachine,), attributes)
-    tries = examples(5 if engine == "rocksdb" else 20)
+    tries = examples(3 if engine == "rocksdb" else 10)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -168,8 +168,8 @@ OPTIONS: tuple[Option[Any], ...] = (
         "rocksdb.memory.max.bytes",
         long(minimum=ROCKS_MEMORY_BYTES_MIN),
         ROCKS_MEMORY_BYTES,
-        "What RocksDB keeps in memory for all stores of an instance (bytes): blocks that were read and, in up to a third "
-        "of it, rows that are in no file yet. It fills up in the first hours. Not a property of Kafka.",
+        "What RocksDB keeps in memory for all stores of an instance (bytes): blocks that were read, and rows that are "
+        "in no file yet, which have a third of it. It fills up in the first hours. Not a property of Kafka.",
     ),
     Option(
         "rocksdb.config.setter",

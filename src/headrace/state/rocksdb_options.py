@@ -34,7 +34,7 @@ _WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 _BLOOM_BITS_PER_KEY = 10
 
 
-#: What RocksDB keeps in memory if nobody says otherwise. Below the least, stores of a dozen families flush all the time.
+#: What RocksDB keeps in memory if nobody says otherwise. With less than the least, a dozen stores flush all the time.
 ROCKS_MEMORY_BYTES = 96 * 1024 * 1024
 ROCKS_MEMORY_BYTES_MIN = 1024 * 1024
 
