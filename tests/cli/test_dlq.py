@@ -145,6 +145,7 @@ def test_a_dead_letter_is_shown_with_its_record_and_its_traceback(failed: Comman
     assert row.pop("node").startswith("halve (shop.py:")
     assert row.pop("offset") >= 0
     assert row == {
+        "dead_letters": "dead",
         "partition": 0,
         "state": "open",
         "reason": "ValueError",
@@ -436,6 +437,31 @@ def test_a_topic_that_is_made_again_begins_anew(failed: Command) -> None:
         log.create_topics([TopicSpec("dead", 1)])
     write("dead", (0, b"k9", number(9), 0, of("orders", b"1")))
     assert failed("dlq", "replay", "dead", *LOG).lines[-1] == "replayed: 1 to partition 1 of topic 'orders'"
+
+
+def test_all_topics_that_handlers_have_named_are_meant_where_none_is(failed: Command) -> None:
+    with closing(EmbeddedLog.open("orders.db")) as log:
+        log.create_topics([TopicSpec("odd", 1)])
+    write("odd", (0, b"k9", number(9), 0, of("orders", b"1")))
+    found = sorted(Path().rglob("dead-letter-topics"))
+    assert [each.read_text() for each in found] == ["dead\n"]
+    found[0].write_text("dead\nodd\n")
+    options = ("--application-id", "shop", *LOG)
+    lines = failed("dlq", "list", *options).lines
+    assert [line.split()[-1] for line in lines[1:]] == ["dead", "dead", "odd"]
+    assert sorted(
+        {json.loads(line)["dead_letters"] for line in failed("dlq", "list", "--json", *options).lines}
+    ) == [
+        "dead",
+        "odd",
+    ]
+    assert failed("dlq", "show", *options).out.count("dead letter odd 0:0 (open)") == 1
+    several = failed("dlq", "drop", "--yes", *options)
+    assert "several topics of dead letters could be meant (dead, odd): give TOPIC" in several.err
+    assert (
+        failed("dlq", "drop", "odd", "--yes", *options).lines[-1]
+        == "dropped: 1 of partition 0 of topic 'odd'"
+    )
 
 
 def test_the_topic_of_the_application_is_meant_where_none_is_named(failed: Command) -> None:

@@ -172,7 +172,7 @@ def test_windows_of_a_paused_application_wait_for_it() -> None:
 
 def test_dead_letters_come_newest_first_with_reason_and_traceback(shop: Served) -> None:
     found = shop.ask("/dead-letters").body
-    assert (found["topic"], found["has_more"], len(found["letters"])) == ("failed", False, 3)
+    assert (found["topics"], found["has_more"], len(found["letters"])) == (["failed"], False, 3)
     by_key = {each["value"]: each for each in found["letters"]}
     letter = by_key["<script>alert(2)</script>"]
     assert (letter["stage"], letter["key"]) == ("deserialize", "mallory")
@@ -198,8 +198,42 @@ def test_dead_letters_are_there_when_the_application_has_stopped(tmp_path: Path)
         assert letter["message"] == "an amount of -5 cannot be taxed"
 
 
+def test_dead_letters_are_those_of_all_topics_that_handlers_have_named(tmp_path: Path) -> None:
+    def by_stage(failure: hr.Failure) -> hr.Reaction:
+        return hr.Reaction.dead_letter("unreadable" if failure.stage == "deserialize" else None)
+
+    orders.application(tmp_path)
+    streams = hr.Streams(
+        orders.topology(),
+        application_id="shop",
+        embedded_path=str(tmp_path / "orders.db"),
+        state_dir=str(tmp_path / "state"),
+        commit_interval_ms=50,
+        processing_exception_handler=by_stage,
+        deserialization_exception_handler=by_stage,
+        errors_dead_letter_queue_topic_name="failed",
+    )
+    orders.write(tmp_path, orders.faulty(0)[:3])
+    with streams:
+        streams.wait_running("30s")
+        orders.settled(streams, 3)
+    with Server(
+        orders.application(tmp_path)
+    ) as server:  # another one with the same state: it has not run yet
+        found = ask(server.url, "/dead-letters").body
+        assert found["topics"] == ["failed", "unreadable"]
+        assert sorted((each["topic"], each["stage"]) for each in found["letters"]) == [
+            ("failed", "process"),
+            ("failed", "process"),
+            ("unreadable", "deserialize"),
+        ]
+        [one] = ask(server.url, "/dead-letters?topic=unreadable").body["letters"]
+        assert one["value"] == "<script>alert(2)</script>"
+        assert ask(server.url, "/dead-letters?topic=orders").status == 404
+
+
 def test_without_a_topic_there_are_no_dead_letters(served: Served) -> None:
-    assert served.ask("/dead-letters").body == {"topic": None, "letters": [], "has_more": False}
+    assert served.ask("/dead-letters").body == {"topics": [], "letters": [], "has_more": False}
 
 
 def test_tasks_tell_how_far_their_inputs_are(shop: Served) -> None:

@@ -11,10 +11,11 @@ import click
 import msgspec
 from typing_extensions import TypeVar
 
-from headrace.base.errors import ConfigError, LogError, UnknownTopicError
+from headrace.base.errors import ConfigError, LogError
 from headrace.base.file_lock import FileLock
 from headrace.base.ids import TopicPartition
 from headrace.base.wording import shortened
+from headrace.cli.dlq_topics import all_opened, one_opened
 from headrace.cli.lines import shown_headers
 from headrace.cli.moments import moment_ms
 from headrace.cli.opening import Subject, look_options, subject_of
@@ -25,13 +26,12 @@ from headrace.log.port import Log, TopicInfo
 from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
 from headrace.outside.ledger import Handled, Ledger
 from headrace.outside.replay import Outcome, handle_letters, judged
+from headrace.query.formats import Format
 from headrace.streams.logs import address_of
 
 __all__ = ["command"]
 
 C = TypeVar("C", bound=Callable[..., Any])
-
-_TOPIC_PROPERTY = "errors.dead.letter.queue.topic.name"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -87,25 +87,10 @@ def _time(flag: str, text: str | None) -> int | None:
         ) from None
 
 
-@contextmanager
-def _opened(subject: Subject, topic: str | None) -> Iterator[tuple[Log, TopicInfo]]:
-    """Open the log and find the topic of dead letters: that which is named, or the application's."""
-    name = topic or subject.config.get_or_none(_TOPIC_PROPERTY)
-    if name is None:
-        raise ConfigError(f"no topic of dead letters is named: give TOPIC, or set {_TOPIC_PROPERTY}")
-    log = subject.open()
-    try:
-        found = log.topics([name]).get(name)
-        if found is None:
-            raise UnknownTopicError(f"there is no topic {name!r}; `headrace topics list` has those there are")
-        yield log, found
-    finally:
-        log.close()
-
-
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_Group: TypeAlias = tuple[str, str, str]
+#: Of dead letters: the topic in which they lie, the reason, the node, and where the records came from.
+_Group: TypeAlias = tuple[str, str, str, str]
 
 
 @dataclass
@@ -131,21 +116,24 @@ class _Sum:
 def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
     """Count the dead letters of TOPIC by reason, node and the topic that the records came from.
 
-    Without TOPIC it is errors.dead.letter.queue.topic.name. Times are those of the records.
+    Without TOPIC: those of errors.dead.letter.queue.topic.name, and of the topics that handlers have named, which are
+    known where the application's state directory is. Times are those of the records.
     """
     wanted = _filter(options)
-    with _opened(subject_of(options), topic) as (log, info):
-        ledger = Ledger(info)
-        ledger.read(log)
-        sums: dict[_Group, _Sum] = {}
-        for letter in read_letters(log, info.name, info.partitions, wanted):
-            origin = "" if letter.origin is None else letter.origin.topic
-            group = (letter.reason, letter.node_name, origin)
-            sums.setdefault(group, _Sum()).add(letter, ledger.done(letter))
+    sums: dict[_Group, _Sum] = {}
+    with all_opened(subject_of(options), topic) as (log, topics):
+        for info in topics:
+            ledger = Ledger(info)
+            ledger.read(log)
+            for letter in read_letters(log, info.name, info.partitions, wanted):
+                origin = "" if letter.origin is None else letter.origin.topic
+                group = (info.name, letter.reason, letter.node_name, origin)
+                sums.setdefault(group, _Sum()).add(letter, ledger.done(letter))
     ordered = sorted(sums.items(), key=lambda each: (-each[1].count, each[0]))
     if as_json:
-        for (reason, node, origin), found in ordered:
+        for (lies_in, reason, node, origin), found in ordered:
             row = {
+                "dead_letters": lies_in,
                 "reason": reason,
                 "node": node or None,
                 "topic": origin or None,
@@ -157,9 +145,11 @@ def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
             }
             click.echo(_encode(row).decode())
         return
+    names = [info.name for info in topics]
     if not ordered:
         click.echo(
-            f"there are no dead letters in {info.name}" + (" of that kind" * (wanted != LetterFilter()))
+            f"there are no dead letters in {', '.join(names)}"
+            + (" of that kind" * (wanted != LetterFilter()))
         )
         return
     rows = [
@@ -172,10 +162,12 @@ def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
             origin or "-",
             _moment(found.first or 0),
             _moment(found.last),
+            *([lies_in] if len(names) > 1 else ()),
         )
-        for (reason, node, origin), found in ordered
+        for (lies_in, reason, node, origin), found in ordered
     ]
-    click.echo(table(("open", "replayed", "dropped", "reason", "node", "from", "first", "last"), rows))
+    heads = ("open", "replayed", "dropped", "reason", "node", "from", "first", "last")
+    click.echo(table((*heads, "dead letters in") if len(names) > 1 else heads, rows))
 
 
 def _moment(timestamp: int) -> str:
@@ -209,41 +201,48 @@ def show(
     wanted = _filter(options)
     subject = subject_of(options)
     topology = None if subject.target is None else subject.target.topology
-    with _opened(subject, topic) as (log, info):
-        ledger = Ledger(info)
-        ledger.read(log)
+    with all_opened(subject, topic) as (log, topics):
         left = limit
-        for letter in read_letters(log, info.name, info.partitions, wanted) if limit else ():
-            if ledger.done(letter) is not None and not with_handled:
-                continue
-            origin = "" if letter.origin is None else letter.origin.topic
-            key, value = topic_formats(origin, subject.application_id, topology, key_format, value_format)
-            row = {
-                "partition": letter.place.partition,
-                "offset": letter.offset,
-                "state": ledger.done(letter) or "open",
-                "reason": letter.reason,
-                "message": letter.message,
-                "node": letter.node or None,
-                "stage": letter.stage or None,
-                "from": None if letter.origin is None else [*letter.origin, letter.origin_offset],
-                "timestamp": letter.timestamp,
-                "key": None if letter.key is None else key.show(letter.key),
-                "value": None if letter.value is None else value.show(letter.value),
-                "headers": shown_headers(letter.headers),
-                "traceback": letter.traceback,
-            }
-            click.echo(_encode(row).decode() if as_json else _text(row))
-            left -= 1
-            if left == 0:
-                return
+        for info in topics:
+            ledger = Ledger(info)
+            ledger.read(log)
+            for letter in read_letters(log, info.name, info.partitions, wanted) if left else ():
+                if ledger.done(letter) is not None and not with_handled:
+                    continue
+                origin = "" if letter.origin is None else letter.origin.topic
+                formats = topic_formats(origin, subject.application_id, topology, key_format, value_format)
+                row = _row(letter, ledger.done(letter), *formats)
+                click.echo(_encode(row).decode() if as_json else _text(row))
+                left -= 1
+                if left == 0:
+                    break
+
+
+def _row(letter: DeadLetter, handled: Handled | None, key: Format, value: Format) -> dict[str, Any]:
+    return {
+        "dead_letters": letter.place.topic,
+        "partition": letter.place.partition,
+        "offset": letter.offset,
+        "state": handled or "open",
+        "reason": letter.reason,
+        "message": letter.message,
+        "node": letter.node or None,
+        "stage": letter.stage or None,
+        "from": None if letter.origin is None else [*letter.origin, letter.origin_offset],
+        "timestamp": letter.timestamp,
+        "key": None if letter.key is None else key.show(letter.key),
+        "value": None if letter.value is None else value.show(letter.value),
+        "headers": shown_headers(letter.headers),
+        "traceback": letter.traceback,
+    }
 
 
 def _text(row: dict[str, Any]) -> str:
     origin = row["from"]
     came = "no record" if origin is None else f"{origin[0]}, partition {origin[1]}, offset {origin[2]}"
     lines = [
-        f"dead letter {row['partition']}:{row['offset']} ({row['state']}), of {_moment(row['timestamp'])}",
+        f"dead letter {row['dead_letters']} {row['partition']}:{row['offset']} ({row['state']}), "
+        f"of {_moment(row['timestamp'])}",
         f"  failed:  {row['node'] or 'in a node that is not told'}"
         + (f", to {row['stage']}" if row["stage"] else ""),
         f"  by:      {row['reason']}: {row['message']}",
@@ -313,7 +312,7 @@ def _handle(
 ) -> None:
     wanted = _filter(options)
     subject = subject_of(options)
-    with _opened(subject, topic) as (log, info):
+    with one_opened(subject, topic) as (log, info):
         if dry_run:
             ledger, outcome = Ledger(info), Outcome()
             ledger.read(log)

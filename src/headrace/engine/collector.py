@@ -9,7 +9,7 @@ from headrace.base.columns import Columns
 from headrace.base.errors import ProductionError, RecordsRefusedError
 from headrace.base.ids import TopicPartition
 from headrace.base.murmur2 import partition_for
-from headrace.base.records import Headers
+from headrace.base.records import Headers, Record
 from headrace.engine.admission import Admission, admission_of
 from headrace.log.limits import RecordLimits
 from headrace.log.port import TopicInfo, Writer
@@ -62,11 +62,14 @@ class RecordCollector:
         now_ms: Callable[[], int],
         limits: Callable[[str], RecordLimits] | None = None,
         make_topics: Callable[[], None] = lambda: None,
+        note_letter_topic: Callable[[str], None] = lambda topic: None,
     ) -> None:
         """`limits` looks up those of a topic as they are at the time, where that can be done.
 
-        `make_topics` makes those that `topic_info` has told of and that are not there yet.
+        `make_topics` makes those that `topic_info` has told of and that are not there yet. `note_letter_topic` hears of
+        topics that get dead letters.
         """
+        self._note_letter_topic = note_letter_topic
         self._limits = limits
         self._make_topics = make_topics
         self._topic_info = topic_info
@@ -177,6 +180,11 @@ class RecordCollector:
             timestamp = admission.nearest(timestamp)
             admission.check(partition, key, value, timestamp, headers)
         self.columns(topic, partition).append(key, value, timestamp, headers)
+
+    def add_dead_letter(self, topic: str, letter: Record[bytes | None, bytes | None]) -> None:
+        """Add a dead letter. Raises what `add` raises."""
+        self.add(topic, letter.key, letter.value, letter.timestamp, letter.headers)
+        self._note_letter_topic(topic)
 
     def drain(self, writer: Writer) -> None:
         """Hand all records to the writer, whose topics are made before."""

@@ -233,7 +233,7 @@ class Failures:
             raise self._final(self._stopped(answer, node, failure.stage, failure)) from failure.error
         record = dead_letter_record(failure)
         try:
-            self._collector.add(topic, record.key, record.value, record.timestamp, record.headers)
+            self._collector.add_dead_letter(topic, record)
         except (ProductionError, InvalidTopicError, UnknownTopicError) as error:
             stopped = self._stopped(
                 failure.error, node, failure.stage, failure, by=f"and no dead letter can be written: {error}"

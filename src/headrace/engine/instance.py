@@ -6,6 +6,7 @@ from headrace.engine.clock import Clock
 from headrace.engine.global_seats import GlobalSeat, GlobalSeats
 from headrace.engine.global_stores import GlobalStores
 from headrace.engine.known_topics import KnownTopics
+from headrace.engine.letter_topics import LetterTopics
 from headrace.engine.options import EngineOptions
 from headrace.engine.progress_memory import ProgressMemory
 from headrace.engine.store_listeners import StoreListeners
@@ -28,6 +29,7 @@ class Instance:
         directory: lends the rows of tasks to the worker that has them.
         caches: divides the record cache.
         progress: remembers how far the state in the directory is.
+        letter_topics: remembers to which topics dead letters are written.
         known_topics: the application's own topics, which none of the workers may find to be others.
         places: where the tasks of the application run.
         listeners: hear of restores and standbys.
@@ -63,6 +65,7 @@ class Instance:
         self.directory.remove_destroyed()
         self.caches = CacheShares(options.statestore_cache_max_bytes)
         self.progress = ProgressMemory(state_dir, clock.seconds, worker)
+        self.letter_topics = LetterTopics(state_dir, worker)
         self.known_topics = KnownTopics(clock.seconds)
         self.places = TaskPlaces()
         self.restoring: set[object] = set()

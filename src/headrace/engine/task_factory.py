@@ -52,6 +52,7 @@ class TaskFactory:
         directory: StateDirectory,
         clock: Clock,
         cache: CacheBudget,
+        note_letter_topic: Callable[[str], None] = lambda topic: None,
     ) -> None:
         self._topology = topology
         self._log = log
@@ -66,7 +67,7 @@ class TaskFactory:
         self.wall_punctuations = TaskOrder()
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
         self.collector = RecordCollector(
-            self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen
+            self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen, note_letter_topic
         )
 
     def close(self) -> None:

@@ -119,6 +119,7 @@ def build_worker(
             directory=directory,
             clock=clock,
             cache=cache,
+            note_letter_topic=instance.letter_topics.note,
         )
         closing.callback(factory.close)
         reporting = (

@@ -8,6 +8,7 @@ from typing import Any
 from headrace.base.ids import TopicPartition
 from headrace.log.port import Log
 from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
+from headrace.outside.letter_topics import letter_topics
 from headrace.server.answers import Problem
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
@@ -16,8 +17,6 @@ from headrace.streams.logs import address_of, open_log
 from headrace.streams.streams import Streams
 
 __all__ = ["letter_route"]
-
-_TOPIC_PROPERTY = "errors.dead.letter.queue.topic.name"
 
 #: Of a key or a value; whoever needs all of it has `headrace dlq show`.
 _SHOWN_BYTES_MAX = 2_000
@@ -31,25 +30,34 @@ def letter_route(streams: Streams) -> Route:
     """Return the route."""
     return Route(
         "/dead-letters",
-        f"The newest records of the dead-letter topic ({_TOPIC_PROPERTY}), with what happened to each.",
+        "The newest dead letters, with what happened to each: of the topic that is configured, and of those that "
+        "handlers of this instance have named (Reaction.dead_letter).",
         partial(_letters, streams),
-        (Parameter("limit", "count", "How many there are at most.", 50),),
-        statuses=(503,),
+        (
+            Parameter("limit", "count", "How many there are at most.", 50),
+            Parameter("topic", "text", "Those of one of these topics alone."),
+        ),
+        statuses=(404, 503),
     )
 
 
 def _letters(streams: Streams, given: Given) -> object:
-    topic = streams.config.get_or_none(_TOPIC_PROPERTY)
-    nothing: dict[str, Any] = {"topic": topic, "letters": [], "has_more": False}
-    if topic is None:
-        return nothing
-    with _opened(streams) as log:
-        partitions = {} if log is None else log.partition_counts([topic])
-        if log is None or topic not in partitions:
-            return nothing
-        found, limit = _newest(log, topic, partitions[topic], given["limit"] + 1), given["limit"]
+    known, one, limit = letter_topics(streams.config), given["topic"], given["limit"]
+    if one is not None and one not in known:
+        raise Problem(
+            404,
+            f"topic {one!r} is not known to have dead letters of this application; `headrace dlq show` reads any",
+        )
+    found: list[DeadLetter] = []
+    if known:
+        with _opened(streams) as log:
+            counts = {} if log is None else log.partition_counts(known)
+            for topic in known if one is None else (one,):
+                if log is not None and topic in counts:
+                    found += _newest(log, topic, counts[topic], limit + 1)
+    found.sort(key=lambda each: (each.timestamp, each.place, each.offset), reverse=True)
     return {
-        "topic": topic,
+        "topics": known,
         "letters": [_shown(each) for each in found[:limit]],
         "has_more": len(found) > limit,
     }
@@ -80,7 +88,7 @@ def _opened(streams: Streams) -> Iterator[Log | None]:
 
 
 def _newest(log: Log, topic: str, partitions: int, limit: int) -> Sequence[DeadLetter]:
-    """The newest by time, the last one first. Offsets have gaps: where too few are found, it begins further back."""
+    """The newest by time. Offsets have gaps: where too few are found, it begins further back."""
     places = [TopicPartition(topic, number) for number in range(partitions)]
     begins, ends = log.beginning_offsets(places), log.end_offsets(places)
     found: list[DeadLetter] = []
@@ -94,13 +102,13 @@ def _newest(log: Log, topic: str, partitions: int, limit: int) -> Sequence[DeadL
                 break
             width *= 8
         found.extend(letters)
-    found.sort(key=lambda each: (each.timestamp, each.place, each.offset), reverse=True)
-    return found[:limit]
+    return found
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
     origin = letter.origin
     return {
+        "topic": letter.place.topic,
         "partition": letter.place.partition,
         "offset": letter.offset,
         "timestamp": letter.timestamp,

@@ -203,7 +203,7 @@ def test_dead_letters_tell_reason_and_traceback(look: Look) -> None:
     letters = look.ask("dead-letters")["letters"]
     assert page.locator("[data-letter]").count() == len(letters) == 3
     for letter in letters:
-        shown = page.locator(f"[data-letter='{letter['partition']}-{letter['offset']}']")
+        shown = page.locator(f"[data-letter='failed-{letter['partition']}-{letter['offset']}']")
         shown.locator("summary").click()
         text = shown.inner_text()
         for each in (

@@ -20,11 +20,11 @@ function letter(each) {
     ["node", each.node || "–"],
     ["stage", each.stage || "–"],
     ["record", place(each.origin)],
-    ["dead letter", `partition ${each.partition}, offset ${each.offset}`],
+    ["dead letter", `${each.topic}-${each.partition} at ${each.offset}`],
     ["key", h("code", null, each.key ?? "null")],
     ["value", h("code", null, each.value ?? "null")],
   ];
-  const key = `${each.partition}-${each.offset}`;
+  const key = `${each.topic}-${each.partition}-${each.offset}`;
   return h(
     "details",
     { class: "letter", "data-key": key, "data-letter": key },
@@ -56,14 +56,14 @@ export const letters = {
   everyMs: 5000, // each time the log is read
   load: (_, signal) => get(target("dead-letters", { limit: LETTERS }), signal),
   show(view, found, _, show) {
-    if (found.topic === null) {
-      show(view, h("p", { class: "none" }, "No topic of dead letters is named: set ", h("code", null, "errors.dead.letter.queue.topic.name"), "."));
+    if (found.topics.length === 0) {
+      show(view, h("p", { class: "none" }, "No topic of dead letters is named: set ", h("code", null, "errors.dead.letter.queue.topic.name"), ". Topics that handlers name are known once this instance has written to them."));
       return;
     }
     const said = found.has_more ? `the newest ${found.letters.length}` : plural(found.letters.length, "dead letter");
     show(
       view,
-      h("p", null, `Topic ${found.topic}: ${found.letters.length === 0 ? "there are none" : said}.`),
+      h("p", null, `${found.topics.length === 1 ? "Topic" : "Topics"} ${found.topics.join(", ")}: ${found.letters.length === 0 ? "there are none" : said}.`),
       found.letters.length > 0 && sums(found.letters),
       h("div", { class: "letters", "data-key": "letters" }, found.letters.map(letter)),
     );
