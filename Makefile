@@ -21,7 +21,7 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 
 .DEFAULT_GOAL := help
 .PHONY: help sync native lock format check typing test test-fast demo demo-verify bench bench-compare campaigns conformance faults \
-	wheel findings clean
+	docs wheel findings clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -121,6 +121,10 @@ conformance: $(VENV)/.synced  ## Let Kafka Streams judge random cases (java, mvn
 faults: $(VENV)/.synced $(VENV)/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
 	CAMPAIGN=1 FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
 
+docs: $(VENV)/.synced  ## Make the site of docs/, in docs/_build/html; a link that leads nowhere is an error.
+	$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --jobs 1 docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-native's wheel (cargo).
 	@echo "building headrace: wheel and sdist"
 	@$(UV) build --quiet
@@ -137,4 +141,4 @@ findings:  ## Run the scripts in findings: does other software still behave as w
 	if test -n "$$failed"; then echo "*** not as found:$$failed" >&2; exit 1; fi
 
 clean:  ## Remove what the targets made.
-	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist native/target
+	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist docs/_build native/target
