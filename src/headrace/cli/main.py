@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "kafka": ("headrace.cli.kafka", "Run a real Kafka on this machine."),
     "lag": ("headrace.cli.lag", "Count what an application has not processed yet."),
     "metrics": ("headrace.cli.metrics", "Show what is measured; print a dashboard and alert rules."),
+    "new": ("headrace.cli.new", "Make a project that runs, with its tests."),
     "reset": ("headrace.cli.reset", "Let an application begin anew."),
     "run": ("headrace.cli.run", "Run an application."),
     "stores": ("headrace.cli.stores", "Look into the stores of an application."),
