@@ -9,7 +9,7 @@ import headrace as hr
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.engine.status import InputStatus, TaskStatus, WindowStatus
 from headrace.server import Server
-from headrace.server.window_route import waited_for
+from headrace.server.windows import waited_for
 from tests.server import orders
 from tests.server.conftest import Served, application, ask
 from tests.streams.waiting import until

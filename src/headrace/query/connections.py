@@ -46,6 +46,8 @@ class Connections:
 
     def __init__(self, *, path: str, token: str | None, is_over_tls: bool, ca: str | None) -> None:
         authorization = "" if token is None else f"authorization: Bearer {token}\r\n"
+        self._path = path
+        self._authorization = authorization.encode()
         self._head = f"POST {path}/query HTTP/1.1\r\ncontent-type: {MEDIA_TYPE}\r\n{authorization}".encode()
         self._tls: ssl.SSLContext | None = None
         if is_over_tls:
@@ -65,12 +67,25 @@ class Connections:
         Raises:
             Refused: there is no answer in time, or one of another kind: says what came instead.
         """
-        host, port = endpoint
-        name = f"[{host}]" if ":" in host else host
-        request = b"%bhost: %b:%d\r\ncontent-length: %d\r\n\r\n%b" % (
-            *(self._head, name.encode("idna" if not name.isascii() else "ascii"), port),
-            *(len(question), question),
+        request = b"%bhost: %b\r\ncontent-length: %d\r\n\r\n%b" % (
+            *(self._head, _host_of(endpoint), len(question), question),
         )
+        return self._exchanged(endpoint, request, timeout_s)
+
+    def get(self, endpoint: Endpoint, target: str, timeout_s: float) -> bytes:
+        """Ask for a document: `target` is a path of ASCII, with its query, below that where servers are mounted.
+
+        Raises:
+            Refused: there is no answer in time, or one of another kind: says what came instead.
+        """
+        request = b"GET %b%b HTTP/1.1\r\n%bhost: %b\r\n\r\n" % (
+            *(self._path.encode(), target.encode("ascii"), self._authorization, _host_of(endpoint)),
+        )
+        return self._exchanged(endpoint, request, timeout_s)
+
+    def _exchanged(self, endpoint: Endpoint, request: bytes, timeout_s: float) -> bytes:
+        """Send a request that may be sent twice, and return the body of its answer."""
+        name, port = _name_of(endpoint), endpoint[1]
         deadline = time.monotonic() + timeout_s
         while True:
             connection, is_kept = None, False
@@ -144,6 +159,15 @@ class Connections:
         with self._lock:
             self._is_closed = True
             self._drop_old(float("inf"))
+
+
+def _name_of(endpoint: Endpoint) -> str:
+    return f"[{endpoint[0]}]" if ":" in endpoint[0] else endpoint[0]
+
+
+def _host_of(endpoint: Endpoint) -> bytes:
+    name = _name_of(endpoint)
+    return b"%b:%d" % (name.encode("idna" if not name.isascii() else "ascii"), endpoint[1])
 
 
 def _close(connection: socket.socket) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "key_metadata",
     "store_partitions",
     "streams_metadata",
+    "task_counts",
 ]
 
 #: Of a global store, all of which every instance has.
@@ -128,14 +129,22 @@ def key_metadata(
 
 def store_partitions(planned: PlannedTasks, application_id: str, store: str) -> Sequence[int]:
     """Return the numbers of a store's partitions, one for each task that has it; -1 alone for a global store."""
+    part = next(each for each in planned.topology.subtopologies if store in _names(each))
+    return [_ALL_PARTITIONS] if part.is_global else range(_count(planned, application_id, part))
+
+
+def task_counts(planned: PlannedTasks, application_id: str) -> Mapping[int, int]:
+    """Return how many tasks each sub-topology has that is run in tasks, by its number."""
+    parts = planned.topology.subtopologies
+    return {part.id: _count(planned, application_id, part) for part in parts if not part.is_global}
+
+
+def _count(planned: PlannedTasks, application_id: str, part: SubTopology) -> int:
     topology = planned.topology
-    part = next(each for each in topology.subtopologies if store in _names(each))
-    if part.is_global:
-        return [_ALL_PARTITIONS]
     counts = (
         planned.partitions.get(topology.decorate(topic, application_id), 0) for topic in part.source_topics
     )
-    return range(max(counts, default=0))
+    return max(counts, default=0)
 
 
 def _nobody(what: str) -> StoreUnavailableError:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +32,8 @@ class Route:
         statuses: what it answers with beside 200, 400 and 401.
         schema: JSON schema of the document.
         media_types: of the answer.
-        blocks: whether `answer` may wait for a disk or another instance: it runs in a thread of the pool.
+        blocks: whether `answer` may wait for a disk or another instance: it runs in a thread of the pool. One that does
+            not may be a coroutine function.
     """
 
     path: str
@@ -63,6 +65,8 @@ def bound(route: Route) -> StarletteRoute:
         try:
             given = read(route.parameters, request.path_params, request.scope["query_string"])
             found = await run_in_threadpool(route.answer, given) if route.blocks else route.answer(given)
+            if isawaitable(found):
+                found = await found
             return found if isinstance(found, Response) else as_json(found)
         except (Problem, HeadraceError, TimeoutError) as error:
             response = problem_of(error)

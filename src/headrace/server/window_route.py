@@ -1,63 +1,146 @@
-"""Why windows do not close: the stream time of each task and node, and what it waits for."""
+"""What the windows of all instances wait for: each tells of its own tasks, and who is asked puts it together.
 
+# Invariant: what others ask (`where=here`) waits for nobody: two instances would wait for one another else.
+"""
+
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headrace.base.ids import TopicPartition
-from headrace.engine.status import InputStatus, TaskStatus, WindowStatus, WorkerStatus
-from headrace.server.parameters import Given
-from headrace.server.routes import Route
-from headrace.streams.streams import Streams
-from headrace.topology.nodes import ProcessorNode
-from headrace.topology.wiring import Windowing
+import msgspec
 
-__all__ = ["waited_for", "window_route"]
+from headrace.base.errors import StoreUnavailableError
+from headrace.query.metadata import HostInfo
+from headrace.query.questions import Refused
+from headrace.server.parameters import Given, Parameter
+from headrace.server.routes import Route
+from headrace.server.windows import windows_here
+from headrace.streams.joining import endpoint_of
+from headrace.streams.streams import Streams
+
+__all__ = ["put_together", "window_route"]
+
+#: How long others are waited for: somebody sits in front of it, and asks again every two seconds.
+_PATIENCE_SECONDS = 2.0
+
+#: Instances that are asked at the same time.
+_ASKED_MAX = 16
+
+_WHERE = Parameter(
+    "where",
+    "text",
+    "all (the default) instances, or here: this one alone.",
+    "all",
+    allowed=("all", "here"),
+)
+
+
+class _Windows(msgspec.Struct):
+    """What another instance tells."""
+
+    nodes: list[dict[str, Any]]
 
 
 def window_route(streams: Streams) -> Route:
     """Return the route."""
+    gathering = _Gathering(streams)
     return Route(
         "/windows",
-        "By what windows close: of each node and task here stream time, the end of what has closed, and what it waits "
-        "for; of each input the last record.",
-        lambda given: _windows(streams, given),
+        "By what windows close: of each node and task stream time, the end of what has closed, and what it waits for; "
+        "of each input the last record. All instances that are known are asked; those that do not answer are named, "
+        "and so are the tasks of which nobody tells.",
+        gathering.answer,
+        (_WHERE,),
+        blocks=False,
     )
 
 
-def _windows(streams: Streams, given: Given) -> object:
-    status = streams.status() or WorkerStatus("starting")
-    topology = streams.topology
-    waiting = {name for task in status.tasks for name in task.windows}
-    nodes = []
-    for part in topology.subtopologies:
-        tasks = [task for task in status.tasks if task.id.subtopology == part.id]
-        for name in part.nodes:
-            node = topology.nodes[name]
-            is_windowed = isinstance(node, ProcessorNode) and isinstance(node.operator, Windowing)
-            if not is_windowed and name not in waiting:
-                continue
-            assert isinstance(node, ProcessorNode)
-            windows = node.operator.windows if isinstance(node.operator, Windowing) else None
-            told = [_task(each, each.windows.get(name), is_paused=streams.is_paused) for each in tasks]
-            nodes.append(
-                {
-                    "node": name,
-                    "declared": str(node.where),
-                    "windows": windows,
-                    **_common(tasks, name),
-                    "held_back_by": _last(told),
-                    "tasks": told,
-                }
-            )
-    return {"now": time.time_ns() // 1_000_000, "nodes": nodes}
+class _Gathering:
+    """Of one server."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        own = endpoint_of(streams.config)
+        self._own = None if own is None else HostInfo(*own)
+        prefix = f"{streams.application_id}-windows"
+        self._telling = ThreadPoolExecutor(1, thread_name_prefix=prefix)  # waits for nobody
+        self._asking = ThreadPoolExecutor(_ASKED_MAX, thread_name_prefix=f"{prefix}-of-others")
+
+    async def answer(self, given: Given) -> object:
+        """Tell of the windows of this instance, or ask the others too."""
+        loop = asyncio.get_running_loop()
+        here = loop.run_in_executor(self._telling, windows_here, self._streams)
+        if given["where"] == "here":
+            return {"nodes": await here}
+        others = self._others()
+        asked = [loop.run_in_executor(self._asking, self._told_by, each) for each in others]
+        told = [(_name(self._own), await here), *zip(map(_name, others), await asyncio.gather(*asked))]
+        return {
+            "now": time.time_ns() // 1_000_000,
+            **put_together(told, self._task_counts()),
+        }
+
+    def _others(self) -> Sequence[HostInfo]:
+        try:
+            known = self._streams.metadata_for_all_streams_clients()
+        except StoreUnavailableError:
+            return ()
+        return [each.host_info for each in known if each.host_info.port > 0 and each.host_info != self._own]
+
+    def _task_counts(self) -> Mapping[int, int]:
+        try:
+            return self._streams.task_counts()
+        except StoreUnavailableError:
+            return {}
+
+    def _told_by(self, host: HostInfo) -> Sequence[dict[str, Any]] | str:
+        """Return what another instance tells, or why it does not."""
+        try:
+            data = self._streams.ask_instance(host, "/windows?where=here", timeout_s=_PATIENCE_SECONDS)
+            return msgspec.json.decode(data, type=_Windows).nodes
+        except Refused as refused:
+            return str(refused)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return f"it answers what is no answer: {error}"
 
 
-def _common(tasks: Sequence[TaskStatus], node: str) -> Mapping[str, Any]:
-    found = next((task.windows[node] for task in tasks if node in task.windows), None)
-    if found is None:
-        return {"grace_ms": None, "emits_final": None, "idle_ms": None}
-    return {"grace_ms": found.grace_ms, "emits_final": found.emits_final, "idle_ms": found.idle_ms}
+def put_together(
+    told: Sequence[tuple[str | None, Sequence[Mapping[str, Any]] | str]], task_counts: Mapping[int, int]
+) -> dict[str, Any]:
+    """Put together what instances tell, by their names, this one first; a text says why one does not answer.
+
+    `task_counts` are the tasks that there are, by sub-topology. A task that two of them tell of is on its way: whoever
+    has it restored runs it.
+    """
+    nodes: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, found in told:
+        for node in () if isinstance(found, str) else found:
+            known = nodes.setdefault(node["node"], {**node})
+            for field in ("grace_ms", "emits_final", "idle_ms"):
+                known[field] = node[field] if known[field] is None else known[field]
+            own = tasks.setdefault(node["node"], {})
+            for task in node["tasks"]:
+                if task["task"] not in own or own[task["task"]]["state"] == "restoring":
+                    own[task["task"]] = {**task, "instance": name}
+    shown = []
+    for name, node in nodes.items():
+        own = tasks[name]
+        wanted = [
+            f"{node['subtopology']}_{number}" for number in range(task_counts.get(node["subtopology"], 0))
+        ]
+        in_order = sorted(own.values(), key=lambda each: [int(part) for part in each["task"].split("_")])
+        missing = [task for task in wanted if task not in own]
+        shown.append(
+            {**node, "held_back_by": _last(in_order), "tasks": in_order, "tasks_not_told_of": missing}
+        )
+    return {
+        "instances": [name for name, found in told if not isinstance(found, str)],
+        "unanswered": [{"instance": name, "reason": found} for name, found in told if isinstance(found, str)],
+        "nodes": shown,
+    }
 
 
 def _last(told: Sequence[Mapping[str, Any]]) -> object:
@@ -68,63 +151,5 @@ def _last(told: Sequence[Mapping[str, Any]]) -> object:
     return None if last is None else last["task"]
 
 
-def _task(task: TaskStatus, window: WindowStatus | None, *, is_paused: bool) -> dict[str, Any]:
-    reason, text, partition = waited_for(task, window, is_paused=is_paused)
-    return {
-        "task": str(task.id),
-        "state": task.state,
-        "task_stream_time": task.stream_time,
-        "stream_time": None if window is None else window.stream_time,
-        "closed_until": None if window is None else window.closed_until,
-        "held": 0 if window is None else window.held,
-        "first_held": None if window is None else window.first_held,
-        "first_leaves_at": None
-        if window is None or window.first_held is None
-        else window.first_held + window.grace_ms,
-        "reason": reason,
-        "text": text,
-        "inputs": [
-            {
-                "partition": str(each),
-                "partition_time": found.partition_time,
-                "lag_records": found.lag_records,
-                "oldest_timestamp": found.oldest_timestamp,
-                "holds_back": each == partition,
-            }
-            for each, found in sorted(task.inputs.items())
-        ],
-    }
-
-
-def waited_for(
-    task: TaskStatus, window: WindowStatus | None, *, is_paused: bool = False
-) -> tuple[str, str, TopicPartition | None]:
-    """Say what the next window of a node in a task waits for: in a word, in a sentence, and which input holds it back.
-
-    >>> from headrace.base.ids import TaskId
-    >>> status = InputStatus(lag_records=3, oldest_timestamp=50, partition_time=40)
-    >>> waited_for(TaskStatus(TaskId(0, 1), "running", inputs={TopicPartition("clicks", 1): status}), None)[:2]
-    ('behind', '3 records of clicks-1 are still to be processed')
-    """
-    if task.state == "restoring":
-        return "restoring", f"the task restores its stores: {task.remaining:,} records are left", None
-    if is_paused:
-        return "paused", "the application is paused", None
-    behind = {each: found for each, found in task.inputs.items() if found.lag_records}
-    if behind:
-        partition = min(behind, key=lambda each: (_time(behind[each]), each))
-        count = behind[partition].lag_records
-        are = "record" if count == 1 else "records"
-        is_left = "is" if count == 1 else "are"
-        return "behind", f"{count:,} {are} of {partition} {is_left} still to be processed", partition
-    furthest = min(task.inputs, key=lambda each: (_time(task.inputs[each]), each), default=None)
-    if window is None or window.stream_time is None:
-        return "no record", "no record has reached the node since the task began", furthest
-    later = "all that came is processed: windows that are open wait for a record of a later time"
-    if window.idle_ms is not None:
-        return "silent", f"{later}, or for {window.idle_ms / 1000:g} s of silence", furthest
-    return "silent", later, furthest
-
-
-def _time(status: InputStatus) -> int:
-    return -1 if status.partition_time is None else status.partition_time
+def _name(host: HostInfo | None) -> str | None:
+    return None if host is None else f"{host.host}:{host.port}"

@@ -22,6 +22,7 @@ from headrace.query.change_opening import change_opener
 from headrace.query.changes import Changes
 from headrace.query.connections import Connections
 from headrace.query.local import chosen_of, store_name, view_of
+from headrace.query.metadata import HostInfo
 from headrace.query.position import Position
 from headrace.query.query_options import QueryOptions, asking_of
 from headrace.query.questions import Answer, Question
@@ -161,6 +162,14 @@ class Asked(Observed):
     def answer(self, question: Question) -> Answer:
         """Answer another instance of the application with what is here, or say why not. For the HTTP server."""
         return self._router.answer(question)
+
+    def ask_instance(self, host: HostInfo, target: str, *, timeout_s: float) -> bytes:
+        """Ask the server of another instance for a document (`target`: path and query). For the HTTP server.
+
+        Raises:
+            Refused: there is no answer in time, or it is no document.
+        """
+        return self._router.connections.get(host, target, timeout_s)
 
     def _route(self, name: str, how: QueryOptions) -> StoreRoute:
         partitioner = how.get("partitioner")

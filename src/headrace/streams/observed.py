@@ -22,6 +22,7 @@ from headrace.query.metadata import (
     key_metadata,
     store_partitions,
     streams_metadata,
+    task_counts,
 )
 from headrace.state.declaration import Store
 from headrace.streams.config import Config
@@ -200,6 +201,15 @@ class Observed:
                 f"cannot tell the partitions of store {name!r}: the application is starting; wait_running() first"
             )
         return store_partitions(planned, self._application_id, name)
+
+    def task_counts(self) -> Mapping[int, int]:
+        """Return how many tasks each sub-topology has, wherever they run; none before topics were looked at.
+
+        Raises:
+            StoreUnavailableError: the application does not run.
+        """
+        planned, _ = self._placed("tell the tasks")
+        return {} if planned is None else task_counts(planned, self._application_id)
 
     def _placed(self, attempt: str) -> tuple[PlannedTasks | None, Mapping[Endpoint, EndpointTasks]]:
         places = self._running(attempt).places

@@ -188,3 +188,25 @@ def test_changes_are_seen_from_any_instance(shop: Shop) -> None:
         assert list(watches[1]) == []
         shop.send(1)
         assert next(watches[0]).value == 2
+
+
+def test_windows_are_those_of_all_instances_and_who_does_not_answer_is_named(shop: Shop) -> None:
+    one, two = (shop.start(place) for place in ("one", "two"))
+    wait_for(lambda: [number_of_tasks(each) for each in (one, two)] == [PARTITIONS // 2] * 2)
+    shop.send(1)
+    wait_for(lambda: all_counts(one) == shop.expected())
+    at = {place: url.removeprefix("http://") for place, url in shop.urls.items()}
+    for place in ("one", "two"):
+        found = ask(shop.urls[place], "/windows").body
+        assert sorted(found["instances"]) == sorted(at.values())
+        [node] = found["nodes"]
+        assert [each["task"] for each in node["tasks"]] == [f"0_{number}" for number in range(PARTITIONS)]
+        assert {each["instance"] for each in node["tasks"]} == set(at.values())
+        assert (found["unanswered"], node["tasks_not_told_of"]) == ([], [])
+    shop.stop("two", as_if_killed=True)
+    found = ask(shop.urls["one"], "/windows").body
+    assert found["instances"] == [at["one"]]
+    [silent] = found["unanswered"]
+    assert silent["instance"] == at["two"]
+    assert "nobody listens there" in silent["reason"]
+    assert len(found["nodes"][0]["tasks_not_told_of"]) == PARTITIONS // 2

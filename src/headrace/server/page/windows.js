@@ -48,7 +48,7 @@ function taskRow(task, node, low, high) {
   return row(
     task.task,
     [
-      [task.task, isBack && node.tasks.length > 1 ? h("b", { class: "back" }, " furthest behind") : ""],
+      [task.task, task.instance !== null && node.isSpread ? h("span", { class: "small" }, ` at ${task.instance}`) : "", isBack && node.tasks.length > 1 ? h("b", { class: "back" }, " furthest behind") : ""],
       time(task.stream_time),
       [time(task.closed_until), track(task, low, high)],
       task.held === 0 ? "–" : [count(task.held), h("span", { class: "small" }, " until ", time(task.first_leaves_at))],
@@ -61,7 +61,7 @@ function taskRow(task, node, low, high) {
 
 function answer(node) {
   const back = node.tasks.find((each) => each.task === node.held_back_by);
-  if (back === undefined) return h("p", { class: "none" }, "No task here has it now.");
+  if (back === undefined) return h("p", { class: "none" }, "No instance tells of a task that has it.");
   const leaves = back.held === 0 ? "" : [` The first of ${plural(back.held, "result")} leaves when stream time is `, time(back.first_leaves_at), "."];
   return h("p", { class: `answer ${back.reason}` }, h("strong", null, `Task ${back.task}`), `: ${back.text}.`, leaves);
 }
@@ -84,6 +84,8 @@ function card(node) {
     h("h2", null, h("a", { href: `#/topology/${encodeURIComponent(node.node)}` }, node.node), h("small", null, node.declared)),
     h("p", { class: "facts" }, facts.join(" · ")),
     answer(node),
+    node.tasks_not_told_of.length > 0 &&
+      h("p", { class: "waits" }, `Nobody tells of ${node.tasks_not_told_of.length === 1 ? "task" : "tasks"} ${node.tasks_not_told_of.join(", ")}: whoever holds the window back may be among them.`),
     table(`Tasks of ${node.node}`, heads, node.tasks.map((task) => taskRow(task, node, low, high))),
   );
 }
@@ -97,7 +99,11 @@ export const windows = {
       place,
       found.nodes.length === 0
         ? h("p", { class: "none" }, "Nothing in this topology waits for stream time.")
-        : [h("p", { class: "none" }, `${plural(found.nodes.length, "node")}, of the tasks of this instance.`), found.nodes.map(card)],
+        : [
+            h("p", { class: "none" }, `${plural(found.nodes.length, "node")}, by what ${plural(found.instances.length, "instance")} ${found.instances.length === 1 ? "tells" : "tell"}.`),
+            found.unanswered.map((each) => h("p", { class: "waits", "data-unanswered": each.instance }, `Not told: ${each.reason}.`)),
+            found.nodes.map((node) => card({ ...node, isSpread: found.instances.length + found.unanswered.length > 1 })),
+          ],
     );
   },
 };
