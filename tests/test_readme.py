@@ -4,6 +4,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -48,7 +50,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 9
+    assert len(_BLOCKS) == 10
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
@@ -98,6 +100,17 @@ def test_failures_are_decided_by_a_handler(load: Load) -> None:
         assert driver.output(hr.Topic("dead-letters", value=str)).read().value == "two"
         with pytest.raises(hr.ProcessingError):
             driver.input(lines).pipe("d", "stop")
+
+
+def test_orders_go_through_a_schema_registry(load: Load) -> None:
+    shop = load("registered", block("hr.registry.Decimal(10, 2)"))
+    builder = hr.StreamsBuilder()
+    builder.stream(shop.ORDERS).to(shop.PAID)
+    order = shop.Order("1", Decimal("2.50"), datetime(2026, 1, 1, tzinfo=UTC))
+    with testing.TopologyTestDriver(builder.build(), schema_registry_url="mock://readme") as driver:
+        driver.input(shop.ORDERS).pipe("1", order)
+        assert driver.output(shop.PAID).read().value == order
+    assert list(hr.registry.mock("readme").subjects) == ["orders-key", "orders-value", "paid-value"]
 
 
 def test_sales_are_counted_once_an_order_by_country_and_hour(load: Load) -> None:

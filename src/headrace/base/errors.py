@@ -17,6 +17,8 @@ __all__ = [
     "ProductionError",
     "RecordsRefusedError",
     "RetryRequested",
+    "SchemaRegistryError",
+    "SchemaRegistryUnavailableError",
     "SerializationError",
     "StateCorruptionError",
     "StateError",
@@ -105,6 +107,25 @@ class LogUnavailableError(LogError):
 
     Nothing that was committed is lost: start again when they are back.
     """
+
+
+class SchemaRegistryError(HeadraceError):
+    """The schema registry refuses a schema, or has none where one is asked for: fix code, registry or configuration.
+
+    No record is at fault, so no handler is asked: the application stops, and nothing of what was committed is lost.
+
+    Attributes:
+        status: of the answer, by HTTP: 404 where there is no such schema, 409 where it is not compatible with others; 0
+            where there is none.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SchemaRegistryUnavailableError(SchemaRegistryError, LogUnavailableError):
+    """The schema registry did not answer. The worker goes back to the last commit and tries again until it does."""
 
 
 class UnknownTopicError(LogError):

@@ -11,9 +11,11 @@ from headrace.base.errors import ConfigError
 from headrace.cli.settings import looked_at, make_dev_directory, property_options, settings_of
 from headrace.cli.target import FoundTopology, load
 from headrace.log.port import Log
+from headrace.serde.registry.options import URL
 from headrace.streams.config import Config, Layer
 from headrace.streams.logs import address_of, open_log
 from headrace.streams.options import APPLICATION_ID, EMBEDDED_PATH
+from headrace.streams.serdes import configure_serdes
 
 __all__ = ["Subject", "look_options", "subject_of"]
 
@@ -83,4 +85,6 @@ def subject_of(options: dict[str, Any]) -> Subject:
     """
     target = load(options["app"]) if options["app"] else None
     config = settings_of(options).config(target.module if target else None)
+    if target is not None and config.is_set(URL.name):
+        configure_serdes(target.topology, config.values())
     return Subject(target, config.get_or_none(APPLICATION_ID.name), config)

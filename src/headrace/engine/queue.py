@@ -268,16 +268,23 @@ _ColumnDecoder = Callable[[Sequence[bytes | None], Any], tuple[list[Any], _Failu
 
 def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
     """Make a function that decodes a column, and says which rows failed; failed values are markers already."""
-    if serde.uses_headers:
+    if serde.uses_headers or serde.reads_headers:
+        without_headers = None if serde.uses_headers else _plain_decoder(serde, topic)
 
         def decode_one(data: bytes, headers: Any) -> Any:
             return serde.deserialize(topic, data, headers)
 
         def decode_with_headers(column: Sequence[bytes | None], headers: Any) -> tuple[list[Any], _Failures]:
+            if headers is None and without_headers is not None:
+                return without_headers(column, None)
             every = headers if headers is not None else [NO_HEADERS] * len(column)
             return _decode_singly(list(zip(column, every)), decode_one)
 
         return decode_with_headers
+    return _plain_decoder(serde, topic)
+
+
+def _plain_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
     deserialize = serde.deserializer(topic)
 
     def decode(column: Sequence[bytes | None], _: Any) -> tuple[list[Any], _Failures]:

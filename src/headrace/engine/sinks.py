@@ -57,14 +57,14 @@ def _to_topic(
     encode = _encoder(node, topic)
     count = collector.partition_count(topic)
     admission = collector.admission(topic)
-    if count == 1 and node.partitioner is None and not _uses_headers(node):
+    if count == 1 and node.partitioner is None and not (_uses_headers(node) or _changes_headers(node)):
         return _to_only_partition(node, topic, collector, refused)
     choose = _chooser(node, topic, collector, count)
     partitions = collector.columns_of(topic, count)
 
     def run(key: Any, value: Any, timestamp: int, headers: Headers) -> None:
         try:
-            key_bytes, value_bytes = encode(key, value, headers)
+            key_bytes, value_bytes, headers = encode(key, value, headers)
         except BaseException as error:  # the serde's; the production handler decides
             refused(_in_words(node, topic, key, value, headers, error), key, value, timestamp, headers)
             return
@@ -129,8 +129,9 @@ def _stretch_to_topic(
 ) -> ForwardStretch | None:
     """Make what writes a stretch column by column; if one record is refused, they go through `run`, one by one."""
     told = node.partitioner
-    if _uses_headers(node) or not (told is None or isinstance(told, ToldByValue)):
+    if _uses_headers(node) or _writes_headers(node) or not (told is None or isinstance(told, ToldByValue)):
         return None
+    changes_headers = _changes_headers(node)
     count = collector.partition_count(topic)
     admission = collector.admission(topic)
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
@@ -143,6 +144,9 @@ def _stretch_to_topic(
             run(key, value, timestamp, headers)
 
     def together(stretch: Stretch) -> None:
+        if changes_headers and any(stretch.headers):
+            one_by_one(stretch)
+            return
         try:
             keys = [None if key is None else serialize_key(key) for key in stretch.keys]
             values = [None if value is None else serialize_value(value) for value in stretch.values]
@@ -237,27 +241,47 @@ def _uses_headers(node: SinkNode) -> bool:
     return node.key.uses_headers or node.value.uses_headers
 
 
-_Encode: TypeAlias = Callable[[Any, Any, Headers], tuple[bytes | None, bytes | None]]
+def _writes_headers(node: SinkNode) -> bool:
+    return node.key.writes_headers or node.value.writes_headers
+
+
+def _changes_headers(node: SinkNode) -> bool:
+    # Headers go on with what is made of a record. Those in which a serde looks when it reads tell of the record that
+    # came in, and are wrong for what it writes itself.
+    return _writes_headers(node) or node.key.reads_headers or node.value.reads_headers
+
+
+_Encode: TypeAlias = Callable[[Any, Any, Headers], tuple[bytes | None, bytes | None, Headers]]
 
 
 def _encoder(node: SinkNode, topic: str) -> _Encode:
     if _uses_headers(node):
-
-        def encode_with_headers(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None]:
-            return (
-                None
-                if key is None
-                else ensure_bytes(node.key, topic, node.key.serialize(topic, key, headers)),
-                None
-                if value is None
-                else ensure_bytes(node.value, topic, node.value.serialize(topic, value, headers)),
-            )
-
-        return encode_with_headers
+        return _encoder_with_headers(node, topic)
     serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
 
-    def encode(key: Any, value: Any, _: Headers) -> tuple[bytes | None, bytes | None]:
-        return None if key is None else serialize_key(key), None if value is None else serialize_value(value)
+    def encode(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None, Headers]:
+        return (
+            None if key is None else serialize_key(key),
+            None if value is None else serialize_value(value),
+            headers,
+        )
+
+    if not _changes_headers(node):
+        return encode
+    changing, always = _encoder_with_headers(node, topic), _writes_headers(node)
+    return lambda key, value, headers: (changing if headers or always else encode)(key, value, headers)
+
+
+def _encoder_with_headers(node: SinkNode, topic: str) -> _Encode:
+    def encode(key: Any, value: Any, headers: Headers) -> tuple[bytes | None, bytes | None, Headers]:
+        key_bytes = value_bytes = None
+        if key is not None:
+            key_bytes, headers = node.key.serialize_with_headers(topic, key, headers)
+            ensure_bytes(node.key, topic, key_bytes)
+        if value is not None:
+            value_bytes, headers = node.value.serialize_with_headers(topic, value, headers)
+            ensure_bytes(node.value, topic, value_bytes)
+        return key_bytes, value_bytes, headers
 
     return encode
 

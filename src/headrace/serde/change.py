@@ -8,7 +8,7 @@ both go to the same key, the new value's length as a zigzag varint, both values,
 have one more byte before the marker: whether this is the latest version.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeAlias
 
 from typing_extensions import TypeVar
@@ -75,6 +75,11 @@ class ChangeSerde(Serde[Change[T]], Generic[T]):
     def __init__(self, inner: Serde[T]) -> None:
         self.inner = inner
         self.uses_headers = inner.uses_headers
+        self.reads_headers = inner.reads_headers
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        self.inner.configure(properties)
 
     def serialize(self, topic: str, value: Change[T], headers: Headers = ()) -> bytes:
         """Return the bytes of an update. Whether it is the latest version is not written, as in Kafka Streams."""

@@ -7,7 +7,7 @@ changes. A response carries the hash of the row that asked, which tells one that
 Source: `SubscriptionWrapperSerde`, `SubscriptionResponseWrapperSerde`, `CombinedKeySchema`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from operator import itemgetter
 from struct import Struct
@@ -127,6 +127,11 @@ class ResponseSerde(Serde[Response[T]], Generic[T]):
     def __init__(self, inner: Serde[T]) -> None:
         self.inner = inner
         self.uses_headers = inner.uses_headers
+        self.reads_headers = inner.reads_headers
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        self.inner.configure(properties)
 
     def serialize(self, topic: str, value: Response[T], headers: Headers = ()) -> bytes:
         """Return the bytes of a response."""

@@ -5,7 +5,7 @@ aggregation it belongs to, and MessagePack: equal rows have equal bytes, and a s
 so instead of reading one sum as another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from zlib import crc32
 
@@ -57,6 +57,11 @@ class RowSerde(Serde[Row]):
         # No row of a few numbers is empty, and whoever makes rows has looked at what is in them.
         self.accepts = bool  # type: ignore[method-assign,assignment]  # a method costs 0.05 µs more
         self._prefix = _FORMAT + crc32(signature.encode()).to_bytes(4, "big")
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        for each in (*self.serdes, *([] if self.shown is None else [self.shown])):
+            each.configure(properties)
 
     def showing(self, shown: Serde[Any] | None) -> "RowSerde":
         """Return the same with another serde of results."""

@@ -1,15 +1,24 @@
 """What a serde is: the extension point between bytes and values, and the shape that all built-in ones have."""
 
 import builtins
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Generic, TypeAlias, final
 
 from typing_extensions import TypeVar
 
-from headrace.base.errors import SerializationError
+from headrace.base.errors import HeadraceError, SerializationError
 from headrace.base.records import Headers
 
-__all__ = ["CodecSerde", "Serde", "SerdeLike", "SerdeOf", "ensure_bytes", "kind_of", "reason_of"]
+__all__ = [
+    "CodecSerde",
+    "Serde",
+    "SerdeLike",
+    "SerdeOf",
+    "ensure_bytes",
+    "is_of_nobody",
+    "kind_of",
+    "reason_of",
+]
 
 T = TypeVar("T")
 
@@ -25,6 +34,9 @@ class Serde(Generic[T]):
     Attributes:
         uses_headers: whether the methods want the record's headers. If not, the runtime takes the quicker callables of
             `serializer` and `deserializer` instead.
+        reads_headers: whether `deserialize` wants them, where a record has some. A sink calls `serialize_with_headers`
+            for such a record then, since what was read from a header may not hold for what is written.
+        writes_headers: whether a sink is to call that for every record.
         immutable: whether a value can be kept as an object in place of its bytes: nobody can change it, and bytes made
             of it come back as an equal value that makes the same bytes. This speaks of values whose class *is* `type`;
             an instance of a subclass, or an int where a float is declared, is to be serialised.
@@ -32,6 +44,8 @@ class Serde(Generic[T]):
     """
 
     uses_headers: bool = False
+    reads_headers: bool = False
+    writes_headers: bool = False
     immutable: bool = False
     type: "builtins.type[Any] | None" = None
 
@@ -42,6 +56,21 @@ class Serde(Generic[T]):
     def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> T:
         """Return the value of bytes."""
         raise NotImplementedError(f"{type(self).__name__} does not override deserialize()")
+
+    def serialize_with_headers(self, topic: str, value: T, headers: Headers) -> tuple[bytes, Headers]:
+        """Return the bytes of a value, and the headers that its record is to have."""
+        return self.serialize(topic, value, headers), headers
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Take the properties of the application, by Kafka's names, before it serializes anything with this serde.
+
+        Called each time an application that has this serde starts, or a test driver or a command that reads for one. A
+        serde that is made of others hands them on.
+        """
+
+    def reading_keys(self) -> "Serde[T]":
+        """Return the serde that reads keys: this one, unless what it looks at depends on that. Refuses nothing."""
+        return self
 
     def accepts(self, value: T) -> object:
         """Say at once, without writing it, whether a value whose class *is* `type` can be written; False if not sure.
@@ -213,6 +242,11 @@ def reason_of(serde: Serde[Any], error: Exception) -> str:
     if serde.type is not None and isinstance(error, TypeError) and text.startswith("descriptor "):
         return "not bytes" if serde.type is bytes else f"not a {serde.type.__name__}"
     return text
+
+
+def is_of_nobody(error: Exception) -> bool:
+    """Whether no value is at fault for what a serde raised: its registry is away, say. It goes through as it is."""
+    return isinstance(error, HeadraceError) and not isinstance(error, SerializationError)
 
 
 def kind_of(value: object) -> str:

@@ -6,6 +6,7 @@ stand in the order of time. A value is a list: each of its entries is a side and
 """
 
 import struct
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple
 
 from typing_extensions import TypeVar
@@ -106,6 +107,10 @@ class UnmatchedKeySerde(Serde[UnmatchedKey[K]], Generic[K]):
     def __init__(self, inner: Serde[K]) -> None:
         self.inner = inner
 
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        self.inner.configure(properties)
+
     def for_keys(self) -> Serde[UnmatchedKey[K]]:
         """Return the serde with the one that the keys get."""
         return UnmatchedKeySerde(self.inner.for_keys())
@@ -146,6 +151,11 @@ class UnmatchedValuesSerde(Serde[list[UnmatchedValue]]):
     def __init__(self, left: Serde[Any], right: Serde[Any]) -> None:
         self.left = left
         self.right = right
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        self.left.configure(properties)
+        self.right.configure(properties)
 
     def serialize(self, topic: str, value: list[UnmatchedValue], headers: Headers = ()) -> bytes:
         """Return the bytes."""

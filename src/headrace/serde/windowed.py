@@ -4,7 +4,7 @@ Source: `WindowKeySchema.toBinary` and `SessionKeySchema.toBinary`. Times are ep
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic
 
 from typing_extensions import TypeVar
@@ -35,6 +35,11 @@ class WindowedSerde(Serde[Windowed[K]], Generic[K]):
     def __init__(self, inner: Serde[K]) -> None:
         self.inner = inner
         self.uses_headers = inner.uses_headers
+        self.reads_headers = inner.reads_headers
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Hand the properties on."""
+        self.inner.configure(properties)
 
     def serialize(self, topic: str, value: Windowed[K], headers: Headers = ()) -> bytes:
         """Return the bytes of a windowed key."""
@@ -106,6 +111,10 @@ class TimeWindowedSerde(WindowedSerde[K]):
         """Return the serde of windowed keys with the one that the keys get."""
         return TimeWindowedSerde(self.inner.for_keys(), self.size_ms)
 
+    def reading_keys(self) -> Serde[Windowed[K]]:
+        """Return the serde of windowed keys with the one that reads the keys."""
+        return TimeWindowedSerde(self.inner.reading_keys(), self.size_ms)
+
     def window_bytes(self, window: Window) -> bytes:
         """Return the start, of a window that can be told by it."""
         start, end = window
@@ -143,6 +152,10 @@ class SessionWindowedSerde(WindowedSerde[K]):
     def for_keys(self) -> Serde[Windowed[K]]:
         """Return the serde of windowed keys with the one that the keys get."""
         return SessionWindowedSerde(self.inner.for_keys())
+
+    def reading_keys(self) -> Serde[Windowed[K]]:
+        """Return the serde of windowed keys with the one that reads the keys."""
+        return SessionWindowedSerde(self.inner.reading_keys())
 
     def window_bytes(self, window: Window) -> bytes:
         """Return end and start."""

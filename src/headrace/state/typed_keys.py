@@ -6,7 +6,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.advice import no_attribute
 from headrace.base.errors import SerializationError
-from headrace.serde.serde import Serde, reason_of
+from headrace.serde.serde import Serde, is_of_nobody, reason_of
 from headrace.state.spec import StoreSpec
 
 __all__ = ["TypedKeys", "only_read"]
@@ -45,6 +45,8 @@ class TypedKeys(Generic[K]):
         try:
             return self._encode(key)
         except Exception as error:
+            if is_of_nobody(error):
+                raise
             raise SerializationError(
                 f"cannot serialize a key for store {self.store!r} with {self._serde!r}: "
                 f"{reason_of(self._serde, error)}"
@@ -54,6 +56,8 @@ class TypedKeys(Generic[K]):
         try:
             return self._decode(data)
         except Exception as error:
+            if is_of_nobody(error):
+                raise
             raise SerializationError(
                 f"cannot deserialize a key of store {self.store!r} with {self._serde!r}: {error}"
             ) from error

@@ -6,7 +6,7 @@ from typing import Any
 from headrace.base.callables import unstarted
 from headrace.base.errors import SerializationError
 from headrace.serde.rows import RowSerde
-from headrace.serde.serde import CodecSerde, Serde, reason_of
+from headrace.serde.serde import CodecSerde, Serde, is_of_nobody, reason_of
 
 __all__ = ["TIMESTAMP_BYTES", "ValueCodec", "pack_timestamp", "unpack_timestamp"]
 
@@ -71,6 +71,8 @@ class ValueCodec:
         try:
             return self.encode(value)
         except Exception as error:
+            if is_of_nobody(error):
+                raise
             attempt = f"cannot serialize a value for store {self._store!r}"
             late = unstarted(value)
             if late is not None:
@@ -86,6 +88,8 @@ class ValueCodec:
         try:
             return self._decode(data)
         except Exception as error:
+            if is_of_nobody(error):
+                raise
             raise self._refused(error, f"cannot deserialize a value of store {self._store!r}") from error
 
     def _refused(self, error: Exception, attempt: str) -> SerializationError:

@@ -7,6 +7,7 @@ from headrace.base.errors import ConfigError
 from headrace.base.options import Option, by_name
 from headrace.engine import options as engine_options
 from headrace.kafka import options as kafka_options
+from headrace.serde.registry import options as registry_options
 from headrace.streams import options as streams_options
 from headrace.streams import server_options
 from headrace.streams.client_tags import tag_option
@@ -16,7 +17,13 @@ __all__ = ["OPTIONS", "lookup"]
 
 #: Every property that can be set but for tags (`client.tag.*`), in the order in which they are explained.
 OPTIONS: Mapping[str, Option[Any]] = by_name(
-    [*streams_options.OPTIONS, *server_options.OPTIONS, *engine_options.OPTIONS, *kafka_options.OPTIONS]
+    [
+        *streams_options.OPTIONS,
+        *server_options.OPTIONS,
+        *engine_options.OPTIONS,
+        *kafka_options.OPTIONS,
+        *registry_options.OPTIONS,
+    ]
 )
 
 _FIELDS = {option.field: option for option in OPTIONS.values()}

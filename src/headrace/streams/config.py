@@ -49,6 +49,7 @@ class ConfigFields(TypedDict, total=False):
     errors_dead_letter_queue_topic_name: str
     rocksdb_memory_max_bytes: int
     rocksdb_config_setter: Configure
+    schema_registry_url: str
     tracing_enabled: bool
     properties: Mapping[str, object]
 

@@ -22,6 +22,7 @@ from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
+from headrace.streams.serdes import configure_serdes
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL, StateListener, not_again
 from headrace.streams.status_text import waiting_text
@@ -88,6 +89,7 @@ class Streams(Asked):
 
         Raises:
             StateError: it was started before.
+            ConfigError: a serde needs a property that is not set, such as schema.registry.url.
             AlreadyRunningError: another process has its state directory, or its embedded log. Nothing has started.
             LogError: the log cannot be opened. Nothing has started.
         """
@@ -98,6 +100,7 @@ class Streams(Asked):
                     f"cannot start {self._application_id!r}: it is {self.state}; {not_again(self.state)}"
                 )
             raise_limit_of_open_files()
+            configure_serdes(self._topology, self._config.values())
             threads = self._made_threads()
             self._threads, self._starter = threads, threading.current_thread()
             self._home.settle()

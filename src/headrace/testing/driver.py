@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
+from uuid import uuid4
 
 from typing_extensions import TypeVar, Unpack
 
@@ -30,9 +31,11 @@ from headrace.metrics.metric import Metrics, MetricsOf
 from headrace.metrics.rates import Rates
 from headrace.processor.handlers import log_and_fail
 from headrace.query.local import store_name
+from headrace.serde.registry.options import MOCK, URL
 from headrace.state.declaration import Store
 from headrace.state.typed_stores import typed
 from headrace.streams.config import Config, ConfigFields
+from headrace.streams.serdes import configure_serdes
 from headrace.testing.advice import DRIVER_INSTEAD
 from headrace.testing.stores import all_partitions
 from headrace.testing.topics import InputTopic, OutputTopic
@@ -73,6 +76,8 @@ class TopologyTestDriver:
         config.setdefault("application_id", "test")
         self._topology = topology
         self._values = Config(**config).values()
+        # As brokers, a schema registry is not needed: without one, each driver has its own.
+        self._values.setdefault(URL.name, (f"{MOCK}driver-{uuid4()}",))
         self._clock = ManualClock(start)
         self._rates = Rates(self._clock.seconds())
         self._partitions = partitions
@@ -98,6 +103,7 @@ class TopologyTestDriver:
         return str(self._values["application.id"])
 
     def _open(self) -> None:
+        configure_serdes(self._topology, self._values)
         values = {
             OUTER_JOIN_EMIT_INTERVAL: 0,
             WINDOW_EMIT_INTERVAL: 0,
@@ -160,6 +166,7 @@ class TopologyTestDriver:
             TopologyError: the topology does not read this topic.
         """
         _check_topic(topic)
+        self._configure(topic)
         known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
         if topic.name not in known and topic.name not in self._matched:
             self._match(topic, known)
@@ -172,6 +179,11 @@ class TopologyTestDriver:
             advance_ms=milliseconds(advance, name="advance"),
             piped=lambda: self._piped.update([topic.name]),
         )
+
+    def _configure(self, topic: Topic[Any, Any]) -> None:
+        """Let the test's own handle of a topic write and read as the application does."""
+        topic.key.configure(self._values)
+        topic.value.configure(self._values)
 
     def _match(self, topic: Topic[Any, Any], known: list[str]) -> None:
         patterns = [
@@ -205,6 +217,7 @@ class TopologyTestDriver:
             TopologyError: the topology has no such topic, and no function of yours that names topics for its records.
         """
         _check_topic(topic)
+        self._configure(topic)
         found = self._outputs.get(topic.name)
         if found is None:
             known = self.log.topics()

@@ -45,8 +45,7 @@ class InputTopic(Generic[K, V]):
         self._log = log
         self._now_ms = now_ms
         self._run = run
-        self._serialize_key = _key_serde(topic).serialize
-        self._serialize_value = topic.value.serialize
+        self._key = _key_serde(topic)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -69,8 +68,11 @@ class InputTopic(Generic[K, V]):
         """
         name = self._topic.name
         headers = checked_headers(headers, f"the record for topic '{name}'")
-        key_bytes = None if key is None else self._serialize_key(name, key, headers)
-        value_bytes = None if value is None else self._serialize_value(name, value, headers)
+        key_bytes = value_bytes = None
+        if key is not None:
+            key_bytes, headers = _serialized(self._key, name, key, headers)
+        if value is not None:
+            value_bytes, headers = _serialized(self._topic.value, name, value, headers)
         self.pipe_raw(key_bytes, value_bytes, timestamp, headers, partition=partition)
 
     def pipe_value(self, value: V | None, timestamp: int | None = None) -> None:
@@ -181,11 +183,19 @@ def _key_serde(topic: Topic[K, V]) -> Serde[K]:
         return topic.key
 
 
+def _serialized(serde: Serde[V], topic: str, value: V, headers: Headers) -> tuple[bytes, Headers]:
+    """Return what a producer would write: with the headers of a serde that writes some."""
+    if serde.writes_headers:
+        return serde.serialize_with_headers(topic, value, headers)
+    return serde.serialize(topic, value, headers), headers
+
+
 class OutputTopic(Generic[K, V]):
     """Reads what came out, each record once, in the order in which it was written (partitions one after the other)."""
 
     def __init__(self, topic: Topic[K, V], log: MemoryLog) -> None:
         self._topic = topic
+        self._key = topic.key.reading_keys()
         self._log = log
         self._read: dict[int, int] = {}  # by partition: records already handed out
 
@@ -208,7 +218,7 @@ class OutputTopic(Generic[K, V]):
             records.append(
                 Record(
                     # A null has no type of its own: what a tombstone reads as is None, as in Kafka's test driver.
-                    None if key is None else self._topic.key.deserialize(name, key, headers),  # type: ignore[arg-type]
+                    None if key is None else self._key.deserialize(name, key, headers),  # type: ignore[arg-type]
                     None if value is None else self._topic.value.deserialize(name, value, headers),  # type: ignore[arg-type]
                     timestamp,
                     tuple(headers),

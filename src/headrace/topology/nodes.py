@@ -30,6 +30,9 @@ class SourceNode:
     offset_reset: Any = None
     pattern: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.key.reading_keys())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProcessorNode:
