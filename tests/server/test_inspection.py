@@ -4,6 +4,7 @@ from pathlib import Path
 
 from headrace.server import Server
 from tests.server.conftest import Served, application, ask
+from tests.streams.waiting import until
 
 
 def test_health_follows_the_state_of_the_application(tmp_path: Path) -> None:
@@ -45,8 +46,18 @@ def test_instances_tell_who_has_what(served: Served) -> None:
 
 
 def test_lag_is_of_inputs_and_of_stores(served: Served) -> None:
+    until(lambda: served.ask("/lag").body["records"] == 0)
     found = served.ask("/lag").body
-    assert found["records"] == 0
+    assert (found["is_exact"], found["partitions_not_told_of"], found["age_ms"]) == (True, 0, 0)
+    assert [
+        (each["topic"], each["partition"], each["task"], each["lag"]) for each in found["partitions"]
+    ] == [
+        ("clicks", 0, "0_0", 0),
+        ("clicks", 1, "0_1", 0),
+        ("pages", 0, "1_0", 0),
+        ("pages", 1, "1_1", 0),
+        ("figures", 0, "2_0", 0),
+    ]
     assert found["stores"]["counts"]["0"]["offset_lag"] == 0
 
 

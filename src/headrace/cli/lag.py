@@ -13,7 +13,7 @@ from headrace.base.wording import shortened
 from headrace.cli.groups import group_named, shown_lag
 from headrace.cli.opening import look_options, subject_of
 from headrace.cli.wording import table
-from headrace.outside.lag import PartitionLag, lag_of_group
+from headrace.outside.lag import PartitionLag, lag_of_group, lag_row
 
 __all__ = ["command"]
 
@@ -71,7 +71,7 @@ def command(
     oldest_ms = max((age for age in ages if age is not None), default=0)
     if as_json:
         for each in lags:
-            click.echo(msgspec.json.encode(_row(each, now_ms)).decode())
+            click.echo(msgspec.json.encode(lag_row(each, now_ms)).decode())
     else:
         rows = [
             (each.task or "-", each.partition, shown_lag(each), _age(each.age_ms(now_ms))) for each in lags
@@ -109,21 +109,6 @@ def _limit_ms(text: str | None) -> int | None:
         return None if text is None else milliseconds(text, name="--max-age")
     except (ValueError, TypeError):
         raise ConfigError(f"--max-age is {shortened(text)}, but must be a duration such as 5m") from None
-
-
-def _row(lag: PartitionLag, now_ms: int) -> dict[str, object]:
-    return {
-        "topic": lag.partition.topic,
-        "partition": lag.partition.partition,
-        "task": None if lag.task is None else str(lag.task),
-        "committed": lag.committed,
-        "end": lag.end,
-        "lag": lag.lag,
-        "is_exact": lag.is_exact,
-        "oldest": lag.oldest,
-        "is_beyond": lag.is_beyond,
-        "age_ms": lag.age_ms(now_ms),
-    }
 
 
 _UNITS: Sequence[tuple[str, int]] = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))

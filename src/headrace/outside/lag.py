@@ -22,7 +22,7 @@ from headrace.outside.application_topics import (
 )
 from headrace.topology.topology import Topology
 
-__all__ = ["PartitionLag", "lag_of_group", "partition_lags", "task_of"]
+__all__ = ["PartitionLag", "lag_of_group", "lag_row", "partition_lags", "task_of"]
 
 _LOOK_SECONDS = 5.0
 _POLL_MS = 100
@@ -141,6 +141,22 @@ def partition_lags(
             )
         )
     return sorted(found, key=lambda each: (each.task is None, each.task or (0, 0), each.partition))
+
+
+def lag_row(lag: PartitionLag, now_ms: int) -> dict[str, object]:
+    """Return it as JSON has it, with its age by then."""
+    return {
+        "topic": lag.partition.topic,
+        "partition": lag.partition.partition,
+        "task": None if lag.task is None else str(lag.task),
+        "committed": lag.committed,
+        "end": lag.end,
+        "lag": lag.lag,
+        "is_exact": lag.is_exact,
+        "oldest": lag.oldest,
+        "is_beyond": lag.is_beyond,
+        "age_ms": lag.age_ms(now_ms),
+    }
 
 
 def task_of(partition: TopicPartition, topics: ApplicationTopics) -> TaskId | None:

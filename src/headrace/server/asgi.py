@@ -12,6 +12,7 @@ from headrace.server.answers import as_json
 from headrace.server.config_route import config_route
 from headrace.server.guard import Guard
 from headrace.server.inspection import inspection_routes
+from headrace.server.lag_route import lag_route
 from headrace.server.letter_route import letter_route
 from headrace.server.metrics_route import METRICS, metrics_route
 from headrace.server.openapi import described
@@ -55,6 +56,7 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
         config_route(streams),
         *work_routes(streams),
         window_route(streams),
+        lag_route(streams),
         letter_route(streams),
         overview_route(streams),
         *store_routes(streams, streaming),

@@ -1,4 +1,4 @@
-"""How the application is: its health, topology, tasks, instances and lag."""
+"""How the application is: its health, topology, tasks and instances."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from headrace.server.routes import Route
 from headrace.streams.status_text import waiting_text
 from headrace.streams.streams import Streams
 
-__all__ = ["inspection_routes", "progress_of"]
+__all__ = ["inspection_routes", "offsets_of", "progress_of"]
 
 _DEAD = frozenset({"pending_error", "error", "not_running"})
 
@@ -58,11 +58,6 @@ def inspection_routes(streams: Streams) -> Sequence[Route]:
             "All instances that are known: application.server, stores and partitions.",
             about.instances,
             statuses=(503,),
-        ),
-        Route(
-            "/lag",
-            "How far this instance is behind: records of its inputs, and each store behind its changelog.",
-            about.lag,
         ),
     )
 
@@ -114,10 +109,6 @@ class _About:
     def instances(self, given: Given) -> object:
         return {"instances": [_instance(each) for each in self._streams.metadata_for_all_streams_clients()]}
 
-    def lag(self, given: Given) -> object:
-        status = self._streams.status() or WorkerStatus("starting")
-        return {"records": status.lag_records, "stores": _lags(self._streams.lags())}
-
 
 def progress_of(task: TaskStatus) -> Mapping[str, Any]:
     """Return what a task or a standby is, and how far its restore."""
@@ -133,7 +124,7 @@ def progress_of(task: TaskStatus) -> Mapping[str, Any]:
 def _task(task: TaskStatus) -> Mapping[str, Any]:
     return {
         **progress_of(task),
-        "stores": {name: _lag(lag) for name, lag in task.stores.items()},
+        "stores": {name: offsets_of(lag) for name, lag in task.stores.items()},
         "stream_time": task.stream_time,
         "inputs": {
             str(partition): {
@@ -146,18 +137,12 @@ def _task(task: TaskStatus) -> Mapping[str, Any]:
     }
 
 
-def _lag(lag: LagInfo) -> Mapping[str, int]:
+def offsets_of(lag: LagInfo) -> Mapping[str, int]:
+    """Return how far a store is behind its changelog."""
     return {
         "current_offset_position": lag.current_offset_position,
         "end_offset_position": lag.end_offset_position,
         "offset_lag": lag.offset_lag,
-    }
-
-
-def _lags(lags: Mapping[str, Mapping[int, LagInfo]]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
-    return {
-        store: {str(partition): _lag(lag) for partition, lag in found.items()}
-        for store, found in lags.items()
     }
 
 

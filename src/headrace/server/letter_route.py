@@ -1,7 +1,6 @@
 """The newest dead letters of an application, also when it has stopped."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,10 +9,9 @@ from headrace.log.port import Log
 from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
 from headrace.outside.letter_topics import letter_topics
 from headrace.server.answers import Problem
+from headrace.server.lent_log import lent_log
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
-from headrace.streams.config import Layer
-from headrace.streams.logs import address_of, open_log
 from headrace.streams.streams import Streams
 
 __all__ = ["letter_route"]
@@ -21,9 +19,6 @@ __all__ = ["letter_route"]
 #: Of a key or a value; whoever needs all of it has `headrace dlq show`.
 _SHOWN_BYTES_MAX = 2_000
 _SHOWN_CHARACTERS_MAX = 20_000
-
-#: Somebody sits in front of it: an application waits for brokers ten times as long.
-_PATIENCE_MS = 6_000
 
 
 def letter_route(streams: Streams) -> Route:
@@ -50,7 +45,7 @@ def _letters(streams: Streams, given: Given) -> object:
         )
     found: list[DeadLetter] = []
     if known:
-        with _opened(streams) as log:
+        with lent_log(streams) as log:
             counts = {} if log is None else log.partition_counts(known)
             for topic in known if one is None else (one,):
                 if log is not None and topic in counts:
@@ -61,30 +56,6 @@ def _letters(streams: Streams, given: Given) -> object:
         "letters": [_shown(each) for each in found[:limit]],
         "has_more": len(found) > limit,
     }
-
-
-@contextmanager
-def _opened(streams: Streams) -> Iterator[Log | None]:
-    """Lend the application's own log while it runs, or one that is opened for the while; None where there is none."""
-    log = streams.log
-    if log is not None:
-        try:
-            yield log
-        except Exception:
-            if streams.log is log:
-                raise
-            raise Problem(503, "the application has just stopped: ask again") from None
-        return
-    path = address_of(streams.config).path
-    if path is not None and not path.exists():
-        yield None
-        return
-    values = {"default.api.timeout.ms": _PATIENCE_MS}
-    log = open_log(streams.config.with_values(values, Layer.DEFAULT))
-    try:
-        yield log
-    finally:
-        log.close()
 
 
 def _newest(log: Log, topic: str, partitions: int, limit: int) -> Sequence[DeadLetter]:
