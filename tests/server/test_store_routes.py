@@ -1,9 +1,13 @@
 """What is asked of stores over HTTP: values, ranges, windows, sessions and versions, a page at a time."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from headrace.server.paging import Cursor
+from headrace.server.store_rows import StoreRows
 from tests.server.conftest import Served
 
 
@@ -109,6 +113,41 @@ def test_sessions(served: Served, limit: int) -> None:
     found = pages(served, f"/stores/visits/b?limit={limit}")
     assert [row for page in found for row in page] == [{"key": "b", "start": 0, "end": 110_000, "value": 12}]
     assert len([row for page in pages(served, f"/stores/visits?limit={limit}") for row in page]) == 5
+
+
+@pytest.mark.parametrize(
+    ("key", "asked"),
+    [("a", [0]), ("d", [1]), ("b", [0, 1])],  # b was written where Kafka's partitioner does not put it
+)
+def test_rows_of_a_key_are_asked_of_the_partition_where_it_lies(
+    served: Served, key: str, asked: list[int]
+) -> None:
+    def view_of(partitions: Sequence[int] | None) -> Any:
+        assert partitions is not None
+        seen.extend(partitions)
+        return served.streams.query("minutes", partitions=partitions)
+
+    seen: list[int] = []
+    rows = StoreRows(
+        served.streams.topology.stores["minutes"],
+        "shop",
+        [0, 1],
+        view_of,
+        partial(served.streams.partitions_of_key, "minutes"),
+    )
+    given: dict[str, Any] = {"key": key, "start": None, "end": None, "reverse": False, "cursor": None}
+    found: Any = rows.answer({**given, "limit": 1})
+    assert [row["start"] for row in found["rows"]] == [0]
+    assert seen == asked
+    seen.clear()
+    found = rows.answer({**given, "limit": 2, "cursor": found["next"]})
+    assert [row["start"] for row in found["rows"]] == [60_000]
+    assert seen == asked[-1:]
+
+
+def test_cursor_of_a_partition_that_there_is_not_is_refused(served: Served) -> None:
+    elsewhere = Cursor(7, (0, 0), 1).encode()
+    assert served.ask(f"/stores/minutes/a?cursor={elsewhere}").status == 400
 
 
 def test_version_as_of_a_time(served: Served) -> None:

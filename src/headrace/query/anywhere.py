@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.base.errors import SerializationError, StoreUnavailableError
+from headrace.base.errors import StoreUnavailableError
 from headrace.query.local import view_of
 from headrace.query.routed import routed_reads
 from headrace.query.routing import StoreRoute
@@ -50,18 +50,7 @@ class _Partitions:
 
     def candidates(self, key: Any) -> Iterator[Any]:
         """Yield those in which a key may lie: the one where the topology places it first."""
-        numbers, placing = self._numbers(), self._route.places().placing
-        first: int | None = None
-        if placing is not None:
-            try:
-                first = placing(key)
-            except SerializationError:
-                if placing.is_certain:
-                    raise
-        if first is not None and first in numbers:
-            yield self._typed(first)
-            if placing is not None and placing.is_certain:
-                return
-        for number in numbers:
-            if number != first:
+        chosen = None if self._chosen is None else self._numbers()
+        for number in self._route.places().of_key(key):
+            if chosen is None or number in chosen:
                 yield self._typed(number)

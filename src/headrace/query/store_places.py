@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headrace.base.errors import TopologyError
+from headrace.base.errors import SerializationError, TopologyError
 from headrace.engine.store_read import changelog_of
 from headrace.engine.task_places import PlannedTasks
 from headrace.group.membership import EndpointTasks
@@ -61,6 +61,26 @@ class StorePlaces:
     ) -> None:
         for partition in {each for topic in self._topics for each in topics.get(topic, ())}:
             found.setdefault(partition, []).append(endpoint)
+
+    def of_key(self, key: Any) -> Sequence[int]:
+        """Return the partitions in which a key may lie: the one where the topology places it first, and mostly alone.
+
+        Raises:
+            SerializationError: it is no key of the store.
+        """
+        if self.placing is None:
+            return self.partitions
+        try:
+            first = self.placing(key)
+        except SerializationError:
+            if self.placing.is_certain:
+                raise
+            return self.partitions  # a processor may have put it there nevertheless
+        if first not in self.partitions:
+            return self.partitions
+        if self.placing.is_certain:
+            return [first]
+        return [first, *(number for number in self.partitions if number != first)]
 
     def topics_of(self, partition: int) -> frozenset[tuple[str, int]]:
         """Return what the position of a partition is told by: its inputs, and its changelog."""

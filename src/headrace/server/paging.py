@@ -61,15 +61,28 @@ class Source(Protocol):
 
 
 def page(
-    source: Source, partitions: Sequence[int], cursor: Cursor | None, limit: int, *, reverse: bool
+    source: Source,
+    partitions: Sequence[int],
+    cursor: Cursor | None,
+    limit: int,
+    *,
+    reverse: bool,
+    of_first: bool = False,
 ) -> dict[str, object]:
     """Return the next rows, and the cursor behind them, None behind the last one.
 
+    `of_first` has those of one partition alone: the first one that has any, whatever the order of `partitions`. Else
+    they are in order.
+
     Raises:
-        Problem: nothing was found within the time that a page may take.
+        Problem: nothing was found within the time that a page may take; or the cursor is of another question.
     """
     deadline = time.monotonic() + _PAGE_SECONDS
     rows: list[dict[str, object]] = []
+    if of_first and cursor is not None:
+        if cursor.partition not in partitions:
+            raise Problem(400, "cursor is one of another question")
+        partitions = [cursor.partition]
     for partition in partitions:
         if cursor is not None and partition < cursor.partition:
             continue
@@ -93,4 +106,6 @@ def page(
             rows.append(row)
             if len(rows) == limit or time.monotonic() > deadline:
                 return {"rows": rows, "next": Cursor(partition, at, count).encode()}
+        if of_first and rows:
+            break
     return {"rows": rows, "next": None}

@@ -130,5 +130,11 @@ def _rows(streams: Streams, given: Given) -> object:
         some: QueryOptions = {**how, "partitions": partitions}
         return streams.query(str(name), **some)
 
-    rows = StoreRows(spec, streams.application_id, streams.partitions_of_store(name), view_of)
+    rows = StoreRows(
+        spec,
+        streams.application_id,
+        streams.partitions_of_store(name),
+        view_of,
+        partial(streams.partitions_of_key, name),
+    )
     return rows.answer({"from": None, "to": None, "prefix": None, **given})

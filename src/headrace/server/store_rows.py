@@ -27,7 +27,9 @@ _OF_ANY = {"store", "key", "limit", "cursor", "committed", "stale", "timeout"}
 
 
 class StoreRows:
-    """One store. `view_of` makes the view of some of its partitions, of all without an argument."""
+    """One store. `view_of` makes the view of some of its partitions, of all with None; `partitions_of` tells in which a
+    key may lie, the likeliest first.
+    """
 
     def __init__(
         self,
@@ -35,10 +37,12 @@ class StoreRows:
         application_id: str,
         partitions: Sequence[int],
         view_of: Callable[[Sequence[int] | None], Any],
+        partitions_of: Callable[[Any], Sequence[int]],
     ) -> None:
         self._spec = spec
         self._partitions = partitions
         self._view_of = view_of
+        self._partitions_of = partitions_of
         self._keys = TypedKeys[Any](spec, application_id)
         self._application_id = application_id
 
@@ -142,8 +146,9 @@ class StoreRows:
                 return (time, rest)
             return (time - time % interval_ms, self._keys.to_bytes(windowed.key), time, rest)
 
-        partitions = self._partitions
-        return page(rows, partitions, cursor, given["limit"], reverse=reverse)
+        if key is None:
+            return page(rows, self._partitions, cursor, given["limit"], reverse=reverse)
+        return page(rows, self._partitions_of(key), cursor, given["limit"], reverse=reverse, of_first=True)
 
     def _span(self, windowed: Windowed[Any], value: Any) -> dict[str, object]:
         start, end = windowed.window
@@ -170,7 +175,7 @@ class StoreRows:
             for value, since, until in self._view_of([partition]).history(key, low, given["end"]):
                 yield (since,), {"value": plain(value), "timestamp": since, "until": until}
 
-        return page(rows, self._partitions, cursor, given["limit"], reverse=False)
+        return page(rows, self._partitions_of(key), cursor, given["limit"], reverse=False, of_first=True)
 
 
 def key_of(spec: StoreSpec, application_id: str, text: str, name: str) -> Any:

@@ -1,6 +1,6 @@
 """How an application is asked for what is in its stores, from its own process and by its other instances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
@@ -158,6 +158,18 @@ class Asked(Observed):
             numbers = [placing(key)]
         partitions = [changelog_of(self._topology, self._application_id, name, number) for number in numbers]
         return watcher.watch([each for each in partitions if each is not None], opened)
+
+    def partitions_of_key(self, store: Store[Any] | str, key: Any) -> Sequence[int]:
+        """Return the partitions of a store in which a key may lie, the likeliest first. For the HTTP server.
+
+        It is one where this application has placed the key itself; others may have placed it otherwise.
+
+        Raises:
+            TopologyError: the topology has no such store.
+            SerializationError: it is no key of the store.
+            StoreUnavailableError: the application does not run, or has not looked at its topics yet.
+        """
+        return self._route(store_name(self._topology, store), {}).places().of_key(key)
 
     def answer(self, question: Question) -> Answer:
         """Answer another instance of the application with what is here, or say why not. For the HTTP server."""
