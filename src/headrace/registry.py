@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from typing_extensions import TypeForm, TypeVar
 
@@ -16,20 +16,39 @@ from headrace.serde.registry.avro import avro_format
 from headrace.serde.registry.avro_types import As, Decimal
 from headrace.serde.registry.json_schema import json_format
 from headrace.serde.registry.mock import MockRegistry, mock_registry
+from headrace.serde.registry.protobuf import protobuf_format
 from headrace.serde.registry.schema import Reference
 from headrace.serde.registry.serde import IdPlace, RegistrySerde, Wishes
 from headrace.serde.registry.subjects import STRATEGIES, SubjectStrategy
 from headrace.serde.serde import Serde
 
-__all__ = ["As", "Decimal", "MockRegistry", "Reference", "SubjectStrategy", "avro", "json_schema", "mock"]
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = [
+    "As",
+    "Decimal",
+    "MockRegistry",
+    "Reference",
+    "SubjectStrategy",
+    "avro",
+    "json_schema",
+    "mock",
+    "protobuf",
+]
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Message")
 
 
 def _ensure_installed() -> None:
     # Each is imported by what needs it, with the first record: too late to be told that it is missing.
-    for module in ("fastavro", "jsonschema_rs"):
-        if find_spec(module) is None:
+    for module in ("fastavro", "jsonschema_rs", "google.protobuf"):
+        try:
+            is_there = find_spec(module) is not None
+        except ModuleNotFoundError:  # the package around it
+            is_there = False
+        if not is_there:
             raise ImportError(
                 f"headrace.registry needs {module}, which is not installed: pip install 'headrace[registry]'"
             )
@@ -139,6 +158,27 @@ def json_schema(
     """
     wishes = _wishes(subject, auto_register, normalize, use_latest, use_id, id_in)
     return RegistrySerde(json_format(type, _text(schema), tuple(references)), wishes)
+
+
+def protobuf(
+    type: "type[M]",
+    *,
+    subject: str | SubjectStrategy | None = None,
+    auto_register: bool | None = None,
+    normalize: bool | None = None,
+    use_latest: bool | None = None,
+    use_id: int | None = None,
+    id_in: IdPlace = "prefix",
+) -> "Serde[M]":
+    """Serialize messages of a class that protoc has generated, with the schema of its file, which is made of it.
+
+    Files that it imports are registered under their names.
+
+    Raises:
+        TypeError: it is no such class.
+    """
+    wishes = _wishes(subject, auto_register, normalize, use_latest, use_id, id_in)
+    return RegistrySerde(protobuf_format(type), wishes)
 
 
 def mock(name: str) -> MockRegistry:
