@@ -77,7 +77,9 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     starlette.router.redirect_slashes = False
-    return Guard(starlette, token=token_of(streams.config), hosts=hosts)
+    return Guard(
+        starlette, token=token_of(streams.config), hosts=hosts, is_closing=lambda: streaming.is_closed
+    )
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from starlette.responses import Response
@@ -34,12 +35,21 @@ class Guard:
 
     Args:
         token: what `Authorization: Bearer` has to bring; None lets everybody in.
+        is_closing: whether the server is closing, which cancels what is still to be answered.
         hosts: names under which it may be asked, so that no page of another site can ask it through the browser of who
             reads that (DNS rebinding); None allows any.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, hosts: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        hosts: frozenset[str] | None = None,
+        is_closing: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
+        self._is_closing = is_closing
         self._token = None if token is None else token.encode()
         self._hosts = hosts
 
@@ -68,6 +78,12 @@ class Guard:
         except _Refused as refused:
             if not has_begun:
                 await refused.response(scope, receive, send)
+        except asyncio.CancelledError:
+            # uvicorn would say "Internal Server Error", and log it as a mistake. Whoever mounts us cancels for reasons
+            # of its own, and wants to see it.
+            if has_begun or not self._is_closing():
+                raise
+            await _closing()(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Response | None:
         raw_path = scope.get("raw_path") or b""
@@ -98,6 +114,11 @@ class Guard:
 
 def _said(status: int, text: str) -> Response:
     return as_json({"error": text}, status)
+
+
+def _closing() -> Response:
+    text = "the server is closing, since its application ends: ask again when it is back, or another instance"
+    return as_json({"error": text}, 503, {"retry-after": "1"})
 
 
 def _too_large() -> Response:

@@ -1,6 +1,8 @@
 """The metrics of this process, for Prometheus."""
 
-from starlette.concurrency import run_in_threadpool
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -10,6 +12,10 @@ from headrace.server.routes import Route
 from headrace.streams.streams import Streams
 
 __all__ = ["METRICS", "metrics_route"]
+
+#: Threads of its own: those of pages may all wait for other instances, and a scrape that comes late is a gap in every
+#: graph. Two, so that a second Prometheus does not wait for the first.
+_THREADS = 2
 
 #: How it is described.
 METRICS = Route(
@@ -23,6 +29,7 @@ METRICS = Route(
 
 def metrics_route(streams: Streams) -> StarletteRoute:
     """Return the route. Without the extra `metrics` it says what is missing."""
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{streams.application_id}-metrics")
 
     def exposed(accept: str) -> Response:
         try:
@@ -33,6 +40,7 @@ def metrics_route(streams: Streams) -> StarletteRoute:
         return Response(body, headers={"content-type": content_type})
 
     async def metrics(request: Request) -> Response:
-        return await run_in_threadpool(exposed, request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        return await asyncio.get_running_loop().run_in_executor(threads, exposed, accept)
 
     return StarletteRoute(METRICS.path, metrics, methods=["GET"])

@@ -63,6 +63,11 @@ class Streaming:
         with self._lock:
             self._open.discard(changes)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server is closing."""
+        return self._is_closed
+
     def close(self) -> None:
         """End all of them; uvicorn would wait for their clients."""
         with self._lock:
