@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sqlite3
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,10 @@ import pytest
 
 import headrace as hr
 from headrace import testing
+from headrace.base.columns import Columns
+from headrace.log.embedded.log import EmbeddedLog
+from headrace.log.port import TopicSpec
+from tests.streams.waiting import until
 
 _BLOCKS: list[str] = re.findall(
     r"^```python\n(.*?)^```", (Path(__file__).parents[1] / "README.md").read_text(), re.S | re.M
@@ -50,7 +55,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 10
+    assert len(_BLOCKS) == 11
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
@@ -192,3 +197,25 @@ def test_ready_made_aggregations_give_means_and_sales(load: Load) -> None:
         assert driver.output(hr.Topic("means", value=float)).read_pairs() == [("ann", 1.0), ("ann", 1.5)]
         sales = driver.store(next(name for name in made.topology.stores if name.endswith("0000000005")))
         assert [value for _, value in sales.sessions("ann")] == [made.Sales(2, 3.0, 1)]
+
+
+def test_counts_of_words_are_written_into_a_database(load: Load) -> None:
+    wordcount = load("wordcount", block("flat_map_values(words"))
+    log = EmbeddedLog.open("shop.db")
+    log.create_topics([TopicSpec("lines", 1)])
+    columns = Columns()
+    columns.append(None, b"to be or not to be", 0, ())
+    writer = log.writer("feed")
+    writer.append("lines", 0, columns)
+    writer.commit({})
+    log.close()
+    with sqlite3.connect("words.db") as made:
+        made.execute("CREATE TABLE word_counts (word text PRIMARY KEY, n bigint)")
+    sink = load("words", block("hr.sql.Sink(")).sink
+
+    def rows() -> list[tuple[str, int]]:
+        return sorted(made.execute("SELECT word, n FROM word_counts"))
+
+    with hr.Streams(wordcount.topology, application_id="wordcount", embedded_path="shop.db"), sink:
+        until(lambda: rows() == [("be", 2), ("not", 1), ("or", 1), ("to", 2)])
+    made.close()

@@ -7,6 +7,7 @@ from headrace.base.records import RawRecord
 __all__ = [
     "AlreadyRunningError",
     "ConfigError",
+    "DatabaseError",
     "FencedError",
     "HeadraceError",
     "InvalidTopicError",
@@ -185,6 +186,13 @@ class FencedError(LogError):
 
 class ApplicationStoppedError(HeadraceError):
     """An instance of the application has told all of them to stop, this one among them."""
+
+
+class DatabaseError(HeadraceError):
+    """A database refuses what a sink does there, whatever the record is: mend the table, or the rights, start again.
+
+    Nothing is lost: rows and positions are committed together.
+    """
 
 
 class StateError(HeadraceError):
