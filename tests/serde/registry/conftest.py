@@ -7,7 +7,34 @@ import pytest
 
 from headrace.serde.registry.mock import MockRegistry, mock_registry
 from headrace.serde.serde import Serde
+from tests.serde.registry.apicurio import Apicurio
 from tests.serde.registry.http_front import HttpFront
+from tests.serde.registry.java_serdes import JavaSerdes
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch the real registry before the first test, whose time limit has not to allow for that."""
+    asked = any("apicurio" in getattr(item, "fixturenames", ()) for item in session.items)
+    if asked and not session.config.option.collectonly and Apicurio.unavailable() is None:
+        Apicurio.prepare()
+        JavaSerdes.class_path()
+
+
+@pytest.fixture(scope="session")
+def apicurio() -> Iterator[Apicurio]:
+    """One real registry for the session; tests keep apart by their topics' names."""
+    reason = Apicurio.unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    with Apicurio() as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def java(apicurio: Apicurio) -> Iterator[JavaSerdes]:
+    """Java's serdes, on that registry."""
+    with JavaSerdes(apicurio.native_url) as serdes:
+        yield serdes
 
 
 @pytest.fixture

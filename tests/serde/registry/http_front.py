@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from headrace.base.errors import SchemaRegistryError
 from headrace.serde.registry.mock import MockRegistry
@@ -80,6 +81,8 @@ class HttpFront:
                 return _said(self.registry.version(subject, None if version == "latest" else int(version)))
             case "GET", ["schemas", "ids", id]:
                 return _said(self.registry.by_id(int(id)))
+            case "GET", ["schemas", "guids", guid]:
+                return _said(self.registry.by_guid(UUID(guid)))
             case _:
                 raise SchemaRegistryError(f"there is no {'/'.join(parts)}", status=404)
 
