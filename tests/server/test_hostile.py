@@ -59,6 +59,15 @@ def test_the_token_opens_all(guarded: Served) -> None:
     assert guarded.ask("/stores", headers={"authorization": f"Bearer {TOKEN}"}).status == 200
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/page/main.js", "/metrics", "/health/live", "/overview", "/stores", "/openapi.json", "/query"],
+)
+def test_a_newline_behind_a_path_makes_another_one(served: Served, path: str) -> None:
+    method = "POST" if path == "/query" else "GET"
+    assert served.ask(f"{path}%0A", method=method).status == 404
+
+
 def test_page_of_another_site_cannot_ask_by_its_own_name(served: Served) -> None:
     assert served.ask("/stores", headers={"host": "evil.example:80"}).status == 421
     assert served.ask("/stores", headers={"host": "localhost:1"}).status == 200
@@ -227,6 +236,16 @@ def test_address_that_others_reach_needs_a_token_or_words(served: Served) -> Non
         with pytest.raises(ConfigError, match="others reach it, and would read every store"):
             Server(served.streams, host)
     Server(served.streams, "0.0.0.0", is_insecure=True).close()
+
+
+def test_a_server_that_answers_elsewhere_than_others_ask_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Server(application(tmp_path, **{"server.path": "/streams"})) as server:
+        assert ask(server.url, "/streams/health/live").status == 404
+        assert ask(server.url, "/health/live").status == 200
+    [said] = [each.getMessage() for each in caplog.records if each.name == "headrace.server"]
+    assert said.startswith(f"server.path is '/streams', and the server at {server.url} answers at /: ")
 
 
 def test_tls_is_spoken_with_a_certificate(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from headrace.server.overview_route import overview_route
 from headrace.server.page_files import page_routes
 from headrace.server.parameters import Given
 from headrace.server.query_route import query_route
-from headrace.server.routes import Route, bound
+from headrace.server.routes import Route, bound, exact
 from headrace.server.store_routes import store_routes
 from headrace.server.streaming import Streaming
 from headrace.server.window_route import window_route
@@ -69,10 +69,13 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     routes.append(Route("/openapi.json", "This description.", openapi, blocks=False))
     starlette = Starlette(
         routes=[
-            query_route(streams),
-            metrics_route(streams),
-            *page_routes(),
-            *(bound(each) for each in routes),
+            exact(each)
+            for each in (
+                query_route(streams),
+                metrics_route(streams),
+                *page_routes(),
+                *(bound(each) for each in routes),
+            )
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )

@@ -1,6 +1,7 @@
 """A route: where it is, what it takes, and who answers; and how it becomes one of Starlette's."""
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -16,7 +17,7 @@ from headrace.base.errors import HeadraceError
 from headrace.server.answers import JSON, Problem, as_json, problem_of
 from headrace.server.parameters import Given, Parameter, read
 
-__all__ = ["Route", "bound"]
+__all__ = ["Route", "bound", "exact"]
 
 _log = logging.getLogger("headrace.server")
 
@@ -56,6 +57,12 @@ class _AnyText(Convertor[str]):
 
     def to_string(self, value: str) -> str:
         return value
+
+
+def exact(route: StarletteRoute) -> StarletteRoute:
+    """Let a route match its paths and no others: a `$`, as Starlette has it, matches before a last newline too."""
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
+    return route
 
 
 def bound(route: Route) -> StarletteRoute:

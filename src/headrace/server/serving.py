@@ -21,7 +21,7 @@ from headrace.server.asgi import application
 from headrace.server.connection import protocol_of
 from headrace.server.quick_questions import QuickQuestions
 from headrace.server.streaming import Streaming
-from headrace.streams.server_options import SERVER_CERTIFICATE, SERVER_KEY, token_of
+from headrace.streams.server_options import SERVER_CERTIFICATE, SERVER_KEY, SERVER_PATH, token_of
 from headrace.streams.streams import Streams
 
 __all__ = ["Server"]
@@ -120,6 +120,17 @@ class Server:
         """
         if self._thread.ident is not None or self._socket.fileno() == -1:
             raise StateError("a server is started once: make a new one")
+        path = self._streams.config.get(SERVER_PATH)
+        if path:
+            _log.warning(
+                "server.path is %r, and the server at %s answers at /: that property is for hr.server.asgi() mounted "
+                "in another application. Other instances ask this one at %s%s/query, which is 404 unless something in "
+                "front takes the path away; leave server.path out where nothing does",
+                path,
+                self.url,
+                self.url,
+                path,
+            )
         self._thread.start()
 
     def close(self) -> None:

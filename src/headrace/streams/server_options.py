@@ -46,7 +46,8 @@ SERVER_PATH: Option[str] = Option(
     "server.path",
     text,
     "",
-    "Where hr.server.asgi() is mounted, such as /streams, so that instances find it. Not a property of Kafka.",
+    "Where hr.server.asgi() is mounted, such as /streams, so that instances find it; --serve answers at /. Not a "
+    "property of Kafka.",
     lambda path: None if not path or (path[0] == "/" and path[-1] != "/") else "write it as /streams",
 )
 
