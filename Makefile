@@ -64,7 +64,7 @@ format: $(VENV)/.synced  ## Format and repair what ruff can.
 check: $(VENV)/.synced  ## Run every static check.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy src tests benchmarks demo examples
+	$(BIN)/mypy src tests benchmarks demo docs examples
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --cache-dir .cache/importlinter
 
@@ -141,4 +141,4 @@ findings:  ## Run the scripts in findings: does other software still behave as w
 	if test -n "$$failed"; then echo "*** not as found:$$failed" >&2; exit 1; fi
 
 clean:  ## Remove what the targets made.
-	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist docs/_build native/target
+	rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .venv .venv-* dist docs/_build docs/reference native/target

@@ -14,6 +14,10 @@ NOTES = ("not run", "another library", "not output", "another file")
 _FENCE = re.compile(r"^(?:<!-- ([a-z ]+?)(?::[^\n]*?)? -->\n\n?)?```([^\n]*)\n(.*?)^```$", re.S | re.M)
 
 
+#: A table that a topology is to give: `<!-- over time: topology -->` above it. Options of the driver may follow.
+_TABLE = re.compile(r"^<!-- over time: ([^\n]*?) -->\n((?:\|[^\n]*\n)+)", re.M)
+
+
 @dataclass(frozen=True)
 class Block:
     """One block: of which page, the line of its first line there, its language, and the note above it."""
@@ -51,6 +55,9 @@ def blocks(page: Path) -> list[Block]:
 
 
 def _blocks(page: Path, text: str) -> Iterator[Block]:
-    for found in _FENCE.finditer(text):
-        line = text.count("\n", 0, found.start(3)) + 1
-        yield Block(page, line, found[2], found[3], found[1] or "")
+    for found in sorted([*_FENCE.finditer(text), *_TABLE.finditer(text)], key=re.Match.start):
+        if found.re is _TABLE:
+            yield Block(page, text.count("\n", 0, found.start(2)) + 1, "over time", found[2], found[1])
+        else:
+            line = text.count("\n", 0, found.start(3)) + 1
+            yield Block(page, line, found[2], found[3], found[1] or "")

@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 import tomllib
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +27,7 @@ from headrace import testing
 from headrace.cli.main import headrace
 from headrace.streams.catalogue import lookup
 from tests.docs.blocks import DOCS, NOTES, Block, blocks, pages
+from tests.docs.over_time import over_time
 
 PAGES = [page for page in pages() if page.name != "metrics.md"]
 
@@ -55,7 +56,7 @@ def of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=of)
 def test_blocks_have_languages_that_are_looked_at_and_notes_that_are_known(page: Path) -> None:
-    found = blocks(page)
+    found = [block for block in blocks(page) if block.language != "over time"]
     known = {"python", "console", "bash", "toml", "yaml", "json", "text", "java", "mermaid", ""}
     assert page.read_text().count("\n```") + page.read_text().startswith("```") == 2 * len(found)
     if page.name != "design.md":  # which draws with plain blocks
@@ -77,6 +78,8 @@ def test_programs_run_and_print_what_the_page_shows(
         if block.language == "text" and block.note != "not output":
             assert printed.rstrip("\n") == block.text.rstrip("\n"), block.place
             printed = ""
+        elif block.language == "over time":
+            assert over_time(block, program.names) == block.text, block.place
         elif block.language == "python":
             assert printed == "", f"what was printed before {block.place} is not on the page: {printed}"
             printed = program.run(block)
@@ -90,6 +93,11 @@ class Program:
         self._module = ModuleType(f"page_{page.stem.replace('-', '_')}")
         self._patch = patch
         patch.setitem(sys.modules, self._module.__name__, self._module)
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the page has defined so far."""
+        return vars(self._module)
 
     def run(self, block: Block) -> str:
         """Run a block, or look at it where that cannot be. Returns what it printed."""
@@ -120,7 +128,12 @@ class Program:
         for test in [value for key, value in vars(found).items() if key.startswith("test_")]:
             names = test.__code__.co_varnames[: test.__code__.co_argcount]
             assert set(names) <= {"topology_driver"}, f"{name} asks for fixtures that are not here"
-            test(*[testing.TopologyTestDriver] * len(names))
+            with ExitStack() as drivers:
+
+                def topology_driver(topology: hr.Topology, drivers: ExitStack = drivers) -> Any:
+                    return drivers.enter_context(testing.TopologyTestDriver(topology))
+
+                test(*[topology_driver] * len(names))
 
 
 def unknown_names(tree: ast.Module) -> list[str]:

@@ -1,0 +1,249 @@
+"""The reference of all public names, by what they are for. Sphinx reads signatures and docstrings from the code."""
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Generic, Protocol
+
+__all__ = ["PAGES", "ApiPage", "found", "members", "pages", "public_names"]
+
+
+@dataclass(frozen=True)
+class ApiPage:
+    """One page: its title, what it is for, and its names, each below `headrace.` or in a module of it."""
+
+    title: str
+    introduction: str
+    names: Sequence[str]
+
+
+def _of(module: str, names: str) -> list[str]:
+    return [f"{module}.{name}" for name in names.split()]
+
+
+PAGES: Mapping[str, ApiPage] = {
+    "building.md": ApiPage(
+        "Topics, builder, streams and tables",
+        "How a topology is described. Every method that takes a function looks at it when it is called, and says where "
+        "it does not fit.",
+        [
+            "Topic",
+            "Pattern",
+            "Writable",
+            "StreamsBuilder",
+            "KStream",
+            "KTable",
+            "GlobalKTable",
+            "KGroupedStream",
+            "KGroupedTable",
+            "CogroupedKStream",
+            "TimeWindowedKStream",
+            "TimeWindowedCogroupedKStream",
+            "SessionWindowedKStream",
+            "SessionWindowedCogroupedKStream",
+            "BranchedKStream",
+            "JoinStores",
+            "Topology",
+            "with_key",
+            "with_keys",
+            "with_headers",
+            "WithKey",
+            "WithKeys",
+            "WithHeaders",
+        ],
+    ),
+    "windows.md": ApiPage(
+        "Windows and suppression",
+        'Lengths of time are text (`"5m"`), or a `timedelta`; never bare numbers.',
+        [
+            "Duration",
+            "TimeWindows",
+            "SlidingWindows",
+            "SessionWindows",
+            "UnlimitedWindows",
+            "JoinWindows",
+            "Window",
+            "Windowed",
+            "until_window_closes",
+            "until_time_limit",
+            "Suppressed",
+        ],
+    ),
+    "aggregations.md": ApiPage(
+        "Ready-made aggregations",
+        "`from headrace import agg`; each is given to `aggregate()`.",
+        _of("agg", "Aggregation count sum mean min max first last top collect distinct into"),
+    ),
+    "stores.md": ApiPage(
+        "Stores",
+        "`from headrace import stores`: declarations, and what processors and queries are handed.",
+        _of(
+            "stores",
+            "key_value window session versioned lru custom Store Engine Logging KeyValueStore WindowStore SessionStore "
+            "VersionedStore ReadOnlyKeyValueStore ReadOnlyWindowStore ReadOnlySessionStore ReadOnlyVersionedStore Stamped "
+            "CustomStore StoreContext",
+        ),
+    ),
+    "processors.md": ApiPage(
+        "Processors, records and handlers",
+        "Code of your own between streams, and what is asked when something fails.",
+        [
+            "Record",
+            "RecordMetadata",
+            "Headers",
+            "processor",
+            "Processor",
+            "ProcessorContext",
+            "ProcessorSupplier",
+            "FixedKeyProcessor",
+            "FixedKeyContext",
+            "FixedKeyProcessorSupplier",
+            "Cancellable",
+            "Failure",
+            "Handler",
+            "Reaction",
+            "log_and_continue",
+            "log_and_fail",
+        ],
+    ),
+    "serdes.md": ApiPage(
+        "Serdes",
+        "Where a serde is wanted, a class does as well: `str`, `int`, `float`, `bytes`, `bool`, `UUID`, a dataclass, a "
+        "msgspec struct, a pydantic model, and what is made of these (`list[Order]`).",
+        [
+            "Serde",
+            "SerdeLike",
+            "string",
+            "int64",
+            "int32",
+            "float64",
+            "float32",
+            "boolean",
+            "raw",
+            "uuid",
+            "json",
+            "msgpack",
+            "optional",
+            "time_windowed",
+            "session_windowed",
+        ],
+    ),
+    "running.md": ApiPage(
+        "Applications and queries",
+        "What runs a topology, and what can be asked of it.",
+        [
+            "Streams",
+            "Config",
+            "ConfigFields",
+            "Position",
+            "Change",
+            "LagInfo",
+            "HostInfo",
+            "KeyQueryMetadata",
+            "StreamsMetadata",
+            "RestoreListener",
+            "StandbyUpdateListener",
+            "Metric",
+            "Metrics",
+            "LogFields",
+            *_of("server", "Server asgi"),
+            *_of("metrics.prometheus", "exposition StreamsCollector"),
+            *_of("metrics.otel", "instrument"),
+        ],
+    ),
+    "testing.md": ApiPage(
+        "Testing",
+        "`from headrace import testing`. In pytest, the fixtures `topology_driver` and `local_kafka` are there without an import.",
+        _of(
+            "testing",
+            "TopologyTestDriver InputTopic OutputTopic run MockProcessorContext Forwarded Scheduled LocalKafka JavaRecord",
+        ),
+    ),
+}
+
+#: Names that stand for types. What each is, since an alias has no docstring.
+_ALIASES = {
+    "Duration": "`str | datetime.timedelta`: text such as `500ms`, `5s`, `10m`, `1h`, `7d`, or a timedelta.",
+    "Headers": "`tuple[tuple[str, bytes | None], ...]`: the headers of a record, in order; a name may come twice.",
+    "Handler": "`Callable[[Failure], Reaction]`: what decides about a record that fails.",
+    "ProcessorSupplier": "`Callable[[], Processor]`: a class, or a function that makes a new processor for each task.",
+    "FixedKeyProcessorSupplier": "`Callable[[], FixedKeyProcessor]`: the same for `process_values`.",
+    "SerdeLike": "A `Serde`, or a class that stands for one.",
+    "stores.Engine": '`"rocksdb"` or `"memory"`.',
+    "stores.Logging": '`bool`, or a mapping of properties of the changelog topic: `{"min.insync.replicas": "2"}`.',
+}
+_SERDES = {
+    "string": "Text, as UTF-8.",
+    "int64": "Whole numbers in 8 bytes, as Java's `Long`; `int` stands for it.",
+    "int32": "Whole numbers in 4 bytes, as Java's `Integer`.",
+    "float64": "Numbers in 8 bytes, as Java's `Double`; `float` stands for it.",
+    "float32": "Numbers in 4 bytes, as Java's `Float`.",
+    "boolean": "True or false in a byte; `bool` stands for it.",
+    "raw": "Bytes as they are; `bytes` stands for it.",
+    "uuid": "A `uuid.UUID` as text, as Kafka's serde writes it; `UUID` stands for it.",
+}
+
+
+def public_names() -> set[str]:
+    """Every public name below `headrace.`: of the package, and of its public modules."""
+    import headrace
+
+    modules = ("agg", "server", "stores", "testing")
+    names = {name for name in headrace.__all__ if name not in modules}
+    for module in modules:
+        names |= {f"{module}.{name}" for name in import_module(f"headrace.{module}").__all__}
+    return names
+
+
+def found(name: str) -> bool:
+    """Whether a name below `headrace.` is public: `KStream.filter`, `stores.window`."""
+    public = public_names()
+    owner, _, member = name.rpartition(".")
+    return name in public or (owner in public and member in members(owner))
+
+
+def members(name: str) -> set[str]:
+    """The public methods, properties and fields of a class that is public."""
+    of = _object(name)
+    if not inspect.isclass(of):
+        return set()
+    bases = (object, Exception, tuple, dict, logging.Filter)
+    own = [each for each in of.__mro__ if each not in (*bases, BaseException, Generic, Protocol)]
+    names = {member for each in own for member in (*vars(each), *inspect.get_annotations(each))}
+    return {member for member in names if not member.startswith("_")}
+
+
+def _object(name: str) -> object:
+    import headrace
+
+    module, _, last = name.rpartition(".")
+    of: object = getattr(import_module(f"headrace.{module}") if module else headrace, last)
+    return of
+
+
+def pages() -> dict[str, str]:
+    """Return each page's text by its file's name."""
+    return {file: _page(page) for file, page in PAGES.items()}
+
+
+def _page(page: ApiPage) -> str:
+    parts = [f"# {page.title}\n\n{page.introduction}\n"]
+    for name in page.names:
+        parts.append(f"\n## {name}\n\n```{{eval-rst}}\n{_directive(name)}\n```\n")
+    return "".join(parts)
+
+
+def _directive(name: str) -> str:
+    told = _ALIASES.get(name) or _SERDES.get(name)
+    if told is not None:
+        said = told.replace("`", "``")
+        return f".. py:data:: headrace.{name}\n\n   {said}"
+    if inspect.isclass(_object(name)):
+        return f".. autoclass:: headrace.{name}\n   :members:\n   :undoc-members:\n   :inherited-members: {_BASES}"
+    return f".. autofunction:: headrace.{name}"
+
+
+#: What a class has of these is Python's own.
+_BASES = "object, Exception, tuple, dict, TypedDict, Generic, Protocol, Filter"
