@@ -468,3 +468,64 @@ def test_the_topic_of_the_application_is_meant_where_none_is_named(failed: Comma
     assert "no topic of dead letters is named" in failed("dlq", "list", *LOG).err
     ran = failed("dlq", "list", "--set", "errors.dead.letter.queue.topic.name=dead", *LOG)
     assert len(ran.lines) == 3
+
+
+# ── what the ledger forgets ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def entries() -> set[tuple[int, int]]:
+    """The letters of which the ledger says something, by partition and offset."""
+    found: dict[bytes, bytes | None] = {
+        key: value for _, key, value, *_ in held("dead-handled") if key is not None
+    }
+    letters = [key.decode().split(" ")[1:] for key, value in found.items() if value is not None]
+    return {(int(partition), int(offset)) for partition, offset in letters}
+
+
+def retain_from(offset: int) -> None:
+    """Let retention take what lies before an offset."""
+    with closing(EmbeddedLog.open("orders.db")) as log:
+        log.delete_records({TopicPartition("dead", 0): offset})
+
+
+def test_what_is_said_of_letters_that_are_gone_is_forgotten(failed: Command) -> None:
+    failed("dlq", "replay", "dead", *LOG)
+    assert entries() == {(0, offset) for offset in range(5)}
+    retain_from(3)
+    failed("dlq", "replay", "dead", "--dry-run", *LOG)
+    assert len(entries()) == 5
+    assert failed("dlq", "replay", "dead", *LOG).lines == [
+        "nothing was replayed",
+        "2 were replayed or dropped before",
+    ]
+    assert entries() == {(0, 3), (0, 4)}
+    retain_from(5)
+    failed("dlq", "drop", "dead", "--yes", *LOG)
+    assert entries() == set()
+
+
+def test_what_went_back_is_known_as_long_as_there_is_a_letter_of_it(failed: Command) -> None:
+    failed("dlq", "replay", "dead", *LOG)
+    write("dead", *((0, b"k", b"v", 0, of("orders", b"0", offset=b"90")) for _ in range(2)))
+    failed("dlq", "replay", "dead", "--to-offset", "5", *LOG)
+    retain_from(6)
+    ran = failed("dlq", "replay", "dead", *LOG)
+    assert ran.lines[1:] == [
+        "nothing was replayed",
+        "dead letters of records that went back with another one: 1",
+    ]
+    assert held("orders").count((0, b"k", b"v", 0, ())) == 1
+    assert entries() == {(0, 5), (0, 6)}  # of one record
+    retain_from(7)
+    failed("dlq", "replay", "dead", *LOG)
+    assert entries() == set()
+
+
+def test_what_is_said_of_a_topic_that_was_made_again_is_forgotten(failed: Command) -> None:
+    failed("dlq", "replay", "dead", *LOG)
+    with closing(EmbeddedLog.open("orders.db")) as log:
+        log.delete_topics(["dead"])
+        log.create_topics([TopicSpec("dead", 1)])
+    write("dead", (0, b"k9", number(9), 0, of("orders", b"1")))
+    failed("dlq", "replay", "dead", *LOG)
+    assert entries() == {(0, 0)}

@@ -4,6 +4,7 @@ Offsets of a group would be forgotten by the brokers after `offsets.retention.mi
 far a replay of all has come.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from headrace.base.columns import Columns
@@ -40,6 +41,7 @@ class Ledger:
 
     A record's key is the topic's id, the partition and the offset of a dead letter: a topic that is made again begins
     anew. Its value says what was done, and where a record was replayed, which: topic id, partition, offset.
+    What it may forget is `outside/forgetting.py`.
     """
 
     def __init__(self, topic: TopicInfo) -> None:
@@ -47,6 +49,7 @@ class Ledger:
         self._id = topic.id
         self._done: dict[tuple[int, int], Handled] = {}
         self._records: dict[tuple[int, int], ReplayedRecord] = {}
+        self._of_others: set[bytes] = set()  # keys of what is said of topics of this name that are gone
 
     def make(self, log: Log) -> None:
         """Make its topic, if it is not there.
@@ -72,6 +75,7 @@ class Ledger:
         """
         self._done.clear()
         self._records.clear()
+        self._of_others.clear()
         if self.topic not in log.partition_counts([self.topic]):
             return
         place = TopicPartition(self.topic, 0)
@@ -96,7 +100,10 @@ class Ledger:
     def _note(self, key: bytes | None, value: bytes | None) -> None:
         topic_id, _, place = (key or b"").decode("utf-8", "replace").partition(" ")
         partition, _, offset = place.partition(" ")
-        if not (topic_id == self._id and partition.isdecimal() and offset.isdecimal()):
+        if not (partition.isdecimal() and offset.isdecimal()):
+            return
+        if topic_id != self._id:
+            (self._of_others.discard if value is None else self._of_others.add)(key or b"")
             return
         letter = int(partition), int(offset)
         self._done.pop(letter, None)
@@ -118,9 +125,30 @@ class Ledger:
         now_ms: int,
     ) -> None:
         """Add what is done with a dead letter, and with which record, to columns of the topic's only partition."""
-        key = f"{self._id} {letter.place.partition} {letter.offset}"
+        key = self._key(letter.place.partition, letter.offset)
         value = done if record is None else f"{done} {record.topic_id} {record.partition} {record.offset}"
-        columns.append(key.encode(), value.encode(), now_ms, ())
+        columns.append(key, value.encode(), now_ms, ())
+
+    def gone(self, begins: Mapping[int, int]) -> Mapping[bytes, ReplayedRecord | None]:
+        """Return the keys of what is said of letters that are not there any more, each with the record it is of.
+
+        `begins` are the first offsets of the topic's partitions. One that was made again has none of its old letters.
+        """
+        own = {
+            self._key(*letter): self._records.get(letter)
+            for letter in self._done
+            if letter[1] < begins.get(letter[0], 0)
+        }
+        return {**dict.fromkeys(sorted(self._of_others)), **own}
+
+    def forget(self, keys: Iterable[bytes], *, columns: Columns, now_ms: int) -> None:
+        """Add tombstones to columns of the topic's only partition, and know nothing more of these."""
+        for key in keys:
+            self._note(key, None)
+            columns.append(key, None, now_ms, ())
+
+    def _key(self, partition: int, offset: int) -> bytes:
+        return f"{self._id} {partition} {offset}".encode()
 
     def done(self, letter: DeadLetter) -> Handled | None:
         """Return what was done with a dead letter, None where nothing was."""

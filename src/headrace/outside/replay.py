@@ -16,6 +16,7 @@ from headrace.base.ids import TopicPartition
 from headrace.engine.admission import Admission, admission_of
 from headrace.log.port import Log, TopicInfo, Writer
 from headrace.outside.dead_letters import DeadLetter, LetterFilter, read_letters
+from headrace.outside.forgetting import forget_gone
 from headrace.outside.ledger import Handled, Ledger, ReplayedRecord
 
 __all__ = ["Handling", "Outcome", "handle_letters", "judged"]
@@ -164,6 +165,7 @@ def handle_letters(
     try:
         # Only now: whoever was at it before is fenced, and its last transaction is decided.
         ledger.read(log, is_alone=True)
+        forget_gone(log, topic, ledger, writer)
         batch: list[Handling] = []
         size = 0
         judgements = judged(
