@@ -21,7 +21,7 @@ NATIVE_BUILD := $(MATURIN) build --quiet --release --locked --manifest-path nati
 
 .DEFAULT_GOAL := help
 .PHONY: help sync native lock format check typing test test-fast demo demo-verify bench bench-compare campaigns conformance faults \
-	docs wheel findings clean
+	docs wheel release findings clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -64,7 +64,7 @@ format: $(VENV)/.synced  ## Format and repair what ruff can.
 check: $(VENV)/.synced  ## Run every static check.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy src tests benchmarks demo docs examples
+	$(BIN)/mypy src tests benchmarks demo docs examples release
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --cache-dir .cache/importlinter
 
@@ -132,6 +132,9 @@ wheel: .tools/uv-$(UV_VERSION)  ## Build wheel and sdist in dist, and headrace-n
 		echo "building headrace-native: wheel (a minute the first time)" && $(NATIVE_BUILD) --out dist; \
 	else echo "*** no cargo: headrace-native's wheel is not built" >&2; fi
 	@echo "in dist, of all builds so far:" && ls -1 dist/*.whl dist/*.tar.gz | sed 's/^/  /'
+
+release: $(VENV)/.synced  ## Build, check and try out the packages of a release (rustup); RELEASE_ARGS="--tag v1.2.3" for it itself.
+	$(BIN)/python -m release $(RELEASE_ARGS)
 
 # Each goes on when one before it has failed; the outcome is that of all.
 findings:  ## Run the scripts in findings: does other software still behave as was found (downloads).

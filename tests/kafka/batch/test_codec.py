@@ -216,7 +216,7 @@ def test_the_missing_compiled_codec_is_said_in_one_line() -> None:
     assert done.stdout == "python\n"
     assert done.stderr.count("\n") == 1
     assert "headrace-native cannot be used" in done.stderr
-    assert "pip install --upgrade headrace-native" in done.stderr
+    assert "pip install --upgrade 'headrace[native]'" in done.stderr
 
 
 @pytest.mark.process

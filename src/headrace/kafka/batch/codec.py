@@ -175,7 +175,7 @@ def _choose() -> Codec:
     except ImportError as error:
         logging.getLogger("headrace.kafka").warning(
             "headrace-native cannot be used (%s): records are read and written in Python, about 2 µs a record each way "
-            "instead of 0.1; `pip install --upgrade headrace-native` mends it",
+            "instead of 0.1; `pip install --upgrade 'headrace[native]'` mends it",
             error,
         )
         return load("python")

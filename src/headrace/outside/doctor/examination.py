@@ -39,13 +39,12 @@ def examine(topology: Topology, config: Config) -> Iterator[Finding]:
     yield from version_findings(__version__)
     address = address_of(config)
     yield from disk_findings(Path(config.get(STATE_DIR)).absolute(), "state")
-    if address.path is None:
-        yield from codec_findings()
-    elif not address.path.exists():
+    yield from codec_findings(is_used=address.path is None)
+    if address.path is not None and not address.path.exists():
         text = f"there is no file {address.path}: the application makes it, with the topics that it reads"
         yield Finding(Severity.NOTE, "log", text)
         return
-    else:
+    if address.path is not None:
         yield from disk_findings(address.path.absolute().parent, "log")
     try:
         log = open_log(config)

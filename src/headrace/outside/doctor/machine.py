@@ -41,12 +41,13 @@ def room_findings(subject: str, free_bytes: int) -> Iterator[Finding]:
     yield Finding(severity, subject, text, "make room: an application on a full disk stops")
 
 
-def codec_findings() -> Iterator[Finding]:
-    """Say whether the compiled codec is used."""
+def codec_findings(*, is_used: bool) -> Iterator[Finding]:
+    """Say whether the compiled codec is there; only where it is used does it matter that it is not."""
     from headrace.kafka.batch.codec import chosen
 
     if chosen.name == "native":
-        yield Finding(Severity.FINE, "codec", "headrace-native reads and writes record batches")
+        yield Finding(Severity.FINE, "codec", "headrace-native reads and writes record batches of Kafka")
     else:
-        text = "record batches are read and written in Python, about twenty times slower"
-        yield Finding(Severity.WARNING, "codec", text, "pip install --upgrade headrace-native")
+        text = "record batches of Kafka are read and written in Python, about twenty times slower"
+        advice = "pip install --upgrade 'headrace[native]'"
+        yield Finding(Severity.WARNING if is_used else Severity.NOTE, "codec", text, advice)
