@@ -2,6 +2,7 @@
 """Runs an application for long, and says whether its memory stays where it is: see `--help`."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -169,6 +170,8 @@ def _parsed() -> argparse.Namespace:
 def main() -> int:
     """Feed from another process, whose memory is not the application's; return the exit code."""
     given = _parsed()
+    # As Ctrl-C does: what feeds, and a broker, end with it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     properties: dict[str, object] = {**BUDGETS, **dict(each.split("=", 1) for each in given.properties)}
     scenario = JOINS if given.joins else WINDOWS
     if given.feed:
