@@ -124,11 +124,11 @@ class Workload:
     records: int = 1_000_000
     repartitioned: Callable[[str], int] = lambda value: 0
 
-    def build(self, see: Callable[[str, str], None], topics: Topics) -> hr.Topology:
-        """Build the topology; `see` is called with every order first."""
+    def build(self, see: Callable[[str, str], None] | None, topics: Topics) -> hr.Topology:
+        """Build the topology; `see`, if there is one, is called with every order first."""
         builder = hr.StreamsBuilder()
-        source = hr.Topic(topics.input, value=str, partitions=topics.partitions)
-        self.describe(builder, builder.stream(source).peek(see), topics)
+        orders = builder.stream(hr.Topic(topics.input, value=str, partitions=topics.partitions))
+        self.describe(builder, orders if see is None else orders.peek(see), topics)
         return builder.build()
 
 

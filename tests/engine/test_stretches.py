@@ -138,6 +138,9 @@ FOLDED: dict[str, Callable[[KStream[str, Any]], KTable[Any, Any]]] = {
     "aggregate in the one window": lambda stream: (
         stream.group_by_key().windowed_by(hr.UnlimitedWindows(start=4_000)).aggregate(int, add_or_delete)
     ),
+    "aggregate versions": lambda stream: stream.group_by_key().aggregate(
+        int, add_or_delete, store=stores.versioned("versions", history="5s", key=str, value=int)
+    ),
     "aggregate by another key": lambda stream: stream.group_by(bad, key=bool).aggregate(int, add_or_delete),
     "aggregate numbers of two streams": lambda stream: (
         lengths(stream)
@@ -222,7 +225,7 @@ THROUGH: dict[str, Callable[[KStream[str, str]], KStream[str, Any]]] = {
     ids=lambda each: each.__name__,
 )
 @pytest.mark.parametrize("through", THROUGH.values(), ids=THROUGH)
-@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500])
+@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500, 0])
 def test_a_stretch_gives_what_its_records_give_one_by_one(
     tmp_path: Path,
     ending: Callable[[KStream[str, Any]], None],
@@ -244,7 +247,7 @@ def test_a_stretch_gives_what_its_records_give_one_by_one(
 
 @pytest.mark.parametrize("fold", FOLDED.values(), ids=FOLDED)
 @pytest.mark.parametrize("through", ["peek", "several"])
-@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500])
+@pytest.mark.parametrize("cache_bytes", [10_000_000, 1_500, 0])
 def test_an_aggregation_of_a_stretch_gives_what_its_records_give_one_by_one(
     tmp_path: Path, fold: Callable[[KStream[str, Any]], KTable[Any, Any]], through: str, cache_bytes: int
 ) -> None:
@@ -297,6 +300,32 @@ def test_a_reducer_sees_each_record_before_the_next_one_sets_out(tmp_path: Path)
     reduced = [at for at, call in enumerate(seen) if call[0] == "reduced"]
     assert len(reduced) > 100
     assert all(seen[at - 1] == ("peeked", seen[at][1]) for at in reduced)
+
+
+def test_what_is_behind_an_aggregation_without_a_cache_sees_each_update_before_the_next_record(
+    tmp_path: Path,
+) -> None:
+    def describe(stream: KStream[str, str], seen: Seen) -> None:
+        def reducer(value: str, other: str) -> str:
+            seen.append(("reduced", other))
+            return other
+
+        def last(value: str) -> str:
+            seen.append(("seen", value))
+            if value == "bad":
+                raise ValueError(value)
+            return value
+
+        reduced = stream.group_by_key().reduce(reducer).to_stream()
+        reduced.map_values(last).filter(lambda key, value: key != "b").to("out")
+
+    together = run(tmp_path / "together", describe, cache_bytes=0)
+    assert together == run(tmp_path / "one", describe, cache_bytes=0, records_max=1)
+    seen = [call for call in together[0] if call[0] in ("reduced", "seen")]
+    reduced = [at for at, call in enumerate(seen) if call[0] == "reduced"]
+    assert len(reduced) > 100
+    assert all(seen[at + 1] == ("seen", seen[at][1]) for at in reduced)
+    assert any(call[0] == "failed" for call in together[0])
 
 
 def shortened(value: str) -> str:

@@ -17,7 +17,16 @@ from headrace.state.memory import MemoryDatabase
 from headrace.state.spec import StoreSpec
 from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
+from headrace.topology.wiring import (
+    Failed,
+    Forward,
+    ForwardStretch,
+    InnerStep,
+    LastStep,
+    Operator,
+    Outcomes,
+    Step,
+)
 
 __all__ = ["Node", "Sent"]
 
@@ -126,6 +135,9 @@ class Node:
             loop.close()
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        """See `Wiring`. Records are sent one by one here."""
+
+    def take_inner_step(self, step: InnerStep) -> None:
         """See `Wiring`. Records are sent one by one here."""
 
     def take_last_step(self, step: LastStep) -> None:

@@ -134,12 +134,19 @@ class Stretch(NamedTuple):
         return zip(self.keys, self.values, self.timestamps, self.headers, self.offsets)
 
     def left(
-        self, kept: Sequence[bool], *, keys: Sequence[Any] | None = None, values: Sequence[Any] | None = None
+        self,
+        kept: Sequence[bool],
+        *,
+        keys: Sequence[Any] | None = None,
+        values: Sequence[Any] | None = None,
+        timestamps: Sequence[int] | None = None,
     ) -> "Stretch":
-        """Return the records that were kept, with their new keys and values where there are such."""
+        """Return the records that were kept, with their new keys, values and timestamps where there are such."""
         stretch = self if False not in kept else Stretch(*(list(compress(column, kept)) for column in self))
         if keys is not None:
             stretch = stretch._replace(keys=keys)
+        if timestamps is not None:
+            stretch = stretch._replace(timestamps=timestamps)
         return stretch if values is None else stretch._replace(values=values)
 
     def part(self, start: int, end: int) -> "Stretch":

@@ -1,11 +1,12 @@
-"""Makes one loop of neighbouring nodes: stateless ones, called record by record with nothing between, and an end.
+"""Makes one loop of neighbouring nodes: stateless ones, record by record with nothing between, and an aggregation.
 
 A node on its own costs a call with four arguments and its way back; in the loop it costs its function. The loop is
 written as a program, since that is the only way to have no call: `source_of` shows it. What is left of a stretch goes
-on as columns, or each record into the last step, which is in the loop as well.
+on as columns. An aggregation stands in the loop too: as its end where a cache holds its updates back, else as a step
+among the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
@@ -15,7 +16,15 @@ from headrace.base.columns import Stretch
 from headrace.base.programs import made_by
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
-from headrace.topology.wiring import MISSING, Failed, ForwardStretch, LastStep, Step
+from headrace.topology.wiring import (
+    INNER_NEXT,
+    MISSING,
+    Failed,
+    ForwardStretch,
+    InnerStep,
+    LastStep,
+    Step,
+)
 
 __all__ = ["FusedStep", "fuse", "source_of"]
 
@@ -50,96 +59,118 @@ class FusedStep:
     failed: Failed
 
 
-def fuse(steps: Sequence[FusedStep], context: TaskContext, into: ForwardStretch | LastStep) -> ForwardStretch:
+def fuse(
+    steps: Sequence[FusedStep | InnerStep], context: TaskContext, into: ForwardStretch | LastStep
+) -> ForwardStretch:
     """Make the function that takes a stretch through the steps, and what is left of it `into` what follows.
 
     A record goes through all steps before the next one sets out, so users' functions are called in the order of records
-    that go one by one. What a failing function's handler resumes is dropped there.
+    that go one by one. What a failing function's handler resumes is dropped there. Of steps and end together, one at
+    most is given as statements.
     """
-    names: dict[str, Any] = {f"f{at}": step.call for at, step in enumerate(steps)}
+    if not steps and not isinstance(into, LastStep):
+        return into
+    written = next((step for step in (*steps, into) if isinstance(step, InnerStep | LastStep)), None)
+    names: dict[str, Any] = {
+        f"f{at}": step.call for at, step in enumerate(steps) if isinstance(step, FusedStep)
+    }
     names |= {"MISSING": MISSING, "context": context}
     names |= {"pair": pair, "refuse_unstarted": refuse_unstarted, "truth": truth}
-    if isinstance(into, LastStep):
-
-        def step_failed(
-            at: int, error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers
-        ) -> None:
-            steps[at].failed(error, key, value, timestamp, headers)
-
-        names["step_failed"] = step_failed
-        clashing = sorted(name for name in names.keys() & into.names.keys() if name != "context")
-        assert not clashing, f"the last step has names of the loop's: {clashing}"
-        names |= {**into.names, **into.variables}
-    elif not steps:
-        return into
-    else:
-
-        def stretch_failed(
-            at: int, error: BaseException, stretch: Stretch, index: int, key: Any, value: Any
-        ) -> None:
-            context.offset = stretch.offsets[index]
-            steps[at].failed(error, key, value, stretch.timestamps[index], stretch.headers[index])
-
-        names |= {"step_failed": stretch_failed, "into": into}
+    names["step_failed"] = _failures(steps, context, knows_all=written is not None)
+    if not isinstance(into, LastStep):
+        names["into"] = into
+    if written is not None:
+        clashing = sorted(name for name in names.keys() & written.names.keys() if name != "context")
+        assert not clashing, f"{written.node} has names of the loop's: {clashing}"
+        names |= {**written.names, **written.variables}
     last = into if isinstance(into, LastStep) else None
     nodes = [step.node for step in steps] if last is None else [*(step.node for step in steps), last.node]
     run: ForwardStretch = made_by(source_of(steps, last), " ".join(nodes), names)
     return run
 
 
-def source_of(steps: Sequence[FusedStep], last: LastStep | None = None) -> str:
+def _failures(
+    steps: Sequence[FusedStep | InnerStep], context: TaskContext, *, knows_all: bool
+) -> Callable[..., None]:
+    """Make what hears of a function's failure: of all parts of the record, or of its place in the stretch."""
+    failed = [step.failed if isinstance(step, FusedStep) else None for step in steps]
+
+    def tell(at: int, error: BaseException, key: Any, value: Any, timestamp: int, headers: Headers) -> None:
+        told = failed[at]
+        assert told is not None, "what is given as statements tells of its failures itself"
+        told(error, key, value, timestamp, headers)
+
+    def find(at: int, error: BaseException, stretch: Stretch, index: int, key: Any, value: Any) -> None:
+        context.offset = stretch.offsets[index]
+        tell(at, error, key, value, stretch.timestamps[index], stretch.headers[index])
+
+    return tell if knows_all else find
+
+
+def source_of(steps: Sequence[FusedStep | InnerStep], last: LastStep | None = None) -> str:
     """Write the program: `run(stretch)`."""
     return _into_columns(steps) if last is None else _into_last(steps, last)
 
 
-def _into_columns(steps: Sequence[FusedStep]) -> str:
-    kinds = {step.step for step in steps}
-    new_key, new_value = kinds & _NEW_KEY, kinds & _NEW_VALUE
-    lines = ["def run(stretch):", "    kept = []", "    keep = kept.append"]
-    if new_key:
-        lines += ["    keys = []", "    add_key = keys.append"]
-    if new_value:
-        lines += ["    values = []", "    add_value = values.append"]
-    if Step.JOIN in kinds:
+def _into_columns(steps: Sequence[FusedStep | InnerStep]) -> str:
+    kinds = {step.step for step in steps if isinstance(step, FusedStep)}
+    inner = next((step for step in steps if isinstance(step, InnerStep)), None)
+    columns = [
+        *(["key"] if kinds & _NEW_KEY or inner is not None else []),
+        *(["value"] if kinds & _NEW_VALUE or inner is not None else []),
+        *(["timestamp"] if inner is not None else []),
+    ]
+    lines = ["def run(stretch):", *_assigned(inner), "    kept = []", "    keep = kept.append"]
+    for each in columns:
+        lines += [f"    {each}s = []", f"    add_{each} = {each}s.append"]
+    failure = "step_failed(at, error, stretch, len(kept), key, value)"
+    if inner is not None:
+        failure = "step_failed(at, error, key, value, timestamp, headers)"
+        lines.append("    for key, value, timestamp, headers, context.offset in stretch.records():")
+    elif Step.JOIN in kinds:
         # It warns of records that it drops, and says which.
         lines.append(
             "    for key, value, context.offset in zip(stretch.keys, stretch.values, stretch.offsets):"
         )
     else:
         lines.append("    for key, value in zip(stretch.keys, stretch.values):")
-    lines += _tried(steps, drop="keep(False); continue")
-    lines += [
-        "        except BaseException as error:",
-        "            step_failed(at, error, stretch, len(kept), key, value)",
-        "            keep(False)",
-        "            continue",
-        "        keep(True)",
-        *(["        add_key(key)"] if new_key else []),
-        *(["        add_value(value)"] if new_value else []),
-        f"    into(stretch.left(kept{', keys=keys' if new_key else ''}{', values=values' if new_value else ''}))",
-    ]
+    lines += _looped(steps, drop=INNER_NEXT.strip(), failure=failure)
+    lines.append("        keep(True)")
+    lines += [f"        add_{each}({each})" for each in columns]
+    given = "".join(f", {each}s={each}s" for each in columns)
+    lines.append(f"    into(stretch.left(kept{given}))")
     return "\n".join(lines) + "\n"
 
 
-def _into_last(steps: Sequence[FusedStep], last: LastStep) -> str:
-    lines = ["def run(stretch):"]
-    if last.variables:
-        lines.append(f"    nonlocal {', '.join(last.variables)}")
+def _into_last(steps: Sequence[FusedStep | InnerStep], last: LastStep) -> str:
+    lines = ["def run(stretch):", *_assigned(last)]
     lines.append("    for key, value, timestamp, headers, context.offset in stretch.records():")
-    if steps:
-        lines += _tried(steps, drop="continue")
-        lines += [
-            "        except BaseException as error:",
-            "            step_failed(at, error, key, value, timestamp, headers)",
-            "            continue",
-        ]
+    lines += _looped(steps, drop="continue", failure="step_failed(at, error, key, value, timestamp, headers)")
     lines.append(f"        # {last.node!r}\n")
     return "\n".join(lines) + indent(last.body, " " * 8)
 
 
-def _tried(steps: Sequence[FusedStep], *, drop: str) -> list[str]:
-    lines = ["        try:"]
+def _assigned(written: InnerStep | LastStep | None) -> list[str]:
+    return [f"    nonlocal {', '.join(written.variables)}"] if written and written.variables else []
+
+
+def _looped(steps: Sequence[FusedStep | InnerStep], *, drop: str, failure: str) -> list[str]:
+    """Write the steps one after the other, those that call functions within as few `try` as there can be."""
+    lines: list[str] = []
+    is_trying = False
     for at, step in enumerate(steps):
+        if isinstance(step, InnerStep):
+            lines += _caught(failure, drop) if is_trying else []
+            lines += [f"        # {step.node!r}", indent(step.body, " " * 8).rstrip("\n")]
+            is_trying = False
+            continue
+        if not is_trying:
+            lines.append("        try:")
+        is_trying = True
         lines += [f"            # {step.node!r}", f"            at = {at}"]
         lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT, drop=drop))
-    return lines
+    return lines + (_caught(failure, drop) if is_trying else [])
+
+
+def _caught(failure: str, drop: str) -> list[str]:
+    return ["        except BaseException as error:", f"            {failure}", f"            {drop}"]

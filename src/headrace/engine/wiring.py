@@ -24,7 +24,16 @@ from headrace.processor.context import TaskContext
 from headrace.topology.nodes import ProcessorNode, SinkNode, SourceNode
 from headrace.topology.processors import ProcessorOperator
 from headrace.topology.topology import SubTopology, Topology
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Operator, Outcomes, Step
+from headrace.topology.wiring import (
+    Failed,
+    Forward,
+    ForwardStretch,
+    InnerStep,
+    LastStep,
+    Operator,
+    Outcomes,
+    Step,
+)
 from headrace.topology.wrapping import ProcessorWrapper, wrapped
 
 if TYPE_CHECKING:
@@ -63,9 +72,9 @@ class _Alone(Protocol):
 
 
 class _Chain(NamedTuple):
-    """The way of a stretch: steps that call the user's functions, and then who takes what is left, or the last step."""
+    """The way of a stretch: steps, most of which call the user's functions, then who takes what is left, or the end."""
 
-    steps: tuple[FusedStep, ...]
+    steps: tuple[FusedStep | InnerStep, ...]
     into: ForwardStretch | LastStep
     records: int = 1
 
@@ -136,6 +145,13 @@ class _NodeWiring:
         if self._below is not None:
             this = FusedStep(self.name, step, call, self.failed)
             self.chain = self._below._replace(steps=(this, *self._below.steps))
+
+    def take_inner_step(self, step: InnerStep) -> None:
+        below = self._below
+        if below is None or isinstance(below.into, LastStep):
+            return
+        if not any(isinstance(each, InnerStep) for each in below.steps):
+            self.chain = below._replace(steps=(step, *below.steps))
 
     def take_last_step(self, step: LastStep) -> None:
         self.chain = _Chain((), step)

@@ -4,8 +4,9 @@ A fold says so in expressions, and a windowing has a program with places for the
 compiled is a closure of their own for each pair: counting calls no function, reducing only the reducer. Each program
 exists once, and so does a fold; what several programs do alike is a piece, which they name in a line of its own.
 
-Where nothing leaves at once, since a cache holds updates back, the same program can be the last step of a loop over the
-records of a stretch, and reads and writes the cache's entries itself.
+The same program can stand in a loop over the records of a stretch. Where nothing leaves at once, since a cache holds
+updates back, it is the last step, and reads and writes the cache's entries itself; else, each update goes on in the
+place of its record.
 """
 
 import copy
@@ -13,6 +14,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from textwrap import indent
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +24,7 @@ from headrace.operators.late import late_sender
 from headrace.operators.updates import key_serializer
 from headrace.operators.window_close import WindowCloser
 from headrace.state.in_place import InPlace
-from headrace.topology.wiring import Forward, LastStep, Wiring
+from headrace.topology.wiring import INNER_NEXT, Forward, InnerStep, LastStep, Wiring
 
 __all__ = ["COUNT", "Deletions", "Fold", "aggregation", "first_aggregates", "reduction"]
 
@@ -40,9 +42,9 @@ latest = timestamp
 if row is None:
     old = {first}
 else:
-    old, stored = row
-    if stored > latest:
-        latest = stored
+    old = row[0]
+    if row[1] > latest:
+        latest = row[1]
 """,
     # The changelog stamps a deletion with the record's own time. What has expired already is not put.
     "put": """\
@@ -56,6 +58,10 @@ else:
 if not cached and dropped is None:
     forward(key, (new, {before} if send_old else None, True), latest, headers)
 """,
+    "send windowed": """\
+if not cached:
+    forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+""",
     "get": "row = get({cell})\n",
     "set": "dropped = put({cell}, new, latest, headers)\n",
     # Where a record is done with. A loop goes on with the next one.
@@ -64,6 +70,25 @@ if not cached and dropped is None:
     "emit": "pass\n",
     # In one that does so every now and then, before stream time moves on.
     "make room": "pass\n",
+}
+
+#: At the end of a loop, the next record follows.
+_NEXT_OF_LAST = {"next": "continue\n"}
+
+#: In a loop, an update goes on in the place of its record.
+_PIECES_OF_LOOPS = {
+    "send": """\
+if dropped is not None:
+    <next>
+value = (new, {before} if send_old else None, True)
+timestamp = latest
+""",
+    "send windowed": """\
+key = Windowed(key, window)
+value = (new, old if send_old else None, True)
+timestamp = latest
+""",
+    "next": INNER_NEXT,
 }
 
 #: The same where the store has versions: a deletion has the result's time too, and may be late, or too late to be put.
@@ -76,6 +101,16 @@ until = put({cell}, new, latest, headers)
     "send": """\
 if until != latest:
     forward(key, (new, {before} if send_old else None, until is None), latest, headers)
+""",
+}
+
+_PIECES_OF_LOOPS_WITH_VERSIONS = {
+    **_PIECES_OF_LOOPS,
+    "send": """\
+if until == latest:
+    <next>
+value = (new, {before} if send_old else None, until is None)
+timestamp = latest
 """,
 }
 
@@ -155,8 +190,8 @@ class Fold:
         are those that it assigns for the next record, and may lose. `before` is the expression for the old value of an
         update. With `emit`, no update leaves: final results do.
 
-        With `entry`, the expression that gives the cache's entry of a record, the program may end a loop: all that it
-        says of a record's end is `<next>`.
+        With `entry`, the expression that gives the cache's entry of a record, the program may stand in a loop: all that
+        it says of a record's end is `<next>`, and of an update's way `<send>`.
         """
         functions = dict(self.functions)
         if "init" in functions:
@@ -181,7 +216,7 @@ class Fold:
         pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
         if emit is not None:
             pieces |= _PIECES_THAT_MAKE_ROOM if emit.emits_expired else _PIECES_THAT_EMIT
-        in_place: InPlace | None = state.in_place() if entry is not None and state.caching else None
+        in_place: InPlace | None = state.in_place() if entry is not None else None
         if in_place is not None:
             is_count = self is COUNT
             pieces |= {"get": in_place.get, "set": in_place.put_count if is_count else in_place.put}
@@ -195,17 +230,33 @@ class Fold:
             "merge": self.merge,
             "subtract": self.subtract,
         }
-        if entry is not None and state.caching and emit is None:
-            body = _written(program, {**pieces, "next": "continue\n"}, expressions)
-            wiring.take_last_step(LastStep(wiring.name, body, known, variables))
+        if entry is not None and emit is None:
+            write = partial(_written, program, expressions=expressions)
+            _stand_in_loop(wiring, state, pieces, write, known, variables)
         assigned = f"    nonlocal {', '.join(variables)}\n" if variables else ""
-        body = _written(program, pieces, expressions)
-        source = f"def run(key, value, timestamp, headers):\n{assigned}{indent(body, '    ')}"
+        source = _written(program, pieces, expressions=expressions)
+        source = f"def run(key, value, timestamp, headers):\n{assigned}{indent(source, '    ')}"
         run: Forward = made_by(source, wiring.name, {**known, **variables})
         return run
 
 
-def _written(program: str, pieces: Mapping[str, str], expressions: Mapping[str, str | None]) -> str:
+def _stand_in_loop(
+    wiring: Wiring,
+    state: Any,
+    pieces: Mapping[str, str],
+    write: Callable[[Mapping[str, str]], str],
+    known: Mapping[str, Any],
+    variables: Mapping[str, Any],
+) -> None:
+    """Offer the program to the loop of its neighbours: as its end, where a cache holds updates back, or within it."""
+    if state.caching:
+        wiring.take_last_step(LastStep(wiring.name, write({**pieces, **_NEXT_OF_LAST}), known, variables))
+        return
+    of_loops = _PIECES_OF_LOOPS_WITH_VERSIONS if state.spec.kind == "versioned" else _PIECES_OF_LOOPS
+    wiring.take_inner_step(InnerStep(wiring.name, write({**pieces, **of_loops}), known, variables))
+
+
+def _written(program: str, pieces: Mapping[str, str], *, expressions: Mapping[str, str | None]) -> str:
     """Put pieces into a program, and into each other, and then expressions."""
 
     def piece(place: re.Match[str]) -> str:

@@ -75,10 +75,9 @@ try:
     if row is None:
         before = old = None
     else:
-        before, stored = row
-        old = before
-        if stored > latest:
-            latest = stored
+        before = old = row[0]
+        if row[1] > latest:
+            latest = row[1]
         value = change[1]
         if value is not None:
             old = {subtract}

@@ -27,8 +27,7 @@ try:
 except BaseException as error:
     failed(error, key, value, timestamp, headers)
     <next>
-if not cached:
-    forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+<send windowed>
 """
 
 

@@ -43,10 +43,9 @@ try:
 except BaseException as error:
     failed(error, key, value, timestamp, headers)
     <next>
-if not cached:
-    if window.start != start:
-        window = Window(start, end)
-    forward(Windowed(key, window), (new, old if send_old else None, True), latest, headers)
+if not cached and window.start != start:
+    window = Window(start, end)
+<send windowed>
 <emit>
 """
 

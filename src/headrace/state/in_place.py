@@ -1,6 +1,7 @@
-"""How a loop over records reads and writes the entries of a record cache: without a call, as statements of its program.
+"""How a loop over records reads and writes rows in memory: without a call, as statements of its program.
 
-What `get` and `put` do where a row is there and nothing can refuse its new value. All else goes to them.
+They are the entries of a record cache or, where there is none, the rows of a buffer. What `get` and `put` do where a
+row is there and nothing can refuse its new value. All else goes to them.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,31 @@ else:
     put({cell}, new, latest, headers)
 """
 
+#: The same of a buffer. A row that is known by its bytes alone is opened by `get`.
+_GET_UNCACHED = """\
+entry = find({cell})
+row = get({cell}) if entry is None or entry[0] is encoded else entry
+"""
+
+#: It was put since the last commit, so that its key was judged, and has its place in the order.
+_PUT_UNCACHED = """\
+if (
+    entry is not None
+    and latest <= rows.safe_ms<accepts>
+):
+    raw = encode(new)
+    put_row({cell}, (new, latest, raw))<log>
+    dropped = None
+else:
+    dropped = put({cell}, new, latest, headers)
+"""
+
+_LOG = """
+    log_key({cell})
+    log_value(raw)
+    log_timestamp(latest)
+    log_headers(no_headers)"""
+
 #: The question whether `new` can be written, where a look at two bounds answers it: an eighth of a call.
 _WITHIN = "lowest <= new <= highest"
 
@@ -60,11 +86,21 @@ class InPlace(NamedTuple):
     @classmethod
     def of(cls, codec: ValueCodec, **names: Any) -> "InPlace":
         """Make them for the values of a codec, with the names that a cache gives them."""
-        names |= {"accepts": codec.accepts, "kept_type": codec.kept_type}
+        return cls._made(codec, _GET, _PUT, names)
+
+    @classmethod
+    def uncached(cls, codec: ValueCodec, *, logs: bool, **names: Any) -> "InPlace":
+        """Make them for a buffer; `logs` says whether it has a changelog."""
+        put = _PUT_UNCACHED.replace("<log>", _LOG if logs else "")
+        return cls._made(codec, _GET_UNCACHED, put, {**names, "encode": codec.encode})
+
+    @classmethod
+    def _made(cls, codec: ValueCodec, get: str, put: str, names: Mapping[str, Any]) -> "InPlace":
         accepts = "accepts(new)"
+        found = {**names, "accepts": codec.accepts, "kept_type": codec.kept_type}
         if codec.whole is not None:
-            names |= {"lowest": codec.whole[0], "highest": codec.whole[-1]}
+            found |= {"lowest": codec.whole[0], "highest": codec.whole[-1]}
             accepts = _WITHIN
-        put = _PUT.replace("<accepts>", f"\n    and type(new) is kept_type\n    and {accepts}")
+        judged = put.replace("<accepts>", f"\n    and type(new) is kept_type\n    and {accepts}")
         takes_counts = codec.whole is not None and codec.whole[-1] > _COUNT_MAX
-        return cls(_GET, put, _PUT.replace("<accepts>", "") if takes_counts else put, names)
+        return cls(get, judged, put.replace("<accepts>", "") if takes_counts else judged, found)

@@ -188,7 +188,7 @@ class KeyValueState(KeyValueReads, Protocol):
         """
 
     def in_place(self) -> InPlace | None:
-        """Return how a loop reads and writes cached rows without a call a record; None where it cannot."""
+        """Return how a loop reads and writes rows in memory without a call a record; None where it cannot."""
 
     def on_flush(
         self,

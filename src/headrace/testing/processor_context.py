@@ -28,7 +28,7 @@ from headrace.state.typed_stores import typed
 from headrace.topology.locations import caller
 from headrace.topology.plain_stores import plain_store
 from headrace.topology.processors import ProcessorOperator
-from headrace.topology.wiring import Failed, Forward, ForwardStretch, LastStep, Outcomes, Step
+from headrace.topology.wiring import Failed, Forward, ForwardStretch, InnerStep, LastStep, Outcomes, Step
 
 __all__ = ["Forwarded", "MockProcessorContext", "Scheduled"]
 
@@ -263,6 +263,9 @@ class _Wiring:
         raise NotImplementedError("a processor awaits nothing")
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
+        """Records come one by one."""
+
+    def take_inner_step(self, step: InnerStep) -> None:
         """Records come one by one."""
 
     def take_last_step(self, step: LastStep) -> None:

@@ -16,11 +16,13 @@ from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 
 __all__ = [
+    "INNER_NEXT",
     "MISSING",
     "Change",
     "Failed",
     "Forward",
     "ForwardStretch",
+    "InnerStep",
     "LastStep",
     "Operator",
     "Outcomes",
@@ -97,6 +99,22 @@ class LastStep(NamedTuple):
     variables: Mapping[str, Any]
 
 
+class InnerStep(NamedTuple):
+    """What a node does to each record in the midst of such a loop, as statements; see `LastStep`.
+
+    They may replace the record's parts, by which it goes on; where it does not, they say `INNER_NEXT`.
+    """
+
+    node: str
+    body: str
+    names: Mapping[str, Any]
+    variables: Mapping[str, Any]
+
+
+#: Leaves a record out.
+INNER_NEXT = "keep(False); continue\n"
+
+
 class Wiring(Protocol):
     """What a task offers to one node while it compiles it. The attributes may be bound in closures."""
 
@@ -130,6 +148,12 @@ class Wiring(Protocol):
 
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """Offer to be a step of a loop, which does what the closure does; it is used where all below take stretches."""
+
+    def take_inner_step(self, step: InnerStep) -> None:
+        """Offer to be a step of a loop, which does what the closure does; used where all below take stretches.
+
+        That is, where what leaves goes into columns: a loop has room for the statements of one node alone.
+        """
 
     def take_last_step(self, step: LastStep) -> None:
         """Offer to be the end of a loop, which does what the closure does; used where all above can send stretches."""

@@ -18,6 +18,7 @@ from headrace.state.buffer.row import Row, RowCodec
 from headrace.state.buffer.stored_times import FIRST_TIME, StoredTimes, time_key
 from headrace.state.changelog_rows import KeyValueRows
 from headrace.state.expiry_queue import NEVER, ExpiryQueue
+from headrace.state.in_place import InPlace
 from headrace.state.port import (
     ChangelogAdmission,
     Database,
@@ -128,6 +129,10 @@ class ExpiringBuffer(KeyValueBuffer):
         self.restored(-1, 0)
 
     # ── stream time ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def in_place(self) -> InPlace | None:
+        """A row may have expired, and what is put be queued: None."""
+        return None
 
     def advance(self, timestamp: int) -> None:
         """Take notice of a record's time before the record goes on; let go of what has expired by it."""

@@ -6,10 +6,12 @@ from typing import Any
 
 from headrace.base.columns import Columns
 from headrace.base.records import NO_HEADERS, Headers
+from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.recent_rows import RecentRows
 from headrace.state.buffer.row import ENCODED, ROW_BYTES, UNTOUCHED, Row, RowCodec
 from headrace.state.buffer.uncached import Uncached
+from headrace.state.in_place import InPlace
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
 from headrace.state.port import (
@@ -57,6 +59,7 @@ class KeyValueBuffer(Uncached):
         "admission",
         "buffered_bytes",
         "logs_headers_of_deletions",
+        "safe_ms",
     )
 
     #: Rows of this kind have no time of their own, and none of them is a duplicate.
@@ -75,6 +78,8 @@ class KeyValueBuffer(Uncached):
     ) -> None:
         super().__init__(spec)
         self.admission = admission
+        #: Up to this timestamp a number that replaces another needs no judging; found anew after each commit.
+        self.safe_ms = self._nothing_safe
         self._admit = None if admission is None else admission.check
         self._admits_all = None if admission is None else admission.admits_all
         #: Roughly what waits for the commit.
@@ -100,6 +105,29 @@ class KeyValueBuffer(Uncached):
         self._log_value = columns.values.append
         self._log_timestamp = columns.timestamps.append
         self._log_headers = columns.headers.append
+
+    @property
+    def _nothing_safe(self) -> int:
+        return TIMESTAMP_MAX if self.admission is None else -2
+
+    def in_place(self) -> InPlace | None:
+        """Return how a loop reads and writes rows itself; None where each value is to be judged, or weighed."""
+        codec = self._codec
+        if codec.kept_type is None or not codec.weighs_alike or not self._timestamped or self._logs_headers:
+            return None
+        return InPlace.uncached(
+            codec,
+            logs=self._log,
+            encoded=ENCODED,
+            find=self._rows.get,
+            log_headers=self._log_headers,
+            log_key=self._log_key,
+            log_timestamp=self._log_timestamp,
+            log_value=self._log_value,
+            no_headers=NO_HEADERS,
+            put_row=self._rows.__setitem__,
+            rows=self,
+        )
 
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp of a key."""
@@ -148,6 +176,8 @@ class KeyValueBuffer(Uncached):
         except Exception:
             raw = self._codec.to_bytes(value)  # raises with words
         self.put_encoded(key, value if type(value) is self._kept_type else ENCODED, raw, timestamp, logged)
+        if timestamp > self.safe_ms and self.admission is not None:
+            self.safe_ms = self.admission.horizon()
         return None
 
     def put_encoded(
@@ -307,6 +337,7 @@ class KeyValueBuffer(Uncached):
         self._rows.clear()
         self._order.clear()
         self.buffered_bytes = 0
+        self.safe_ms = self._nothing_safe
 
     def restored(self, stream_time: int, sequence: int) -> None:
         """There is nothing to take over."""

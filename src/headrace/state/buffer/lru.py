@@ -8,6 +8,7 @@ from headrace.base.errors import StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.changelog_rows import KeyValueRows
+from headrace.state.in_place import InPlace
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec
 from headrace.state.values import ValueCodec
@@ -44,6 +45,10 @@ class LruBuffer(KeyValueBuffer):
         self._used = used
         #: Keys that have left since the last commit, in the order in which they did.
         self._gone: dict[bytes, None] = {}
+
+    def in_place(self) -> InPlace | None:
+        """A look at a row is a use of it: None."""
+        return None
 
     def get(self, key: bytes) -> tuple[Any, int] | None:
         """Value and timestamp of a key, which is used by that."""

@@ -13,6 +13,7 @@ from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segment_layout import SegmentLayout
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.changelog_rows import ChangelogRows
+from headrace.state.in_place import InPlace
 from headrace.state.port import ChangelogAdmission, Database, Rows
 from headrace.state.spec import StoreSpec
 from headrace.state.stamped import pack_stamp, stamped_admission, unpack_stamped
@@ -37,6 +38,10 @@ class StampedKeyValueBuffer(KeyValueBuffer):
         admission = None if admission is None else stamped_admission(admission)
         super().__init__(spec, database, None, codec, admission)
         self._changelog = log
+
+    def in_place(self) -> InPlace | None:
+        """A row is more than its value: None."""
+        return None
 
     def put_encoded(
         self, key: bytes, value: Any, raw: bytes | None, timestamp: int, logged: Headers = NO_HEADERS

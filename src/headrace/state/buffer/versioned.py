@@ -107,6 +107,9 @@ class VersionedBuffer:
         """Roughly what waits for the commit."""
         return self._waiting_bytes + self._replaced.buffered_bytes
 
+    def in_place(self) -> None:
+        """A put finds its place among versions: None."""
+
     def get(self, key: bytes, *, committed: bool = False) -> tuple[Any, int] | None:
         """Value and timestamp of a key's latest version; None if that is a deletion."""
         row = self._latest_row(key, committed=committed)
