@@ -13,6 +13,7 @@ from headrace.dsl.serdes import of_result, refuse_clash, required
 from headrace.dsl.stream_state import Flow, TableState
 from headrace.operators.delayed_join import DelayedJoin
 from headrace.operators.stream_table_join import StreamTableJoin
+from headrace.serde.resolve import serde_of_keys
 from headrace.topology.names import check_name
 
 __all__ = ["joined_with_table"]
@@ -74,6 +75,9 @@ def _waiting(
     where: Location,
 ) -> GraphProcessor:
     buffer = byte_store(flow, f"{name}-Buffer", where)
-    key, value = required(flow.key, name, where), required(flow.value, name, where)
+    key, value = (
+        serde_of_keys(required(flow.key, name, where), name, where),
+        required(flow.value, name, where),
+    )
     operator = DelayedJoin(join, buffer.name, grace_ms, key=key, value=value)
     return GraphProcessor(name, where, operator, stores=(buffer,), uses=uses, calls=calls)

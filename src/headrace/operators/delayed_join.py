@@ -13,6 +13,7 @@ from headrace.base.errors import StateCorruptionError
 from headrace.base.records import Headers
 from headrace.operators.delayed_rows import DelayedRows
 from headrace.operators.stream_table_join import StreamTableJoin
+from headrace.operators.updates import changelog_topic
 from headrace.serde.serde import Serde
 from headrace.state.buffer.row import ENCODED
 from headrace.state.held_change import HeldChange, decode_change, encode_change
@@ -45,7 +46,8 @@ class DelayedJoin:
         """Make the closure."""
         join, grace_ms, failed = self._join.compile(wiring), self._grace_ms, wiring.failed
         context = wiring.context
-        to_key, to_value = self._key.serializer(wiring.name), self._value.serializer(wiring.name)
+        topic = changelog_topic(wiring, wiring.store(self._buffer))
+        to_key, to_value = self._key.serializer(topic), self._value.serializer(topic)
         rows = DelayedRows(wiring.store(self._buffer), context.now_ms)
         let_go = self._releaser(wiring, rows, join)
         # Highest time of a record that has waited; last number given.
@@ -92,7 +94,8 @@ class DelayedJoin:
     def _releaser(self, wiring: Wiring, rows: DelayedRows, join: Forward) -> Callable[[int], None]:
         """Make what joins the records that wait and are older than a time, oldest first."""
         context, failed = wiring.context, wiring.failed
-        open_key, open_value = self._key.deserializer(wiring.name), self._value.deserializer(wiring.name)
+        topic = changelog_topic(wiring, wiring.store(self._buffer))
+        open_key, open_value = self._key.deserializer(topic), self._value.deserializer(topic)
 
         def release(row_key: bytes, raw: bytes) -> None:
             try:

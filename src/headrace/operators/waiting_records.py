@@ -12,6 +12,7 @@ from typing import Any
 
 from headrace.base.errors import StateCorruptionError
 from headrace.base.records import Headers
+from headrace.operators.updates import changelog_topic
 from headrace.serde.serde import Serde
 from headrace.state.buffer.row import ENCODED
 from headrace.state.expiry_queue import NEVER
@@ -44,8 +45,9 @@ class WaitingRecords:
         self._store = wiring.store(buffer)
         self._context = wiring.context
         self._failed = wiring.failed
-        self.to_key, self._open_key = key.serializer(wiring.name), key.deserializer(wiring.name)
-        self._to_value, self._open_value = value.serializer(wiring.name), value.deserializer(wiring.name)
+        topic = changelog_topic(wiring, self._store)
+        self.to_key, self._open_key = key.serializer(topic), key.deserializer(topic)
+        self._to_value, self._open_value = value.serializer(topic), value.deserializer(topic)
         self._places: dict[bytes, list[Place]] = {}
         #: Since when, key, place: what has left is passed over.
         self._by_time: list[tuple[int, bytes, Place]] = []

@@ -32,9 +32,20 @@ def change_opener(spec: StoreSpec, application_id: str, key: Any) -> Opened:
     is_span = spec.kind in ("window", "session")
     layout = layout_of(spec) if is_span else None
     suffix = 0 if layout is None else layout.suffix.size
+    # Of a table's own topic, whose producers may write the same key otherwise.
+    own = spec.source_topic
+    settle_key = None if own is None else spec.key.settler(own)
+    settle_value = None if own is None else spec.value.settler(own)
 
     def opened(data: bytes, value: bytes | None, timestamp: int, headers: Headers) -> Change | None:
         row_key = data[: len(data) - suffix]
+        try:
+            if settle_key is not None:
+                row_key = settle_key(row_key, headers)
+            if settle_value is not None and value is not None:
+                value = settle_value(value, headers)
+        except SerializationError:
+            return None
         if len(data) < suffix or (wanted is not None and row_key != wanted):
             return None
         try:

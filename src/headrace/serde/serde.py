@@ -72,6 +72,13 @@ class Serde(Generic[T]):
         """Return the serde that reads keys: this one, unless what it looks at depends on that. Refuses nothing."""
         return self
 
+    def settler(self, topic: str) -> Callable[[bytes, Headers], bytes] | None:
+        """Return what makes of the bytes that others write to a topic those that a store has for the same value.
+
+        None if they are the same, as those of most serdes are. A store that is restored from the topic itself asks.
+        """
+        return None
+
     def accepts(self, value: T) -> object:
         """Say at once, without writing it, whether a value whose class *is* `type` can be written; False if not sure.
 

@@ -84,6 +84,18 @@ class WindowedSerde(Serde[Windowed[K]], Generic[K]):
 
         return bound
 
+    def settler(self, topic: str) -> Callable[[bytes, Headers], bytes] | None:
+        """Return what settles the key and leaves the window."""
+        settle, window_of = self.inner.settler(topic), self.window_of
+        if settle is None:
+            return None
+
+        def settled(data: bytes, headers: Headers) -> bytes:
+            size, _ = window_of(data)
+            return settle(data[:-size], headers) + data[-size:]
+
+        return settled
+
     def window_bytes(self, window: Window) -> bytes:
         """Return the bytes behind the key."""
         raise NotImplementedError

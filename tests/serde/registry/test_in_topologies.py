@@ -1,6 +1,7 @@
 """Serdes of a registry in a topology: topics, stores and internal topics, as Kafka Streams names their subjects."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
@@ -104,3 +105,50 @@ def test_a_registry_that_lost_a_schema_is_no_reason_to_drop_a_record(
         pytest.raises(hr.HeadraceError, match="cannot write with the schema"),
     ):
         driver.input(hr.Topic("in", value=str)).pipe("k", "v")
+
+
+@pytest.mark.parametrize("id_in", ["prefix", "header"])
+def test_a_table_is_restored_from_its_own_topic_whatever_its_producers_write(
+    registry: MockRegistry, request: pytest.FixtureRequest, id_in: Literal["prefix", "header"]
+) -> None:
+    # Another client has registered the same keys and values in a form of its own.
+    registry.register("theirs-key", Schema("AVRO", '{"type":"string"}'))
+    registry.register("theirs-value", Schema("AVRO", '{"type":"int"}'))
+    theirs = hr.Topic(
+        "numbers",
+        key=hr.registry.avro(str, schema='{"type":"string"}', id_in=id_in),
+        value=hr.registry.avro(int, schema='{"type":"int"}', id_in=id_in),
+    )
+    ours = hr.Topic("numbers", key=TEXT, value=hr.registry.avro(int))
+    store = stores.key_value("numbers-store", key=TEXT, value=ours.value)
+    builder = hr.StreamsBuilder(optimize="all")
+    builder.table(ours, store=store)
+    url = f"mock://{request.node.nodeid}"
+    with TopologyTestDriver(builder.build(), schema_registry_url=url) as driver:
+        driver.input(theirs).pipe_all([("a", 1), ("b", 2), ("a", 3)])
+        before = dict(driver.store(store).all())
+        driver.restart(lose_state=True)
+        assert dict(driver.store(store).all()) == before == {"a": 3, "b": 2}
+        assert driver.store(store).get("a") == 3
+        driver.input(theirs).pipe("a", None)
+        assert dict(driver.store(store).all()) == {"b": 2}
+
+
+def test_what_waits_in_a_join_has_the_subjects_of_its_changelog(
+    registry: MockRegistry, request: pytest.FixtureRequest
+) -> None:
+    builder = hr.StreamsBuilder()
+    table = builder.table(
+        hr.Topic("prices", key=TEXT, value=hr.registry.avro(int)),
+        store=stores.versioned("prices-store", key=TEXT, value=hr.registry.avro(int), history="1h"),
+    )
+    builder.stream(ORDERS).join(
+        table, lambda order, price: order.amount * price, value=int, grace="1m", name="priced"
+    )
+    url = f"mock://{request.node.nodeid}"
+    with TopologyTestDriver(builder.build(), application_id="shop", schema_registry_url=url) as driver:
+        driver.input(ORDERS).pipe("1", Order("ann", 3), 0)
+    assert [subject for subject in registry.subjects if not subject.startswith("orders")] == [
+        "shop-priced-Buffer-changelog-key",
+        "shop-priced-Buffer-changelog-value",
+    ]

@@ -329,6 +329,11 @@ class RegistrySerde(Serde[T]):
 
         return bound
 
+    def settler(self, topic: str) -> Callable[[bytes, Headers], bytes]:
+        """Return what reads bytes and writes them anew: the schema, and the place of its id, may be another one."""
+        serialize = self.serializer(topic)
+        return lambda data, headers: serialize(self.deserialize(topic, data, headers))
+
     def _reader(self, identity: bytes, session: Session) -> Reader[T]:
         known, readers = self._readers
         if known is not session:
