@@ -40,7 +40,12 @@ def test_nodes_tell_what_went_through_them_and_what_did_not(shop: Served) -> Non
         nodes["KSTREAM-MAPVALUES-0000000002"]["dropped"],
     ) == (2, 0)
     assert (nodes[MINUTES]["failed"], nodes[MINUTES]["dropped"]) == (0, 1)
-    assert nodes[MINUTES]["processed"] is None  # counted at level debug
+    assert (nodes[MINUTES]["processed"], nodes[MINUTES]["is_counted"]) == (
+        343,
+        False,
+    )  # all that its source has read
+    assert nodes["KSTREAM-FILTER-0000000001"]["processed"] == 403
+    assert nodes["KSTREAM-MAPVALUES-0000000002"]["processed"] is None  # counted at level debug
     assert topics["orders"]["consumed"] == 404
     assert topics["by-country-repartition"]["produced"] == topics["by-country-repartition"]["consumed"] == 343
     assert topics["failed"]["produced"] == 3

@@ -7,6 +7,8 @@ from typing import Any
 from headrace.engine.failures import is_failure
 from headrace.engine.work_history import SAMPLE_SECONDS, WorkSample
 from headrace.metrics.metric import Metric, Metrics
+from headrace.outside.letter_topics import letter_topics
+from headrace.server.node_flow import records_given
 from headrace.server.parameters import Given
 from headrace.server.recent_rates import RecentRates
 from headrace.server.routes import Route
@@ -23,7 +25,8 @@ def work_routes(streams: Streams) -> Sequence[Route]:
         Route(
             "/nodes",
             "What has gone through nodes and topics of the tasks here: records, rates of the last minute once somebody "
-            "has asked before, and what was dropped or has failed.",
+            "has asked before, and what was dropped or has failed. At metrics.recording.level=info nodes within a "
+            "sub-topology are not counted: theirs follow from others', where they do, and are null elsewhere.",
             _NodeCounts(streams).counted,
         ),
         Route(
@@ -45,23 +48,44 @@ class _NodeCounts:
         given_to = _totals(metrics.find("process-total", _NODES), "processor-node-id")
         consumed = _totals(metrics.find("records-consumed-total", _TOPICS), "topic")
         produced = _totals(metrics.find("records-produced-total", _TOPICS), "topic")
+        nodes = {
+            name: _dropped(metrics.find("dropped-records-total", _NODES, processor_node_id=name))
+            for name in topology.nodes
+        }
+        lost = {name: found["dropped"] + found["failed"] for name, found in nodes.items()}
         rates = self._rates.of(
             {
                 **{f"node {name}": total for name, total in given_to.items()},
+                **{f"lost {name}": total for name, total in lost.items()},
                 **{f"consumed {topic}": total for topic, total in consumed.items()},
                 **{f"produced {topic}": total for topic, total in produced.items()},
             },
             now,
         )
         plain = {topology.decorate(name, application_id): name for name in topology.repartition_topics}
+        dead_letters = letter_topics(self._streams.config)
+        # Of rates alone: what was written by tasks that have gone stays counted, and what they have read does not.
+        written = {
+            plain.get(topic, topic): rates[f"produced {topic}"]
+            for topic in produced
+            if f"produced {topic}" in rates and topic not in dead_letters
+        }
+        totals = records_given(topology, given_to, dropped=lost, written={})
+        flow = records_given(
+            topology,
+            {name: rates[f"node {name}"] for name in given_to if f"node {name}" in rates},
+            dropped={name: rates.get(f"lost {name}", 0.0) for name in lost},
+            written=written,
+        )
         return {
             "nodes": {
                 name: {
-                    "processed": given_to.get(name),
-                    "rate": rates.get(f"node {name}"),
-                    **_dropped(metrics.find("dropped-records-total", _NODES, processor_node_id=name)),
+                    "processed": totals.get(name),
+                    "rate": flow.get(name),
+                    "is_counted": name in given_to,
+                    **found,
                 }
-                for name in topology.nodes
+                for name, found in nodes.items()
             },
             "topics": {
                 plain.get(topic, topic): {

@@ -83,6 +83,14 @@ function section(part, counts, links, chosen) {
   );
 }
 
+// At level info records within a sub-topology are not counted one by one.
+function uncounted(counts) {
+  const unknown = Object.values(counts.nodes).filter((each) => !each.is_counted && each.rate === null);
+  const isAsked = Object.values(counts.nodes).some((each) => each.rate !== null);
+  if (unknown.length === 0 || !isAsked) return null;
+  return h("p", { class: "none", "data-key": "uncounted" }, `Of ${plural(unknown.length, "node")} it is not known how much goes through: within a sub-topology nothing is counted, and it does not follow from what is read, written and dropped. `, h("code", null, "metrics.recording.level=debug"), " counts each node, and takes records one by one, which is slower.");
+}
+
 export const topology = {
   title: "Topology",
   question: "What runs, how much goes through it, and where records are dropped or fail.",
@@ -93,6 +101,7 @@ export const topology = {
     show(
       place,
       arrow(),
+      uncounted(counts),
       h("div", { class: "parts", "data-key": "parts" }, plan.subtopologies.map((part) => section(part, counts, links, chosen))),
       node === undefined ? null : details(node, counts.nodes[node.name]),
     );
