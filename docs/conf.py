@@ -8,6 +8,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from sphinx.addnodes import pending_xref, pending_xref_condition
+
 from docs.made import write_pages
 from docs.made.api import found
 
@@ -32,10 +34,15 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+# Pages that stand alone have no list of pages beside them.
+_ALONE = ("index", "start", "concepts", "failures", "questions", "when-not", "examples", "page", "design")
+html_sidebars: dict[str, list[str]] = {page: [] for page in _ALONE}
 html_theme_options = {
     "logo": {"text": "headrace"},
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -46,6 +53,7 @@ html_theme_options = {
 
 # Docstrings are Markdown as far as they are anything: a single backtick is code.
 default_role = "code"
+toc_object_entries = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
@@ -83,8 +91,22 @@ def _link_to_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return None
 
 
+def _unlink_words(app: Any, doctree: Any) -> None:
+    """Leave words such as `type` and `key` alone in signatures: Sphinx finds an attribute of some class for each."""
+    for node in doctree.findall(pending_xref):
+        if (
+            node.get("refdomain") == "py"
+            and str(node.get("reftarget")).islower()
+            and "." not in node["reftarget"]
+        ):
+            ways = [each for each in node.children if isinstance(each, pending_xref_condition)]
+            shown = [each for each in ways if each["condition"] == "resolved"]
+            node.replace_self(shown[0].children if shown else node.children)
+
+
 def setup(app: Any) -> None:
     """Make the pages that the code has the content of, and read docstrings as they are written."""
     write_pages(Path(__file__).parent / "reference")
     app.connect("autodoc-process-docstring", _as_restructured_text)
+    app.connect("doctree-read", _unlink_words)
     app.connect("missing-reference", _link_to_public_name)

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Generic, Protocol
 
-__all__ = ["PAGES", "ApiPage", "found", "members", "pages", "public_names"]
+import headrace
+
+__all__ = ["PAGES", "ApiPage", "all_pages", "found", "members", "pages", "public_names"]
 
 
 @dataclass(frozen=True)
 class ApiPage:
-    """One page: its title, what it is for, and its names, each below `headrace.` or in a module of it."""
+    """One page: its title, what it is for, and its names, each below `headrace.` or in a module of it.
+
+    Public names that no page has are on a page of their module, or of the others: nobody can forget one.
+    """
 
     title: str
     introduction: str
@@ -186,13 +191,15 @@ _SERDES = {
 }
 
 
+def modules() -> list[str]:
+    """The public modules below `headrace.`, in order."""
+    return [name for name in headrace.__all__ if inspect.ismodule(getattr(headrace, name))]
+
+
 def public_names() -> set[str]:
     """Every public name below `headrace.`: of the package, and of its public modules."""
-    import headrace
-
-    modules = ("agg", "server", "stores", "testing")
-    names = {name for name in headrace.__all__ if name not in modules}
-    for module in modules:
+    names = set(headrace.__all__) - {*modules()}
+    for module in modules():
         names |= {f"{module}.{name}" for name in import_module(f"headrace.{module}").__all__}
     return names
 
@@ -216,8 +223,6 @@ def members(name: str) -> set[str]:
 
 
 def _object(name: str) -> object:
-    import headrace
-
     module, _, last = name.rpartition(".")
     of: object = getattr(import_module(f"headrace.{module}") if module else headrace, last)
     return of
@@ -225,7 +230,28 @@ def _object(name: str) -> object:
 
 def pages() -> dict[str, str]:
     """Return each page's text by its file's name."""
-    return {file: _page(page) for file, page in PAGES.items()}
+    return {file: _page(page) for file, page in all_pages().items()}
+
+
+def all_pages() -> dict[str, ApiPage]:
+    """The pages that are described here, and those of what is on none of them. Errors have a page of their own."""
+    told = {name for page in PAGES.values() for name in page.names}
+    left = sorted(name for name in public_names() - told if not _is_error(name))
+    found = dict(PAGES)
+    for module in modules():
+        names = [name for name in left if name.startswith(f"{module}.")]
+        if names:
+            words = inspect.getdoc(import_module(f"headrace.{module}")) or ""
+            found[f"module-{module}.md"] = ApiPage(f"headrace.{module}", words, names)
+    others = [name for name in left if "." not in name]
+    if others:
+        found["others.md"] = ApiPage("Others", "What has no page yet.", others)
+    return found
+
+
+def _is_error(name: str) -> bool:
+    of = _object(name)
+    return inspect.isclass(of) and issubclass(of, headrace.HeadraceError)
 
 
 def _page(page: ApiPage) -> str:

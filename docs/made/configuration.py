@@ -6,8 +6,10 @@ from typing import Any
 from headrace.base.options import Option
 from headrace.engine import options as engine_options
 from headrace.kafka import options as kafka_options
+from headrace.serde.registry import options as registry_options
 from headrace.streams import options as streams_options
 from headrace.streams import server_options
+from headrace.streams.catalogue import OPTIONS
 
 __all__ = ["GROUPS", "page"]
 
@@ -29,13 +31,16 @@ GROUPS: Sequence[tuple[str, Sequence[Option[Any]]]] = (
     ("Processing", engine_options.OPTIONS),
     ("Over HTTP", server_options.OPTIONS),
     ("Kafka", kafka_options.OPTIONS),
+    ("Schema registry", registry_options.OPTIONS),
 )
 
 
 def page() -> str:
     """Return the page, in Markdown."""
     parts = [_INTRODUCTION]
-    for title, options in GROUPS:
+    told = {option.name for _, options in GROUPS for option in options}
+    others = [option for name, option in OPTIONS.items() if name not in told]
+    for title, options in [*GROUPS, *([("Others", others)] if others else [])]:
         parts.append(f"\n## {title}\n\n| property | default | may be | |\n| --- | --- | --- | --- |\n")
         parts += [_row(option) for option in options]
     return "".join(parts)

@@ -22,7 +22,7 @@ def classes() -> list[type[Exception]]:
 
     def below(parent: type[Exception]) -> None:
         for child in sorted(parent.__subclasses__(), key=lambda each: each.__name__):
-            if child.__module__ == errors.__name__:
+            if child.__module__ == errors.__name__ and child not in found:
                 found.append(child)
                 below(child)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 #: Done by whoever runs the tests, or not to be done by a test: installing, a broker, and what runs until it is stopped.
-LEFT_OUT = re.compile(r"pip install|headrace (kafka|dev)|.*--bootstrap-servers")
+LEFT_OUT = re.compile(r"pip install|headrace (kafka|dev|new)|.*--bootstrap-servers")
 
 
 @pytest.fixture
