@@ -230,8 +230,8 @@ def _row(letter: DeadLetter, handled: Handled | None, key: Format, value: Format
         "stage": letter.stage or None,
         "from": None if letter.origin is None else [*letter.origin, letter.origin_offset],
         "timestamp": letter.timestamp,
-        "key": None if letter.key is None else key.show(letter.key),
-        "value": None if letter.value is None else value.show(letter.value),
+        "key": None if letter.key is None else key.shown(letter.key, letter.headers),
+        "value": None if letter.value is None else value.shown(letter.value, letter.headers),
         "headers": shown_headers(letter.headers),
         "traceback": letter.traceback,
     }

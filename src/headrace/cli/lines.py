@@ -124,18 +124,18 @@ def _headers(found: Any) -> Headers:
 
 def write_chunk(chunk: Chunk, first: int, count: int, key: Format, value: Format) -> bytes:
     """Return the lines of `count` records of a chunk from index `first` on, each with its line break."""
-    show_key, show_value = key.show, value.show
     lines = []
     for index in range(first, first + count):
         raw_key, raw_value = chunk.keys[index], chunk.values[index]
+        headers = NO_HEADERS if chunk.headers is None else chunk.headers[index]
         record: dict[str, object] = {
             "topic": chunk.topic,
             "partition": chunk.partition,
             "offset": chunk.offsets[index],
             "timestamp": chunk.timestamps[index],
-            "key": None if raw_key is None else show_key(raw_key),
-            "value": None if raw_value is None else show_value(raw_value),
-            "headers": [] if chunk.headers is None else shown_headers(chunk.headers[index]),
+            "key": None if raw_key is None else key.shown(raw_key, headers),
+            "value": None if raw_value is None else value.shown(raw_value, headers),
+            "headers": shown_headers(headers),
         }
         try:
             lines.append(_encode(record))

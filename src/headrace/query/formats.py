@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
-from headrace.base.errors import SerializationError
-from headrace.base.records import Window, Windowed
+from headrace.base.errors import SchemaRegistryError, SerializationError
+from headrace.base.records import Headers, Window, Windowed
 from headrace.base.wording import shortened
 from headrace.serde.primitives import boolean, float32, float64, int32, int64, string, uuid
+from headrace.serde.registry.protobuf import is_message, message_document
+from headrace.serde.registry.serde import RegistrySerde
 from headrace.serde.rows import RowSerde
 from headrace.serde.serde import CodecSerde, Serde
 from headrace.serde.windowed import WindowedSerde
@@ -24,12 +26,18 @@ class Format:
     """How keys, or values, of a topic stand on a line.
 
     `show` gives something that msgspec writes as JSON without a line break, for any bytes. `read` takes what JSON had,
-    and raises SerializationError. `placing` gives the part of a key that decides its partition.
+    and raises SerializationError. `placing` gives the part of a key that decides its partition. `of_record` shows what
+    only the record's headers tell how to read; None where they tell nothing.
     """
 
     show: Callable[[bytes], object]
     read: Callable[[Any], bytes]
     placing: Callable[[bytes], bytes] = lambda key: key
+    of_record: Callable[[bytes, Headers], object] | None = None
+
+    def shown(self, data: bytes, headers: Headers) -> object:
+        """Show what stands in a record with these headers."""
+        return self.of_record(data, headers) if headers and self.of_record is not None else self.show(data)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -119,6 +127,8 @@ def format_of(serde: Serde[Any], topic: str) -> Format:
         return _windowed(serde, topic)
     if isinstance(serde, RowSerde):
         return _rows(serde, topic)
+    if isinstance(serde, RegistrySerde):
+        return _registered(serde, topic)
     if serde.type is bytes:
         return AUTO
     deserialize = serde.deserializer(topic) if not serde.uses_headers else _bound(serde.deserialize, topic)
@@ -136,6 +146,23 @@ def format_of(serde: Serde[Any], topic: str) -> Format:
         return serde.serialize(topic, _value(serde, topic, document, is_json=is_json))
 
     return Format(show, read)
+
+
+def _registered(serde: RegistrySerde[Any], topic: str) -> Format:
+    """Show values as their format has them in JSON; without a registry, bytes."""
+
+    def of_record(data: bytes, headers: Headers) -> object:
+        try:
+            return serde.format.document(serde.deserialize(topic, data, headers))
+        except SchemaRegistryError:  # it is away, or refuses: whoever looks is to know
+            raise
+        except Exception:
+            return _show_auto(data)
+
+    def read(document: Any) -> bytes:
+        return serde.serialize(topic, serde.format.value_of(document))
+
+    return Format(lambda data: of_record(data, ()), read, of_record=of_record)
 
 
 def _bound(deserialize: Callable[[str, bytes], Any], topic: str) -> Callable[[bytes], Any]:
@@ -188,6 +215,8 @@ def plain(value: Any) -> object:
 
 
 def _unknown(value: Any) -> object:
+    if is_message(value):
+        return message_document(value)
     dump = getattr(value, "model_dump", None)
     return dump(mode="json") if callable(dump) else str(value)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["ProtobufFormat", "protobuf_format"]
+__all__ = ["ProtobufFormat", "is_message", "message_document", "protobuf_format"]
 
 M = TypeVar("M", bound="Message")
 
@@ -117,9 +117,7 @@ class ProtobufFormat(Generic[M]):
 
     def document(self, value: M) -> object:
         """Return a message as Protobuf's JSON."""
-        from google.protobuf.json_format import MessageToDict
-
-        return MessageToDict(value, preserving_proto_field_name=True)
+        return message_document(value)
 
     def value_of(self, document: object) -> M:
         """Return the message that Protobuf's JSON means.
@@ -137,6 +135,18 @@ class ProtobufFormat(Generic[M]):
             return ParseDict(document, self.type())
         except ParseError as error:
             raise SerializationError(f"{shortened(document)} is no message {self.record}: {error}") from None
+
+
+def is_message(value: object) -> bool:
+    """Whether a value is a message of Protobuf, without importing it."""
+    return hasattr(type(value), "DESCRIPTOR") and hasattr(value, "SerializeToString")
+
+
+def message_document(message: Any) -> object:
+    """Return a message as Protobuf's JSON, with the names of its fields as they stand in the file."""
+    from google.protobuf.json_format import MessageToDict
+
+    return MessageToDict(message, preserving_proto_field_name=True)
 
 
 def protobuf_format(cls: Any) -> ProtobufFormat[Any]:
