@@ -7,6 +7,7 @@ from typing import Any
 
 import headrace as hr
 from headrace import stores
+from headrace.base.murmur2 import partition_for
 from headrace.plan.upgrade import Verdict
 from headrace.stores import KeyValueStore, Stamped
 
@@ -14,6 +15,7 @@ ORPHANS, REBUILDS, NEW = Verdict.ORPHANS, Verdict.REBUILDS, Verdict.NEW_APPLICAT
 
 IN = hr.Topic("in", value=str, partitions=2)
 OTHER = hr.Topic("other", value=str, partitions=2)
+PLACED_BY_OTHERS = hr.Topic("in", value=str, partitions=2, partitioned_by="other")
 
 Declare = Callable[[hr.StreamsBuilder], object]
 
@@ -154,6 +156,23 @@ def first_letter(key: str, value: str) -> str:
 
 def long_only(stream: Any) -> Any:
     return stream.filter(lambda key, value: len(value) > 0)
+
+
+def turned(topic: str, key: str, value: str, partitions: int) -> int:
+    """Place keys where Kafka's default partitioner does not."""
+    return partitions - 1 - partition_for(key.encode(), partitions)
+
+
+def placed(partitioner: Any = None, *, topic: Any = IN, is_there: bool = True) -> hr.Topology:
+    """Count behind a repartition topic that a partitioner writes, or straight from the input."""
+
+    def declare(builder: hr.StreamsBuilder) -> None:
+        stream = builder.stream(topic)
+        if is_there:
+            stream = stream.repartition(partitions=2, name="way", partitioner=partitioner)
+        stream.group_by_key().count(store=kv())
+
+    return made(declare)
 
 
 def through(partitions: int | None, name: str = "way") -> hr.Topology:
@@ -432,6 +451,16 @@ PAIRS: Mapping[str, Callable[[], Pair]] = {
         through(2), through(3), {"topic 'app-way-repartition'": NEW, "topic 'app-c-changelog'": NEW}
     ),
     "a repartition topic says its partitions": lambda: Pair(through(None), through(2)),
+    "a repartition topic gets another partitioner": lambda: Pair(placed(turned), placed(), new()),
+    "a repartition topic comes before a store, and places keys as they are": lambda: Pair(
+        placed(is_there=False), placed()
+    ),
+    "a repartition topic comes before a store whose keys others place": lambda: Pair(
+        placed(topic=PLACED_BY_OTHERS, is_there=False), placed(turned, topic=PLACED_BY_OTHERS), new()
+    ),
+    "a topic is said to be partitioned by others": lambda: Pair(
+        placed(is_there=False), placed(topic=PLACED_BY_OTHERS, is_there=False)
+    ),
     "repartition topics are merged": lambda: Pair(
         grouped_twice(), grouped_twice(optimize="all"), unread("longest")
     ),

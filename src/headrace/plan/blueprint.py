@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headrace.plan.internal_topics import changelog_config
+from headrace.plan.placement import Placement, placements
 from headrace.plan.plan import Plan
 from headrace.plan.schema import schema_of
 from headrace.serde.serde import CodecSerde, Serde
@@ -63,6 +64,7 @@ class StorePrint:
         windows: of an aggregation of windows, which a record falls into.
         origin: topics and functions whose records reach it.
         keyed_by: of these functions, those that have made the keys with which records come; or `AS_READ`.
+        placed_by: what says in which partition a key is; empty in files of before this was known.
     """
 
     name: str
@@ -87,6 +89,7 @@ class StorePrint:
     rows_max: int | None = None
     origin: tuple[str, ...] = ()
     keyed_by: tuple[str, ...] = ()
+    placed_by: tuple[Placement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +246,7 @@ def _store(topology: Topology, part: SubTopology, spec: StoreSpec) -> StorePrint
         rows_max=spec.rows_max,
         origin=tuple(dict.fromkeys(each for user in users for each in _origin(topology, user, set()))),
         keyed_by=tuple(dict.fromkeys(each for user in users for each in _keyed_by(topology, user, set()))),
+        placed_by=() if part.is_global else placements(topology, users),
     )
 
 

@@ -15,6 +15,7 @@ from enum import Enum
 from headrace.log.port import TopicInfo
 from headrace.plan.blueprint import Blueprint, Form, StorePrint, TopicPrint, is_generated
 from headrace.plan.change import is_own_internal
+from headrace.plan.placement import placed_otherwise
 from headrace.plan.schema import unreadable
 
 __all__ = ["Change", "Verdict", "changes_on_log", "upgrade_changes", "worst"]
@@ -109,7 +110,8 @@ def _store(old: StorePrint, new: StorePrint, before: Blueprint) -> Iterator[tupl
         if old.source != "global" or old.topic != new.topic:
             yield Verdict.SAFE, f"is filled from all of topic '{new.topic}'"
         return
-    wrong = list(_other_bytes(old, new))
+    partitions = getattr(before.topics.get(old.topic), "partitions", None)
+    wrong = [*_other_bytes(old, new), *placed_otherwise(old.placed_by, new.placed_by, partitions)]
     if (swapped := _swapped(old, new, before)) is not None:
         wrong.append(swapped)
     elif set(old.keyed_by) - set(new.keyed_by):
