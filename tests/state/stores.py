@@ -13,7 +13,7 @@ from headrace.serde.serde import Serde
 from headrace.serde.structured import json
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.cache import CacheBudget
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
@@ -160,7 +160,7 @@ class Stores:
 
     def commit_stores(self) -> None:
         """The second half of a commit: rows and positions."""
-        self.state.commit({name: Position(len(self.log[name]), f"id of {name}") for name in self.log})
+        self.state.commit({name: StorePosition(len(self.log[name]), f"id of {name}") for name in self.log})
 
     def abort(self) -> None:
         for columns in self.columns.values():
@@ -178,10 +178,10 @@ class Stores:
         self.state.close()
         self.rows.close()
 
-    def positions(self) -> Mapping[str, Position | None]:
+    def positions(self) -> Mapping[str, StorePosition | None]:
         return self.rows.positions()
 
-    def restored(self, name: str, position: Position) -> None:
+    def restored(self, name: str, position: StorePosition) -> None:
         """Say that a restore is done, and run on."""
         self.rows.restored(name, position)
         self.state.take_over()
@@ -205,7 +205,7 @@ class Stores:
             start = 0 if reason is not None or position is None else position.offset
             if start < len(log):
                 self.restore(name, log[start:], start)
-                self.restored(name, Position(len(log), f"id of {name}"))
+                self.restored(name, StorePosition(len(log), f"id of {name}"))
 
     def restore(
         self, name: str, records: Iterable[tuple[bytes, bytes | None, int, Headers]], start: int = 0

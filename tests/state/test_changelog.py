@@ -9,7 +9,7 @@ import pytest
 
 from headrace.base.errors import SerializationError, StateCorruptionError
 from headrace.serde.structured import json
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from tests.state.stores import Stores, store_spec
 
 OpenStores = Callable[..., Stores]
@@ -179,7 +179,7 @@ def test_refused_value_names_the_store_and_changes_nothing(open_stores: OpenStor
 def test_bytes_that_are_no_value_name_the_store(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec())
     stores.restore("store", [(b"a", b"short", 1, ())])
-    stores.restored("store", Position(1, "id"))
+    stores.restored("store", StorePosition(1, "id"))
     with pytest.raises(SerializationError, match="cannot deserialize a value of store 'store'"):
         stores.only.get(b"a")
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from headrace.base.errors import StateCorruptionError, StateError
 from headrace.serde.primitives import raw
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.spec import Engine, StoreSpec
 from tests.state.crashing import CrashingMachine
 from tests.state.own_stores import FileShelf, Shelf
@@ -165,13 +165,13 @@ def test_changelog_of_nothing_but_what_was_aborted_is_followed_by_a_store_that_h
     tmp_path: Path,
 ) -> None:
     stores = Stores(spec_of(FileShelf), path=tmp_path / "db")
-    stores.rows.restored("store", Position(3, "changelog"))
+    stores.rows.restored("store", StorePosition(3, "changelog"))
     stores.only.hand_out().put("a", "1")
     stores.commit()
     stores.crash()
     assert stores.only.hand_out().rows == {"a": "1"}
     stores.rows.clear("store")
-    stores.rows.restored("store", Position(3, "changelog"))
+    stores.rows.restored("store", StorePosition(3, "changelog"))
     assert stores.only.hand_out().rows == {}
     stores.close()
 

@@ -15,7 +15,7 @@ from headrace.state.rocksdb_options import RocksMemory
 CODE = """
 import random, sys
 from pathlib import Path
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb_options import RocksMemory
 from tests.state.stores import Stores, store_spec
 
@@ -38,7 +38,7 @@ for commit in range(600):
     stores.state.flush()
     for columns in stores.columns.values():
         columns.clear()
-    stores.state.commit({name: Position(commit, "id") for name in ("w", "s")})
+    stores.state.commit({name: StorePosition(commit, "id") for name in ("w", "s")})
     stores.forwarded.clear()
     seen.append(resident_mb())
 print(max(seen[120:]) / seen[119])

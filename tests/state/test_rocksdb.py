@@ -23,7 +23,7 @@ from headrace.base.errors import (
     StoreUnavailableError,
 )
 from headrace.base.ids import TopicPartition
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_errors import translated
 from headrace.state.rocksdb_options import RocksMemory
@@ -49,7 +49,7 @@ def rows_of(database: RocksDatabase, store: str) -> list[tuple[bytes, bytes]]:
 
 
 def test_rows_and_positions_are_there_after_reopening(path: Path) -> None:
-    position = Position(7, "topic id", 1_000, 50, {TopicPartition("in", 3): 9}, "mark", 4)
+    position = StorePosition(7, "topic id", 1_000, 50, {TopicPartition("in", 3): 9}, "mark", 4)
     database = RocksDatabase(path, MEMORY)
     database.write([("s", {b"b": b"2", b"a": b"1"}), ("t", {b"c": b""})], {"s": position})
     database.close()
@@ -75,10 +75,10 @@ def test_rows_and_positions_may_be_written_at_once(
 
     monkeypatch.setattr(RocksDatabase, "_write_batch", noticing)
     rows = {b"%05d" % number: b"" for number in range(3_000)}
-    database.write([("s", rows), ("t", rows)], {"s": Position(7, "topic id")}, at_once=at_once)
+    database.write([("s", rows), ("t", rows)], {"s": StorePosition(7, "topic id")}, at_once=at_once)
     assert written == ["write"] * batches
     assert len(rows_of(database, "s")) == len(rows_of(database, "t")) == 3_001
-    assert database.position("s") == Position(7, "topic id")
+    assert database.position("s") == StorePosition(7, "topic id")
 
 
 def test_scan_bounds_hold_up_and_down(database: RocksDatabase) -> None:
@@ -129,7 +129,7 @@ def test_close_releases_the_lock_in_spite_of_open_scans_and_families(path: Path)
 
 
 def test_clearing_deletes_rows_and_position_of_one_store(database: RocksDatabase) -> None:
-    position = Position(1, "id")
+    position = StorePosition(1, "id")
     database.write(
         [("s", {b"": b"1", b"\xff\xff": b"2"}), ("t", {b"a": b"3"})], {"s": position, "t": position}
     )
@@ -253,7 +253,7 @@ def test_directory_without_current_is_refused_and_left_as_it_is(path: Path) -> N
 def with_position(path: Path) -> None:
     """Leave a row and a position of store `s`."""
     database = RocksDatabase(path, MEMORY)
-    database.write([("s", {b"a": b"1"})], {"s": Position(1, "id")})
+    database.write([("s", {b"a": b"1"})], {"s": StorePosition(1, "id")})
     database.close()
 
 
@@ -324,7 +324,7 @@ def test_stores_of_a_version_without_marks_are_made_anew_once_and_that_is_said(
 def test_what_vouches_for_the_rows_is_not_seen(database: RocksDatabase) -> None:
     rows = {b"": b"1", b"a": b"2", b"\xff" * 9: b"3", b"\xff" * 40: b"4"}
     for key, value in rows.items():
-        database.write([("s", {key: value})], {"s": Position(1, "id")})
+        database.write([("s", {key: value})], {"s": StorePosition(1, "id")})
     family = database.family("s")
     assert list(family.scan(None, None)) == list(rows.items())
     assert list(family.scan(None, None, reverse=True)) == list(rows.items())[::-1]
@@ -411,14 +411,14 @@ def test_damage_found_by_a_compaction_is_told_by_the_next_write_and_can_be_delet
     damaged(path, "*.sst")
     rows = database._database.get_column_family("s")
     rows.set_options({"level0_file_num_compaction_trigger": "1"})
-    database.write([("s", {b"00000": b"1", b"02000": b"2"})], {"s": Position(1, "id")})
+    database.write([("s", {b"00000": b"1", b"02000": b"2"})], {"s": StorePosition(1, "id")})
     with contextlib.suppress(Exception):  # may be told of it first
         rows.flush()
     del rows
     kept = None
     for number in range(10_000):  # the compaction runs in the background
         try:
-            database.write([("s", {b"a": b"%d" % number})], {"s": Position(number, "id")})
+            database.write([("s", {b"a": b"%d" % number})], {"s": StorePosition(number, "id")})
         except StateCorruptionError as error:
             kept = error
             break
@@ -436,7 +436,7 @@ def test_after_a_full_disk_the_same_process_opens_the_stores_again(path: Path) -
     code = """
 import resource, signal, sys
 from headrace.base.errors import StateError
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -446,7 +446,7 @@ kept = []
 try:
     for commit in range(1000):
         rows = {b"%d" % (commit * 1000 + number): b"x" * 100 for number in range(1000)}
-        database.write([("s", rows)], {"s": Position(commit, "id")})
+        database.write([("s", rows)], {"s": StorePosition(commit, "id")})
 except StateError as error:
     kept.append(error)
 database.close()
@@ -509,10 +509,10 @@ def test_a_stall_is_waited_for_without_stopping_other_threads(path: Path) -> Non
     relief = {"level0_slowdown_writes_trigger": "100", "level0_stop_writes_trigger": "100"}
     relieved = threading.Timer(0.05, rows.set_options, [relief])
     relieved.start()
-    database.write([("s", {b"b": b"2"})], {"s": Position(2, "id")})
+    database.write([("s", {b"b": b"2"})], {"s": StorePosition(2, "id")})
     relieved.join()
     assert rows_of(database, "s") == [(b"a", b"1"), (b"b", b"2")]
-    assert database.position("s") == Position(2, "id")
+    assert database.position("s") == StorePosition(2, "id")
     del rows, relieved
     gc.collect()
     database.close()
@@ -530,7 +530,7 @@ def written_commits(path: Path, *, flush_after: int) -> Path:
     database = RocksDatabase(path, RocksMemory())  # with room for everything: nothing is flushed by itself
     for commit in range(1, COMMITS + 1):
         rows = {b"%06d" % number: b"%d" % commit for number in range(ROWS)}
-        position = Position(commit, "id")
+        position = StorePosition(commit, "id")
         database.write([("s", rows), ("t", {b"only": b"%d" % commit})], {"s": position, "t": position})
         if commit == flush_after:
             database._database.flush()
@@ -583,12 +583,12 @@ def test_after_a_loss_of_power_no_position_is_ahead_of_its_rows(path: Path, flus
 def test_after_kill_9_everything_written_is_there(path: Path) -> None:
     code = """
 import sys
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 database = RocksDatabase(sys.argv[1], RocksMemory(3 << 20))
 for commit in range(1, 100_000):
-    position = Position(commit, "id")
+    position = StorePosition(commit, "id")
     rows = {b"%06d" % number: b"%d" % commit for number in range(2_500)}
     database.write([("s", rows), ("t", {b"only": b"%d" % commit})], {"s": position, "t": position})
     print(commit, flush=True)

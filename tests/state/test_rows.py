@@ -8,7 +8,7 @@ from headrace.base.errors import StateCorruptionError
 from headrace.base.ids import TopicPartition
 from headrace.state.merge import after, after_prefix, merge
 from headrace.state.order import KeyOrder
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.position_codec import decode_position, encode_position
 
 KEYS = st.binary(max_size=3)
@@ -47,15 +47,15 @@ def test_key_order_sorts_what_was_added(
 
 
 def test_position_comes_back() -> None:
-    position = Position(7, "id", 8, 9, {TopicPartition("in", 1): 2}, "mark", 3)
+    position = StorePosition(7, "id", 8, 9, {TopicPartition("in", 1): 2}, "mark", 3)
     assert decode_position(encode_position(position)) == position
 
 
 def test_position_bytes_stay_readable() -> None:
     """A release that cannot read these rebuilds every store of its users."""
-    position = Position(7, "id", 8, 9, {TopicPartition("in", 1): 2}, "mark", 3)
+    position = StorePosition(7, "id", 8, 9, {TopicPartition("in", 1): 2}, "mark", 3)
     assert encode_position(position).hex() == "9707a2696408099193a2696e0102a46d61726b03"
-    assert decode_position(bytes.fromhex("9607a26964080990a46d61726b")) == Position(
+    assert decode_position(bytes.fromhex("9607a26964080990a46d61726b")) == StorePosition(
         7, "id", 8, 9, {}, "mark", 0
     )
 
@@ -71,7 +71,7 @@ def test_other_bytes_are_corruption(data: bytes) -> None:
 
 
 def test_position_cut_short_is_corruption() -> None:
-    data = encode_position(Position(7, "id", 8))
+    data = encode_position(StorePosition(7, "id", 8))
     for length in range(len(data) - 1):
         with pytest.raises(StateCorruptionError):
             decode_position(data[:length])

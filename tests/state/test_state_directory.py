@@ -9,7 +9,7 @@ import pytest
 from headrace.base.columns import Chunk
 from headrace.base.errors import StateError
 from headrace.base.ids import GLOBAL_TASK, TaskId
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.state_directory import StateDirectory
 from headrace.state.task_rows import TaskRows
@@ -44,7 +44,7 @@ class Place:
         rows = self.registry.lend(task_id, SPECS)
         for name in ("s", "m"):
             rows.restore(name, Chunk("changelog", 1, range(1), [5], [b"a"], [bytes(8)], None, 1))
-            rows.restored(name, Position(1, "id"))
+            rows.restored(name, StorePosition(1, "id"))
         return rows
 
 
@@ -78,7 +78,7 @@ def test_what_was_applied_and_not_written_is_read_again_by_the_next_borrower(pla
     rows.restore("s", Chunk("changelog", 1, range(1, 2), [6], [b"b"], [bytes(8)], None, 1))
     place.registry.give_back(rows)
     again = place.registry.lend(TASK, SPECS)
-    again.restored("m", Position(2, "id"))
+    again.restored("m", StorePosition(2, "id"))
     assert rows_of(again, "s") == [b"a"]
     found = again.positions()["s"]
     assert found is not None

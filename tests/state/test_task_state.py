@@ -14,7 +14,7 @@ from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
 from headrace.serde.serde import Serde
 from headrace.state.buffer.window_layout import WINDOWS
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rebuilding import must_rebuild
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
@@ -47,12 +47,14 @@ def test_position_is_completed_by_the_state(open_stores: OpenStores) -> None:
     stores.now_ms = 5_000
     inputs = {TopicPartition("in", 0): 12}
     stores.state.flush()
-    stores.state.commit({"s": Position(3, "s id", inputs=inputs), "w": Position(4, "w id")})
+    stores.state.commit({"s": StorePosition(3, "s id", inputs=inputs), "w": StorePosition(4, "w id")})
     stores.close()
     stores.open()
     assert stores.positions() == {
-        "s": Position(3, "s id", 5_000, -1, inputs, "key_value 1 timestamped"),
-        "w": Position(4, "w id", 5_000, 70_000, {}, "window 1 timestamped interval=60000 retention=100000"),
+        "s": StorePosition(3, "s id", 5_000, -1, inputs, "key_value 1 timestamped"),
+        "w": StorePosition(
+            4, "w id", 5_000, 70_000, {}, "window 1 timestamped interval=60000 retention=100000"
+        ),
     }
 
 
@@ -61,9 +63,9 @@ def test_stores_without_a_new_position_keep_theirs(open_stores: OpenStores) -> N
     stores.commit()
     before = stores.positions()["t"]
     stores["s"].put(b"a", 1, 1, ())
-    stores.state.commit({"s": Position(9, "id")})
+    stores.state.commit({"s": StorePosition(9, "id")})
     positions = stores.positions()
-    assert positions["s"] == Position(9, "id", 1_000, mark="key_value 1 timestamped")
+    assert positions["s"] == StorePosition(9, "id", 1_000, mark="key_value 1 timestamped")
     assert positions["t"] == before
 
 
@@ -74,8 +76,10 @@ def test_position_of_a_quiet_store_stays_young(open_stores: OpenStores) -> None:
     for now_ms in (1_000 + DAY_MS, 1_001 + DAY_MS):
         stores.now_ms = now_ms
         stores["s"].put(b"a", 1, 1, ())
-        stores.state.commit({"s": Position(9, "id")})
-    assert stores.positions()["t"] == Position(0, "id of t", 1_000 + DAY_MS, mark="key_value 1 timestamped")
+        stores.state.commit({"s": StorePosition(9, "id")})
+    assert stores.positions()["t"] == StorePosition(
+        0, "id of t", 1_000 + DAY_MS, mark="key_value 1 timestamped"
+    )
 
 
 @pytest.mark.parametrize("engine", ["memory", "rocksdb"])
@@ -119,7 +123,7 @@ def test_restore_applies_the_last_record_of_each_key(open_stores: OpenStores) ->
     one, two = b"\0\0\0\0\0\0\0\x01", b"\0\0\0\0\0\0\0\x02"
     stores.restore("store", [(b"a", one, 10, ()), (b"b", one, 11, ()), (b"a", two, 12, ())])
     stores.restore("store", [(b"b", None, 13, ()), (b"c", one, 14, ())])
-    stores.restored("store", Position(5, "id"))
+    stores.restored("store", StorePosition(5, "id"))
     assert list(stores.only.range(None, None)) == [(b"a", 2, 12), (b"c", 1, 14)]
     assert stores.logged() == []
     stores.log["store"] = [(b"", None, 0, ())] * 5
@@ -147,7 +151,7 @@ def test_restoring_windows_skips_the_expired_ones(open_stores: OpenStores) -> No
         "store", [(key(0), value, 1, ()), (key(200_000), value, 2, ()), (key(100_000), value, 3, ())]
     )
     stores.restore("store", [(key(100_001), value, 4, ())])
-    stores.restored("store", Position(4, "id"))
+    stores.restored("store", StorePosition(4, "id"))
     assert stores.only.observed_stream_time == 200_000
     assert list(stores.only.range(None, None, None)) == [(b"a", 100_001, 1, 4), (b"a", 200_000, 1, 2)]
 
@@ -156,9 +160,9 @@ def test_a_standby_follows_in_steps(open_stores: OpenStores) -> None:
     stores = open_stores(store_spec(engine="rocksdb", caching=True))
     for number in range(1, 4):
         stores.restore("store", [(b"a", number.to_bytes(8, "big"), number, ())])
-        stores.restored("store", Position(number, "id"))
+        stores.restored("store", StorePosition(number, "id"))
         assert stores.only.get(b"a") == (number, number)
-    assert stores.positions()["store"] == Position(3, "id", 1_000, mark="key_value 1 timestamped")
+    assert stores.positions()["store"] == StorePosition(3, "id", 1_000, mark="key_value 1 timestamped")
 
 
 def test_clear_forgets_rows_position_and_updates(open_stores: OpenStores) -> None:
@@ -168,7 +172,7 @@ def test_clear_forgets_rows_position_and_updates(open_stores: OpenStores) -> Non
         stores["s"].put(b"a", 1, 1, ())
         stores["w"].put(b"a", 500_000, 1, 1, ())
         stores.state.flush()
-        stores.state.commit({"s": Position(1, "id"), "w": Position(1, "id")})
+        stores.state.commit({"s": StorePosition(1, "id"), "w": StorePosition(1, "id")})
     stores["s"].put(b"b", 1, 1, ())
     for name in ("s", "w"):
         stores.state.clear(name)
@@ -199,7 +203,7 @@ def test_fifty_tasks_share_one_bounded_memory(tmp_path: Path) -> None:
     databases = [RocksDatabase(tmp_path / str(number), memory) for number in range(50)]
     rows = {b"%05d" % number: b"x" * 100 for number in range(2_500)}
     for database in databases:
-        database.write([("s", rows), ("t", {b"a": b"1"})], {"s": Position(1, "id")})
+        database.write([("s", rows), ("t", {b"a": b"1"})], {"s": StorePosition(1, "id")})
         # A flush runs in the background, so it may be a memtable behind.
         assert memory.used_bytes < 16 << 20
     for database in databases:
@@ -288,7 +292,7 @@ def test_windows_are_found_after_a_restore_of_any_length(open_stores: OpenStores
     stores = open_stores(store_spec("store", "window", retention_ms=1_000_000))
     records = [(WINDOWS.changelog_key(b"%d" % number, 70_000), b"\0" * 8, 1, ()) for number in range(count)]
     stores.restore("store", records)
-    stores.restored("store", Position(count, "id"))
+    stores.restored("store", StorePosition(count, "id"))
     assert stores.only.get(b"0", 70_000) is not None
     assert stores.only.entry_row(b"0", 70_000) is not None
     position = stores.positions()["store"]
@@ -296,10 +300,10 @@ def test_windows_are_found_after_a_restore_of_any_length(open_stores: OpenStores
     assert position.stream_time == 70_000
 
 
-GOOD = Position(10, "id", written_ms=1_000, mark="mark")
+GOOD = StorePosition(10, "id", written_ms=1_000, mark="mark")
 
 
-def reason(position: Position | None, *, end: int = 20, now_ms: int = 2_000) -> str | None:
+def reason(position: StorePosition | None, *, end: int = 20, now_ms: int = 2_000) -> str | None:
     return must_rebuild(
         position, topic_id="id", mark="mark", begin=5, end=end, now_ms=now_ms, delete_retention_ms=DAY_MS
     )
@@ -337,7 +341,7 @@ def test_position_before_the_start_means_rebuild() -> None:
 
 
 def test_position_at_the_end_is_good_though_all_before_it_was_deleted() -> None:
-    emptied = Position(10, "id", written_ms=1_000, mark="mark")
+    emptied = StorePosition(10, "id", written_ms=1_000, mark="mark")
     for end in (10, 11):
         assert (
             must_rebuild(

@@ -24,7 +24,7 @@ from headrace.engine.starting_offsets import StartingOffsets
 from headrace.engine.task import Task
 from headrace.log.membership import MemberIdentity
 from headrace.log.port import CommittedOffset, Log, Reader, Writer
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 
 __all__ = ["Committer"]
 
@@ -157,7 +157,7 @@ class Committer:
 
     def _positions(
         self, task: Task, offsets: dict[TopicPartition, CommittedOffset], ends: Mapping[TopicPartition, int]
-    ) -> dict[str, Position]:
+    ) -> dict[str, StorePosition]:
         """Positions of the stores whose changelog moved with this commit; the others stay where they are."""
         inputs = {partition: offsets[partition].offset for partition in task.queues}
         positions = {}
@@ -169,7 +169,7 @@ class Committer:
                 topic = self._changelog_name(spec.name)
                 offset = ends.get(TopicPartition(topic, task.id.partition))
             if offset is not None:
-                positions[spec.name] = Position(
+                positions[spec.name] = StorePosition(
                     offset=offset,
                     topic_id=self._topic_id(topic),
                     inputs=inputs,

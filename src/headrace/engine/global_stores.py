@@ -41,7 +41,7 @@ from headrace.engine.stretch_length import TURN_SECONDS, StretchLength
 from headrace.engine.task import Task
 from headrace.engine.task_factory import TaskFactory
 from headrace.log.port import Log, Reader, TopicInfo
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.state_directory import StateDirectory
 from headrace.state.task_store import StoreState
 from headrace.topology.topology import SubTopology
@@ -329,10 +329,10 @@ class GlobalStores:
         task.context.commit_requested = False
         self._committed = offsets
 
-    def _position(self, topic: str, offsets: Mapping[TopicPartition, int]) -> Position:
+    def _position(self, topic: str, offsets: Mapping[TopicPartition, int]) -> StorePosition:
         # A store that follows several partitions has no one offset.
         inputs = {partition: offset for partition, offset in offsets.items() if partition.topic == topic}
-        return Position(offset=0, topic_id=self._topic_ids[topic], inputs=inputs)
+        return StorePosition(offset=0, topic_id=self._topic_ids[topic], inputs=inputs)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────────────────────
 

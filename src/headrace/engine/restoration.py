@@ -16,7 +16,7 @@ from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.task import Task
 from headrace.log.port import Reader
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 
 __all__ = ["Restoration", "RestoreProgress"]
 
@@ -161,7 +161,9 @@ class Restoration:
         self._reader.unassign([partition])
         following.is_done = True
         self._task.stores.positions[following.store] = offset
-        self._task.stores.rows.restored(following.store, Position(offset=offset, topic_id=following.topic_id))
+        self._task.stores.rows.restored(
+            following.store, StorePosition(offset=offset, topic_id=following.topic_id)
+        )
         self._tell("on_restore_end", partition, following.restored)
 
     @property

@@ -23,7 +23,7 @@ from headrace.engine.status import LagInfo
 from headrace.engine.store_listeners import StoreListeners
 from headrace.engine.store_read import GONE
 from headrace.log.port import Reader
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.task_rows import TaskRows
 
 __all__ = ["Standby"]
@@ -144,7 +144,7 @@ class Standby:
             position = self._position(partition, followed)
             known_at = self._known_at(partition, followed, position)
             if position > followed.written:
-                self.rows.restored(followed.store, Position(offset=position, topic_id=followed.topic_id))
+                self.rows.restored(followed.store, StorePosition(offset=position, topic_id=followed.topic_id))
                 followed.written = position
             if known_at is not None:
                 self._as_of[followed.store] = known_at

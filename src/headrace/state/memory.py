@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from headrace.base.errors import StoreUnavailableError
 from headrace.state.order import KeyOrder
-from headrace.state.port import Position, Rows
+from headrace.state.port import Rows, StorePosition
 
 __all__ = ["MemoryDatabase", "MemoryFamily"]
 
@@ -76,7 +76,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self._families: dict[str, MemoryFamily] = {}
-        self._positions: dict[str, Position] = {}
+        self._positions: dict[str, StorePosition] = {}
         self._closed = False
 
     def family(self, store: str) -> MemoryFamily:
@@ -85,12 +85,16 @@ class MemoryDatabase:
             raise StoreUnavailableError(f"store {store!r} is closed")
         return self._families.setdefault(store, MemoryFamily())
 
-    def position(self, store: str) -> Position | None:
+    def position(self, store: str) -> StorePosition | None:
         """The store's position; None for a new or cleared store."""
         return self._positions.get(store)
 
     def write(
-        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+        self,
+        rows: Iterable[tuple[str, Rows]],
+        positions: Mapping[str, StorePosition],
+        *,
+        at_once: bool = False,
     ) -> None:
         """Write rows, then positions."""
         for store, changes in rows:

@@ -18,11 +18,11 @@ __all__ = [
     "KeyValueReads",
     "KeyValueState",
     "OpenKey",
-    "Position",
     "Rows",
     "SegmentedFlushListener",
     "SegmentedReads",
     "SegmentedState",
+    "StorePosition",
     "StoreReads",
     "TimeOrderedState",
     "VersionedReads",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class StorePosition:
     """How far a store on disk has followed its changelog, and what it must match to be trusted.
 
     Attributes:
@@ -84,11 +84,15 @@ class Database(Protocol):
     def family(self, store: str) -> Family:
         """The rows of a store; created if new."""
 
-    def position(self, store: str) -> Position | None:
+    def position(self, store: str) -> StorePosition | None:
         """The store's position; None for a new or cleared store."""
 
     def write(
-        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+        self,
+        rows: Iterable[tuple[str, Rows]],
+        positions: Mapping[str, StorePosition],
+        *,
+        at_once: bool = False,
     ) -> None:
         """Write rows, then positions; with `at_once` all of them or none, however many there are.
 

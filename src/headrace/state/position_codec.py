@@ -4,7 +4,7 @@ import msgspec
 
 from headrace.base.errors import StateCorruptionError
 from headrace.base.ids import TopicPartition
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 
 __all__ = ["decode_position", "encode_position"]
 
@@ -25,7 +25,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
-def encode_position(position: Position) -> bytes:
+def encode_position(position: StorePosition) -> bytes:
     """Return the bytes of a position."""
     inputs = [(partition.topic, partition.partition, offset) for partition, offset in position.inputs.items()]
     return _encoder.encode(
@@ -41,7 +41,7 @@ def encode_position(position: Position) -> bytes:
     )
 
 
-def decode_position(data: bytes) -> Position:
+def decode_position(data: bytes) -> StorePosition:
     """Return the position of bytes.
 
     Raises:
@@ -51,7 +51,7 @@ def decode_position(data: bytes) -> Position:
         stored = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StateCorruptionError(f"a store's position cannot be read: {error}") from error
-    return Position(
+    return StorePosition(
         offset=stored.offset,
         topic_id=stored.topic_id,
         written_ms=stored.written_ms,

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 
 __all__ = ["must_rebuild", "tombstones_live_ms"]
 
@@ -19,7 +19,7 @@ def tombstones_live_ms(config: Mapping[str, str]) -> int:
 
 
 def must_rebuild(
-    position: Position | None,
+    position: StorePosition | None,
     *,
     topic_id: str,
     mark: str,

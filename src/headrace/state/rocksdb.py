@@ -19,7 +19,7 @@ from headrace.base.errors import (
     StoreUnavailableError,
 )
 from headrace.base.file_advice import file_advice
-from headrace.state.port import Position, Rows
+from headrace.state.port import Rows, StorePosition
 from headrace.state.position_codec import decode_position, encode_position
 from headrace.state.rocksdb_errors import is_held_by_this_process, is_stall, translated
 from headrace.state.rocksdb_family import RocksFamily
@@ -200,7 +200,7 @@ class RocksDatabase:
         mark.link += 1
         return mark
 
-    def position(self, store: str) -> Position | None:
+    def position(self, store: str) -> StorePosition | None:
         """The store's position; None for a new or cleared store.
 
         Raises:
@@ -214,7 +214,11 @@ class RocksDatabase:
             raise StateCorruptionError(f"{error}; it stands at {self._path}", path=self._path) from error
 
     def write(
-        self, rows: Iterable[tuple[str, Rows]], positions: Mapping[str, Position], *, at_once: bool = False
+        self,
+        rows: Iterable[tuple[str, Rows]],
+        positions: Mapping[str, StorePosition],
+        *,
+        at_once: bool = False,
     ) -> None:
         """Write rows, then positions.
 

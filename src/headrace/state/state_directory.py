@@ -23,7 +23,7 @@ from pathlib import Path
 
 from headrace.base.errors import StateError
 from headrace.base.ids import GLOBAL_TASK, TaskId
-from headrace.state.port import Position
+from headrace.state.port import StorePosition
 from headrace.state.rocksdb import RocksDatabase
 from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import StoreSpec
@@ -137,7 +137,7 @@ class StateDirectory:
             for name in self._locks.held - self._lent.keys():
                 self._locks.release(name)
 
-    def positions(self) -> Mapping[TaskId, Mapping[str, Position | None]]:
+    def positions(self) -> Mapping[TaskId, Mapping[str, StorePosition | None]]:
         """Return how far the stores of each task are that are open, borrowed or not; without the global ones."""
         with self._lock:
             rows = {**self._idle, **self._lent}

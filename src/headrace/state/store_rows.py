@@ -8,7 +8,7 @@ from headrace.base.columns import Chunk
 from headrace.base.errors import StateError
 from headrace.state.buffer.segment_layout import segment_prefix
 from headrace.state.changelog_rows import ChangelogRows
-from headrace.state.port import Database, Position
+from headrace.state.port import Database, StorePosition
 from headrace.state.row_making import row_maker
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import ValueCodec
@@ -56,12 +56,12 @@ class StoreRows:
         """Whether records can be applied: not into a store of the user's own while there is no object."""
         return self._make is not None
 
-    def position(self) -> Position | None:
+    def position(self) -> StorePosition | None:
         """How far the store has followed its changelog; None for a new one."""
         return self.database.position(self.name)
 
     @property
-    def trusted_position(self) -> Position | None:
+    def trusted_position(self) -> StorePosition | None:
         """The position, where the rows are in our layout; else None."""
         position = self.position()
         return position if position is not None and position.mark == self.spec.mark else None
@@ -74,7 +74,7 @@ class StoreRows:
             if len(applied) >= _RESTORE_ROWS:
                 self.database.write([(self.name, applied.take())], {})
 
-    def restored(self, position: Position) -> None:
+    def restored(self, position: StorePosition) -> None:
         """Write what is left of a restore, and its position last."""
         applied = self._rows()
         stamped = self.stamped(position, applied.stream_time, applied.sequence)
@@ -120,7 +120,7 @@ class StoreRows:
         """Forget what was applied and not written: somebody else writes from now on, or reads it again."""
         self._applied = None
 
-    def stamped(self, position: Position, stream_time: int, sequence: int) -> Position:
+    def stamped(self, position: StorePosition, stream_time: int, sequence: int) -> StorePosition:
         """Return a position with what a store notes beside it."""
         return replace(
             position,

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from headrace.base.columns import Chunk
 from headrace.state.memory import MemoryDatabase
-from headrace.state.port import Database, Position
+from headrace.state.port import Database, StorePosition
 from headrace.state.spec import Engine, StoreSpec
 from headrace.state.stamped import StampedCodec
 from headrace.state.store_rows import StoreRows
@@ -44,7 +44,7 @@ class TaskRows:
             self.close()
             raise
 
-    def positions(self) -> Mapping[str, Position | None]:
+    def positions(self) -> Mapping[str, StorePosition | None]:
         """How far each store has followed its changelog; None for a new store. See `rebuilding.must_rebuild`."""
         return {name: store.position() for name, store in self.stores.items()}
 
@@ -58,7 +58,7 @@ class TaskRows:
         """
         self.stores[name].restore(chunk)
 
-    def restored(self, name: str, position: Position) -> None:
+    def restored(self, name: str, position: StorePosition) -> None:
         """Write what is left of a restore, and its position last. Standbys call it now and then, for ever.
 
         The position needs an offset, the topic's id and, if there are any, inputs.

@@ -16,7 +16,7 @@ from headrace.state.cache import CacheBudget
 from headrace.state.port import (
     ChangelogAdmission,
     FlushRefused,
-    Position,
+    StorePosition,
     StoreReads,
 )
 from headrace.state.spec import StoreSpec
@@ -156,7 +156,7 @@ class TaskState:
             f"caches are still not empty after {_FLUSHES_MAX} flushes: does a store forward to itself?"
         )
 
-    def commit(self, positions: Mapping[str, Position], *, at_once: bool = False) -> None:
+    def commit(self, positions: Mapping[str, StorePosition], *, at_once: bool = False) -> None:
         """Write what was changed since the last commit, then the positions; call it when the log has committed.
 
         A position needs an offset, the topic's id and, if there are any, inputs; the rest is filled in here. Stores
@@ -188,7 +188,7 @@ class TaskState:
         if renews:
             self._next_stamp_ms = self._now_ms() + _STAMP_MS
 
-    def _renewed(self, stores: Sequence[TaskStore]) -> dict[str, Position]:
+    def _renewed(self, stores: Sequence[TaskStore]) -> dict[str, StorePosition]:
         known = {store.name: store.rows.position() for store in stores}
         return {
             name: replace(position, written_ms=self._now_ms())

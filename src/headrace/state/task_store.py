@@ -8,7 +8,7 @@ from headrace.state.buffer.key_value import KeyValueBuffer
 from headrace.state.buffer.segmented import SegmentedBuffer
 from headrace.state.buffer.suppress import SuppressBuffer
 from headrace.state.buffer.versioned import VersionedBuffer
-from headrace.state.port import KeyValueReads, Position, SegmentedReads, VersionedReads
+from headrace.state.port import KeyValueReads, SegmentedReads, StorePosition, VersionedReads
 from headrace.state.store_parts import Cache, Opening, parts_of
 from headrace.state.store_rows import StoreRows
 
@@ -78,7 +78,7 @@ class TaskStore:
         if self._log is not None:
             self._log()
 
-    def stamped(self, position: Position) -> Position:
+    def stamped(self, position: StorePosition) -> StorePosition:
         """Return a position of a commit, with what this store notes beside it."""
         return self.rows.stamped(position, self.buffer.observed_stream_time, self.buffer.sequence)
 
