@@ -24,6 +24,15 @@ def test_describing_a_topology_loads_no_engine_log_or_terminal() -> None:
     assert found == "[]\n"
 
 
+def test_an_application_without_a_registry_loads_no_client_of_it() -> None:
+    code = (
+        "import sys, headrace as hr; hr.Streams; "
+        "print(sorted({'fastavro', 'google.protobuf', 'http.client', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "[]\n"
+
+
 def test_every_public_name_is_there() -> None:
     assert [name for name in hr.__all__ if not hasattr(hr, name)] == []
 

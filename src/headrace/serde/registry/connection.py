@@ -6,7 +6,6 @@ from typing import Final
 from uuid import UUID
 
 from headrace.base.errors import ConfigError
-from headrace.serde.registry.http import HttpRegistry
 from headrace.serde.registry.mock import mock_registry
 from headrace.serde.registry.options import MOCK, RegistrySettings
 from headrace.serde.registry.schema import Reference, Registered, RegistryClient, Schema
@@ -25,7 +24,7 @@ class Session:
         self.lock = threading.RLock()
         (first, *_) = settings.schema_registry_url
         self.client: RegistryClient = (
-            mock_registry(first.removeprefix(MOCK)) if first.startswith(MOCK) else HttpRegistry(settings)
+            mock_registry(first.removeprefix(MOCK)) if first.startswith(MOCK) else _over_http(settings)
         )
         self._known: dict[int | UUID, Registered] = {}
         self._referred: dict[Reference, Schema] = {}
@@ -54,6 +53,13 @@ class Session:
                     reference.subject, reference.version
                 ).schema
             return found
+
+
+def _over_http(settings: RegistrySettings) -> RegistryClient:
+    # Whoever has no registry does not load a client of HTTP and what it is made of.
+    from headrace.serde.registry.http import HttpRegistry
+
+    return HttpRegistry(settings)
 
 
 class Connection:
