@@ -137,6 +137,8 @@ def test_defaults_of_all_types_are_those_of_the_fields(
         (dict[int, str], "keys of a map of Avro are text"),
         (object, "no type of Avro"),
         (list[int] | tuple[str, ...], "could not be told apart"),
+        (Colour | str, "enum Colour and string, which cannot be told apart when read"),
+        (Annotated[UUID, hr.registry.As("fixed")] | bytes, "cannot be told apart when read"),
         (Annotated[str, hr.registry.As("int")], "it has one type of Avro only"),
     ],
 )
@@ -217,14 +219,16 @@ def test_what_would_come_back_otherwise_is_refused(
     [
         (int | float, 3, "0006"),
         (int | float, 3.0, "020000000000000840"),
-        (float | None, 3, "000000000000000840"),
+        (float | None, 3, "020000000000000840"),
         (dt.date | dt.datetime, dt.date(1970, 1, 2), "0002"),
         (dt.date | dt.datetime, dt.datetime(1970, 1, 1, 0, 0, 1, tzinfo=dt.UTC), "0280897a"),
         (bool | int, True, "0001"),
         (bool | int, 1, "0202"),
-        (int | UUID | None, None, "04"),
+        (int | UUID | None, None, "00"),
         (Paid | Refunded, Refunded(decimal.Decimal("1.5")), "02040096"),
-        (Colour | str, Colour.BLUE, "0002"),
+        (Colour | None, Colour.BLUE, "0202"),
+        (dict[str, int] | Paid, {"a": 1}, "000202610200"),
+        (dict[str, int] | Paid, Paid(decimal.Decimal("1.5")), "02040096"),
         (Colour | int | dict[str, int], {"a": 1}, "040202610200"),
     ],
 )
@@ -314,6 +318,56 @@ def test_what_older_and_newer_writers_wrote_is_read(configured: Configured, regi
     assert serde.deserialize("t", b"\x00\x00\x00\x00\x01\x00\x00\x20\x41\x02") == Order(1, 10.0)
     data = b"\x00\x00\x00\x00\x02\x04" + bytes(8) + bytes(8) + b"\x02n"
     assert serde.deserialize("t", data) == Order(2, 0.0, "n")
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "value"),
+    [
+        (Refunded, Paid | Refunded, Refunded(decimal.Decimal(1))),
+        (Paid | None, Paid | Refunded, Paid(decimal.Decimal(1))),
+        (Paid | Refunded, Paid, Paid(decimal.Decimal(1))),
+        (Paid | Refunded, Refunded | None, Refunded(decimal.Decimal(1))),
+        (list[Refunded], list[Paid | Refunded], [Refunded(decimal.Decimal(1))]),
+        (dict[str, Money], dict[str, Money] | Paid, {"amount": decimal.Decimal(1)}),
+        (Node, Struct | Node, Node(1, Node(2))),
+        (int, int | str, 1),
+        (int | str, int, 1),
+    ],
+)
+def test_a_type_may_become_a_union_and_a_union_a_type(
+    configured: Configured, written: Any, read: Any, value: Any
+) -> None:
+    data = configured(hr.registry.avro(written)).serialize("t", value)
+    found = configured(hr.registry.avro(read)).deserialize("t", data)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_default_in_a_union_of_records_is_of_the_first(configured: Configured) -> None:
+    @dataclass
+    class Old:
+        id: int
+
+    @dataclass
+    class New:
+        id: int
+        how: Paid | Refunded = Refunded(decimal.Decimal("2.50"))
+
+    Old.__name__ = "New"
+    data = configured(hr.registry.avro(Old)).serialize("t", Old(1))
+    assert configured(hr.registry.avro(New)).deserialize("t", data) == New(1)
+
+
+def test_several_types_of_one_topic_are_read_as_a_union(
+    configured: Configured, registry: MockRegistry
+) -> None:
+    paid = configured(hr.registry.avro(Paid, subject="TopicRecordNameStrategy"))
+    refunded = configured(hr.registry.avro(Refunded, subject="TopicRecordNameStrategy"))
+    both = configured(hr.registry.avro(Paid | Refunded))
+    values = [Paid(decimal.Decimal(1)), Refunded(decimal.Decimal(2))]
+    assert [
+        both.deserialize("t", serde.serialize("t", value)) for serde, value in zip([paid, refunded], values)
+    ] == values
+    assert list(registry.subjects) == ["t-Paid", "t-Refunded"]
 
 
 def test_a_schema_that_cannot_be_read_as_ours_is_told(configured: Configured, registry: MockRegistry) -> None:

@@ -160,7 +160,8 @@ class _Deriver:
             raise TypeError(
                 f"{at}: {type_name(annotation)} has two members that are {twice} in Avro, which could not be told apart"
             )
-        return branches
+        # None first, as nearly everybody has it.
+        return sorted(branches, key=lambda each: each != "null")
 
     def _full(self, name: str) -> str:
         return f"{self._namespace}.{name}" if self._namespace else name

@@ -115,10 +115,16 @@ def branch_types(node: Node, annotation: Any, at: str) -> list[tuple[Node, Any]]
     left = list(members)
     found: list[tuple[Node, Any]] = []
     records = [branch for branch in node.branches if branch.kind == "record"]
+    # A dictionary is a map where there is one.
+    members_of_records = [
+        each
+        for each in members
+        if not any(branch.kind == "map" for branch in node.branches) or not _is_dictionary(each)
+    ]
     classes = [each for each in members if has_fields(remarks_of(each)[0])]
     for branch in node.branches:
         chosen: Any = _NOBODY
-        for member in members:
+        for member in members_of_records if branch.kind == "record" else members:
             if _goes_with(branch, member, alone=len(records) == len(classes) == 1):
                 chosen = member
                 if member in left:
@@ -161,6 +167,11 @@ def _goes_with(branch: Node, member: Any, *, alone: bool) -> bool:
             except TypeError:
                 return False
             return literal_texts(plain) is None or branch.kind == "string"
+
+
+def _is_dictionary(member: Any) -> bool:
+    plain, _ = remarks_of(member)
+    return (get_origin(plain) or plain) is dict
 
 
 def _is_leaf(cls: Any) -> bool:
