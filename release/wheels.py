@@ -45,8 +45,8 @@ def contents(wheel: Path) -> list[str]:
 def audit(wheel: Path, run: Tool, say: Say) -> None:
     """Show what a wheel of headrace-native asks of a system, and fail where its name promises less.
 
-    `auditwheel` reads what a wheel for musl names, `libc.so`, from this machine, where that is a script of a linker's.
-    So those are read here.
+    `auditwheel` reads what a wheel for musl names, `libc.so`, from this machine, where that is a script of a linker's
+    (findings/auditwheel_reads_a_linker_script_for_musl.sh). So those are read here.
     """
     if "manylinux" in wheel.name:
         run(["auditwheel", _AUDITWHEEL, "show", str(wheel)])
