@@ -101,6 +101,13 @@ def test_a_group_that_is_not_there_is_told(counted: Command) -> None:
     assert "there is no group 'nobody'" in ran.err
 
 
+def test_an_application_in_place_of_a_group_is_told_how_it_is_asked_for(counted: Command) -> None:
+    for asked in (("lag",), ("groups", "describe")):
+        ran = counted(*asked, "words:build", *LOG)
+        assert ran.code == 1
+        assert "there is no group 'words:build'; write --app words:build for an application, " in ran.err
+
+
 def test_whoever_has_a_log_can_ask(behind: Command) -> None:
     with closing(EmbeddedLog.open("words.db")) as log:
         _, lags = lag_of_group(log, "words", None)

@@ -13,7 +13,7 @@ from headrace.cli.wording import table
 from headrace.engine.commit_metadata import NOTHING_COMMITTED, decode_metadata
 from headrace.group.members import Roles
 from headrace.log.groups import DescribedGroup, DescribedMember, Groups, ListedGroup
-from headrace.outside.lag import PartitionLag, lag_of_group
+from headrace.outside.lag import PartitionLag, lag_of_group, no_group
 
 __all__ = ["command", "group_named", "shown_lag"]
 
@@ -113,7 +113,7 @@ def group_named(group: str | None, subject: Subject) -> str:
 def _described(groups: Groups, name: str) -> DescribedGroup:
     found = groups.describe(name)
     if found is None:
-        raise LogError(f"there is no group {name!r}; `headrace groups list --all` has those there are")
+        raise no_group(name)
     return found
 
 

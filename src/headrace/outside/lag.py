@@ -22,7 +22,7 @@ from headrace.outside.application_topics import (
 )
 from headrace.topology.topology import Topology
 
-__all__ = ["PartitionLag", "lag_of_group", "lag_row", "partition_lags", "task_of"]
+__all__ = ["PartitionLag", "lag_of_group", "lag_row", "no_group", "partition_lags", "task_of"]
 
 _LOOK_SECONDS = 5.0
 _POLL_MS = 100
@@ -69,6 +69,12 @@ class _Left:
     oldest: int | None = None
 
 
+def no_group(name: str) -> LogError:
+    """Make the error of a group that is not there; of MODULE:NAME in its place it says how that is asked for."""
+    instead = f"write --app {name} for an application, " if ":" in name else ""
+    return LogError(f"there is no group {name!r}; {instead}`headrace groups list --all` has those there are")
+
+
 def lag_of_group(
     log: Log, name: str, topology: Topology | None, *, seconds: float = _LOOK_SECONDS
 ) -> tuple[DescribedGroup, list[PartitionLag]]:
@@ -81,7 +87,7 @@ def lag_of_group(
     """
     found = log.groups.describe(name)
     if found is None:
-        raise LogError(f"there is no group {name!r}; `headrace groups list --all` has those there are")
+        raise no_group(name)
     topics = topics_of_group(found)
     if not topics.read and topology is not None:
         topics = topics_of_topology(topology, name, log.partition_counts())
