@@ -1,5 +1,6 @@
 """The reference of the command line, from the commands' own declarations."""
 
+import inspect
 from collections.abc import Iterator
 
 import click
@@ -45,7 +46,11 @@ def _section(words: str, command: click.Command) -> str:
     usage = command.get_usage(context).removeprefix("Usage: ")
     depth = "##" if words.count(" ") < 2 else "###"
     parts = [f"\n{depth} {words}\n\n```text\n{usage}\n```\n\n{_text(command)}\n"]
-    rows = [record for each in command.get_params(context) if (record := each.get_help_record(context))]
+    rows = [
+        record
+        for each in command.get_params(context)
+        if isinstance(each, click.Option) and (record := each.get_help_record(context))
+    ]
     rows = [row for row in rows if "--help" not in row[0]]
     if rows:
         parts.append("\n| option | |\n| --- | --- |\n")
@@ -54,7 +59,7 @@ def _section(words: str, command: click.Command) -> str:
 
 
 def _text(command: click.Command) -> str:
-    return (command.help or "").replace("\b\n", "").replace("<", "&lt;")
+    return inspect.cleandoc(command.help or "").replace("\b\n", "").replace("<", "&lt;")
 
 
 def _cell(text: str) -> str:
