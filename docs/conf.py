@@ -24,6 +24,8 @@ root_doc = "index"
 
 # A link that leads nowhere, to a page, a heading or a name, is an error: `make docs` has -W.
 nitpicky = True
+# What is typed has two dashes: --app.
+smartquotes = False
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
