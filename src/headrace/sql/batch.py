@@ -15,9 +15,9 @@ from sqlalchemy import Engine
 from typing_extensions import TypeVar
 
 from headrace.base.columns import Chunk
-from headrace.base.errors import DatabaseError, HeadraceError
+from headrace.base.errors import DatabaseError, HeadraceError, SchemaRegistryUnavailableError
 from headrace.base.records import NO_HEADERS, Headers
-from headrace.serde.serde import Serde
+from headrace.serde.serde import Serde, is_of_nobody
 from headrace.sql.judgement import Blame, Later, blame_of, said
 from headrace.sql.positions import Claim, Positions, transaction
 from headrace.sql.rows import Change, ReadRecord, RowMaking
@@ -61,7 +61,7 @@ class BatchWriting(Generic[K, V]):
         replaces: bool,
     ) -> None:
         self._engine = engine
-        self._read_key = _reader(topic.key, topic.name)
+        self._read_key = _reader(topic.key.reading_keys(), topic.name)
         self._read_value = _reader(topic.value, topic.name)
         self._making = making
         self._statements = statements
@@ -138,7 +138,11 @@ class BatchWriting(Generic[K, V]):
             try:
                 key = None if raw_key is None else self._read_key(raw_key, of_record)
                 value = None if raw_value is None else self._read_value(raw_value, of_record)
+            except SchemaRegistryUnavailableError as error:
+                raise Later(str(error)) from error
             except Exception as error:
+                if is_of_nobody(error):
+                    raise
                 self._verdicts.drop(chunk, index, error, "deserialize")
                 continue
             record: ReadRecord[Any, Any] = ReadRecord(

@@ -150,6 +150,7 @@ class Sink(Generic[K, V]):
 
         Raises:
             StateError: it was started before.
+            ConfigError: a serde needs a property that is not set, such as schema.registry.url.
             AlreadyRunningError: another process runs the application on this state directory, or this log's file.
             LogError: the log cannot be opened.
         """
@@ -158,6 +159,8 @@ class Sink(Generic[K, V]):
                 raise StateError(
                     f"cannot start {self._application_id!r}: it is {self.state}; make another Sink"
                 )
+            for serde in (self._topic.key, self._topic.value):
+                serde.configure(self._config.values())
             lock = self._lock()
             self._log = log = open_log_under(lock, self._config, RememberedLog(self._state_directory))
 
