@@ -55,7 +55,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 11
+    assert len(_BLOCKS) == 12
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
@@ -197,6 +197,21 @@ def test_ready_made_aggregations_give_means_and_sales(load: Load) -> None:
         assert driver.output(hr.Topic("means", value=float)).read_pairs() == [("ann", 1.0), ("ann", 1.5)]
         sales = driver.store(next(name for name in made.topology.stores if name.endswith("0000000005")))
         assert [value for _, value in sales.sessions("ann")] == [made.Sales(2, 3.0, 1)]
+
+
+def test_visits_meet_the_customers_of_a_database(load: Load) -> None:
+    shop = load("customers", block("hr.cdc.table("))
+    changes = hr.Topic("shop.public.customers", key=str, value=str)
+    row = '"name":"Ada","credit":"BM4=","since":1796033472131415,"photo":null,"city":"Bern"'
+    change = '{"before":null,"after":{"id":NUMBER,' + row + '},"source":{"ts_ms":0},"op":"c","ts_ms":0}'
+    with testing.TopologyTestDriver(shop.topology, partitions=3) as driver:
+        for number in ("0", "1", "2"):
+            driver.input(changes).pipe(
+                '{"id":NUMBER}'.replace("NUMBER", number), change.replace("NUMBER", number)
+            )
+        driver.input(hr.Topic("visits", key=int, value=str)).pipe_all([(1, "/tea"), (2, "/cup"), (7, "/")])
+        named = driver.output(hr.Topic("named-visits", key=int, value=str)).read_pairs()
+        assert sorted(named) == [(1, "Ada: /tea"), (2, "Ada: /cup")]
 
 
 def test_counts_of_words_are_written_into_a_database(load: Load) -> None:

@@ -4,6 +4,7 @@ import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from typing import Generic, Protocol
 
@@ -216,7 +217,7 @@ def members(name: str) -> set[str]:
     of = _object(name)
     if not inspect.isclass(of):
         return set()
-    bases = (object, Exception, tuple, dict, logging.Filter)
+    bases = (object, Exception, tuple, dict, Enum, logging.Filter)
     own = [each for each in of.__mro__ if each not in (*bases, BaseException, Generic, Protocol)]
     names = {member for each in own for member in (*vars(each), *inspect.get_annotations(each))}
     return {member for member in names if not member.startswith("_")}

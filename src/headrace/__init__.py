@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     __version__: str
 
     from headrace import agg as agg
+    from headrace import cdc as cdc
     from headrace import registry as registry
     from headrace import server as server
     from headrace import sql as sql
@@ -246,7 +247,7 @@ _BY_MODULE = {
 _MODULE_OF = {name: module for module, names in _BY_MODULE.items() for name in names}
 
 #: Modules that are public as they are.
-_MODULES = frozenset({"agg", "registry", "server", "sql", "stores", "testing"})
+_MODULES = frozenset({"agg", "cdc", "registry", "server", "sql", "stores", "testing"})
 
 __all__ = sorted({*_MODULE_OF, *_MODULES})  # noqa: PLE0605 - a list, made of the table above
 

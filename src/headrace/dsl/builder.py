@@ -10,6 +10,7 @@ from headrace.base.foreign_arguments import GLOBAL_ARGUMENTS, advising, read_arg
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
 from headrace.dsl.aliases import AnyStore, Extractor, Name, TableStore
+from headrace.dsl.change_tables import change_table, refuse_changes
 from headrace.dsl.global_tables import GlobalKTable, filled_by_processor, read_globally
 from headrace.dsl.graph import Graph, GraphStore, StreamSource, TableSourceNode
 from headrace.dsl.kstream import KStream
@@ -34,7 +35,7 @@ from headrace.topology.locations import caller
 from headrace.topology.names import check_name
 from headrace.topology.plain_stores import checked_engine, global_store, plain_store
 from headrace.topology.sources import Reset, check_reset, handles_of
-from headrace.topology.topics import Pattern, Topic
+from headrace.topology.topics import ChangesTopic, Pattern, Topic
 from headrace.topology.topology import Topology
 from headrace.topology.wrapping import ProcessorWrapper, add_stores_of_wrapper, checked_wrapper
 
@@ -135,6 +136,7 @@ class StreamsBuilder:
         graph = self._open(where)
         pattern = topic.regex if isinstance(topic, Pattern) else None
         handles = [] if pattern is not None else handles_of(topic, key, value, where)
+        refuse_changes(handles, where)
         timestamp = extracting(timestamp, where)
         check_reset(offset_reset, where)
         node_name = graph.names.node(name, "KSTREAM-SOURCE-", where)
@@ -199,6 +201,19 @@ class StreamsBuilder:
         graph = self._open(where)
         timestamp = extracting(timestamp, where)
         check_reset(offset_reset, where)
+        if isinstance(topic, ChangesTopic):
+            self._declare(topic, where)
+            return KTable(
+                change_table(
+                    self._building,
+                    topic,
+                    store=store,
+                    timestamp=timestamp,
+                    offset_reset=offset_reset,
+                    name=name,
+                    where=where,
+                )
+            )
         handle, materialized = kept(topic, key, value, store, graph.names, where, versions=True)
         source, table_name = table_nodes(graph.names, name, where)
         operator = TableSource(materialized.name if materialized.queryable else None)
@@ -247,6 +262,7 @@ class StreamsBuilder:
         where = caller()
         graph = self._open(where)
         handle, materialized = kept(topic, key, value, store, graph.names, where)
+        refuse_changes([handle], where)
         made = read_globally(graph, handle, materialized, self._engine, name=name, where=where)
         self._declare(handle, where)
         return made

@@ -29,7 +29,9 @@ class _TableNode(GraphNode):
         out.add_processor(ProcessorNode(self.name, self.operator, self.where, stores), self.parent_names)
 
 
-def made_table(flow: Flow, name: str, store: Materialized, where: Location) -> TableState:
-    """Take records as a table's updates; return the table."""
-    operator = TableSource(store.name if store.queryable else None)
+def made_table(
+    flow: Flow, name: str, store: Materialized, where: Location, operator: TableSource | None = None
+) -> TableState:
+    """Take records as a table's updates, by an operator if they are no plain ones; return the table."""
+    operator = operator or TableSource(store.name if store.queryable else None)
     return source_table(flow.then(_TableNode(name, where, operator, store)), operator, store)

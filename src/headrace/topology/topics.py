@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -13,12 +13,15 @@ from headrace.serde.primitives import raw, string
 from headrace.serde.resolve import serde_of
 from headrace.serde.serde import Serde, SerdeOf
 
-__all__ = ["Pattern", "Topic", "Writable"]
+__all__ = ["ChangesTopic", "Pattern", "Topic", "Truncates", "Writable"]
 
 K_contra = TypeVar("K_contra", contravariant=True)
 V_contra = TypeVar("V_contra", contravariant=True)
 KD = TypeVar("KD", default=str)
 VD = TypeVar("VD", default=bytes)
+
+#: What a TRUNCATE does to a table: all rows of the partition go, nothing, or it fails.
+Truncates: TypeAlias = Literal["delete", "ignore", "fail"]
 
 #: Instead of arguments that others give to a topic.
 _INSTEAD: Mapping[str, str] = {
@@ -79,6 +82,40 @@ class Topic(Writable[KD, VD], Generic[KD, VD]):
 
     def __repr__(self) -> str:
         return f"Topic({self.name!r}, key={self.key!r}, value={self.value!r})"
+
+
+class ChangesTopic(Topic[KD, VD], Generic[KD, VD]):
+    """A topic of changes of rows, which `builder.table` makes rows of. Made by `hr.cdc.table`.
+
+    Attributes:
+        value: reads a `RowChange`, and so is no serde of the table's values, as which it is typed.
+        row: the serde of the table's values.
+        truncates: what a TRUNCATE does.
+    """
+
+    __slots__ = ("row", "truncates")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        key: Serde[KD],
+        changes: Serde[Any],
+        row: Serde[VD],
+        truncates: Truncates,
+        partitions: int | None,
+    ) -> None:
+        super().__init__(name, key=key, value=changes, partitions=partitions)
+        self.row = row
+        self.truncates = truncates
+
+    def __eq__(self, other: object) -> bool:
+        is_equal = super().__eq__(other)
+        if is_equal is not True or not isinstance(other, ChangesTopic):
+            return is_equal
+        return (self.row, self.truncates) == (other.row, other.truncates)
+
+    __hash__ = Topic.__hash__
 
 
 class Pattern:

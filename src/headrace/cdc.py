@@ -1,0 +1,87 @@
+"""Changes of databases, as Debezium writes them to Kafka: tables that follow theirs, and changes as values.
+
+`builder.table(hr.cdc.table("shop.public.orders", Order, key=hr.cdc.key("id", int)))` is the table of the database.
+"""
+
+from typing import Any, cast
+
+from typing_extensions import TypeVar
+
+from headrace.serde.debezium.columns import Decimals
+from headrace.serde.debezium.row_change import RowChange
+from headrace.serde.debezium.serdes import ChangeSerde, KeySerde
+from headrace.serde.debezium.units import Scale, TimeUnit
+from headrace.serde.resolve import serde_of
+from headrace.serde.serde import Serde, SerdeOf
+from headrace.topology.topics import ChangesTopic, Topic, Truncates
+
+__all__ = ["RowChange", "Scale", "TimeUnit", "debezium", "key", "table"]
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+#: What a connector writes unless `unavailable.value.placeholder` says otherwise.
+_PLACEHOLDER = "__debezium_unavailable_value"
+
+
+def table(
+    name: str,
+    row: type[R],
+    *,
+    key: Serde[K] | type[K],
+    store_as: SerdeOf[R] = None,
+    truncates: Truncates = "fail",
+    decimals: Decimals = "precise",
+    placeholder: str = _PLACEHOLDER,
+    partitions: int | None = None,
+) -> Topic[K, R]:
+    """Declare a topic of a table's changes; `builder.table` makes a table of it, with the rows that the database has.
+
+    `row` is a class (a dataclass, a struct of msgspec, a model of pydantic) whose fields are columns, by name; others
+    are left out. `key` is `hr.cdc.key("id", int)`, or a class whose fields are the columns of the primary key. Rows
+    are kept in the table's store as `store_as`, JSON unless it is said. `decimals`, `placeholder`: see `debezium`.
+
+    A TRUNCATE is told where the connector has `skipped.operations=none`, and in one partition alone: "fail" leaves it
+    to the processing handler, "delete" deletes the rows of that partition, "ignore" drops it.
+
+    Raises:
+        TypeError: `row` is no such class.
+    """
+    keys: Serde[K] = key if isinstance(key, Serde) else KeySerde(key, None, decimals)
+    return ChangesTopic(
+        name,
+        key=keys,
+        changes=debezium(row, decimals=decimals, placeholder=placeholder),
+        row=serde_of(cast(Any, row)) if store_as is None else serde_of(store_as),
+        truncates=truncates,
+        partitions=partitions,
+    )
+
+
+def debezium(
+    row: type[R], *, decimals: Decimals = "precise", placeholder: str = _PLACEHOLDER
+) -> Serde[RowChange[R]]:
+    """Read the changes of a table as values, in JSON with or without schemas: `RowChange`. It writes nothing.
+
+    Numbers and texts become what the fields say: `datetime`, `date`, `time`, `timedelta`, `Decimal`, `bytes`, `UUID`,
+    enumerations, and for columns of JSON classes, dictionaries and lists. Without schemas nobody can tell what a number
+    counts: microseconds, unless the annotation says `Annotated[datetime, hr.cdc.TimeUnit.MILLISECONDS]`, and
+    what a text that should be a number is: say `decimals="string"` as `decimal.handling.mode` does, or
+    `Annotated[Decimal, hr.cdc.Scale(2)]`. `placeholder` is the connector's `unavailable.value.placeholder`.
+
+    Raises:
+        TypeError: `row` has no fields, or one of a type that cannot be read.
+    """
+    return ChangeSerde(row, decimals=decimals, placeholder=placeholder)
+
+
+def key(column: str, type: type[K]) -> Serde[K]:
+    """Read the key of a row that is one column, in JSON with or without a schema; write it without one.
+
+    Whatever is to meet the table in a join is repartitioned with this serde: `stream.repartition(key=...)`. Its bytes
+    are those of a connector with `key.converter.schemas.enable=false`.
+
+    Raises:
+        TypeError: equal values of the type have not equal bytes.
+    """
+    return KeySerde(type, column, "precise")
