@@ -8,6 +8,7 @@ import pytest
 
 from headrace.testing import LocalKafka
 from tests.kafka.broker.proxy import Proxy
+from tests.sql.postgres import LocalPostgres
 
 #: What a selection of tests runs on, beside the version that all others run on. The last of Kafka 3 has the older
 #: protocol of transactions.
@@ -49,6 +50,16 @@ def kafka_of(local_kafka: LocalKafka) -> Iterator[Callable[[str], LocalKafka]]:
 def older_kafka(request: pytest.FixtureRequest, kafka_of: Callable[[str], LocalKafka]) -> LocalKafka:
     """One plain broker of each older version. Not to be stopped."""
     return kafka_of(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    """One server for all tests. Whoever stops it starts it again."""
+    reason = LocalPostgres.unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    with LocalPostgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

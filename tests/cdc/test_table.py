@@ -175,3 +175,25 @@ def test_changes_are_read_as_values() -> None:
         driver.input(RAW).pipe(*event(1, "c", '{"id":1,"name":"Ada"}'))
         driver.input(RAW).pipe(*event(1, "d"))
         assert driver.output(out).read_values() == ["insert", "delete"]
+
+
+def at_commit(commit: int, key: int, op: str, after: str = "null") -> tuple[bytes, bytes]:
+    source = f'{{"sequence":"[\\"{commit}\\",\\"{commit + 5}\\"]"}}'
+    return b'{"id":%d}' % key, f'{{"before":null,"after":{after},"op":"{op}","source":{source}}}'.encode()
+
+
+def test_changes_that_a_killed_connector_writes_again_end_in_the_same_rows() -> None:
+    marked = '{"id":1,"name":"Ada L.","notes":"__debezium_unavailable_value"}'
+    again = [
+        at_commit(200, 1, "u", marked),
+        at_commit(300, 2, "c", '{"id":2,"name":"Bob"}'),
+        at_commit(400, 1, "d"),
+    ]
+    with TopologyTestDriver(topology()) as driver:
+        driver.input(RAW).pipe(*at_commit(100, 1, "c", '{"id":1,"name":"Ada","notes":"long"}'))
+        driver.input(RAW).pipe_all(again)
+        driver.restart()  # how far the log of the database was is not forgotten
+        driver.input(RAW).pipe_all(again)
+        assert dict(driver.store(ROWS).all()) == {2: Customer("Bob")}
+        with pytest.raises(hr.ProcessingError, match="the row before it is not known"):
+            driver.input(RAW).pipe(*at_commit(500, 3, "u", marked.replace('"id":1', '"id":3')))

@@ -9,16 +9,6 @@ from sqlalchemy import Engine, create_engine
 from tests.sql.postgres import LocalPostgres
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[LocalPostgres]:
-    """One server for all tests. Whoever stops it starts it again."""
-    reason = LocalPostgres.unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    with LocalPostgres() as server:
-        yield server
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""

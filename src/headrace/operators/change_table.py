@@ -2,6 +2,10 @@
 
 Large values that have not changed are taken from the store, which has each row as it was. A deletion comes twice, as a
 change and as a tombstone for compaction; the second finds no row.
+
+A connector that was killed writes changes again. The table goes back by them, and then forth again, so that it ends as
+the database. One that needs the value of a row which a later change has deleted already is passed over: how far the log
+of the database was is committed beside the offsets.
 """
 
 from typing import Any
@@ -15,6 +19,29 @@ from headrace.topology.topics import Truncates
 from headrace.topology.wiring import Forward, Wiring
 
 __all__ = ["ChangeTableSource"]
+
+
+_TRUNCATED = (
+    "the table was truncated, and this is told in one partition of its topic: if the topic has one partition, say "
+    "truncates='delete' where it is declared; else 'ignore', and delete rows by DELETE"
+)
+
+
+class _Again:
+    """Tells changes that were written before, by how far the database's log was, which the task remembers."""
+
+    def __init__(self, wiring: Wiring, name: str) -> None:
+        self._reached = wiring.context.processor_metadata
+        self._name = name
+
+    def is_again(self, change: RowChange[Any]) -> bool:
+        """Say whether a change was written before, and note how far the log is."""
+        commit = change.follows_commit
+        if commit < self._reached.get(self._name, -1):
+            return commit >= 0
+        if commit >= 0:
+            self._reached[self._name] = commit
+        return False
 
 
 class ChangeTableSource(TableSource):
@@ -35,6 +62,7 @@ class ChangeTableSource(TableSource):
         get, put, cached = state.get, state.put, state.caching
         serialize, deserialize = key_serializer(wiring, state), key_deserializer(wiring, state)
         forward_flushed(wiring, state, send_old=send_old)
+        is_again = _Again(wiring, self.store).is_again
 
         def set_row(key: Any, key_bytes: bytes, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
             put(key_bytes, new, timestamp, headers)
@@ -46,10 +74,7 @@ class ChangeTableSource(TableSource):
                 drop("truncate")
                 return
             if self._truncates == "fail":
-                raise ProcessingError(
-                    "the table was truncated, and this is told in one partition of its topic: if the topic has one "
-                    "partition, say truncates='delete' where it is declared; else 'ignore', and delete rows by DELETE"
-                )
+                raise ProcessingError(_TRUNCATED)
             for key_bytes, row, _ in list(state.range(None, None)):
                 set_row(deserialize(key_bytes), key_bytes, None, row, timestamp, headers)
 
@@ -63,11 +88,15 @@ class ChangeTableSource(TableSource):
                     return
                 key_bytes = serialize(key)
                 row = get(key_bytes)
+                again = change is not None and is_again(change)
                 old = None if row is None else row[0]
                 if change is None or change.is_deletion:
                     if row is None:
                         return
                     new = None
+                elif again and row is None and change.unchanged:
+                    drop("written again")
+                    return
                 else:
                     new = change.row(old)
             except BaseException as error:

@@ -69,6 +69,18 @@ class RowChange(Generic[R]):
                 )
         return self._type.made(self.values, before, self.unchanged)
 
+    @property
+    def follows_commit(self) -> int:
+        """The position in PostgreSQL's log of the commit before its transaction; -1 where it is not said.
+
+        It never goes back, unless the connector was killed and writes changes again. That of the change itself does:
+        changes of transactions lie across each other.
+        """
+        said = self.source.get("sequence")
+        if not isinstance(said, str) or not said.startswith('["'):
+            return -1
+        return int(said[2 : said.index('"', 2)])
+
 
 _KEY = " (the key of the row has changed)"
 _ADVICE = "let the database log whole rows: ALTER TABLE … REPLICA IDENTITY FULL"

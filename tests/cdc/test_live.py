@@ -1,0 +1,170 @@
+"""PostgreSQL, Debezium, Kafka and headrace together: whatever of them is killed, the table ends as the database's."""
+
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import headrace as hr
+from headrace.kafka.log import KafkaLog
+from headrace.kafka.options import ConnectionSettings, KafkaOptions
+from headrace.log.port import TopicSpec
+from headrace.testing import LocalKafka
+from tests.cdc import capture
+from tests.cdc.application import APPLICATION_ID, ITEMS, PER_NAME, ROWS, Item, build
+from tests.sql.postgres import LocalPostgres
+from tests.streams.waiting import until
+
+pytestmark = [pytest.mark.process, pytest.mark.broker]
+
+CHANGES = 10_000
+NAMES = ("tea", "cup", "pot", "jug")
+
+
+@pytest.fixture
+def java() -> None:
+    if shutil.which("mvn") is None or shutil.which("javac") is None:
+        pytest.skip("Debezium's engine wants a JDK (17 or later) and Maven")
+
+
+class Shop:
+    """The database, the engine and the application; each may be killed and started again."""
+
+    def __init__(self, kafka: LocalKafka, server: LocalPostgres, folder: Path) -> None:
+        self._kafka = kafka
+        self._server = server
+        self._folder = folder
+        self.address = server.make_database()
+        self._database = self.address.rpartition("/")[2]
+        self._at = self.address.replace("postgresql+psycopg://", "postgresql://")
+        server.say(
+            self._database,
+            "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, amount numeric(12, 2) NOT NULL, body text, "
+            "at timestamptz NOT NULL); ALTER TABLE items ALTER body SET STORAGE EXTERNAL",
+        )
+        properties = {"table.include.list": "public.items", "bootstrap.servers": kafka.bootstrap_servers}
+        self._file = capture.properties_of(server.port, self._database, folder / "engine", properties)
+        self._random = random.Random(3)
+        self._ids: list[int] = []
+        self.start_engine()
+        self.start_application()
+
+    def start_engine(self) -> None:
+        self.engine = capture.start(self._file)
+
+    def start_application(self) -> None:
+        with (self._folder / "application.log").open("ab") as errors:
+            self.application = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.cdc.application",
+                    self._kafka.bootstrap_servers,
+                    self._folder / "state",
+                ],
+                stderr=errors,
+            )
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def change(self, count: int) -> None:
+        """Change so many rows, some within one transaction; half of the updates leave the large values alone."""
+        with psycopg.connect(self._at) as connection:
+            for number in range(count):
+                self._change_one(connection)
+                if number % 5 == 0:
+                    connection.commit()
+
+    def _change_one(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        chance, name = self._random.random(), self._random.choice(NAMES)
+        amount = f"{self._random.randrange(-(10**8), 10**8) / 100:.2f}"
+        if chance < 0.4 or len(self._ids) < 10:
+            new = self._random.randrange(10**9)
+            body = None if chance < 0.05 else name * self._random.randrange(1, 1500)
+            connection.execute("INSERT INTO items VALUES (%s, %s, %s, %s, now())", (new, name, amount, body))
+            self._ids.append(new)
+            return
+        place = self._random.randrange(len(self._ids))
+        if chance < 0.6:
+            connection.execute("DELETE FROM items WHERE id = %s", (self._ids.pop(place),))
+        elif chance < 0.8:
+            connection.execute(
+                "UPDATE items SET name = %s, amount = %s WHERE id = %s", (name, amount, self._ids[place])
+            )
+        else:
+            body = name * self._random.randrange(1, 1500)
+            connection.execute(
+                "UPDATE items SET body = %s, at = now() WHERE id = %s", (body, self._ids[place])
+            )
+
+    def rows(self) -> dict[int, Item]:
+        """What the database has."""
+        with psycopg.connect(self._at) as connection:
+            return {
+                row[0]: Item(*row)
+                for row in connection.execute("SELECT id, name, amount, body, at FROM items")
+            }
+
+    def close(self) -> None:
+        for process in (self.engine, self.application):
+            with suppress(OSError):
+                self.kill(process)
+
+
+@pytest.fixture
+def shop(java: None, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path) -> Iterator[Shop]:
+    log = KafkaLog(
+        ConnectionSettings.of({"bootstrap.servers": [local_kafka.bootstrap_servers]}), KafkaOptions.of({})
+    )
+    log.create_topics([TopicSpec(ITEMS.name, 3)])
+    log.close()
+    made = Shop(local_kafka, postgres, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(900)
+def test_table_is_that_of_the_database_whatever_is_killed(
+    shop: Shop, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    shop.change(CHANGES // 5)
+    shop.kill(shop.engine)
+    shop.change(CHANGES // 5)
+    shop.start_engine()
+    shop.change(CHANGES // 10)
+    shop.kill(shop.application)
+    shop.change(CHANGES // 10)
+    shop.start_application()
+    shop.change(CHANGES // 5)
+    shop.kill(shop.engine)
+    postgres.stop(at_once=True)
+    postgres.start()
+    shop.start_engine()
+    shop.change(CHANGES // 5)
+    shop.kill(shop.application)
+    expected = shop.rows()
+    assert len(expected) > CHANGES // 10
+    streams = hr.Streams(
+        build(),
+        application_id=APPLICATION_ID,
+        bootstrap_servers=local_kafka.bootstrap_servers,
+        state_dir=str(tmp_path / "state"),
+    )
+    with streams:
+        streams.wait_running("120s")
+        rows, names = streams.query(ROWS), streams.query(PER_NAME)
+        until(lambda: len(dict(rows.all())) == len(expected) and dict(rows.all()) == expected)
+        counted = {name: count for name, count in names.all() if count}
+        assert counted == Counter(item.name for item in expected.values())
