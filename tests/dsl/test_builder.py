@@ -249,3 +249,21 @@ def test_streams_that_are_used_and_functions_that_act_are_no_news(caplog: pytest
     builder.table("rows", value=str).filter(lambda key, value: True)
     builder.build()
     assert caplog.records == []
+
+
+def test_explicit_names_says_how_what_is_held_back_is_named() -> None:
+    builder = hr.StreamsBuilder(explicit_names=True)
+    counts = (
+        builder.stream("in")
+        .group_by_key()
+        .windowed_by(hr.TimeWindows("1m", grace="0s"))
+        .count(store="counts")
+    )
+    counts.suppress(hr.until_window_closes())
+    with pytest.raises(hr.TopologyError) as caught:
+        builder.build()
+    assert str(caught.value) == (
+        "explicit_names=True, but these internal resources have generated names:\n"
+        "  what suppress() holds back, and its changelogs: KTABLE-SUPPRESS-STATE-STORE-0000000003 (name them with "
+        "name= of until_window_closes() or until_time_limit())"
+    )

@@ -57,8 +57,11 @@ command.add_command(orphans)
 @look_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 def list_topics(as_json: bool, **options: Any) -> None:
-    """List topics with their partitions and the number of records; on Kafka, markers of transactions count as such."""
-    log = subject_of(options).open()
+    """List topics with their partitions and records; on Kafka offsets, of which markers of transactions have some."""
+    subject = subject_of(options)
+    log = subject.open()
+    # On an embedded log each offset is a record.
+    noun = "offsets" if subject.config.is_set("bootstrap.servers") else "records"
     try:
         rows = []
         for name, topic in sorted(log.topics().items()):
@@ -75,7 +78,7 @@ def list_topics(as_json: bool, **options: Any) -> None:
             click.echo(msgspec.json.encode(row).decode())
         return
     width = max([len("topic"), *(len(row[0]) for row in rows)])
-    click.echo(f"{'topic':<{width}}  partitions  records")
+    click.echo(f"{'topic':<{width}}  partitions  {noun}")
     for name, count, records, _ in rows:
         click.echo(f"{name:<{width}}  {count:>10}  {records:>7}")
 

@@ -58,13 +58,20 @@ class Names:
         Raises:
             TopologyError: it lists them.
         """
-        unnamed_stores = [name for name in self.generated_stores if name in stores]
+        generated = [name for name in self.generated_stores if name in stores]
+        held_back = [name for name in generated if name.startswith("KTABLE-SUPPRESS-")]
+        unnamed_stores = [name for name in generated if name not in held_back]
         unnamed_topics = [name for name in dict.fromkeys(self.generated_topics) if name in topics]
-        if unnamed_stores or unnamed_topics:
+        if generated or unnamed_topics:
             lines = ["explicit_names=True, but these internal resources have generated names:"]
             if unnamed_stores:
                 lines.append(
                     f"  stores and their changelogs: {', '.join(unnamed_stores)} (name them with store=)"
+                )
+            if held_back:
+                lines.append(
+                    f"  what suppress() holds back, and its changelogs: {', '.join(held_back)} (name them with name= "
+                    "of until_window_closes() or until_time_limit())"
                 )
             if unnamed_topics:
                 lines.append(
