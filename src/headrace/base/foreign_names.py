@@ -5,6 +5,7 @@ from collections.abc import Mapping
 __all__ = ["INSTEAD", "STORES_INSTEAD"]
 
 _SERDES = "a topic carries its serdes, hr.Topic(name, key=…, value=…); an operator takes key= and value= for its result"
+_REGISTRY = "write hr.registry.avro(Order), .protobuf(Order) or .json_schema(Order), the serde of a topic"
 _PROCESSOR = "write hr.Processor, or @hr.processor() on a function"
 _FIXED_KEY = "write hr.FixedKeyProcessor, for process_values()"
 _VERSIONED = "write stores.versioned(name, history=…)"
@@ -35,6 +36,21 @@ INSTEAD: Mapping[str, str] = {
     "QueryableStoreTypes": "streams.query(STORE) takes the declared store",
     "StoreQueryParameters": "streams.query(STORE) takes the declared store",
     "Serdes": "write a class (str, int, float, bytes, a dataclass), or hr.string, hr.int64, hr.json(Order) and so on",
+    "avro": _REGISTRY,
+    "protobuf": _REGISTRY,
+    "json_schema": _REGISTRY,
+    "AvroSerializer": _REGISTRY,
+    "AvroDeserializer": _REGISTRY,
+    "JSONSerializer": _REGISTRY,
+    "JSONDeserializer": _REGISTRY,
+    "ProtobufSerializer": _REGISTRY,
+    "ProtobufDeserializer": _REGISTRY,
+    "SpecificAvroSerde": _REGISTRY,
+    "GenericAvroSerde": _REGISTRY,
+    "PrimitiveAvroSerde": _REGISTRY,
+    "KafkaProtobufSerde": _REGISTRY,
+    "KafkaJsonSchemaSerde": _REGISTRY,
+    "SchemaRegistryClient": "the property schema.registry.url says where the registry is, for serdes of hr.registry",
     "KafkaStreams": "write hr.Streams(topology, application_id=…, bootstrap_servers=…)",
     "StreamsConfig": "write hr.Config(application_id=…, …), or give the properties to hr.Streams",
     "AutoOffsetReset": 'builder.stream(topic, offset_reset="latest"), or "earliest", "none", or a timedelta',

@@ -39,6 +39,15 @@ _RENAMED = {
     "ssl.certfile": "ssl.keystore.location",
     "ssl.keyfile": "ssl.keystore.location",
     "ssl.password": "ssl.key.password",
+    # Confluent's serdes
+    "basic.auth.credentials.source": "schema.registry.basic.auth.credentials.source",
+    "basic.auth.user.info": "schema.registry.basic.auth.user.info",
+    "bearer.auth.credentials.source": "schema.registry.bearer.auth.credentials.source",
+    "bearer.auth.token": "schema.registry.bearer.auth.token",
+    "bearer.auth.client.id": "schema.registry.bearer.auth.client.id",
+    "bearer.auth.client.secret": "schema.registry.bearer.auth.client.secret",
+    "bearer.auth.issuer.endpoint.url": "schema.registry.bearer.auth.issuer.endpoint.url",
+    "bearer.auth.scope": "schema.registry.bearer.auth.scope",
     # Faust
     "broker": "bootstrap.servers",
     "id": "application.id",
@@ -91,6 +100,10 @@ _ELSEWHERE = {
     "value.serializer": "a topic carries its serdes: Topic(name, key=…, value=…)",
     "key.deserializer": "a topic carries its serdes: Topic(name, key=…, value=…)",
     "value.deserializer": "a topic carries its serdes: Topic(name, key=…, value=…)",
+    "use.schema.id": "a topic says it: hr.registry.avro(Order, use_id=7)",
+    "specific.avro.reader": "leave it out: hr.registry.avro(Order) reads what it was made of",
+    "specific.protobuf.value.type": "leave it out: hr.registry.protobuf(Order) reads what it was made of",
+    "json.value.type": "leave it out: hr.registry.json_schema(Order) reads what it was made of",
     "api.version": "leave it out: the brokers are asked for theirs",
     "broker.version.fallback": "leave it out: the brokers are asked for theirs",
     "enable.ssl.certificate.verification": (

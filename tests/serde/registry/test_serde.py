@@ -220,3 +220,16 @@ def test_what_is_not_installed_is_told_with_the_extra(monkeypatch: pytest.Monkey
 def test_wishes_that_cannot_be_are_refused(wishes: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         hr.registry.avro(Order, **wishes)
+
+
+@pytest.mark.parametrize("name", ["avro", "AvroSerializer", "SpecificAvroSerde"])
+def test_names_of_others_lead_here(name: str) -> None:
+    with pytest.raises(AttributeError, match=r"hr\.registry\.avro\(Order\)"):
+        getattr(hr, name)
+
+
+def test_properties_of_others_lead_here() -> None:
+    with pytest.raises(ConfigError, match=r"schema\.registry\.basic\.auth\.user\.info"):
+        hr.Config(properties={"basic.auth.user.info": "ann:secret"})
+    with pytest.raises(ConfigError, match=r"use_id=7"):
+        hr.Config(properties={"use.schema.id": 7})
