@@ -1,5 +1,6 @@
 """How Sphinx makes the site of these pages: `make docs`, into docs/_build/html."""
 
+import logging
 import re
 import sys
 from importlib.metadata import version as version_of
@@ -108,6 +109,9 @@ def _unlink_words(app: Any, doctree: Any) -> None:
 
 def setup(app: Any) -> None:
     """Make the pages that the code has the content of, and read docstrings as they are written."""
+    logging.getLogger("headrace").setLevel(
+        logging.ERROR
+    )  # whether the codec is there is not asked of the site
     write_pages(Path(__file__).parent / "reference")
     app.connect("autodoc-process-docstring", _as_restructured_text)
     app.connect("doctree-read", _unlink_words)
