@@ -3,11 +3,13 @@
 `builder.table(hr.cdc.table("shop.public.orders", Order, key=hr.cdc.key("id", int)))` is the table of the database.
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from typing_extensions import TypeVar
 
 from headrace.serde.debezium.columns import Decimals
+from headrace.serde.debezium.outbox import OutboxSerde
 from headrace.serde.debezium.row_change import RowChange
 from headrace.serde.debezium.serdes import ChangeSerde, KeySerde
 from headrace.serde.debezium.units import Scale, TimeUnit
@@ -15,7 +17,7 @@ from headrace.serde.resolve import serde_of
 from headrace.serde.serde import Serde, SerdeOf
 from headrace.topology.topics import ChangesTopic, Topic, Truncates
 
-__all__ = ["RowChange", "Scale", "TimeUnit", "debezium", "key", "table"]
+__all__ = ["RowChange", "Scale", "TimeUnit", "debezium", "key", "outbox", "table"]
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -85,3 +87,16 @@ def key(column: str, type: type[K]) -> Serde[K]:
         TypeError: equal values of the type have not equal bytes.
     """
     return KeySerde(type, column, "precise")
+
+
+def outbox(types: Mapping[str, type[R]], *, header: str = "eventType") -> Serde[R]:
+    """Read events of an outbox as Debezium's event router writes them, by the type that a header names.
+
+    The router puts it there with `transforms.outbox.table.fields.additional.placement=type:header:eventType`. A
+    payload may be JSON, or a text with JSON in it, which is what JsonConverter makes of a payload without
+    `table.expand.json.payload=true`; keys are `hr.json(str)` then. It writes nothing.
+
+    Raises:
+        TypeError: no types are given, or one cannot be read from JSON.
+    """
+    return OutboxSerde(types, header)
