@@ -15,7 +15,6 @@ class Order:
 
 
 assert_type(hr.registry.avro(Order), hr.Serde[Order])
-assert_type(hr.registry.avro(Order, schema=Path("order.avsc"), use_latest=True), hr.Serde[Order])
 assert_type(hr.registry.avro(list[int]), hr.Serde[list[int]])
 assert_type(hr.registry.avro(int | None), hr.Serde[int | None])
 assert_type(hr.registry.avro(schema='"int"'), hr.Serde[dict[str, object]])
@@ -26,3 +25,7 @@ assert_type(hr.registry.protobuf(Timestamp), hr.Serde[Timestamp])
 ORDERS = hr.Topic("orders", key=hr.registry.avro(str), value=hr.registry.avro(Order))
 assert_type(ORDERS, hr.Topic[str, Order])
 assert_type(hr.StreamsBuilder().stream(ORDERS), hr.KStream[str, Order])
+
+
+def of_a_file(path: Path) -> None:  # which is read at once
+    assert_type(hr.registry.avro(Order, schema=path, use_latest=True), hr.Serde[Order])
