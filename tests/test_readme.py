@@ -1,4 +1,4 @@
-"""The programs of the README run, and do what it says of them."""
+"""The programs of the README, and of the page on databases, run, and do what is said of them."""
 
 import importlib.util
 import re
@@ -19,9 +19,14 @@ from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.port import TopicSpec
 from tests.streams.waiting import until
 
-_BLOCKS: list[str] = re.findall(
-    r"^```python\n(.*?)^```", (Path(__file__).parents[1] / "README.md").read_text(), re.S | re.M
-)
+_PAGES = ["README.md", "docs/howto/databases.md"]
+_BLOCKS: list[str] = [
+    found
+    for page in _PAGES
+    for found in re.findall(
+        r"^```python\n(.*?)^```", (Path(__file__).parents[1] / page).read_text(), re.S | re.M
+    )
+]
 _MINUTE_MS = 60_000
 
 Load = Callable[..., ModuleType]
@@ -54,7 +59,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return load
 
 
-def test_every_program_of_the_readme_is_run_by_a_test_here() -> None:
+def test_every_program_of_these_pages_is_run_by_a_test_here() -> None:
     assert len(_BLOCKS) == 12
 
 
