@@ -122,5 +122,6 @@ def test_nobody_is_evicted_who_has_not_locked_the_position(
 
 def _until_somebody_waits(engine: Engine) -> None:
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with engine.connect() as connection:
+    # Within one transaction the view stands still from the first look on.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         until(lambda: connection.execute(waiting).scalar())
