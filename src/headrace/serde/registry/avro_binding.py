@@ -15,10 +15,10 @@ from headrace.serde.registry.classes import fields_of, has_fields, literal_texts
 from headrace.serde.registry.symbols import symbol_of
 from headrace.serde.structured import type_name
 
-__all__ = ["Binding", "bound_fields", "bound_items", "bound_symbols", "is_open", "leaf_class"]
+__all__ = ["LEAVES", "Binding", "bound_fields", "bound_items", "bound_symbols", "is_open", "leaf_class"]
 
 #: The class that stands for a part of a schema without parts of its own: by logical type, else by kind.
-_LEAVES: Final[Mapping[str, type[Any]]] = {
+LEAVES: Final[Mapping[str, type[Any]]] = {
     "null": types.NoneType,
     "boolean": bool,
     "int": int,
@@ -72,7 +72,7 @@ def leaf_class(node: Node, annotation: Any, at: str) -> type[Any]:
     Raises:
         TypeError: the type is another one.
     """
-    cls = _LEAVES[node.logical or node.kind]
+    cls = LEAVES[node.logical or node.kind]
     plain, _ = remarks_of(annotation)
     fits = plain is cls or (cls is str and literal_texts(plain) is not None)
     if not (is_open(plain) or fits or (cls is types.NoneType and plain is None)):

@@ -1,14 +1,13 @@
 """Values of Avro as people write and read them on a line: JSON, with decimals and times as text."""
 
-import datetime
-import decimal
+import types
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from headrace.base.errors import SerializationError
 from headrace.base.wording import shortened
+from headrace.serde.registry.avro_binding import LEAVES
 from headrace.serde.registry.avro_nodes import Node
 
 __all__ = ["document_of", "value_of_document"]
@@ -66,18 +65,5 @@ def _branch(node: Node, document: Any) -> Any:
     return document
 
 
-_WANTED: dict[str, type[Any]] = {
-    "bytes": bytes,
-    "fixed": bytes,
-    "double": float,
-    "float": float,
-    "decimal": decimal.Decimal,
-    "uuid": UUID,
-    "date": datetime.date,
-    "time-millis": datetime.time,
-    "time-micros": datetime.time,
-    "timestamp-millis": datetime.datetime,
-    "timestamp-micros": datetime.datetime,
-    "local-timestamp-millis": datetime.datetime,
-    "local-timestamp-micros": datetime.datetime,
-}
+#: What JSON has no values of, or fewer kinds: the others are as they stand there.
+_WANTED = {name: leaf for name, leaf in LEAVES.items() if leaf not in (types.NoneType, bool, int, str)}
