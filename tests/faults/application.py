@@ -11,7 +11,6 @@ import argparse
 import faulthandler
 import functools
 import logging
-import os
 import resource
 import signal
 import sys
@@ -35,6 +34,7 @@ from headrace.log.membership import JoinOptions
 from headrace.log.port import Log
 from headrace.processor.api import processor
 from headrace.stores import KeyValueStore
+from tests.faults.killing import killer
 from tests.faults.orphans import end_with_parent
 from tests.faults.site import Site
 from tests.state.own_stores import FileShelf
@@ -193,25 +193,6 @@ def add_summaries(few: hr.KStream[str, int], latest: hr.KTable[str, int]) -> Non
     latest.group_by(lambda key, value: (str(value % 10), value), key=str, value=int).aggregate(
         summary(), store=OF_TABLE
     )
-
-
-def killer(stop_at: str | None) -> Callable[[str], None]:
-    """Make the function that ends the process, without a chance to clean up, at a step of a commit.
-
-    `STEP:COUNT` says when; with `:sleep` behind it, the process sleeps there until it is woken.
-    """
-    if stop_at is None:
-        return lambda step: None
-    wanted, count, *sleeps = stop_at.split(":")
-    left = [int(count)]
-
-    def reached(step: str) -> None:
-        if step == wanted:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGSTOP if sleeps else signal.SIGKILL)
-
-    return reached
 
 
 def main() -> None:

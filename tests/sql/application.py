@@ -2,14 +2,12 @@
 
 import argparse
 import logging
-import os
-import signal
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import create_engine, event
 
 import headrace as hr
+from tests.faults.killing import killer
 from tests.faults.orphans import end_with_parent
 from tests.sql.orders import ORDERS, Order
 
@@ -19,22 +17,6 @@ TABLE = "arrived"
 def row(record: hr.sql.ReadRecord[int, Order]) -> dict[str, object]:
     """Say where a record was, and what is in it."""
     return {"place": f"{record.partition}@{record.offset}", "id": record.key, "cents": record.value.cents}
-
-
-def reaching(stop_at: str | None) -> Callable[[str], None]:
-    """Make what ends the process, or with `:sleep` stops it, when it is at a step for the so manyeth time."""
-    if stop_at is None:
-        return lambda step: None
-    wanted, count, *sleeps = stop_at.split(":")
-    left = [int(count)]
-
-    def reached(step: str) -> None:
-        if step == wanted:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGSTOP if sleeps else signal.SIGKILL)
-
-    return reached
 
 
 def main() -> None:
@@ -48,7 +30,7 @@ def main() -> None:
     parser.add_argument("--set", dest="properties", action="append", default=[])
     arguments = parser.parse_args()
     engine = create_engine(arguments.address)
-    reached = reaching(arguments.stop_at)
+    reached = killer(arguments.stop_at)
 
     def executed(connection: Any, cursor: Any, statement: str, *_: object) -> None:
         if TABLE in statement and statement.startswith("INSERT"):
