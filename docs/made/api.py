@@ -141,6 +141,7 @@ PAGES: Mapping[str, ApiPage] = {
         "What runs a topology, and what can be asked of it.",
         [
             "Streams",
+            "Producer",
             "Config",
             "ConfigFields",
             "Position",

@@ -178,6 +178,7 @@ if TYPE_CHECKING:
     from headrace.serde.windowed import time_windowed as time_windowed
     from headrace.streams.config import Config as Config
     from headrace.streams.config import ConfigFields as ConfigFields
+    from headrace.streams.producer import Producer as Producer
     from headrace.streams.streams import Streams as Streams
     from headrace.topology.partitioners import WithHeaders as WithHeaders
     from headrace.topology.partitioners import with_headers as with_headers
@@ -238,6 +239,7 @@ _BY_MODULE = {
     "serde.structured": ("json", "msgpack"),
     "serde.windowed": ("session_windowed", "time_windowed"),
     "streams.config": ("Config", "ConfigFields"),
+    "streams.producer": ("Producer",),
     "streams.streams": ("Streams",),
     "topology.partitioners": ("WithHeaders", "with_headers"),
     "topology.topics": ("Pattern", "Topic", "Writable"),

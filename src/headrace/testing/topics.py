@@ -13,8 +13,7 @@ from headrace.base.murmur2 import partition_for
 from headrace.base.records import NO_HEADERS, Headers, Record
 from headrace.log.memory import MemoryLog
 from headrace.processor.parts import checked_headers, checked_timestamp
-from headrace.serde.serde import Serde
-from headrace.serde.windowed import WindowedSerde
+from headrace.serde.producing import key_serde, placing, serialized
 from headrace.testing.advice import INPUT_INSTEAD, OUTPUT_INSTEAD
 from headrace.topology.topics import Topic
 
@@ -45,7 +44,7 @@ class InputTopic(Generic[K, V]):
         self._log = log
         self._now_ms = now_ms
         self._run = run
-        self._key = _key_serde(topic)
+        self._key = key_serde(topic.key)
 
     if not TYPE_CHECKING:  # which says so itself
 
@@ -70,9 +69,9 @@ class InputTopic(Generic[K, V]):
         headers = checked_headers(headers, f"the record for topic '{name}'")
         key_bytes = value_bytes = None
         if key is not None:
-            key_bytes, headers = _serialized(self._key, name, key, headers)
+            key_bytes, headers = serialized(self._key, name, key, headers)
         if value is not None:
-            value_bytes, headers = _serialized(self._topic.value, name, value, headers)
+            value_bytes, headers = serialized(self._topic.value, name, value, headers)
         self.pipe_raw(key_bytes, value_bytes, timestamp, headers, partition=partition)
 
     def pipe_value(self, value: V | None, timestamp: int | None = None) -> None:
@@ -103,7 +102,7 @@ class InputTopic(Generic[K, V]):
         timestamp = self._now() if timestamp is None else checked_timestamp(timestamp, whose, least=-1)
         partitions = self._log.topics()[name].partitions
         if partition is None:
-            partition = 0 if key is None else partition_for(self._placing(key), partitions)
+            partition = 0 if key is None else partition_for(placing(self._topic.key, key), partitions)
         elif not 0 <= partition < partitions:
             raise ValueError(
                 f"{whose} cannot go to partition {partition!r}: there are {partitions}, from 0 on"
@@ -138,16 +137,6 @@ class InputTopic(Generic[K, V]):
             )
         self._next_ms += milliseconds(time, name="time")
 
-    def _placing(self, key: bytes) -> bytes:
-        """Return what decides a key's partition: of a windowed key the key in it, as in production."""
-        serde = self._topic.key
-        if not isinstance(serde, WindowedSerde):
-            return key
-        try:
-            return key[: -serde.window_of(key)[0]]
-        except Exception:  # poison input
-            return key
-
     def pipe_all(
         self,
         records: Iterable[tuple[K | None, V | None] | tuple[K | None, V | None, int] | Record[K, V]],
@@ -173,21 +162,6 @@ class InputTopic(Generic[K, V]):
     ) -> None:
         """Pipe records without keys one after the other, with timestamps as `pipe_all`."""
         self.pipe_all(((None, value) for value in values), start=start, advance=advance)
-
-
-def _key_serde(topic: Topic[K, V]) -> Serde[K]:
-    """Return what an application would write the topic's keys with; keys that it may only read go as they are."""
-    try:
-        return topic.key.for_keys()
-    except TypeError:
-        return topic.key
-
-
-def _serialized(serde: Serde[V], topic: str, value: V, headers: Headers) -> tuple[bytes, Headers]:
-    """Return what a producer would write: with the headers of a serde that writes some."""
-    if serde.writes_headers:
-        return serde.serialize_with_headers(topic, value, headers)
-    return serde.serialize(topic, value, headers), headers
 
 
 class OutputTopic(Generic[K, V]):
