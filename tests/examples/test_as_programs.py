@@ -3,7 +3,6 @@
 import ast
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SECONDS = 30.0
+from tests.examples.programs import EXAMPLES, SECONDS, running
 
 
 @dataclass(frozen=True)
@@ -52,36 +50,14 @@ def environment() -> dict[str, str]:
     return inherited | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def _listen_to_ctrl_c() -> None:
-    # Whoever runs the tests in the background has it ignored, and all processes below inherit that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
-def running(command: str, directory: Path, environment: dict[str, str]) -> Iterator[Path]:
-    """Run the application until Ctrl-C; give the file with what it prints, and with what it says in the end."""
-    printed, said = directory / "printed", directory / "said"
-    with printed.open("wb") as out, said.open("wb") as err:
-        process = subprocess.Popen(
-            command.split(),
-            cwd=directory,
-            env=environment,
-            stdout=out,
-            stderr=err,
-            preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 - only one thread starts processes here
-        )
-    try:
+def running_until_made(command: str, directory: Path, environment: dict[str, str]) -> Iterator[Path]:
+    """Run the application until Ctrl-C; its log is made. Give the file with what it prints."""
+    with running(command.split(), directory, environment) as process:
         while not list(directory.glob("*.db")) + list(directory.glob(".headrace/*.db")):
-            assert process.poll() is None, said.read_text()
+            assert process.poll() is None
             time.sleep(0.02)
-        yield printed
-        process.send_signal(signal.SIGINT)
-        assert process.wait(SECONDS) == 0, said.read_text()
-        assert "Traceback" not in said.read_text()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        yield directory / "printed"
 
 
 def run(command: str, directory: Path, environment: dict[str, str]) -> list[str]:
@@ -111,7 +87,7 @@ def test_an_example_does_what_its_docstring_says(
     assert docstring is not None
     application, *commands = shown(docstring)
     deadline = time.monotonic() + SECONDS
-    with running(application.command, tmp_path, environment) as printed:
+    with running_until_made(application.command, tmp_path, environment) as printed:
         for each in commands:
             lines = run(each.command, tmp_path, environment)
             # Results come when they are committed; what is written is written once.

@@ -10,29 +10,7 @@ alert at once. More of them would tell nothing new: until its ten minutes are ov
 In: `payments`, a `Payment` as JSON, with the card as key.
 Out: `fraud-alerts`, the reason, with the card as key.
 
-In one terminal, run the application until Ctrl-C:
-
-    $ headrace dev examples/fraud_detection.py
-
-In another one, write payments and look at the alerts (`cut` leaves topic, partition, offset and time out):
-
-    $ headrace topics write payments --app examples/fraud_detection.py <<'END'
-    {"key": "card-1", "value": {"amount": 20.0, "country": "CH"}, "timestamp": "2024-05-01T10:00:00Z"}
-    {"key": "card-1", "value": {"amount": 990.0, "country": "CH"}, "timestamp": "2024-05-01T10:01:00Z"}
-    {"key": "card-1", "value": {"amount": 5.0, "country": "BR"}, "timestamp": "2024-05-01T10:02:00Z"}
-    {"key": "card-2", "value": {"amount": 30.0, "country": "CH"}, "timestamp": "2024-05-01T10:03:00Z"}
-    {"key": "card-2", "value": {"amount": 30.0, "country": "US"}, "timestamp": "2024-05-01T10:04:00Z"}
-    {"key": "card-2", "value": {"amount": 700.0, "country": "US"}, "timestamp": "2024-05-01T10:09:00Z"}
-    {"key": "card-2", "value": {"amount": 700.0, "country": "US"}, "timestamp": "2024-05-01T10:11:00Z"}
-    END
-    wrote 7 records to payments
-    $ headrace topics read fraud-alerts --app examples/fraud_detection.py | cut -d, -f5,6
-    "key":"card-1","value":"1010.00 in ten minutes"
-    "key":"card-2","value":"a new country: US"
-    $ headrace stores get countries card-1 --app examples/fraud_detection.py | cut -d, -f1-3
-    {"key":"card-1","value":["CH","BR"]
-
-The two payments of 700 lie in different windows: no ten minutes have more than 1,000.
+`service.py` runs it as a web service, and `README.md` shows both with payments.
 """
 
 from collections.abc import Iterator
@@ -69,6 +47,7 @@ ALERTS = hr.Topic("fraud-alerts", value=str)
 # Without its cache, which holds updates back until the next commit: an alert is to say what broke the rule.
 ACTIVITY = stores.window("activity", key=str, value=Activity, caching=False)
 COUNTRIES = stores.key_value("countries", key=str, value=list[str])
+# What people ask for the alerts of a card.
 ALERTED = stores.window("alerted", key=str, value=str, size="10m", retention="1h")
 
 

@@ -1,10 +1,10 @@
-"""`examples/fraud_detection.py`: each rule, and one alert for each card and window."""
+"""`examples/fraud/topology.py`: each rule, and one alert for each card and window."""
 
 from collections.abc import Callable
 
 import pytest
 
-from examples.fraud_detection import ALERTS, COUNTRIES, PAYMENTS, Payment, topology
+from examples.fraud.topology import ALERTS, COUNTRIES, PAYMENTS, Payment, topology
 from headrace.testing import TopologyTestDriver
 
 MINUTE_MS = 60_000
