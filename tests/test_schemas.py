@@ -25,6 +25,7 @@ def is_of(schema: str, file: Path) -> str:
     [
         ("citation-file-format", "CITATION.cff"),
         ("compose-spec", "deploy/compose.yaml"),
+        ("compose-spec", "examples/orders/compose.yaml"),
         ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
         ("github-issue-forms", ".github/ISSUE_TEMPLATE/bug.yml"),
         ("github-issue-forms", ".github/ISSUE_TEMPLATE/feature.yml"),

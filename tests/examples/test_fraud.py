@@ -30,7 +30,9 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
 
 @contextmanager
-def service(folder: Path, *where: str, cuts_an_answer: bool = False) -> Iterator[str]:
+def service(
+    folder: Path, *where: str, cuts_an_answer: bool = False, is_killed: bool = False
+) -> Iterator[str]:
     port = free_port()
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "examples.fraud.service", *where, "--port", str(port)]
@@ -39,6 +41,9 @@ def service(folder: Path, *where: str, cuts_an_answer: bool = False) -> Iterator
         url = f"http://127.0.0.1:{port}"
         until(lambda: process.poll() is not None or answer(f"{url}/streams/health/ready")[0] == 200)
         yield url
+        if is_killed:
+            process.kill()
+            process.wait()
 
 
 def pay(url: str, amount: float, country: str, at: str, card: str = "card-1") -> None:
@@ -53,7 +58,7 @@ def use_card(url: str) -> None:
 
 
 def test_payments_give_alerts_that_outlive_the_service(tmp_path: Path) -> None:
-    with service(tmp_path, "--embedded", "fraud.db") as url:
+    with service(tmp_path, "--embedded", "fraud.db", is_killed=True) as url:
         use_card(url)
         pay(url, 2000, "CH", "2024-05-01T10:12:00Z", card="card-2")
         until(lambda: answer(f"{url}/alerts/card-1") == (200, [TOO_MUCH, NEW_COUNTRY]))
