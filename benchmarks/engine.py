@@ -21,7 +21,7 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.input import fill
-from benchmarks.workloads import WORKLOADS, Topics, order
+from benchmarks.workloads import BY_EXPRESSIONS, WORKLOADS, Topics, Workload, order
 from headrace.base.columns import Chunk, Columns
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
@@ -148,7 +148,7 @@ def fixed_piece() -> None:
 
 
 def measure(
-    workload: str,
+    workload: Workload,
     records: int,
     properties: Mapping[str, object],
     *,
@@ -157,7 +157,7 @@ def measure(
 ) -> tuple[EngineFigures, float]:
     """Run a workload once; return its figures in units of the fixed piece, and the best time of that (s)."""
     log = _FreeLog()
-    fill(log, WORKLOADS[workload], Topics(), records)
+    fill(log, workload, Topics(), records)
     log.encode_all()
     log.is_measured = True
     seen = 0
@@ -166,7 +166,7 @@ def measure(
         nonlocal seen
         seen += 1
 
-    topology = WORKLOADS[workload].build(see if with_peek else None, Topics())
+    topology = workload.build(see if with_peek else None, Topics())
     with tempfile.TemporaryDirectory(prefix="headrace-benchmark-") as folder:
         worker = build_worker(
             topology,
@@ -236,7 +236,14 @@ def main() -> int:
     parser.add_argument(
         "--set", dest="properties", action="append", default=[], metavar="NAME=VALUE", help="a property"
     )
+    parser.add_argument(
+        "--expressions",
+        action="store_true",
+        help=f"described by expressions, of {', '.join(BY_EXPRESSIONS)}; best without peek",
+    )
     given = parser.parse_args()
+    workloads: Mapping[str, Workload] = BY_EXPRESSIONS if given.expressions else WORKLOADS
+    known = [name for name in known if name in workloads]
     unknown = [name for name in given.workloads if name not in known]
     if unknown:
         parser.error(f"there is no workload {unknown[0]!r}; there are {', '.join(known)}")
@@ -245,7 +252,8 @@ def main() -> int:
     print(f"{'workload':<16}{'all':>8}{'commits':>9}{'written':>9}   runs")
     for name in given.workloads or known:
         runs = [
-            measure(name, given.records, properties, with_peek=not given.no_peek) for _ in range(given.runs)
+            measure(workloads[name], given.records, properties, with_peek=not given.no_peek)
+            for _ in range(given.runs)
         ]
         unit = min(best for _, best in runs) * 1e6
         figures = [each for each, _ in runs]

@@ -14,6 +14,7 @@ import headrace as hr
 from headrace import stores
 
 __all__ = [
+    "BY_EXPRESSIONS",
     "NATURAL_BYTES",
     "ORDERS_PER_PROFILE",
     "USERS_COUNT",
@@ -39,6 +40,7 @@ _PROFILES_PER_DELETION = 20
 NATURAL_BYTES = 110
 
 Orders = hr.KStream[str, str]
+Objects = hr.KStream[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +116,22 @@ class Workload:
         is_restore: whether what is measured is the return of its lost stores.
         records: orders of a comparison: fewer where Kafka Streams takes some hundred µs for each.
         repartitioned: how many records it sends through internal topics for an order: the same for each.
+        value: the serde of orders.
     """
 
-    describe: Callable[[hr.StreamsBuilder, Orders, Topics], None]
+    describe: Callable[[hr.StreamsBuilder, Any, Topics], None]
     users: bool = False
     clicks: bool = False
     profiles: bool = False
     is_restore: bool = False
     records: int = 1_000_000
     repartitioned: Callable[[str], int] = lambda value: 0
+    value: Any = str
 
-    def build(self, see: Callable[[str, str], None] | None, topics: Topics) -> hr.Topology:
+    def build(self, see: Callable[[str, Any], None] | None, topics: Topics) -> hr.Topology:
         """Build the topology; `see`, if there is one, is called with every order first."""
         builder = hr.StreamsBuilder()
-        orders = builder.stream(hr.Topic(topics.input, value=str, partitions=topics.partitions))
+        orders = builder.stream(hr.Topic(topics.input, value=self.value, partitions=topics.partitions))
         self.describe(builder, orders if see is None else orders.peek(see), topics)
         return builder.build()
 
@@ -155,6 +159,21 @@ def _json(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
 
     dear = orders.map_values(parse).filter(lambda key, parsed: parsed["amount"] > 10)
     dear.map_values(with_total, value=str).to(_texts(topics))
+
+
+def _forward_by_expressions(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
+    longer = orders.filter(hr.value().length() > 10)
+    longer.map_values(hr.value() + "!", value=str).to(_texts(topics))
+
+
+_OBJECTS = hr.json(dict[str, Any])
+
+
+def _json_by_expressions(builder: hr.StreamsBuilder, orders: Objects, topics: Topics) -> None:
+    fields = "order_id", "user", "amount", "item", "status", "region"
+    dear = orders.filter(hr.col("amount") > 10)
+    totals = dear.map_values({**{name: hr.col(name) for name in fields}, "total": hr.col("amount") * 1.2})
+    totals.to(hr.Topic(topics.output, value=_OBJECTS, partitions=topics.partitions))
 
 
 def _count(builder: hr.StreamsBuilder, orders: Orders, topics: Topics) -> None:
@@ -274,6 +293,12 @@ WORKLOADS: dict[str, Workload] = {
     "table_join": Workload(_table_join, profiles=True),
     "stream_join": Workload(_stream_join, clicks=True, records=300_000),
     "restore": Workload(_restore, is_restore=True),
+}
+
+#: The same work, described by expressions: for orders of their natural size.
+BY_EXPRESSIONS: dict[str, Workload] = {
+    "forward": Workload(_forward_by_expressions),
+    "json": Workload(_json_by_expressions, value=_OBJECTS),
 }
 
 

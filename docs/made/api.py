@@ -60,6 +60,12 @@ PAGES: Mapping[str, ApiPage] = {
             "WithHeaders",
         ],
     ),
+    "expressions.md": ApiPage(
+        "Expressions",
+        "What is computed of a record, written as a value: it stands where a function could, and runs faster. "
+        "[Expressions](../operators/expressions.md) tells how.",
+        ["col", "key", "value", "Expression"],
+    ),
     "windows.md": ApiPage(
         "Windows and suppression",
         'Lengths of time are text (`"5m"`), or a `timedelta`; never bare numbers.',

@@ -101,6 +101,10 @@ if TYPE_CHECKING:
     from headrace.dsl.windows import TimeWindows as TimeWindows
     from headrace.dsl.windows import UnlimitedWindows as UnlimitedWindows
     from headrace.engine.status import LagInfo as LagInfo
+    from headrace.expressions.expression import Expression as Expression
+    from headrace.expressions.expression import col as col
+    from headrace.expressions.expression import key as key
+    from headrace.expressions.expression import value as value
     from headrace.metrics.metric import Metric as Metric
     from headrace.metrics.metric import Metrics as Metrics
     from headrace.processor.api import (
@@ -217,6 +221,7 @@ _BY_MODULE = {
     "dsl.time_windowed": ("TimeWindowedCogroupedKStream", "TimeWindowedKStream"),
     "dsl.windows": ("JoinWindows", "SessionWindows", "SlidingWindows", "TimeWindows", "UnlimitedWindows"),
     "engine.status": ("LagInfo",),
+    "expressions.expression": ("Expression", "col", "key", "value"),
     "metrics.metric": ("Metric", "Metrics"),
     "processor.api": (
         "processor",

@@ -3,9 +3,10 @@
 They serve streams, their windows and sessions, which need no `merge=` then, and tables, whose rows change: a value that
 is no longer there is taken out again. `first` and `last`, which go by the order of processing, have no meaning there.
 
-A function gives what is aggregated of a value. Where it gives None, as for a value that is None, there is nothing to
-add, as in SQL; `count` counts all records. Where nothing was added yet, `count`, `sum` and `distinct` are 0, `collect`
-and `top` are empty lists, and the others no value: the table has no such row.
+A function, or an expression such as `hr.col("amount")`, gives what is aggregated of a value. Where it gives None, as
+for a value that is None, there is nothing to add, as in SQL; `count` counts all records. Where nothing was added yet,
+`count`, `sum` and `distinct` are 0, `collect` and `top` are empty lists, and the others no value: the table has no such
+row.
 
 Stores keep what results are made of, and show results to whoever reads them.
 """
@@ -20,9 +21,11 @@ from typing_extensions import TypeVar
 from headrace.base.callables import named
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
-from headrace.dsl.functions import plain, result_annotation
+from headrace.dsl.expressed import OfValues
+from headrace.dsl.functions import result_annotation
 from headrace.dsl.ready_made import Aggregation, Values, kept_by, kept_values
 from headrace.dsl.serdes import Typed, UnknownSerde, of_annotation
+from headrace.expressions.expression import Expression
 from headrace.operators import accumulators
 from headrace.operators.all_values import extreme_of_all, top_of_all
 from headrace.serde.primitives import float64, int64
@@ -57,23 +60,30 @@ def count() -> Aggregation[Any, int]:
     return Aggregation("count", lambda values: accumulators.count(), lambda values: int64)
 
 
-def sum(of: Callable[[V], N | None]) -> Aggregation[V, N]:
+def sum(of: Callable[[V], N | None] | Expression[N]) -> Aggregation[V, N]:
     """Add up what `of` returns: exactly, so that nothing drifts, whatever is subtracted and in which order.
 
     Of ints the sum is an int of at most 64 bits; it is a float once a float was added. Not-a-number and infinity are
     refused: the record fails.
     """
     fn = _function(of, "sum")
-    return Aggregation("sum", lambda values: accumulators.total(fn), lambda values: _result_of(fn), fn)
+    return Aggregation(
+        "sum",
+        lambda values: accumulators.total(fn(values.serde)),
+        lambda values: _result_of(fn(values)),
+        fn.plain,
+    )
 
 
-def mean(of: Callable[[V], float | None]) -> Aggregation[V, float]:
+def mean(of: Callable[[V], float | None] | Expression[Any]) -> Aggregation[V, float]:
     """Return the mean of what `of` returns, of the exact sum. Without any there is no value."""
     fn = _function(of, "mean")
-    return Aggregation("mean", lambda values: accumulators.average(fn), lambda values: float64, fn)
+    return Aggregation(
+        "mean", lambda values: accumulators.average(fn(values.serde)), lambda values: float64, fn.plain
+    )
 
 
-def min(of: Callable[[V], A | None], *, limit: int = LIMIT) -> Aggregation[V, A]:
+def min(of: Callable[[V], A | None] | Expression[A], *, limit: int = LIMIT) -> Aggregation[V, A]:
     """Keep the least of what `of` returns, of equal ones the first.
 
     Of a stream one value is kept. Of a table's group all are, since the least may go: each different one once, and how
@@ -84,7 +94,7 @@ def min(of: Callable[[V], A | None], *, limit: int = LIMIT) -> Aggregation[V, A]
     return _extreme("min", of, limit, is_least=True)
 
 
-def max(of: Callable[[V], A | None], *, limit: int = LIMIT) -> Aggregation[V, A]:
+def max(of: Callable[[V], A | None] | Expression[A], *, limit: int = LIMIT) -> Aggregation[V, A]:
     """Keep the most of what `of` returns, of equal ones the first.
 
     What is kept of a table, and what that costs, is as `min` says.
@@ -92,17 +102,17 @@ def max(of: Callable[[V], A | None], *, limit: int = LIMIT) -> Aggregation[V, A]
     return _extreme("max", of, limit, is_least=False)
 
 
-def first(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+def first(of: Callable[[V], A | None] | Expression[A]) -> Aggregation[V, A]:
     """Keep the first of what `of` returns, in the order of processing. Streams alone have one that lasts."""
     return _kept_one("first", of, accumulators.first)
 
 
-def last(of: Callable[[V], A | None]) -> Aggregation[V, A]:
+def last(of: Callable[[V], A | None] | Expression[A]) -> Aggregation[V, A]:
     """Keep the last of what `of` returns, in the order of processing. Streams alone have one that lasts."""
     return _kept_one("last", of, accumulators.last)
 
 
-def collect(of: Callable[[V], A | None], *, limit: int) -> Aggregation[V, list[A]]:
+def collect(of: Callable[[V], A | None] | Expression[A], *, limit: int) -> Aggregation[V, list[A]]:
     """List what `of` returns, in the order of processing.
 
     Of a stream the last `limit` are kept. A group of a table has all of its rows' values, and a record that would make
@@ -111,17 +121,19 @@ def collect(of: Callable[[V], A | None], *, limit: int) -> Aggregation[V, list[A
     fn, most = _function(of, "collect"), _limit(limit, "limit", "collect")
 
     def accumulate(values: Values) -> accumulators.Accumulator:
-        return accumulators.collection(fn, kept_by("collect", fn), most, is_of_table=values.is_of_table)
+        of = fn(values.serde)
+        return accumulators.collection(of, kept_by("collect", of), most, is_of_table=values.is_of_table)
 
     def result(values: Typed) -> Typed:
-        annotation: Any = fn if isinstance(fn, type) else result_annotation(fn)
-        found = of_annotation(annotation, fn, "value")
-        return found if isinstance(found, UnknownSerde) else of_annotation(list[annotation], fn, "value")
+        of = fn(values)
+        annotation: Any = of if isinstance(of, type) else result_annotation(of)
+        found = of_annotation(annotation, of, "value")
+        return found if isinstance(found, UnknownSerde) else of_annotation(list[annotation], of, "value")
 
-    return Aggregation("collect", accumulate, result, fn)
+    return Aggregation("collect", accumulate, result, fn.plain)
 
 
-def distinct(of: Callable[[V], object], *, limit: int) -> Aggregation[V, int]:
+def distinct(of: Callable[[V], object] | Expression[Any], *, limit: int) -> Aggregation[V, int]:
     """Count the different values that `of` returns, each once.
 
     Up to `limit` of them are told apart. Of a stream the count stays there; in a table a record that would make them
@@ -130,12 +142,15 @@ def distinct(of: Callable[[V], object], *, limit: int) -> Aggregation[V, int]:
     fn, most = _function(of, "distinct"), _limit(limit, "limit", "distinct")
 
     def accumulate(values: Values) -> accumulators.Accumulator:
-        return accumulators.distinct(fn, kept_by("distinct", fn), most, is_of_table=values.is_of_table)
+        of = fn(values.serde)
+        return accumulators.distinct(of, kept_by("distinct", of), most, is_of_table=values.is_of_table)
 
-    return Aggregation("distinct", accumulate, lambda values: int64, fn)
+    return Aggregation("distinct", accumulate, lambda values: int64, fn.plain)
 
 
-def top(n: int, by: Callable[[V], float | None], *, limit: int = LIMIT) -> Aggregation[V, list[V]]:
+def top(
+    n: int, by: Callable[[V], float | None] | Expression[Any], *, limit: int = LIMIT
+) -> Aggregation[V, list[V]]:
     """List the `n` values for which `by` returns most, the highest first; of equal ones the earlier first.
 
     Of a stream `n` values are kept. Of a table's group all are, and what `by` returned: an update costs as `min` says,
@@ -145,15 +160,15 @@ def top(n: int, by: Callable[[V], float | None], *, limit: int = LIMIT) -> Aggre
     _limit(limit, "limit", "top")
 
     def accumulate(values: Values) -> accumulators.Accumulator:
-        kept = kept_values("top", values)
-        return top_of_all(most, fn, kept, limit) if values.is_of_table else accumulators.top(most, fn, kept)
+        by, kept = fn(values.serde), kept_values("top", values)
+        return top_of_all(most, by, kept, limit) if values.is_of_table else accumulators.top(most, by, kept)
 
     def result(values: Typed) -> Typed:
         if isinstance(values, UnknownSerde) or values.type is None:
             return UnknownSerde("value", "agg.top()", "write `value=`, as in `value=list[Order]`")
         return serde_of(list[values.type])  # type: ignore[name-defined]  # a class, known when it runs
 
-    return Aggregation("top", accumulate, result, fn)
+    return Aggregation("top", accumulate, result, fn.plain)
 
 
 def into(result: Callable[..., A], **parts: Aggregation[V, Any]) -> Aggregation[V, A]:
@@ -182,32 +197,40 @@ def into(result: Callable[..., A], **parts: Aggregation[V, Any]) -> Aggregation[
     )
 
 
-def _extreme(name: str, of: Callable[[V], A | None], limit: int, *, is_least: bool) -> Aggregation[V, A]:
+def _extreme(
+    name: str, of: Callable[[V], A | None] | Expression[A], limit: int, *, is_least: bool
+) -> Aggregation[V, A]:
     fn, most = _function(of, name), _limit(limit, "limit", name)
 
     def accumulate(values: Values) -> accumulators.Accumulator:
+        of = fn(values.serde)
         if values.is_of_table:
-            return extreme_of_all(name, fn, kept_by(name, fn), most, is_least=is_least)
-        return accumulators.extreme(name, fn, kept_by(name, fn), lt if is_least else gt)
+            return extreme_of_all(name, of, kept_by(name, of), most, is_least=is_least)
+        return accumulators.extreme(name, of, kept_by(name, of), lt if is_least else gt)
 
-    return Aggregation(name, accumulate, lambda values: _result_of(fn), fn)
+    return Aggregation(name, accumulate, lambda values: _result_of(fn(values)), fn.plain)
 
 
 def _kept_one(
     name: str,
-    of: Callable[[V], A | None],
+    of: Callable[[V], A | None] | Expression[A],
     make: Callable[[Callable[..., Any], accumulators.Kept], accumulators.Accumulator],
 ) -> Aggregation[V, A]:
     fn = _function(of, name)
-    return Aggregation(name, lambda values: make(fn, kept_by(name, fn)), lambda values: _result_of(fn), fn)
+
+    def accumulate(values: Values) -> accumulators.Accumulator:
+        of = fn(values.serde)
+        return make(of, kept_by(name, of))
+
+    return Aggregation(name, accumulate, lambda values: _result_of(fn(values)), fn.plain)
 
 
 def _result_of(fn: Callable[..., Any]) -> Typed:
     return of_annotation(fn if isinstance(fn, type) else result_annotation(fn), fn, "value")
 
 
-def _function(of: object, name: str) -> Callable[..., Any]:
-    return plain(of, f"function of agg.{name}()", caller(), "value")[0]
+def _function(of: object, name: str) -> OfValues:
+    return OfValues(of, f"function of agg.{name}()", caller())
 
 
 def _check_names(result: object, parts: Mapping[str, object], where: Location) -> None:

@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pytest
 
+import headrace as hr
 from benchmarks.measure import Figures, measure
-from benchmarks.workloads import ORDERS_PER_PROFILE, WORKLOADS, click, orders, profile, user
+from benchmarks.workloads import (
+    BY_EXPRESSIONS,
+    ORDERS_PER_PROFILE,
+    WORKLOADS,
+    Topics,
+    Workload,
+    click,
+    orders,
+    profile,
+    user,
+)
 from headrace.base.ids import TopicPartition
 from headrace.log.embedded import EmbeddedLog
+from headrace.testing import TopologyTestDriver
 
 _RECORDS = 20_000
 
@@ -146,6 +158,18 @@ def test_stream_join_joins_each_order_with_the_clicks_around_it(tmp_path: Path) 
 def test_restore_brings_back_a_row_for_each_order(tmp_path: Path) -> None:
     figures = measure("restore", _RECORDS, directory=tmp_path)
     assert figures.records == _RECORDS
+
+
+@pytest.mark.parametrize("name", BY_EXPRESSIONS)
+def test_expressions_write_what_functions_write(name: str) -> None:
+    def written(workload: Workload) -> list[tuple[str, bytes]]:
+        with TopologyTestDriver(workload.build(None, Topics())) as driver:
+            driver.input(hr.Topic("orders", value=str)).pipe_all(list(orders(200)))
+            return driver.output(hr.Topic("results", value=bytes)).read_pairs()
+
+    pairs = written(BY_EXPRESSIONS[name])
+    assert pairs == written(WORKLOADS[name])
+    assert len(pairs) > 100
 
 
 def test_all_workloads_are_tested() -> None:

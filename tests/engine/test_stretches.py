@@ -208,6 +208,12 @@ THROUGH: dict[str, Callable[[KStream[str, str]], KStream[str, Any]]] = {
     "map": lambda stream: stream.map(lambda key, value: (key * 2, value[1:]), key=str, value=str),
     "map to a pair or not": lambda stream: stream.map(pair_or_not, key=str, value=str),
     "select_key": lambda stream: stream.select_key(lambda key, value: value[:1] or key, key=str),
+    "expressions": lambda stream: (
+        stream.filter((hr.value() != "bad") | (hr.key() < "c"))
+        .map_values(hr.value()[0] + hr.value().upper() + hr.key(), value=str)
+        .filter_not(hr.key().is_in({"a", "f"}))
+        .select_key(hr.value()[0] + hr.key(), key=str)
+    ),
     "a value that cannot be written": lambda stream: stream.map_values(number_or_not, value=str),
     "several": lambda stream: (
         stream.peek(bad)

@@ -49,6 +49,12 @@ hr.stores.key_value("s", ttl=3600)  # 39 a bare number
 
 per_user.windowed_by(hr.SessionWindows("5m", grace="1m"), idle=30)  # 40 a bare number
 
+orders.map_values({1: hr.col("id")})  # 47 a name that is no text
+orders.filter(hr.col("id").is_in(3))  # 48 no collection
+orders.select_key(hr.col("id").length(), key=str)  # 49 serde of another type (mypy alone)
+if hr.col("id") & 3:  # 50 bits
+    pass
+
 orders.resequence(lambda o: o.id, within="1m")  # 41 numbers that are none
 orders.resequence("timestamps", within="1m")  # 42 a word that is not the one
 

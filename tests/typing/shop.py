@@ -1,7 +1,7 @@
 """Realistic chains: every type must be inferred exactly, and nothing may be Any."""
 
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Any, assert_type
 
 import headrace as hr
 from headrace import KStream, KTable, TimeWindowedKStream, Windowed, agg, stores
@@ -148,6 +148,23 @@ assert_type(
 assert_type(
     per_user.aggregate(lambda: Stats(1), lambda k, o, s: s.add(o), value=hr.json(Stats)), KTable[str, Stats]
 )
+
+# The same by expressions.
+assert_type(orders.filter(hr.col("amount") > 0), KStream[str, Order])
+assert_type(orders.filter_not((hr.col("amount") > 0) & ~hr.key().is_null()), KStream[str, Order])
+assert_type(orders.select_key(hr.col("id").lower()), KStream[str, Order])
+orders.select_key(hr.col("sku"), key=int).to(hr.Topic("by-sku", key=int, value=Order))
+assert_type(orders.map_values(hr.col("amount") > 0), KStream[str, bool])
+assert_type(orders.map_values(hr.col("amount") * 2, value=float), KStream[str, float])
+assert_type(orders.map_values({"id": hr.col("id"), "eu": True}), KStream[str, dict[str, Any]])
+assert_type(stock.filter(hr.col("quantity") > 0), KTable[str, Stock])
+assert_type(stock.map_values({"left": hr.col("quantity")}), KTable[str, dict[str, Any]])
+assert_type(orders.group_by(hr.col("id").length()).count(), KTable[int, int])
+assert_type(per_user.aggregate(agg.count()), KTable[str, int])
+assert_type(per_user.aggregate(agg.max(hr.col("id").length())), KTable[str, int])
+assert_type(hr.col("a")["b"] == 1, hr.Expression[bool])
+assert_type(hr.col("a").length(), hr.Expression[int])
+assert_type(hr.col("a") + 1, hr.Expression[Any])
 
 assert_type(per_user.count(store=EXPIRING), KTable[str, int])
 

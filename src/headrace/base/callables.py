@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from headrace.base.ids import Location
+from headrace.base.programs import inlinable
 
 __all__ = [
     "TEXTS",
@@ -115,7 +116,11 @@ def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:
 def _parameters(fn: Callable[..., Any]) -> str:
     signature = _signature(fn)
     shown = "" if signature is None else str(signature.replace(return_annotation=signature.empty))[1:-1]
-    return shown if len(shown) <= 80 else f"{shown[:80]}…"
+    return _shortened(shown)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def called(fn: object) -> object:
@@ -143,6 +148,9 @@ def named(fn: object) -> str:
     inner = called(fn)
     code = getattr(inner, "__code__", None)
     if isinstance(code, types.CodeType):
+        written = inlinable(inner)
+        if written is not None:
+            return f"{_shortened(written.told)} at {_location(code)}"
         return _place(code, code.co_qualname)
     name = getattr(inner, "__qualname__", None)
     return f"{name}()" if isinstance(name, str) else repr(fn)
@@ -151,6 +159,9 @@ def named(fn: object) -> str:
 def short_name(fn: object) -> str:
     """Name a function as briefly as it can be: `keep()`, `lambda`, `Order`."""
     inner = called(fn)
+    written = inlinable(inner)
+    if written is not None:
+        return _shortened(written.told)
     name = getattr(inner, "__qualname__", type(inner).__qualname__).rsplit(".<locals>.", 1)[-1]
     if name == "<lambda>":
         return "lambda"
@@ -162,6 +173,9 @@ def outline(fn: object) -> str:
 
     Tells functions apart from one build of a program to the next, where neither lines nor compiled code would do.
     """
+    written = inlinable(called(fn))
+    if written is not None:
+        return written.told
     name = short_name(fn)
     code = getattr(called(fn), "__code__", None)
     if name != "lambda" or not isinstance(code, types.CodeType):
@@ -179,8 +193,12 @@ def _used(code: types.CodeType) -> list[str]:
 
 def _place(code: types.CodeType, qualified: str) -> str:
     name = qualified.rsplit(".<locals>.", 1)[-1]
-    place = Location(code.co_filename, code.co_firstlineno)
+    place = _location(code)
     return f"the lambda at {place}" if name == "<lambda>" else f"{name}() at {place}"
+
+
+def _location(code: types.CodeType) -> Location:
+    return Location(code.co_filename, code.co_firstlineno)
 
 
 # ── results ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 from typing_extensions import TypeVar
 
 from headrace.base.records import Record, RecordMetadata
+from headrace.expressions.expression import Expression
 from headrace.state.declaration import Store
 from headrace.state.typed_key_value import KeyValueStore
 from headrace.state.typed_session import SessionStore
@@ -21,6 +22,7 @@ __all__ = [
     "LateTo",
     "Name",
     "Partitioner",
+    "Predicate",
     "SessionsStore",
     "TableStore",
     "TopicChooser",
@@ -29,6 +31,9 @@ __all__ = [
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+#: What says of key and value whether a record is meant.
+Predicate: TypeAlias = Callable[[K, V], object] | Expression[Any]
 
 #: Name of a node.
 Name: TypeAlias = str | None

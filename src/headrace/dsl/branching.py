@@ -9,8 +9,9 @@ from headrace.base.callables import refuse_unstarted
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import Name
-from headrace.dsl.functions import optional_plain, plain
+from headrace.dsl.aliases import Name, Predicate
+from headrace.dsl.expressed import of_record
+from headrace.dsl.functions import optional_plain
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.stream_state import Flow
 from headrace.operators.stateless import Branch, PassThrough
@@ -54,7 +55,7 @@ class BranchedKStream(Generic[K, V]):
 
     def branch(
         self,
-        predicate: Callable[[K, V], object],
+        predicate: Predicate[K, V],
         *,
         name: Name = None,
         then: Callable[["KStream[K, V]"], object] | None = None,
@@ -83,7 +84,7 @@ class BranchedKStream(Generic[K, V]):
         return self._streams
 
     def _branch(self, predicate: object, name: Name, where: Location) -> "KStream[K, V]":
-        fn, _ = plain(predicate, "predicate", where, "key", "value")
+        fn = of_record(predicate, "predicate", where, self._flow)
         if self._has_ended:
             raise TopologyError(f"{where}: the split has ended; add branches before its default branch")
         self._operator.predicates.append(fn)

@@ -12,6 +12,7 @@ from headrace.base.callables import named, outline, short_name
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
+from headrace.dsl.expressed import keyed_mapper
 from headrace.dsl.functions import plain, result_annotation
 from headrace.dsl.graph import GraphNode
 from headrace.dsl.made_tables import made_table
@@ -286,7 +287,7 @@ def joined_by_foreign_key(
     keeps_this: bool,
 ) -> TableState:
     """Join two tables by a foreign key; return the result, which is kept as a table that is read is."""
-    functions = _functions(joiner, on, partitioner, other_partitioner, where)
+    functions = _functions(joiner, on, partitioner, other_partitioner, this.flow, where)
     one, two = this.flow, other.flow
     graph = one.building.graph
     foreign = of_annotation(result_annotation(functions.extractor), functions.extractor, "key")
@@ -323,9 +324,10 @@ def _functions(
     on: object,
     partitioner: Callable[..., Any] | None,
     other_partitioner: Callable[..., Any] | None,
+    flow: Flow,
     where: Location,
 ) -> _Functions:
-    extractor, with_key = plain(on, "extractor of the foreign key, on=,", where, "value", keyed=True)
+    extractor, with_key = keyed_mapper(on, "extractor of the foreign key, on=,", where, flow)
     joiner_fn, _ = plain(joiner, "joiner", where, "value", "other")
     return _Functions(
         extractor, with_key, joiner_fn, _placing(partitioner, where), _placing(other_partitioner, where)

@@ -10,6 +10,7 @@ from headrace.base.callables import short_name
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
+from headrace.dsl.expressed import of_record
 from headrace.dsl.functions import WithKeys, plain, result_annotation
 from headrace.dsl.graph import Graph, GraphNode, GraphProcessor
 from headrace.dsl.materialized import Materialized
@@ -141,7 +142,7 @@ def joined_with_global_table(
             f"{where}: a join with a global table needs on=, a function of key and value that returns the table's key; "
             "on=lambda key, value: key takes the record's own"
         )
-    selector, _ = plain(on, "key selector", where, "key", "value")
+    selector = of_record(on, "key selector", where, flow)
     selected = of_annotation(result_annotation(selector), selector, "key")
     refuse_clash(selected, spec.key, "key", "the global table that it is joined with", where)
     fn, keys = _joining(joiner, where)

@@ -1,6 +1,6 @@
 """Streams of records: the operators of `KStream`, named and linked as Kafka Streams does. Source: `KStreamImpl`."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, overload
 
@@ -9,9 +9,10 @@ from typing_extensions import TypeVar
 from headrace.base.durations import Duration
 from headrace.base.errors import TopologyError
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import LateTo, Name, Partitioner, TableStore, TopicChooser
+from headrace.dsl.aliases import LateTo, Name, Partitioner, Predicate, TableStore, TopicChooser
 from headrace.dsl.branching import BranchedKStream, GrowingBranch
 from headrace.dsl.destinations import kept_as_table, repartitioned, write_to
+from headrace.dsl.expressed import of_record
 from headrace.dsl.functions import WithKey, WithKeys, optional_plain, plain
 from headrace.dsl.global_tables import GlobalKTable
 from headrace.dsl.grouping import Grouping
@@ -34,9 +35,10 @@ from headrace.dsl.resequencing import resequenced
 from headrace.dsl.serdes import either
 from headrace.dsl.stream_state import Flow
 from headrace.dsl.windows import JoinWindows
+from headrace.expressions.expression import Expression
 from headrace.operators.stateless import Filter, Foreach, Only, Peek, Print
 from headrace.processor.api import FixedKeyProcessorSupplier, ProcessorSupplier
-from headrace.serde.serde import SerdeOf
+from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.state.declaration import Store
 from headrace.topology.locations import caller
 from headrace.topology.names import check_name
@@ -73,16 +75,16 @@ class KStream(Generic[K, V_co]):
 
     # ── one record in, one or none out ───────────────────────────────────────────────────────────────────────────
 
-    def filter(self, predicate: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
+    def filter(self, predicate: Predicate[K, V_co], *, name: Name = None) -> "KStream[K, V_co]":
         """Keep records for which the predicate is true."""
         where = caller()
-        fn, _ = plain(predicate, "predicate", where, "key", "value")
+        fn = of_record(predicate, "predicate", where, self._flow)
         return KStream(self._flow.then_stateless(name, "KSTREAM-FILTER-", where, Filter(fn), calls=fn))
 
-    def filter_not(self, predicate: Callable[[K, V_co], object], *, name: Name = None) -> "KStream[K, V_co]":
+    def filter_not(self, predicate: Predicate[K, V_co], *, name: Name = None) -> "KStream[K, V_co]":
         """Keep records for which the predicate is not true."""
         where = caller()
-        fn, _ = plain(predicate, "predicate", where, "key", "value")
+        fn = of_record(predicate, "predicate", where, self._flow)
         return KStream(
             self._flow.then_stateless(name, "KSTREAM-FILTER-", where, Filter(fn, negate=True), calls=fn)
         )
@@ -95,7 +97,11 @@ class KStream(Generic[K, V_co]):
         return KStream(self._flow.then_stateless(name, "KSTREAM-FILTER-", where, Only(type), calls=type))
 
     def select_key(
-        self, selector: Callable[[K, V_co], K2], *, key: SerdeOf[K2] = None, name: Name = None
+        self,
+        selector: Callable[[K, V_co], K2] | Expression[K2],
+        *,
+        key: SerdeOf[K2] = None,
+        name: Name = None,
     ) -> "KStream[K2, V_co]":
         """Replace the key. What needs equal keys together repartitions after it."""
         return KStream(with_new_key(self._flow, selector, key=key, name=name, where=caller()))
@@ -140,14 +146,31 @@ class KStream(Generic[K, V_co]):
         """Replace a record by any number of pairs."""
         return KStream(flat_mapped(self._flow, mapper, key=key, value=value, name=name, where=caller()))
 
+    @overload
     def map_values(
         self,
-        mapper: Callable[[V_co], V2] | WithKey[K, [V_co], V2],
+        mapper: Expression[Any] | Mapping[str, object],
+        *,
+        value: SerdeLike[V2],
+        name: Name = None,
+    ) -> "KStream[K, V2]": ...
+    @overload
+    def map_values(
+        self, mapper: Mapping[str, object], *, value: None = None, name: Name = None
+    ) -> "KStream[K, dict[str, Any]]": ...
+    @overload
+    def map_values(
+        self,
+        mapper: Callable[[V_co], V2] | WithKey[K, [V_co], V2] | Expression[V2],
         *,
         value: SerdeOf[V2] = None,
         name: Name = None,
-    ) -> "KStream[K, V2]":
-        """Replace the value; the key stays, and so does the partition."""
+    ) -> "KStream[K, V2]": ...
+    def map_values(self, mapper: object, *, value: Any = None, name: Name = None) -> "KStream[K, Any]":
+        """Replace the value; the key stays, and so does the partition.
+
+        A dictionary of expressions makes one of their results: `map_values({"id": hr.col("id")})`.
+        """
         return KStream(mapped_values(self._flow, mapper, value=value, name=name, where=caller()))
 
     def flat_map_values(
@@ -252,7 +275,7 @@ class KStream(Generic[K, V_co]):
         return BranchedKStream(self._flow.then_stateless(name, "KSTREAM-BRANCH-", where, operator), operator)
 
     def split_by(
-        self, predicate: Callable[[K, V_co], object], *, name: Name = None
+        self, predicate: Predicate[K, V_co], *, name: Name = None
     ) -> "tuple[KStream[K, V_co], KStream[K, V_co]]":
         """Return the records for which the predicate is true, and the others: a split with a default branch."""
         where = caller()
@@ -371,7 +394,7 @@ class KStream(Generic[K, V_co]):
 
     def group_by(
         self,
-        selector: Callable[[K, V_co], K2],
+        selector: Callable[[K, V_co], K2] | Expression[K2],
         *,
         key: SerdeOf[K2] = None,
         value: SerdeOf[V_co] = None,
@@ -413,7 +436,7 @@ class KStream(Generic[K, V_co]):
         other: GlobalKTable[KG, VG],
         joiner: Callable[[V_co, VG], R] | WithKey[K, [V_co, VG], R] | WithKeys[K, KG, [V_co, VG], R],
         *,
-        on: Callable[[K, V_co], KG | None],
+        on: Callable[[K, V_co], KG | None] | Expression[KG],
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...
@@ -490,7 +513,7 @@ class KStream(Generic[K, V_co]):
         | WithKey[K, [V_co, VG | None], R]
         | WithKeys[K, KG | None, [V_co, VG | None], R],
         *,
-        on: Callable[[K, V_co], KG | None],
+        on: Callable[[K, V_co], KG | None] | Expression[KG],
         value: SerdeOf[R] = None,
         name: Name = None,
     ) -> "KStream[K, R]": ...

@@ -1,6 +1,6 @@
 """Tables: the last value of each key. Source: `KTableImpl`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, overload
 
 from typing_extensions import TypeVar
@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
 from headrace.dsl.advice import no_operator
-from headrace.dsl.aliases import AnyStore, KeyPartitioner, Name, TableStore
+from headrace.dsl.aliases import AnyStore, KeyPartitioner, Name, Predicate, TableStore
 from headrace.dsl.foreign_key_joins import joined_by_foreign_key
 from headrace.dsl.functions import WithKey, pair_of, plain, result_annotation
 from headrace.dsl.global_tables import GlobalKTable
@@ -21,10 +21,11 @@ from headrace.dsl.suppressing import suppressed_table
 from headrace.dsl.table_grouping import TableGrouping
 from headrace.dsl.table_table_joins import joined_tables
 from headrace.dsl.table_views import filtered_table, mapped_table, transformed_table
+from headrace.expressions.expression import Expression
 from headrace.operators.grouped_table import TableSelect
 from headrace.operators.table import ToStream
 from headrace.processor.api import FixedKeyProcessorSupplier
-from headrace.serde.serde import SerdeOf
+from headrace.serde.serde import SerdeLike, SerdeOf
 from headrace.state.declaration import Store
 from headrace.topology.arguments import given
 from headrace.topology.locations import caller
@@ -63,26 +64,48 @@ class KTable(Generic[K, V_co]):
         return self._state.store_name
 
     def filter(
-        self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
+        self, predicate: Predicate[K, V_co], *, store: TableStore[K, V_co] = None, name: Name = None
     ) -> "KTable[K, V_co]":
         """Keep rows for which the predicate is true; a row that no longer passes is deleted."""
         return KTable(filtered_table(self._state, predicate, store, name, caller(), negate=False))
 
     def filter_not(
-        self, predicate: Callable[[K, V_co], object], *, store: TableStore[K, V_co] = None, name: Name = None
+        self, predicate: Predicate[K, V_co], *, store: TableStore[K, V_co] = None, name: Name = None
     ) -> "KTable[K, V_co]":
         """Keep rows for which the predicate is not true; a row that no longer is so is deleted."""
         return KTable(filtered_table(self._state, predicate, store, name, caller(), negate=True))
 
+    @overload
     def map_values(
         self,
-        mapper: Callable[[V_co], V2] | WithKey[K, [V_co], V2],
+        mapper: Expression[Any] | Mapping[str, object],
+        *,
+        value: SerdeLike[V2],
+        store: TableStore[K, V2] = None,
+        name: Name = None,
+    ) -> "KTable[K, V2]": ...
+    @overload
+    def map_values(
+        self,
+        mapper: Mapping[str, object],
+        *,
+        value: None = None,
+        store: TableStore[K, dict[str, Any]] = None,
+        name: Name = None,
+    ) -> "KTable[K, dict[str, Any]]": ...
+    @overload
+    def map_values(
+        self,
+        mapper: Callable[[V_co], V2] | WithKey[K, [V_co], V2] | Expression[V2],
         *,
         value: SerdeOf[V2] = None,
         store: TableStore[K, V2] = None,
         name: Name = None,
-    ) -> "KTable[K, V2]":
-        """Replace the values."""
+    ) -> "KTable[K, V2]": ...
+    def map_values(
+        self, mapper: object, *, value: Any = None, store: Any = None, name: Name = None
+    ) -> "KTable[K, Any]":
+        """Replace the values. A dictionary of expressions makes one of their results."""
         return KTable(mapped_table(self._state, mapper, value, store, name, caller()))
 
     def transform_values(
@@ -162,7 +185,7 @@ class KTable(Generic[K, V_co]):
         other: "KTable[KG, VO]",
         joiner: Callable[[V_co, VO], R],
         *,
-        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
+        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None] | Expression[KG],
         partitioner: KeyPartitioner[K] = None,
         other_partitioner: KeyPartitioner[KG] = None,
         value: SerdeOf[R] = None,
@@ -228,7 +251,7 @@ class KTable(Generic[K, V_co]):
         other: "KTable[KG, VO]",
         joiner: Callable[[V_co, VO | None], R],
         *,
-        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None],
+        on: Callable[[V_co], KG | None] | WithKey[K, [V_co], KG | None] | Expression[KG],
         partitioner: KeyPartitioner[K] = None,
         other_partitioner: KeyPartitioner[KG] = None,
         value: SerdeOf[R] = None,

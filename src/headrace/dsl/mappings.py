@@ -6,6 +6,7 @@ from typing import Any
 from headrace.base.durations import Duration, milliseconds
 from headrace.base.errors import TopologyError
 from headrace.base.ids import Location
+from headrace.dsl.expressed import keyed_mapper, of_record, refuse_other_than_documents
 from headrace.dsl.functions import element_of, pair_of, plain, result_annotation
 from headrace.dsl.serdes import Typed, of_annotation, of_result
 from headrace.dsl.stream_state import Flow
@@ -27,7 +28,7 @@ __all__ = [
 
 def with_new_key(flow: Flow, selector: object, *, key: object, name: str | None, where: Location) -> Flow:
     """Replace the key by what the function gives."""
-    fn, _ = plain(selector, "selector", where, "key", "value")
+    fn = of_record(selector, "selector", where, flow)
     serde = of_result(fn, key, "key", where)
     operator = SelectKey(fn)
     flow = flow.then_stateless(
@@ -86,8 +87,9 @@ def _as_pairs(
 
 def mapped_values(flow: Flow, mapper: object, *, value: object, name: str | None, where: Location) -> Flow:
     """Replace the value by what the function gives."""
-    fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
+    fn, with_key = keyed_mapper(mapper, "mapper", where, flow)
     serde = of_result(fn, value, "value", where)
+    refuse_other_than_documents(mapper, "mapper", serde, where)
     operator = MapValues(fn, with_key=with_key)
     flow = flow.then_stateless(name, "KSTREAM-MAPVALUES-", where, operator, calls=fn, value=serde)
     flow.node.changes_value = True

@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.base.ids import Location
 from headrace.dsl.aliases import AnyStore, Name
-from headrace.dsl.functions import plain
+from headrace.dsl.expressed import keyed_mapper, of_record, refuse_other_than_documents
 from headrace.dsl.graph import GraphProcessor
 from headrace.dsl.materialized import Materialized, declared_store
 from headrace.dsl.processing import described_processor
@@ -25,7 +25,7 @@ def filtered_table(
     table: TableState, predicate: object, store: AnyStore, name: Name, where: Location, *, negate: bool
 ) -> TableState:
     """Add the node that deletes rows which do not pass; return its table."""
-    fn, _ = plain(predicate, "predicate", where, "key", "value")
+    fn = of_record(predicate, "predicate", where, table.flow)
     made = _materialized(table, store, "KTABLE-FILTER-", table.flow.value, where)
     operator = TableFilter(fn, negate=negate, store=_store_of(made), of_versions=table.is_versioned)
     # Where old values cost nothing, they tell which deletions nobody below has to hear of.
@@ -45,8 +45,9 @@ def mapped_table(
     table: TableState, mapper: object, value: object, store: AnyStore, name: Name, where: Location
 ) -> TableState:
     """Add the node that replaces values; return its table."""
-    fn, with_key = plain(mapper, "mapper", where, "value", keyed=True)
+    fn, with_key = keyed_mapper(mapper, "mapper", where, table.flow)
     serde = of_result(fn, value, "value", where)
+    refuse_other_than_documents(mapper, "mapper", serde, where)
     made = _materialized(table, store, "KTABLE-MAPVALUES-", serde, where)
     operator = TableMapValues(fn, with_key=with_key, store=_store_of(made))
     node = table.flow.building.graph.names.node(name, "KTABLE-MAPVALUES-", where)

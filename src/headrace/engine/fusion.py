@@ -1,19 +1,19 @@
 """Makes one loop of neighbouring nodes: stateless ones, record by record with nothing between, and an aggregation.
 
-A node on its own costs a call with four arguments and its way back; in the loop it costs its function. The loop is
-written as a program, since that is the only way to have no call: `source_of` shows it. What is left of a stretch goes
-on as columns. An aggregation stands in the loop too: as its end where a cache holds its updates back, else as a step
-among the others.
+A node on its own costs a call with four arguments and its way back; in the loop it costs its function, and where that
+is an expression, not even a call. The loop is written as a program, since that is the only way to have no call:
+`source_of` shows it. What is left of a stretch goes on as columns. An aggregation stands in the loop too: as its end
+where a cache holds its updates back, else as a step among the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
 from headrace.base.callables import pair, refuse_unstarted, truth
 from headrace.base.columns import Stretch
-from headrace.base.programs import made_by
+from headrace.base.programs import inlinable, made_by
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
 from headrace.topology.wiring import (
@@ -44,6 +44,14 @@ _STATEMENTS = {
     "{indent}key, value = result if type(result) is tuple else pair(result)",
     Step.JOIN: "value = {call}(key, value)\n{indent}if value is MISSING: {drop}",
 }
+#: The same of a function that is one expression: `{does}` stands in the place of the call.
+_INLINED = {
+    Step.KEEP: "if not {does}: {drop}",
+    Step.KEEP_NOT: "if {does}: {drop}",
+    Step.KEY: "key = {does}",
+    Step.VALUE: "value = {does}",
+    Step.VALUE_WITH_KEY: "value = {does}",
+}
 _NEW_KEY = frozenset({Step.KEY, Step.PAIR})
 _NEW_VALUE = frozenset({Step.VALUE, Step.VALUE_WITH_KEY, Step.PAIR, Step.JOIN})
 _INDENT = " " * 12
@@ -71,9 +79,11 @@ def fuse(
     if not steps and not isinstance(into, LastStep):
         return into
     written = next((step for step in (*steps, into) if isinstance(step, InnerStep | LastStep)), None)
-    names: dict[str, Any] = {
-        f"f{at}": step.call for at, step in enumerate(steps) if isinstance(step, FusedStep)
-    }
+    names: dict[str, Any] = {}
+    for at, step in enumerate(steps):
+        if isinstance(step, FusedStep):
+            inlined = _inlined(at, step)
+            names |= {f"f{at}": step.call} if inlined is None else inlined[1]
     names |= {"MISSING": MISSING, "context": context}
     names |= {"pair": pair, "refuse_unstarted": refuse_unstarted, "truth": truth}
     names["step_failed"] = _failures(steps, context, knows_all=written is not None)
@@ -168,8 +178,18 @@ def _looped(steps: Sequence[FusedStep | InnerStep], *, drop: str, failure: str) 
             lines.append("        try:")
         is_trying = True
         lines += [f"            # {step.node!r}", f"            at = {at}"]
-        lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT, drop=drop))
+        inlined = _inlined(at, step)
+        if inlined is not None:
+            lines.append(_INDENT + _INLINED[step.step].format(does=inlined[0], drop=drop))
+        else:
+            lines.append(_INDENT + _STATEMENTS[step.step].format(call=f"f{at}", indent=_INDENT, drop=drop))
     return lines + (_caught(failure, drop) if is_trying else [])
+
+
+def _inlined(at: int, step: FusedStep) -> tuple[str, Mapping[str, Any]] | None:
+    """Return what a step's function consists of, and its names; None where it has to be called."""
+    written = inlinable(step.call) if step.step in _INLINED else None
+    return None if written is None else written.write(f"f{at}_")
 
 
 def _caught(failure: str, drop: str) -> list[str]:

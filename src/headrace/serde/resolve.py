@@ -15,7 +15,7 @@ from headrace.serde.primitives import boolean, float64, int64, raw, string, uuid
 from headrace.serde.serde import Serde, SerdeLike
 from headrace.serde.structured import json, msgpack, type_name
 
-__all__ = ["advice", "optional", "serde_from_annotation", "serde_of", "serde_of_keys"]
+__all__ = ["advice", "optional", "plain_type", "serde_from_annotation", "serde_of", "serde_of_keys"]
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def serde_of(spec: object) -> Serde[Any] | None:
     """
     if spec is None or isinstance(spec, Serde):
         return spec
-    spec = _plain(spec)
+    spec = plain_type(spec)
     known = _BY_CLASS.get(spec) if isinstance(spec, type) else None
     if known is not None:
         return known
@@ -87,7 +87,7 @@ def serde_from_annotation(annotation: object) -> Serde[Any] | None:
 
 def advice(annotation: object, part: str) -> str:
     """Return what to write at a function whose annotation (None if it has none) says no serde."""
-    plain = _plain(annotation)
+    plain = plain_type(annotation)
     if not _is_type(plain) or _holds_variables(plain):
         return f"write `{part}=` there"
     example = _example_of_open(plain)
@@ -125,7 +125,7 @@ def optional(serde: SerdeLike[T]) -> Serde[T | None]:
     return cast("Serde[T | None]", serde_of(serde))
 
 
-def _plain(spec: object) -> object:
+def plain_type(spec: object) -> object:
     """Return the type that a name, a remark or a `| None` is about."""
     while True:
         origin = get_origin(spec)

@@ -21,7 +21,7 @@ from headrace.serde.shapes import ensure_names_differ, must_be_read, shape_of
 from headrace.serde.stability import is_stable
 from headrace.serde.tagging import Codec, json_codec_of, msgpack_codec_of, untagged_classes
 
-__all__ = ["is_pydantic", "json", "msgpack", "type_name"]
+__all__ = ["annotation_of", "is_pydantic", "json", "msgpack", "type_name"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,15 @@ def msgpack(type: TypeForm[T]) -> Serde[T]:
         TypeError: values of the type cannot be told apart, or not be read.
     """
     return _serde("msgpack", type)
+
+
+def annotation_of(serde: Serde[Any]) -> Any:
+    """Return the type of a serde's values as it was written, `dict[str, float]`; Any where a serde does not say it."""
+    if serde.type is not None:
+        return serde.type
+    if isinstance(serde, CodecSerde) and isinstance(serde.identity, tuple):
+        return serde.identity[1]
+    return Any
 
 
 def _serde(encoding: Encoding, type: TypeForm[T]) -> Serde[T]:
