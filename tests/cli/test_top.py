@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,7 @@ def overview(tasks: int, **more: Any) -> dict[str, Any]:
         "records_per_second": 1234.4,
         "lag_records": 1200,
         "lag_age_ms": 61_000,
+        "lag_as_of": 1_700_000_000_000,
         "dropped": 7,
         "failed": 2,
         "commits": 10,
@@ -308,6 +310,14 @@ def test_an_instance_that_has_gone_is_told_above_what_was_there() -> None:
     lines = shown(overview(1), trouble="http://h:1 does not answer; asking again, this is from 3 s ago")
     assert lines[1] == "http://h:1 does not answer; asking again, this is from 3 s ago"
     assert lines[2] == "1,234 records/s, lag 1,200 (oldest 1m), 1,234,567 processed"
+
+
+def test_a_lag_is_told_with_its_time_while_brokers_are_away() -> None:
+    away = "broker 0 at h:9092: it cannot be connected to (Connection refused)"
+    then = f"{datetime.fromtimestamp(1_700_000_000):%H:%M:%S}"
+    lines = shown(overview(1, waits_for=away, lag_records=0))
+    assert lines[0] == f"● shop {away}  http://h:1, headrace 1"
+    assert lines[1] == f"1,234 records/s, lag 0 as of {then}, 1,234,567 processed"
 
 
 # ── while it runs ────────────────────────────────────────────────────────────────────────────────────────────────────

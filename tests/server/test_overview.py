@@ -1,5 +1,6 @@
 """What one answer tells of an instance: it is what the application itself says."""
 
+import time
 from pathlib import Path
 
 import headrace as hr
@@ -25,6 +26,7 @@ def test_an_overview_is_what_the_application_says_of_itself(served: Served) -> N
     assert (
         (found["records"], found["lag_records"], found["lag_age_ms"]) == (status.records, 0, 0) == (83, 0, 0)
     )
+    assert 0 <= time.time() * 1000 - found["lag_as_of"] < 60_000
     assert (found["dropped"], found["failed"], found["commits"]) == (0, 0, status.commits)
     assert found["commit_ms_max"] == found["threads"][0]["commit_ms_max"] == longest
     assert found["threads"][0]["name"] == "shop-StreamThread-1"
@@ -41,6 +43,7 @@ def test_before_the_start_an_overview_says_what_is_waited_for(tmp_path: Path) ->
     with Server(application(tmp_path)) as server:
         found = ask(server.url, "/overview").body
     assert (found["state"], found["waits_for"]) == ("created", "created: start() was not called")
+    assert found["lag_as_of"] is None
     assert (found["records"], found["commit_ms_average"], found["tasks"], found["instances"]) == (
         0,
         None,

@@ -27,7 +27,14 @@ from tests.server.conftest import COUNTS, LAST, MINUTES, NUMBERS, VISITS, Served
 class Elsewhere:
     """An instance that has nothing itself, and knows of one other."""
 
-    def __init__(self, served: Served, endpoint: tuple[str, int], *, asks_once: bool = False) -> None:
+    def __init__(
+        self,
+        served: Served,
+        endpoint: tuple[str, int],
+        *,
+        asks_once: bool = False,
+        waits_for: str | None = None,
+    ) -> None:
         known = served.streams._places()
         assert known is not None
         assert known.planned is not None
@@ -41,6 +48,7 @@ class Elsewhere:
             lambda: self.places,
             ("here", 1),
             lambda: not asks_once,
+            lambda: waits_for,
         )
         self.connections = Connections(path="", token=None, is_over_tls=False, ca=None)
         self.router = Router(served.streams.topology, "shop", here, self.connections)
@@ -283,3 +291,9 @@ def test_local_view_has_no_options_that_are_about_others(served: Served) -> None
         served.streams.query(COUNTS, where="local", stale="1s")
     with pytest.raises(hr.TopologyError, match="is neither"):
         served.streams.query(COUNTS, where="elsewhere")  # type: ignore[call-overload]
+
+
+def test_who_is_refused_is_told_what_the_instance_waits_for(served: Served) -> None:
+    lonely = Elsewhere(served, ("here", 1), asks_once=True, waits_for="running: waits: broker 0 is away")
+    with pytest.raises(StoreUnavailableError, match="; this instance is running: waits: broker 0 is away"):
+        lonely.view(COUNTS).get("a")

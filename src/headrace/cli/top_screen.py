@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -103,6 +104,8 @@ def _figures(overview: _Row) -> Sequence[Text]:
     lag = f"lag {overview['lag_records']:,}"
     if overview["lag_records"] and overview["lag_age_ms"]:
         lag += f" (oldest {_span(overview['lag_age_ms'])})"
+    if overview["waits_for"] is not None and overview["lag_as_of"] is not None:
+        lag += f" as of {datetime.fromtimestamp(overview['lag_as_of'] / 1000):%H:%M:%S}"
     dropped, failed = overview["dropped"], overview["failed"]
     return (
         Text(f"{overview['records_per_second']:,.0f} records/s, {lag}, {overview['records']:,} processed"),

@@ -189,6 +189,11 @@ class KafkaLog:
         """See `Log.trouble`."""
         return self._waiting.reason
 
+    @property
+    def silence_s(self) -> float | None:
+        """See `Log.silence_s`."""
+        return self._waiting.silence_s
+
     def close(self) -> None:
         """Close the control plane's connections; readers, writers and members have their own."""
         if self._is_closed:

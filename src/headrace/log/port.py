@@ -221,5 +221,9 @@ class Log(Protocol):
     def trouble(self) -> str | None:
         """What the log waits for, for people to read, while it does not answer; None where all is well."""
 
+    @property
+    def silence_s(self) -> float | None:
+        """For how long (seconds) it has not answered, while `trouble` tells of that; else None."""
+
     def close(self) -> None:
         """Release everything. Twice is fine."""

@@ -61,8 +61,9 @@ class Here:
         places: where all tasks are; None before that is known.
         endpoint: where others reach this instance.
         may_wait: whether the caller may be held up: not so in a thread of the application.
+        waits_for: its state and what it waits for, for people to read; None where it runs and its brokers answer.
 
-    All but the last two raise StoreUnavailableError where the application does not run.
+    The first three raise StoreUnavailableError where the application does not run.
     """
 
     active: Callable[[str, int, bool], StoreRead | None]
@@ -70,6 +71,12 @@ class Here:
     places: Callable[[], TaskPlaces | None]
     endpoint: Endpoint
     may_wait: Callable[[], bool]
+    waits_for: Callable[[], str | None]
+
+    def because(self, reason: str) -> str:
+        """Return why there is no answer, with what the instance waits for: that is the cause more often than not."""
+        waits_for = self.waits_for()
+        return reason if waits_for is None else f"{reason}; this instance is {waits_for}"
 
 
 class Router:
@@ -104,7 +111,7 @@ class Router:
         try:
             return self._answer(question, time.monotonic())
         except (Refused, StoreUnavailableError) as error:
-            return Answer(refusal=str(error))
+            return Answer(refusal=self.here.because(str(error)))
 
     def _answer(self, question: Question, asked_at: float) -> Answer:
         here = self.here
@@ -229,7 +236,9 @@ class StoreRoute:
             now = time.monotonic()
             if now + pause >= deadline or not self.router.here.may_wait():
                 raise StoreUnavailableError(
-                    f"partition {question.partition} of store {self.store!r} is unavailable: {'; '.join(refusals)}"
+                    self.router.here.because(
+                        f"partition {question.partition} of store {self.store!r} is unavailable: {'; '.join(refusals)}"
+                    )
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.base.errors import LogError
+from headrace.base.errors import LogError, LogUnavailableError
 from headrace.engine.status import LagInfo
 from headrace.outside.lag import PartitionLag, lag_of_group, lag_row
+from headrace.server.answers import Problem
 from headrace.server.inspection import offsets_of
 from headrace.server.lent_log import lent_log
 from headrace.server.parameters import Given
@@ -26,6 +27,9 @@ _COUNT_SECONDS = 1.0
 _TOLD_AGAIN_SECONDS_MIN = 2.0
 _TOLD_AGAIN_FACTOR = 10
 
+#: How long somebody who asks is kept waiting for brokers that may be away, while the count goes on for the next one.
+_PATIENCE_SECONDS = 3.0
+
 
 def lag_route(streams: Streams) -> Route:
     """Return the route."""
@@ -33,7 +37,8 @@ def lag_route(streams: Streams) -> Route:
         "/lag",
         "What is left to process in each partition that the application reads, in all instances together, with the "
         "first record's age: counted, or offsets (`is_exact` is false then) where that takes more than a second; "
-        "`counted_at` (epoch ms) may be some seconds ago. And how far each store here is behind its changelog.",
+        "`counted_at` (epoch ms) may be some seconds ago, or from before brokers went away: `waits_for` says so then, "
+        "and is null else. And how far each store here is behind its changelog.",
         _Counting(streams).answer,
         statuses=(503,),
         blocks=False,
@@ -57,13 +62,35 @@ class _Counting:
         self._last: _Counted | None = None
 
     async def answer(self, given: Given) -> object:
-        """Tell what was counted last, or count."""
-        found = self._last
-        if found is None or time.monotonic() > found.good_until:
-            if self._under_way is None or self._under_way.done():
-                self._under_way = self._thread.submit(self._count)
-            found = self._last = await asyncio.shield(asyncio.wrap_future(self._under_way))
-        return {**_document(found), "stores": _lags_of_stores(self._streams.lags())}
+        """Tell what was counted last, or count. Where the log does not answer, say what was counted before, and when.
+
+        Raises:
+            Problem: nothing is known yet.
+            LogError: the log does not allow it, or there is none.
+        """
+        last, waits_for = self._last, None
+        if last is None or time.monotonic() > last.good_until:
+            waits_for = await self._count_again()
+        if self._last is None:
+            raise Problem(503, f"what is left cannot be counted now: {waits_for}")
+        found = _document(self._last)
+        return {**found, "waits_for": waits_for, "stores": _lags_of_stores(self._streams.lags())}
+
+    async def _count_again(self) -> str | None:
+        """Count; or say what that waits for. Who is told of an older count does not wait for brokers that are away."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = self._thread.submit(self._count)
+        trouble = self._streams.trouble
+        if trouble is not None and self._last is not None:
+            return trouble
+        counting = asyncio.wrap_future(self._under_way)
+        try:
+            self._last = await asyncio.wait_for(asyncio.shield(counting), _PATIENCE_SECONDS)
+        except TimeoutError:
+            return self._streams.trouble or f"the log has not answered for {_PATIENCE_SECONDS:g} s"
+        except LogUnavailableError as error:
+            return str(error)
+        return None
 
     def _count(self) -> _Counted:
         streams, began = self._streams, time.monotonic()

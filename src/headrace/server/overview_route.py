@@ -32,7 +32,8 @@ def overview_route(streams: Streams) -> Route:
         "/overview",
         "State, with what ended the application where something did, throughput, lag, commits, what was dropped or has "
         "failed, threads, tasks and instances at once. Rates and times of commits are of the last minute, and null "
-        "where there were none.",
+        "where there were none. Lags are those of `lag_as_of` (epoch ms): now, or when brokers that are away were last "
+        "heard of; null where the application has ended, or not begun.",
         lambda given: _overview(streams),
     )
 
@@ -53,6 +54,7 @@ def _overview(streams: Streams) -> object:
         "records": figures.records,
         "records_per_second": figures.records_per_second,
         "lag_records": figures.lag_records,
+        "lag_as_of": _as_of(streams),
         "lag_age_ms": max((each["lag_age_ms"] for each in tasks), default=0),
         "dropped": sum(each["dropped"] for each in tasks),  # of the tasks that are here, as what failed
         "failed": _failed(metrics),
@@ -64,6 +66,12 @@ def _overview(streams: Streams) -> object:
         "global_stores": None if figures.global_stores is None else progress_of(figures.global_stores),
         "instances": _instances(streams),
     }
+
+
+def _as_of(streams: Streams) -> int | None:
+    if streams.state not in ("rebalancing", "running"):
+        return None
+    return time.time_ns() // 1_000_000 - int(1000 * (streams.silence_s or 0))
 
 
 def _failure(error: BaseException | None) -> Mapping[str, str] | None:

@@ -29,6 +29,7 @@ from headrace.query.questions import Answer, Question
 from headrace.query.routing import Here, Router, StoreRoute, position_of
 from headrace.query.table import StoreTable
 from headrace.state.declaration import Store, unreadable
+from headrace.state.port import StoreReads
 from headrace.state.queried import Queried
 from headrace.state.typed_key_value import KeyValueStore
 from headrace.state.typed_session import SessionStore
@@ -38,6 +39,7 @@ from headrace.streams.joining import endpoint_of
 from headrace.streams.observed import Observed
 from headrace.streams.server_options import SERVER_CA, SERVER_CERTIFICATE, SERVER_PATH, token_of
 from headrace.streams.states import FINAL
+from headrace.streams.status_text import waiting_text
 from headrace.topology.locations import caller
 from headrace.topology.partitioners import placing as placing_by
 
@@ -75,7 +77,11 @@ class Asked(Observed):
         if how.get("where") == "local":
 
             def here() -> Mapping[int, Any]:
-                return self._running(f"query store {name!r}").query(name, committed=asking.committed)
+                threads = self._running(f"query store {name!r}")
+                try:
+                    return threads.query(name, committed=asking.committed)
+                except StoreUnavailableError as error:
+                    raise StoreUnavailableError(self._router.here.because(str(error))) from None
 
             return view_of(spec, here if chosen is None else lambda: chosen_of(spec, here, chosen))
         if spec.kind in ("suppress", "custom"):
@@ -175,6 +181,15 @@ class Asked(Observed):
         """Answer another instance of the application with what is here, or say why not. For the HTTP server."""
         return self._router.answer(question)
 
+    def reads_here(self, store: str, partition: int) -> StoreReads | None:
+        """Return what can be read of a store's partition, in bytes, where its task runs here. For the HTTP server.
+
+        Raises:
+            StoreUnavailableError: the application does not run.
+        """
+        found = self._active(store, partition, False)
+        return None if found is None else found.reads
+
     def ask_instance(self, host: HostInfo, target: str, *, timeout_s: float) -> bytes:
         """Ask the server of another instance for a document (`target`: path and query). For the HTTP server.
 
@@ -199,7 +214,12 @@ class Asked(Observed):
         )
         self._life.listen(lambda new, old: connections.close() if new in FINAL else None)
         here = Here(
-            self._active, self._followed, self._places, endpoint_of(config) or UNAVAILABLE, self._may_wait
+            self._active,
+            self._followed,
+            self._places,
+            endpoint_of(config) or UNAVAILABLE,
+            self._may_wait,
+            self._waits_for,
         )
         return Router(self._topology, self._application_id, here, connections)
 
@@ -214,6 +234,11 @@ class Asked(Observed):
 
     def _places(self) -> TaskPlaces | None:
         return self._running("query a store").places
+
+    def _waits_for(self) -> str | None:
+        state, trouble = self.state, self.trouble
+        is_well = trouble is None and state != "rebalancing"
+        return None if is_well else waiting_text(state, self.status(), trouble)
 
     def _may_wait(self) -> bool:
         threads = self._threads

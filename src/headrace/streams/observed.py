@@ -86,6 +86,11 @@ class Observed:
         """What the application waits for while its brokers do not answer, for people to read; None if all is well."""
         return None if self._here is None else self._here.trouble
 
+    @property
+    def silence_s(self) -> float | None:
+        """For how long (seconds) its brokers have not answered, while `trouble` tells of that; else None."""
+        return None if self._here is None else self._here.log.silence_s
+
     def metrics(self) -> Metrics:
         """Return all metrics as they are now: those of `metrics.recording.level`, of the threads that are there.
 

@@ -110,3 +110,12 @@ def test_hurry_cuts_deadlines_short_and_the_last_one_counts(waiting: Waiting, cl
     assert waiting.deadline(1000) == 110
     _fail(waiting, clock, seconds=2)
     assert waiting.given_up("10 s") == "within 10 s (broker 0 is away)"
+
+
+def test_silence_is_counted_from_the_last_answer(waiting: Waiting, clock: _Clock) -> None:
+    waiting.is_over("reading", 0)
+    clock.now += 30  # a request waits for as long as it may
+    _fail(waiting, clock, seconds=2)
+    assert waiting.silence_s == 32
+    waiting.is_over("reading", 0)
+    assert waiting.silence_s is None

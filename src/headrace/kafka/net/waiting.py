@@ -27,6 +27,7 @@ class _Outage:
     reason: str
     since: float
     seen: float
+    heard: float
     told: float | None = None
 
 
@@ -38,6 +39,7 @@ class Waiting:
         self._lock = threading.Lock()
         self._until = float("inf")
         self._outages: dict[tuple[str, int], _Outage] = {}
+        self._heard: dict[str, float] = {}
 
     def hurry(self, seconds: float) -> None:
         """Let everything that blocks, now or later, give up within so many seconds. The last call counts."""
@@ -63,7 +65,7 @@ class Waiting:
         with self._lock:
             found = self._find(what, node_id, now)
             if found is None:
-                found = self._outages[what, node_id] = _Outage(reason, now, now)
+                found = self._outages[what, node_id] = _Outage(reason, now, now, self._heard.get(what, now))
             found.reason, found.seen = reason, now
             lasted = now - found.since
             if lasted < after_s or (found.told is not None and now - found.told < _TOLD_EVERY_S):
@@ -85,6 +87,7 @@ class Waiting:
 
     def is_over(self, what: str, node_id: int) -> None:
         """Note that a broker has answered."""
+        self._heard[what] = self._clock()
         if not self._outages:
             return  # the usual case, once an answer
         with self._lock:
@@ -95,11 +98,22 @@ class Waiting:
     @property
     def reason(self) -> str | None:
         """Say what is waited for, where that was worth a warning; None where nothing is."""
+        return max(current, key=lambda each: each.seen).reason if (current := self._current()) else None
+
+    @property
+    def silence_s(self) -> float | None:
+        """How long ago was heard of what `reason` tells, or was first missed; None where nothing is waited for.
+
+        A broker that falls silent is missed when a request has waited for as long as it may, and that counts too.
+        """
+        current = self._current()
+        return self._clock() - min(each.heard for each in current) if current else None
+
+    def _current(self) -> list[_Outage]:
         now = self._clock()
         with self._lock:
-            current = [
+            return [
                 each
                 for each in self._outages.values()
                 if each.told is not None and now - each.seen <= _FORGOTTEN_S
             ]
-        return max(current, key=lambda each: each.seen).reason if current else None

@@ -203,6 +203,11 @@ class EmbeddedLog:
         """None: a file answers, or fails."""
         return None
 
+    @property
+    def silence_s(self) -> float | None:
+        """None, as `trouble`."""
+        return None
+
     def close(self) -> None:
         """See `Log.close`. Readers and writers that are still open are closed; no thread may be using one."""
         with self._lock:

@@ -188,5 +188,10 @@ class MemoryLog:
         """None: it always answers."""
         return None
 
+    @property
+    def silence_s(self) -> float | None:
+        """None, as `trouble`."""
+        return None
+
     def close(self) -> None:
         """Do nothing: the records live as long as the object."""

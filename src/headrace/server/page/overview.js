@@ -1,7 +1,7 @@
 // The head of the page: what is asked first, whatever view is open.
 
 import { h, show } from "./dom.js";
-import { count, plural, rate } from "./format.js";
+import { clock, count, plural, rate } from "./format.js";
 
 const TONES = {
   running: "good", rebalancing: "busy", created: "busy", pending_shutdown: "busy",
@@ -20,7 +20,7 @@ function figures(found) {
   const { length: standbys } = found.standbys;
   return [
     figure("throughput", rate(found.records_per_second)),
-    figure("lag", plural(found.lag_records, "record")),
+    figure("lag", plural(found.lag_records, "record") + (found.waits_for === null || found.lag_as_of === null ? "" : `, as of ${clock(found.lag_as_of)}`)),
     figure("tasks", standbys ? `${found.tasks.length} + ${standbys} standby` : count(found.tasks.length)),
     restores.length > 0 && figure("restoring", `${plural(restores.length, "task")}, ${share} %`, "busy"),
     figure("processed", count(found.records)),

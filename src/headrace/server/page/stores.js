@@ -13,16 +13,17 @@ let chosen = null;
 let watching = null; // ends the watch that is under way
 
 async function load(_, signal) {
-  const [found, lag] = await Promise.all([get("stores", signal), get("lag", signal)]);
-  return { stores: found.stores, lags: lag.stores };
+  const [found, { tasks, standbys }] = await Promise.all([get("stores", signal), get("tasks", signal)]);
+  return { stores: found.stores, tasks: [...tasks, ...standbys] };
 }
 
-function behind(lags) {
-  if (lags === undefined) return "–";
-  return count(Object.values(lags).reduce((sum, each) => sum + each.offset_lag, 0));
+// How far the copies here are behind their changelogs, together.
+function behind(tasks, store) {
+  const lags = tasks.filter((task) => store in task.stores).map((task) => task.stores[store].offset_lag);
+  return lags.length === 0 ? "–" : count(lags.reduce((sum, lag) => sum + lag, 0));
 }
 
-function storeRow(store, lags) {
+function storeRow(store, tasks) {
   const kept = store.retention_ms ?? store.history_ms;
   return row(
     store.name,
@@ -32,7 +33,7 @@ function storeRow(store, lags) {
       h("code", null, store.key),
       h("code", null, store.value),
       kept === null ? "–" : duration(kept),
-      behind(lags[store.name]),
+      behind(tasks, store.name),
       h("code", null, store.where),
     ],
     { "data-store": store.name },
@@ -139,9 +140,9 @@ export const stores = {
     place.replaceChildren(list, panel);
     chosen = null;
   },
-  show(_, { stores: found, lags }, name) {
+  show(_, { stores: found, tasks }, name) {
     if (name !== chosen) choose(found.find((each) => each.name === name), name);
-    show(list, found.length === 0 ? h("p", { class: "none" }, "The topology has no store.") : table("Stores", HEADS, found.map((each) => storeRow(each, lags))));
+    show(list, found.length === 0 ? h("p", { class: "none" }, "The topology has no store.") : table("Stores", HEADS, found.map((each) => storeRow(each, tasks))));
   },
   leave: stopWatching,
 };
