@@ -152,6 +152,7 @@ def _window_status(clock: WindowClock) -> WindowStatus:
         idle_ms=clock.idle_ms,
         held=held,
         first_held=first_held,
+        held_in=clock.held_in(),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace.base.ids import TaskId, TopicPartition
+from headrace.processor.window_clock import HeldInStore
 
 __all__ = ["InputStatus", "LagInfo", "TaskStatus", "WindowStatus", "WorkerStatus", "together"]
 
@@ -56,6 +57,7 @@ class WindowStatus:
         idle_ms: the silence after which windows close without a record; None where they wait for one.
         held: results that are held back, as far as the node keeps them itself.
         first_held: the time that the first of them waits for to be closed; None where none is held.
+        held_in: which rows of a store are results that are held back, where the node does not count them; else None.
     """
 
     stream_time: int | None
@@ -65,6 +67,7 @@ class WindowStatus:
     idle_ms: int | None
     held: int
     first_held: int | None
+    held_in: HeldInStore | None = None
 
 
 @dataclass(frozen=True, slots=True)

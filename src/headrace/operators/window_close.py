@@ -21,6 +21,8 @@ from headrace.base.records import NO_HEADERS, Headers, Window, Windowed
 from headrace.operators.silence import Idle
 from headrace.operators.updates import key_deserializer
 from headrace.processor.context import Cancellable
+from headrace.processor.parts import TIMESTAMP_MAX
+from headrace.processor.window_clock import HeldInStore
 from headrace.state.port import TimeOrderedState
 from headrace.state.spec import segment_interval_ms
 from headrace.topology.wiring import Wiring
@@ -92,6 +94,7 @@ class WindowCloser:
         "_forward",
         "_headers",
         "_interval_ms",
+        "_leaves_after_ms",
         "_look",
         "_next_ms",
         "_now_ms",
@@ -111,6 +114,7 @@ class WindowCloser:
         self._store = state.spec.name
         self._stays_ms = segment_interval_ms(state.spec.retention_ms or 0)
         self._closed_since, self._result_of = closing.windows.closed_since, closing.result_of
+        self._leaves_after_ms = closing.windows.closed_at(0)
         self._forward, self._open_key = wiring.forward, key_deserializer(wiring, state)
         self._emitted = wiring.context.processor_metadata
         self._context = wiring.context
@@ -142,6 +146,12 @@ class WindowCloser:
         """Emit what a record closes that moves stream time beyond `room_ms`, before it is put."""
         self._emit(closed, headers)
         self.room_ms = self._state.observed_stream_time + self._stays_ms
+
+    def held_in(self) -> HeldInStore:
+        """Tell which rows of the store are results that have not left."""
+        times = self._closed_since(self._emitted.get(self._store, NEVER_EMITTED), TIMESTAMP_MAX)
+        assert times is not None, "windows close before the end of time"
+        return HeldInStore(self._store, times[0], self._leaves_after_ms)
 
     def _put_look_off(self, closed: int, headers: Headers) -> None:
         """Look when the wall clock allows it, unless a record does so before."""

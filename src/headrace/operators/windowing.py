@@ -14,6 +14,10 @@ from headrace.topology.wiring import Forward, Wiring
 __all__ = ["folded"]
 
 
+def _in_no_store() -> None:
+    return None
+
+
 def folded(
     fold: Fold,
     program: str,
@@ -40,6 +44,7 @@ def folded(
         closing.ends_included,
         closing.emits_final,
         None if closing.idle is None else closing.idle.idle_ms,
+        held_in=_in_no_store if emit is None else emit.held_in,
     )
     run = fold.compile(
         program,

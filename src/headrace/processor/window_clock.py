@@ -3,11 +3,29 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["WindowClock"]
+__all__ = ["HeldInStore", "WindowClock"]
 
 
 def _none_held() -> tuple[int, int | None]:
     return 0, None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInStore:
+    """Results that are held back as rows of the store that they are made in. Who wants to know them looks there.
+
+    Attributes:
+        from_ms: the lowest time (epoch ms) of a row whose result may not have left.
+        leaves_after_ms: a row's result leaves when stream time is so far past the row's time.
+    """
+
+    store: str
+    from_ms: int
+    leaves_after_ms: int
+
+
+def _in_no_store() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,7 @@ class WindowClock:
         emits_final: whether results leave when windows close, and not with each update.
         idle_ms: the silence after which windows close without a record; None where they wait for one.
         held: tells how many results are held back, and the time of the first (epoch ms), None where none is.
+        held_in: tells which rows of a store those are, where the node does not count them itself.
     """
 
     stream_time: Callable[[], int]
@@ -29,6 +48,7 @@ class WindowClock:
     emits_final: bool
     idle_ms: int | None
     held: Callable[[], tuple[int, int | None]] = _none_held
+    held_in: Callable[[], HeldInStore | None] = _in_no_store
 
     @property
     def closed_until(self) -> int | None:

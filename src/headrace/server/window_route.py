@@ -14,6 +14,7 @@ import msgspec
 from headrace.base.errors import StoreUnavailableError
 from headrace.query.metadata import HostInfo
 from headrace.query.questions import Refused
+from headrace.server.held_results import HeldResults
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
 from headrace.server.windows import windows_here
@@ -48,9 +49,10 @@ def window_route(streams: Streams) -> Route:
     gathering = _Gathering(streams)
     return Route(
         "/windows",
-        "By what windows close: of each node and task stream time, the end of what has closed, and what it waits for; "
-        "of each input the last record. All instances that are known are asked; those that do not answer are named, "
-        "and so are the tasks of which nobody tells.",
+        "By what windows close: of each node and task stream time, the end of what has closed, what it waits for, and "
+        "how many results are held back (or more, where `held_is_exact` is false; as of some seconds ago) until which "
+        "stream time; of each input the last record. All instances that are known are asked; those that do not answer "
+        "are named, and so are the tasks of which nobody tells.",
         gathering.answer,
         (_WHERE,),
         blocks=False,
@@ -62,6 +64,7 @@ class _Gathering:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
+        self._results = HeldResults(streams)
         own = endpoint_of(streams.config)
         self._own = None if own is None else HostInfo(*own)
         prefix = f"{streams.application_id}-windows"
@@ -71,7 +74,7 @@ class _Gathering:
     async def answer(self, given: Given) -> object:
         """Tell of the windows of this instance, or ask the others too."""
         loop = asyncio.get_running_loop()
-        here = loop.run_in_executor(self._telling, windows_here, self._streams)
+        here = loop.run_in_executor(self._telling, windows_here, self._streams, self._results)
         if given["where"] == "here":
             return {"nodes": await here}
         others = self._others()

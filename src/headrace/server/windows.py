@@ -5,6 +5,7 @@ from typing import Any
 
 from headrace.base.ids import TopicPartition
 from headrace.engine.status import InputStatus, TaskStatus, WindowStatus, WorkerStatus
+from headrace.server.held_results import NOTHING_HELD, Held, HeldResults
 from headrace.streams.streams import Streams
 from headrace.topology.nodes import ProcessorNode
 from headrace.topology.wiring import Windowing
@@ -12,7 +13,7 @@ from headrace.topology.wiring import Windowing
 __all__ = ["waited_for", "windows_here"]
 
 
-def windows_here(streams: Streams) -> list[dict[str, Any]]:
+def windows_here(streams: Streams, results: HeldResults) -> list[dict[str, Any]]:
     """Return the nodes that wait for stream time, with what the tasks of this instance tell of each."""
     status = streams.status() or WorkerStatus("starting")
     topology = streams.topology
@@ -35,7 +36,13 @@ def windows_here(streams: Streams) -> list[dict[str, Any]]:
                     "windows": windows,
                     **_common(tasks, name),
                     "tasks": [
-                        _task(each, each.windows.get(name), is_paused=streams.is_paused) for each in tasks
+                        _task(
+                            each,
+                            window := each.windows.get(name),
+                            _held(each, window, results),
+                            is_paused=streams.is_paused,
+                        )
+                        for each in tasks
                     ],
                 }
             )
@@ -49,7 +56,16 @@ def _common(tasks: Sequence[TaskStatus], node: str) -> Mapping[str, Any]:
     return {"grace_ms": found.grace_ms, "emits_final": found.emits_final, "idle_ms": found.idle_ms}
 
 
-def _task(task: TaskStatus, window: WindowStatus | None, *, is_paused: bool) -> dict[str, Any]:
+def _held(task: TaskStatus, window: WindowStatus | None, results: HeldResults) -> Held:
+    if window is None:
+        return NOTHING_HELD
+    if window.held_in is not None:
+        return results.of(task.id.partition, window.held_in)
+    first = window.first_held
+    return Held(window.held, None if first is None else first + window.grace_ms)
+
+
+def _task(task: TaskStatus, window: WindowStatus | None, held: Held, *, is_paused: bool) -> dict[str, Any]:
     reason, text, partition = waited_for(task, window, is_paused=is_paused)
     return {
         "task": str(task.id),
@@ -57,11 +73,12 @@ def _task(task: TaskStatus, window: WindowStatus | None, *, is_paused: bool) -> 
         "task_stream_time": task.stream_time,
         "stream_time": None if window is None else window.stream_time,
         "closed_until": None if window is None else window.closed_until,
-        "held": 0 if window is None else window.held,
-        "first_held": None if window is None else window.first_held,
-        "first_leaves_at": None
-        if window is None or window.first_held is None
-        else window.first_held + window.grace_ms,
+        "held": held.count,
+        "held_is_exact": held.is_exact,
+        "first_held": None
+        if window is None or held.first_leaves_at is None
+        else held.first_leaves_at - window.grace_ms,
+        "first_leaves_at": held.first_leaves_at,
         "reason": reason,
         "text": text,
         "inputs": [

@@ -51,7 +51,7 @@ function taskRow(task, node, low, high) {
       [task.task, task.instance !== null && node.isSpread ? h("span", { class: "small" }, ` at ${task.instance}`) : "", isBack && node.tasks.length > 1 ? h("b", { class: "back" }, " furthest behind") : ""],
       time(task.stream_time),
       [time(task.closed_until), track(task, low, high)],
-      task.held === 0 ? "–" : [count(task.held), h("span", { class: "small" }, " until ", time(task.first_leaves_at))],
+      task.held === 0 ? "–" : [`${task.held_is_exact ? "" : "at least "}${count(task.held)}`, h("span", { class: "small" }, " until ", time(task.first_leaves_at))],
       h("span", { title: task.text, "data-reason": task.reason }, WAITS[task.reason]),
       inputs(task, isBack),
     ],
@@ -62,7 +62,7 @@ function taskRow(task, node, low, high) {
 function answer(node) {
   const back = node.tasks.find((each) => each.task === node.held_back_by);
   if (back === undefined) return h("p", { class: "none" }, "No instance tells of a task that has it.");
-  const leaves = back.held === 0 ? "" : [` The first of ${plural(back.held, "result")} leaves when stream time is `, time(back.first_leaves_at), "."];
+  const leaves = back.held === 0 ? "" : [` The first of ${back.held_is_exact ? "" : "at least "}${plural(back.held, "result")} leaves when stream time is `, time(back.first_leaves_at), "."];
   return h("p", { class: `answer ${back.reason}` }, h("strong", null, `Task ${back.task}`), `: ${back.text}.`, leaves);
 }
 
