@@ -3,8 +3,8 @@
 `python -m benchmarks.instances [--protocol classic|streams] [--system headrace|kafka-streams] [--session 6000]
 [--partitions 8] [--state 20000]` prints a JSON line for each thing that happens: how many partitions another instance
 has then, and the longest that a record waited for its result in one of these, and in one of the others (ms; a commit
-each 100 ms is in it). What happens: an instance is killed that another one follows; it comes back; it is stopped; it
-comes back once more; it is killed, and started again at once in its own directory.
+each 100 ms is in it). What happens: nothing, for comparison; an instance is killed that another one follows; it comes
+back; it is stopped; it comes back once more; it is killed, and started again at once in its own directory.
 """
 
 import argparse
@@ -227,6 +227,7 @@ def measure(
         _await_calm(traffic, 2)
         time.sleep(STANDBY_SECONDS)
         happens: list[tuple[str, list[Callable[[str], None]], int]] = [
+            ("nothing", [], 2),
             ("killed, with a standby elsewhere", [kill], 1),
             ("comes back", [start], 2),
             ("stopped", [stop], 1),

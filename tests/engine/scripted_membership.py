@@ -1,7 +1,6 @@
 """A member of a group that hears what a test lets it hear."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
@@ -18,16 +17,12 @@ class ScriptedMembership(LocalMembership):
     """What it says is kept: `said`, in order. It is nobody until it hears of an epoch.
 
     Attributes:
-        takes_commits: whether the group takes a commit now.
-        committed_as: who each commit was made as.
         on_effects: called when effects are taken.
         reported: the last progress that it was told.
     """
 
     def __init__(self, application: GroupApplication) -> None:
         self.said: list[tuple[str, object]] = []
-        self.takes_commits = True
-        self.committed_as: list[MemberIdentity | None] = []
         self.reported: Mapping[TaskId, TaskProgress] = {}
         self.on_effects: Callable[[], None] = lambda: None
         self._waiting: list[Effect] = []
@@ -59,13 +54,6 @@ class ScriptedMembership(LocalMembership):
             elif isinstance(effect, Lost | Ended):
                 self.member = None
         return taken
-
-    @contextmanager
-    def committing(self) -> Iterator[MemberIdentity | None]:
-        """See `Membership.committing`."""
-        member = self.member if self.takes_commits else None
-        self.committed_as.append(member)
-        yield member
 
     def acknowledge(self, number: int) -> None:
         """Keep it."""

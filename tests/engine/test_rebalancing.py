@@ -27,7 +27,7 @@ from headrace.group.membership import (
 )
 from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.memory import MemoryLog
-from headrace.log.port import TopicSpec
+from tests.engine.group_log import GroupLog
 from tests.engine.scripted_membership import ScriptedMembership
 
 ONE, OTHER = TaskId(0, 0), TaskId(0, 1)
@@ -99,10 +99,8 @@ class Records:
 
 
 @pytest.fixture
-def log() -> MemoryLog:
-    made = MemoryLog()
-    made.create_topics([TopicSpec(name, 2) for name in ("in", "out")])
-    return made
+def log() -> GroupLog:
+    return GroupLog("in", "out")
 
 
 @pytest.fixture
@@ -129,7 +127,7 @@ def test_it_has_no_tasks_and_says_that_it_is_starting_until_the_group_has_spoken
 
 
 def test_what_is_taken_away_is_committed_before_the_group_hears_that_it_is_given_up(
-    instance: Instance, records: Records
+    instance: Instance, log: GroupLog, records: Records
 ) -> None:
     instance.membership.tell_tasks(ONE, OTHER)
     instance.turn()
@@ -142,7 +140,7 @@ def test_what_is_taken_away_is_committed_before_the_group_hears_that_it_is_given
     assert instance.tasks == {OTHER}
     assert records.committed(0) == 1
     assert instance.membership.said == [("acknowledge", 1), ("acknowledge", 2)]
-    assert instance.membership.committed_as[-1] == MemberIdentity("app", "member", 2)
+    assert log.committed_as[-1] == MemberIdentity("app", "member", 2)
 
 
 def test_who_is_no_member_any_more_gives_all_up_without_a_commit_and_says_so(
@@ -176,50 +174,50 @@ def test_an_assignment_from_before_the_loss_is_not_acted_on(instance: Instance, 
     assert records.committed(0) == 0
 
 
-def test_nothing_is_committed_while_the_group_takes_no_commit_and_all_of_it_later(
-    instance: Instance, records: Records
+def test_nothing_is_committed_while_the_group_is_ahead_and_all_of_it_later(
+    instance: Instance, log: GroupLog, records: Records
 ) -> None:
     instance.membership.tell_tasks(ONE)
     instance.turn()
     records.write(0, "a", "b")
     instance.turn()
-    instance.membership.takes_commits = False
+    log.has_gone_on = True
     instance.worker.commit()
     assert records.committed(0) == 0
-    instance.membership.takes_commits = True
+    log.has_gone_on = False
     instance.worker.commit()
     assert records.committed(0) == 2
     assert records.copied(0) == ["a", "b"]
 
 
-def test_who_stops_while_no_commit_is_taken_commits_when_the_group_has_gone_on(
-    instance: Instance, records: Records
+def test_who_stops_while_the_group_is_ahead_commits_when_it_has_heard_of_it(
+    instance: Instance, log: GroupLog, records: Records
 ) -> None:
     instance.membership.tell_tasks(ONE)
     instance.turn()
     records.write(0, "a")
     instance.turn()
-    instance.membership.takes_commits = False
+    log.has_gone_on = True
     instance.membership.tell_tasks(ONE, epoch=2)
-    instance.membership.on_effects = lambda: setattr(instance.membership, "takes_commits", True)
+    instance.membership.on_effects = lambda: setattr(log, "has_gone_on", False)
     instance.worker._commit_at_last()
     assert records.copied(0) == ["a"]
-    assert instance.membership.committed_as[-1] == MemberIdentity("app", "member", 2)
+    assert log.committed_as[-1] == MemberIdentity("app", "member", 2)
 
 
-def test_a_task_that_is_taken_away_while_no_commit_is_taken_goes_when_one_is(
-    instance: Instance, records: Records
+def test_a_task_that_is_taken_away_goes_when_a_commit_is_taken(
+    instance: Instance, log: GroupLog, records: Records
 ) -> None:
     instance.membership.tell_tasks(ONE, OTHER)
     instance.turn()
     records.write(0, "a")
     instance.turn()
-    instance.membership.takes_commits = False
+    log.has_gone_on = True
     instance.membership.tell_tasks(OTHER, epoch=2)
     instance.turn()
     assert instance.tasks == {ONE, OTHER}
     assert instance.membership.said == [("acknowledge", 1)]
-    instance.membership.takes_commits = True
+    log.has_gone_on = False
     instance.turn()
     assert instance.tasks == {OTHER}
     assert records.committed(0) == 1

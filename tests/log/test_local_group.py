@@ -72,15 +72,14 @@ def test_who_is_alone_on_a_log_has_all_tasks_at_once_as_a_member(kind: str, tmp_
     member = log.join("app", application(2), JoinOptions(process_id="p"))
     roles = Roles(frozenset(application(2).tasks))
     assert list(member.effects())[:2] == [EpochChanged("member-1", 1), Assigned(1, roles)]
-    with member.committing() as who:
-        assert who == member.member == MemberIdentity("app", "member-1", 1)
+    who = [member.member]
     member.acknowledge(1)
     assert list(member.effects(0.01)) == []
     assert member.trouble is None
     member.close()
     assert list(member.effects()) == [Ended()]
-    with member.committing() as nobody:
-        assert nobody is None
+    who.append(member.member)
+    assert who == [MemberIdentity("app", "member-1", 1), None]
     log.close()
 
 

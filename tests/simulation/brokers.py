@@ -18,7 +18,7 @@ from kafka.protocol.consumer import (
     SyncGroupResponse,
 )
 
-from headrace.base.errors import FencedError, TransactionAbortedError
+from headrace.base.errors import FencedError, StaleMemberEpochError, TransactionAbortedError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.group.application import GroupApplication
 from headrace.group.classic_member import ClassicRefusal, Joined
@@ -53,6 +53,9 @@ class Group(Protocol):
 
     def receive(self, message: Any, now: float, reply: Reply) -> None:
         """Answer a request, now or later."""
+
+    def has_member(self, member_id: str) -> bool:
+        """Whether it knows a member."""
 
     def takes_commit(self, member: MemberIdentity, task: TaskId) -> bool:
         """Whether a member may commit offsets of a task's inputs."""
@@ -111,6 +114,10 @@ class StreamsGroup:
             )
             members.append(made.Member(member_id=member_id, assignment=assignment))
         return StreamsGroupDescribeResponse(version=0, groups=[made(error_code=0, members=members)])
+
+    def has_member(self, member_id: str) -> bool:
+        """See `Group.has_member`."""
+        return member_id in self._coordinator.members
 
     def takes_commit(self, member: MemberIdentity, task: TaskId) -> bool:
         """See `Group.takes_commit`."""
@@ -178,6 +185,10 @@ class ClassicGroup:
                 reply(LeaveGroupResponse(version=5, error_code=0, members=[]))
             case _:
                 raise AssertionError(message)
+
+    def has_member(self, member_id: str) -> bool:
+        """See `Group.has_member`."""
+        return member_id in self._coordinator.members
 
     def takes_commit(self, member: MemberIdentity, task: TaskId) -> bool:
         """See `Group.takes_commit`."""
@@ -328,8 +339,11 @@ class Brokers:
 
         Raises:
             TransactionAbortedError: the group has gone on without this member.
+            StaleMemberEpochError: or with it, in another epoch.
         """
         assert member is not None, "offsets are committed as nobody"
+        if not self.group.has_member(member.member_id):
+            raise TransactionAbortedError(f"the group has gone on without {member}")
         tasks = {self._tasks[place] for place in partitions}
         if not all(self.group.takes_commit(member, task) for task in sorted(tasks)):
-            raise TransactionAbortedError(f"the group has gone on without {member}")
+            raise StaleMemberEpochError(f"the group has gone on to another epoch than that of {member}")

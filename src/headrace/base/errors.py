@@ -180,6 +180,13 @@ class TransactionAbortedError(LogError):
     """
 
 
+class StaleMemberEpochError(LogError):
+    """The group has gone on to another epoch than that as which was committed, and has refused the offsets.
+
+    Nothing is committed, and nothing is lost: the worker commits again as soon as it has heard of the new one.
+    """
+
+
 class FencedError(LogError):
     """Another instance of the application has taken over: this one stops and writes nothing more."""
 

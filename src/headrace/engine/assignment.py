@@ -232,7 +232,7 @@ class Assignment:
 
     def _commit_starts(self) -> None:
         """Commit the offsets at which tasks start that had none, with what the others have; if not now, then soon."""
-        if self._starting.has_found:
+        if self._starting.found:
             self._commit(())
 
     def _abort(self) -> None:

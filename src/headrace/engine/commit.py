@@ -16,6 +16,7 @@ What is durable when:
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from headrace.base.errors import StaleMemberEpochError
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.base.log_fields import at_work
 from headrace.engine.collector import RecordCollector
@@ -100,7 +101,7 @@ class Committer:
             if task.has_progress
             or (task.is_running and (renews or task.id in leaving or self._has_moved(task)))
         ]
-        if due or self._starting.has_found:
+        if due or self._starting.found:
             self.commit(due, member)
             if renews:
                 self._next_renewal = now + _RENEW_SECONDS
@@ -123,6 +124,7 @@ class Committer:
 
         Raises:
             TransactionAbortedError: the transaction is not known to be durable; the caller gives up all buffers.
+            StaleMemberEpochError: the group does not take it as this member; it is open as before, for a later commit.
             FencedError: another instance commits as well.
             LogError: the same, and trying again will not help.
         """
@@ -131,7 +133,7 @@ class Committer:
             with at_work(task.context):
                 task.flush()
         self._reached("drain")
-        offsets: dict[TopicPartition, CommittedOffset] = dict(self._starting.take_found())
+        offsets: dict[TopicPartition, CommittedOffset] = dict(self._starting.found)
         self._collector.drain(self._writer)
         for task in tasks:
             offsets.update(task.offsets(self._reader.position))
@@ -139,7 +141,13 @@ class Committer:
         since = time.monotonic()
         for task in tasks:
             task.stores.committing_since = since
-        ends = self._writer.commit(offsets, member)
+        try:
+            ends = self._writer.commit(offsets, member)
+        except StaleMemberEpochError:
+            for task in tasks:
+                task.stores.committing_since = None
+            raise
+        self._starting.committed()
         self._collector.committed()
         for partition, moved in offsets.items():
             self.committed[partition] = moved.offset

@@ -1,7 +1,9 @@
 """One commit of a worker with all that goes with it: when it is due, what it takes along, who is told of it."""
 
+import logging
 from collections.abc import Collection
 
+from headrace.base.errors import StaleMemberEpochError
 from headrace.base.ids import TaskId
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
@@ -17,6 +19,8 @@ from headrace.log.membership import MemberIdentity, Membership
 from headrace.log.port import Writer
 
 __all__ = ["CommitRound"]
+
+_log = logging.getLogger("headrace.commit")
 
 
 class CommitRound:
@@ -74,17 +78,18 @@ class CommitRound:
     def commit(self, leaving: Collection[TaskId] = ()) -> bool:
         """Commit all tasks that have something to commit, and those that are `leaving`; then the global stores.
 
-        Says whether it has: the group may be about to go on to an epoch in which it would refuse this member. Then
-        nothing has changed, and it is tried again soon, or when the worker has heard of that epoch.
-
-        # Invariant: while the transaction is under way the member is lent, and its epoch is the group's.
+        Says whether it has: the group may have gone on to an epoch that the worker has not heard of. Then nothing has
+        changed, and it is tried again soon, with what has come to it until then.
         """
-        with self._membership.committing() as member:
-            if member is None:
-                self._schedule.put_off(self._clock.seconds())
-                return False
-            self._commit(leaving, member)
-        return True
+        member = self._membership.member
+        try:
+            if member is not None:
+                self._commit(leaving, member)
+                return True
+        except StaleMemberEpochError as error:
+            _log.debug("the commit is put off: %s", error)
+        self._schedule.put_off(self._clock.seconds())
+        return False
 
     def _commit(self, leaving: Collection[TaskId], member: MemberIdentity) -> None:
         began = self._clock.seconds()

@@ -19,7 +19,7 @@ class StartingOffsets:
     """The group's committed places, and the starts of partitions that have none.
 
     A start found by another policy than *earliest* is remembered: an abort must come back to it, not to a later end.
-    It is to be committed at once (`take_found`), or a crash before the first commit would lose what came after it.
+    It is to be committed at once (`found`), or a crash before the first commit would lose what came after it.
     """
 
     def __init__(
@@ -135,9 +135,9 @@ class StartingOffsets:
         return offset
 
     @property
-    def has_found(self) -> bool:
-        """Whether there are starts that are to be committed."""
-        return bool(self._found)
+    def found(self) -> Mapping[TopicPartition, CommittedOffset]:
+        """The starts that are to be committed, until they are."""
+        return self._found
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Know nothing of these partitions any more: who reads them next may have committed them meanwhile."""
@@ -146,7 +146,6 @@ class StartingOffsets:
             self._chosen.discard(partition)
             self._found.pop(partition, None)
 
-    def take_found(self) -> Mapping[TopicPartition, CommittedOffset]:
-        """Return the starts that are to be committed, once. Where that fails, `find` finds them again, if it has to."""
-        found, self._found = self._found, {}
-        return found
+    def committed(self) -> None:
+        """Note that what was found is committed. Where nobody knows, `find` finds it again, if it has to."""
+        self._found = {}

@@ -6,8 +6,7 @@ them are one instance, which has one endpoint.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import count
 from queue import SimpleQueue
 
@@ -174,11 +173,6 @@ class LocalMembership:
         if any(isinstance(effect, Ended) for effect in taken):
             self.member = None
         return taken
-
-    @contextmanager
-    def committing(self) -> Iterator[MemberIdentity | None]:
-        """See `Membership.committing`."""
-        yield self.member
 
     def acknowledge(self, number: int) -> None:
         """See `Membership.acknowledge`."""

@@ -10,12 +10,11 @@ A worker takes effects in their order (`headrace.group.membership`) and does wha
 | `StatusChanged`, `EndpointsChanged` | tells who asks for it | |
 | `Ended` | is no member any more: where there is a reason, that is an error of the application | `close()` |
 
-# Invariant: whoever commits does so as the member that it has heard of in the queue, inside `committing()`. An epoch
-# that was told after `Lost` is never known to who still has the tasks from before it.
+# Invariant: whoever commits does so as the member that it has heard of in the queue. An epoch that was told after
+# `Lost` is never known to who still has the tasks from before it.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Literal, NamedTuple, Protocol
@@ -75,12 +74,9 @@ class Membership(Protocol):
 
     @property
     def member(self) -> MemberIdentity | None:
-        """Who it is, by the effects that were taken; None while it is nobody."""
+        """Whom to commit as, by the effects that were taken; None while it is nobody.
 
-    def committing(self) -> AbstractContextManager[MemberIdentity | None]:
-        """Lend the member to commit as: while it is lent, the group does not go on to an epoch in which it is refused.
-
-        None where it must not commit now, since such an epoch is under way: take effects, and try again. Never blocks.
+        The group may have gone on since, and refuse it (`StaleMemberEpochError`): then there are effects to take.
         """
 
     def acknowledge(self, number: int) -> None:

@@ -110,8 +110,8 @@ class Writer(Protocol):
     ) -> Mapping[TopicPartition, int]:
         """Make all appended records and the group's offsets durable, together or not at all.
 
-        They are committed as `member` of the group, which `Membership.committing` has lent; a group that has gone on
-        without it refuses them. With None it is whoever `occupy` has made of this instance, or nobody. A log that one
+        They are committed as `member` of the group, which is `Membership.member`; a group that has gone on without it
+        refuses them. With None it is whoever `occupy` has made of this instance, or nobody. A log that one
         process has for itself takes any.
 
         Returns, for each topic-partition appended to, the position just behind this transaction's last record there.
@@ -119,6 +119,8 @@ class Writer(Protocol):
 
         Raises:
             TransactionAbortedError: not committed, or not known to be; the caller aborts and rebuilds its tasks.
+            StaleMemberEpochError: the group has gone on to another epoch of this member. Nothing has changed: what was
+                appended is still to be committed, with more if need be, as the member is by then.
             FencedError: another writer with the same transactional id has taken over; this one is of no more use.
             LogError: not committed, and trying again will not help.
         """

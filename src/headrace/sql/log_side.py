@@ -80,11 +80,11 @@ class LogSide:
         if not moved or not (now or self._clock() >= self._next_tell):
             return
         self._next_tell = self._clock() + _TELL_SECONDS
+        member = membership.member
+        if member is None:
+            return
         try:
-            with membership.committing() as member:
-                if member is None:
-                    return
-                self._opened().commit({each: CommittedOffset(at) for each, at in moved.items()}, member)
+            self._opened().commit({each: CommittedOffset(at) for each, at in moved.items()}, member)
         except LogError as error:
             _log.debug("offsets of %r are not told to its group: %s", self._group, error)
             self._drop_writer()

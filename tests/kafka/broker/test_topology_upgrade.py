@@ -233,8 +233,7 @@ def join_and_commit(log: KafkaLog, group: str, place: TopicPartition, offset: in
     worker = Worker("elsewhere", log.join(group, told, options), Ledger())
     until(lambda: bool(worker.roles.active))
     writer = log.writer(group)
-    with worker.membership.committing() as who:
-        writer.commit({place: CommittedOffset(offset)}, who)
+    writer.commit({place: CommittedOffset(offset)}, worker.membership.member)
     writer.close()
     worker.leave()
 

@@ -1,6 +1,6 @@
 """A member of a classic group and its messages: what it tells, how it leads, and what it makes of what it hears."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -53,7 +53,6 @@ def new(
     *,
     instance_id: str | None = None,
     member_id: str = "",
-    may_join: Callable[[], bool] = lambda: True,
     progress: Mapping[TaskId, TaskProgress] = MappingProxyType({}),
 ) -> ClassicProtocol:
     options = JoinOptions(
@@ -72,7 +71,6 @@ def new(
         options,
         session_timeout_ms=10_000,
         heartbeat_interval_ms=3000,
-        may_join=may_join,
         now=0.0,
     )
 
@@ -297,52 +295,6 @@ def test_a_refusal_that_stays_ends_all_tasks_with_the_setting() -> None:
     assert isinstance(lost, Lost)
     assert isinstance(ended, Ended)
     assert "group.instance.id" in (ended.reason or "")
-
-
-def test_commits_wait_while_a_join_is_to_come_or_under_way() -> None:
-    protocol = new()
-    found = [protocol.is_joining]
-    following(protocol, LeaderWord(ONE))
-    protocol.acknowledge(1, 0.0)
-    found.append(protocol.is_joining)
-    asked(protocol, 3.0)
-    found.append(protocol.is_joining)
-    protocol.answered(heartbeat(ErrorCode.REBALANCE_IN_PROGRESS), 3.0)
-    found.append(protocol.is_joining)
-    assert found == [True, False, False, True]
-
-
-def test_a_join_waits_for_a_commit_and_the_member_lives_meanwhile() -> None:
-    may_join = [True]
-    protocol = new(may_join=lambda: may_join[0])
-    following(protocol, LeaderWord(ONE))
-    protocol.acknowledge(1, 0.0)
-    may_join[0] = False
-    protocol.rejoin(None, 1.0)
-    for now in (1.0, 4.0, 7.0):
-        alive = asked(protocol, now)
-        assert (alive.member_id, alive.generation_id) == ("m", 4)
-        assert protocol.ask(FACTS, now) is None
-        protocol.answered(heartbeat(ErrorCode.REBALANCE_IN_PROGRESS), now)
-        assert protocol.next_time() == now + 3.0
-    may_join[0] = True
-    assert protocol.next_time() == 1.0
-    assert told(asked(protocol, 7.5)).owned == ONE
-
-
-def test_an_answer_to_a_sign_of_life_that_is_missing_or_bad_changes_nothing() -> None:
-    may_join = [True]
-    protocol = new(may_join=lambda: may_join[0])
-    following(protocol, LeaderWord(ONE))
-    protocol.acknowledge(1, 0.0)
-    may_join[0] = False
-    protocol.rejoin(None, 1.0)
-    asked(protocol, 1.0)
-    assert protocol.unanswered(GONE, 1.0) == ()
-    asked(protocol, 4.0)
-    assert protocol.answered(heartbeat(ErrorCode.NOT_COORDINATOR), 4.0) == Heard(has_moved=True)
-    asked(protocol, 7.0)
-    assert protocol.answered(heartbeat(ErrorCode.UNKNOWN_MEMBER_ID), 7.0) == Heard()
 
 
 def test_it_leaves_by_name_and_hears_the_end_whatever_comes() -> None:

@@ -9,7 +9,6 @@ from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication, SubtopologyTopics
 from headrace.kafka.group.classic_protocol import ClassicProtocol
 from headrace.kafka.group.control_loop import ControlLoop
-from headrace.kafka.group.lease import CommitLease
 from headrace.kafka.group.membership import session_s
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import KafkaOptions
@@ -51,14 +50,13 @@ class DeadConnection:
 
 
 def test_a_join_that_nobody_answers_is_no_sign_that_the_coordinator_hears() -> None:
-    network, lease = DeadConnection(), CommitLease(lambda: None)
+    network = DeadConnection()
     protocol = ClassicProtocol(
         "app",
         APPLICATION,
         JoinOptions(process_id="p"),
         session_timeout_ms=45_000,
         heartbeat_interval_ms=3_000,
-        may_join=lease.close,
         now=0.0,
     )
     loop = ControlLoop(
@@ -66,7 +64,6 @@ def test_a_join_that_nobody_answers_is_no_sign_that_the_coordinator_hears() -> N
         protocol,
         lambda: cast(Any, network),
         Waiting(lambda: network.now),
-        lease,
         lambda effect: None,
         max_poll_interval_s=300.0,
         session_s=45.0,

@@ -234,6 +234,9 @@ def test_every_code_of_every_request_leads_on(request_: TransactionRequest) -> N
             assert (machine.state, machine.failure) == (before, None)
             assert machine.due(talk.now + 0.0001) is None
             assert machine.due(talk.now + 2) is not None
+        elif found is TransactionRemedy.STALE:
+            assert (machine.state, machine.failure) == (ProducerState.IN_TRANSACTION, None)
+            assert code.name in (machine.stale_epoch or "")
         elif found is not TransactionRemedy.TAKE:
             assert machine.failure is not None
             assert code.name in machine.failure.message
@@ -266,6 +269,9 @@ def test_every_code_of_an_offset_commit_leads_on() -> None:
         machine.handle(Answered(request, Answer(errors={IN0: code})), 0)
         if code is E.NONE:
             assert machine.was_committed
+        elif machine.stale_epoch is not None:
+            assert (machine.state, machine.failure) == (ProducerState.IN_TRANSACTION, None)
+            assert code.name in machine.stale_epoch
         elif machine.failure is None:
             assert machine.state is ProducerState.COMMITTING_OFFSETS
             assert (machine.due(0), machine.due(2) is not None) == (None, True)
@@ -317,6 +323,41 @@ def test_transaction_whose_offsets_a_living_group_refuses_is_not_tried_again() -
 )
 def test_refusals_name_what_to_mend(code: ErrorCode, text: str) -> None:
     assert text in advice(code)
+
+
+OLD, NEW = GroupMember("m", 3), GroupMember("m", 4)
+
+
+@pytest.mark.parametrize("is_newest", [True, False])
+def test_transaction_whose_member_is_an_epoch_behind_is_committed_as_that_of_the_next(
+    is_newest: bool,
+) -> None:
+    talk = ready(is_newest=is_newest).tell(CommitRequested(OFFSETS, OLD))
+    while not isinstance(request := talk.asked(), TransactionalOffsetCommit):
+        talk.tell(Answered(request, Answer(node_id=1)))
+    talk.tell(Answered(request, Answer(errors={IN0: E.ILLEGAL_GENERATION})))
+    machine = talk.machine
+    assert (machine.is_settled, machine.was_committed, machine.failure) == (True, False, None)
+    assert machine.stale_epoch == (
+        "cannot commit offsets of group 'group', in-0: "
+        "the coordinator answers ILLEGAL_GENERATION; the group has rebalanced"
+    )
+    again = talk.tell(CommitRequested(OFFSETS, NEW)).asked()
+    assert isinstance(again, TransactionalOffsetCommit)
+    assert again.member == NEW
+    talk.tell(Answered(again, Answer())).answer(identity=NEXT)
+    assert machine.was_committed
+
+
+def test_offsets_of_a_member_that_is_an_epoch_behind_are_committed_as_that_of_the_next() -> None:
+    machine = offsets_refused(E.ILLEGAL_GENERATION, OLD)
+    assert (machine.is_settled, machine.was_committed, machine.failure) == (True, False, None)
+    machine.handle(CommitRequested(OFFSETS, NEW), 1)
+    request = machine.due(1)
+    assert isinstance(request, OffsetCommit)
+    assert request.member == NEW
+    machine.handle(Answered(request, Answer()), 1)
+    assert machine.was_committed
 
 
 # ── the newest protocol ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """A member of a classic group: its machine, with the messages that it speaks in, and the assignor where it leads."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, assert_never
+from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from headrace.base.ids import TaskId
 from headrace.group.application import GroupApplication
@@ -68,10 +68,6 @@ _LAPSE_MS = 5_000
 _NEVER = float("inf")
 
 
-class _KeepAlive(NamedTuple):
-    """A heartbeat beside those of the machine, which is about to join and says nothing else."""
-
-
 class ClassicProtocol:
     """See `GroupProtocol`."""
 
@@ -85,13 +81,8 @@ class ClassicProtocol:
         *,
         session_timeout_ms: int,
         heartbeat_interval_ms: int,
-        may_join: Callable[[], bool],
         now: float,
     ) -> None:
-        """`may_join` says whether the next generation may begin: not while there is a commit that it would refuse.
-
-        Whoever is told that it may commits nothing more until it has.
-        """
         self._application = application
         self._options = options
         self._identity = ClassicIdentity(
@@ -101,9 +92,7 @@ class ClassicProtocol:
             instance_id=options.instance_id,
         )
         self._heartbeat_s = heartbeat_interval_ms / 1000
-        self._may_join = may_join
-        self._alive_at = now
-        self._asked: Request | _KeepAlive | None = None
+        self._asked: Request | None = None
         self._progress: Mapping[TaskId, TaskProgress] = options.progress
         self._number = 0
         self._stops_application = False
@@ -129,11 +118,6 @@ class ClassicProtocol:
         """See `GroupProtocol`."""
         return self._machine.state is ClassicState.ENDED
 
-    @property
-    def is_joining(self) -> bool:
-        """See `GroupProtocol`: the answer to JoinGroup is the next generation."""
-        return self._machine.state is ClassicState.JOINING
-
     def obstacle(self, facts: BrokerFacts) -> str | None:
         """Say nothing: every broker has it."""
         return None
@@ -144,24 +128,16 @@ class ClassicProtocol:
         """See `GroupProtocol.next_time`."""
         if self._asked is not None:
             return _NEVER
-        wanted = min(self._machine.next_time(), self._probe_at)
-        return max(wanted, self._alive_at) if self._waits_for_commit() else wanted
-
-    def _waits_for_commit(self) -> bool:
-        return self.is_joining and not self._may_join()
+        return min(self._machine.next_time(), self._probe_at)
 
     def ask(self, facts: BrokerFacts, now: float) -> Question | None:
         """See `GroupProtocol.ask`."""
         if now < self.next_time():
             return None
         identity = self._identity
-        if self._waits_for_commit():
-            return self._kept_alive(now)
         if now >= self._probe_at:
             self._probe_at = _NEVER
             self._machine.rejoin(now)
-            if self._waits_for_commit():
-                return None
         self._asked = request = self._machine.due(now)
         slow_ms = identity.rebalance_timeout_ms + _LAPSE_MS
         match request:
@@ -181,13 +157,6 @@ class ClassicProtocol:
                 return Question(leave_request(identity.group, request.member_id, identity.instance_id))
             case _:
                 assert_never(request)
-
-    def _kept_alive(self, now: float) -> Question:
-        """Say that the member lives, while it waits for a commit: that may take longer than a session."""
-        self._alive_at = now + self._heartbeat_s
-        self._asked = _KeepAlive()
-        alive = Heartbeat(self._machine.member_id, self._machine.generation)
-        return Question(heartbeat_request(self._identity, alive))
 
     def _metadata(self) -> bytes:
         self._number += 1
@@ -209,9 +178,6 @@ class ClassicProtocol:
         if asked is None or isinstance(asked, Leave):
             return Heard(self._machine.left())
         code = ErrorCode(answer.error_code)
-        if isinstance(asked, _KeepAlive):
-            # Whatever else it says, the join will hear it too.
-            return Heard(has_moved=code in COORDINATOR_MOVED, is_member=code is ErrorCode.NONE)
         if code is ErrorCode.NONE:
             return Heard(self._heard(asked, answer, now), is_member=True)
         if isinstance(asked, Join) and is_name_given(code):
@@ -305,7 +271,7 @@ class ClassicProtocol:
     def unanswered(self, error: NetworkError, now: float) -> Sequence[Effect]:
         """See `GroupProtocol.unanswered`."""
         asked, self._asked = self._asked, None
-        return () if asked is None or isinstance(asked, _KeepAlive) else self._machine.unanswered(asked, now)
+        return () if asked is None else self._machine.unanswered(asked, now)
 
     def give_up(self, reason: str, now: float) -> Sequence[Effect]:
         """See `GroupProtocol.give_up`."""

@@ -14,7 +14,6 @@ from kafka.protocol.metadata import FindCoordinatorRequest
 from headrace.group.membership import Effect, Ended, Lost
 from headrace.kafka.control.errors import ControlRemedy, ControlRequest, advice, remedy
 from headrace.kafka.error_codes import ErrorCode
-from headrace.kafka.group.lease import CommitLease
 from headrace.kafka.group.protocol import BrokerFacts, GroupProtocol, Question
 from headrace.kafka.group.streams_messages import StreamsGroupHeartbeatRequest
 from headrace.kafka.metadata import Address
@@ -49,7 +48,6 @@ class ControlLoop:
         protocol: GroupProtocol,
         networks: Callable[[], Network],
         waiting: Waiting,
-        lease: CommitLease,
         publish: Callable[[Effect], None],
         *,
         max_poll_interval_s: float,
@@ -65,7 +63,6 @@ class ControlLoop:
         self._networks = networks
         self._network = networks()
         self._waiting = waiting
-        self._lease = lease
         self._publish = publish
         self._max_poll_interval_s = max_poll_interval_s
         self._session_s = session_s
@@ -231,8 +228,6 @@ class ControlLoop:
     # ── the coordinator ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _speak(self, now: float) -> None:
-        if not self._protocol.is_joining:
-            self._lease.open()
         if self._under_way is not None or self._is_finding or now < self._protocol.next_time():
             return
         if self._coordinator is None:

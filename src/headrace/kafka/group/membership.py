@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 
 from headrace.base.ids import TaskId
@@ -12,7 +11,6 @@ from headrace.group.membership import Effect, Ended, EpochChanged, Lost
 from headrace.group.user_data import TaskProgress
 from headrace.kafka.group.classic_protocol import ClassicProtocol
 from headrace.kafka.group.control_loop import LEAVE_S, ControlLoop
-from headrace.kafka.group.lease import CommitLease
 from headrace.kafka.group.protocol import GroupProtocol
 from headrace.kafka.group.streams_protocol import StreamsProtocol
 from headrace.kafka.net.network import Network
@@ -48,19 +46,16 @@ class KafkaMembership:
         """
         self._group = group
         self._instance_id = options.instance_id
-        self._lease = CommitLease(self._wake)
-        self._protocol = _protocol(
-            group, application, options, settings, kafka_options, self._lease, seconds()
-        )
+        self._protocol = _protocol(group, application, options, settings, kafka_options, seconds())
         self._effects: SimpleQueue[Effect] = SimpleQueue()
         self._member: MemberIdentity | None = None
+        self._is_gone = False  # which the worker has not heard yet
         self._is_left = False
         self._loop = ControlLoop(
             group,
             self._protocol,
             networks or (lambda: Network(settings, purpose="member", waiting=waiting)),
             waiting,
-            self._lease,
             self._publish,
             max_poll_interval_s=options.max_poll_interval_ms / 1000,
             session_s=session_s(options, kafka_options),
@@ -69,12 +64,8 @@ class KafkaMembership:
         self._thread = thread(target=self._loop.run, name=f"{group}-member", daemon=True)
         self._thread.start()
 
-    def _wake(self) -> None:
-        self._loop.wake()
-
     def _publish(self, effect: Effect) -> None:
-        if _ends_an_epoch(effect):
-            self._lease.told()
+        self._is_gone = self._is_gone or isinstance(effect, Lost | Ended)
         self._effects.put(effect)
 
     # ── the worker ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,27 +78,14 @@ class KafkaMembership:
             if isinstance(effect, EpochChanged):
                 self._member = MemberIdentity(self._group, effect.member_id, effect.epoch, self._instance_id)
             elif isinstance(effect, Lost | Ended):
-                self._member = None
-            if _ends_an_epoch(effect):
-                self._lease.taken()
+                self._member, self._is_gone = None, False
         self._loop.polled()
         return found
 
     @property
     def member(self) -> MemberIdentity | None:
-        """See `Membership.member`."""
-        return self._member
-
-    @contextmanager
-    def committing(self) -> Iterator[MemberIdentity | None]:
-        """See `Membership.committing`."""
-        if self._member is None or not self._lease.borrow():
-            yield None
-            return
-        try:
-            yield self._member
-        finally:
-            self._lease.give_back()
+        """See `Membership.member`. Nobody as soon as it is lost: what the worker has may be others' from then on."""
+        return None if self._is_gone else self._member
 
     def acknowledge(self, number: int) -> None:
         """See `Membership.acknowledge`."""
@@ -181,7 +159,6 @@ def _protocol(
     options: JoinOptions,
     settings: ConnectionSettings,
     kafka_options: KafkaOptions,
-    lease: CommitLease,
     now: float,
 ) -> GroupProtocol:
     if options.protocol == "classic":
@@ -191,7 +168,6 @@ def _protocol(
             options,
             session_timeout_ms=kafka_options.session_timeout_ms,
             heartbeat_interval_ms=kafka_options.heartbeat_interval_ms,
-            may_join=lease.close,
             now=now,
         )
     return StreamsProtocol(
@@ -202,8 +178,3 @@ def _protocol(
         rack=settings.client_rack or None,
         now=now,
     )
-
-
-def _ends_an_epoch(effect: Effect) -> bool:
-    """Whether a commit must wait until the worker has taken an effect: it would be refused, or should be."""
-    return isinstance(effect, EpochChanged | Lost | Ended)

@@ -51,15 +51,11 @@ class GroupProtocol(Protocol):
 
     Attributes:
         has_ended: nothing more will be asked.
-        is_joining: what is asked next, or under way, leads to an epoch in which commits of the one before are refused.
         waits_for: why it is not let in yet, for people to read; None where that is not so.
     """
 
     @property
     def has_ended(self) -> bool: ...
-
-    @property
-    def is_joining(self) -> bool: ...
 
     @property
     def waits_for(self) -> str | None: ...

@@ -95,11 +95,6 @@ class StreamsProtocol:
         """See `GroupProtocol`."""
         return self._machine.state is MemberState.ENDED
 
-    @property
-    def is_joining(self) -> bool:
-        """Never: the coordinator takes commits of an older epoch for partitions that are kept (KIP-1251)."""
-        return False
-
     def obstacle(self, facts: BrokerFacts) -> str | None:
         """See `GroupProtocol.obstacle`."""
         group = self._identity.group

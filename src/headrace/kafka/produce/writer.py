@@ -8,7 +8,13 @@ commit waits. Decisions are in `produce.machine`, `transaction.machine` and `tra
 from collections.abc import Callable, Mapping
 
 from headrace.base.columns import Columns
-from headrace.base.errors import LogError, LogUnavailableError, StateError, TransactionAbortedError
+from headrace.base.errors import (
+    LogError,
+    LogUnavailableError,
+    StaleMemberEpochError,
+    StateError,
+    TransactionAbortedError,
+)
 from headrace.base.ids import TopicPartition
 from headrace.kafka.net.network import Network, NetworkError
 from headrace.kafka.net.waiting import Waiting
@@ -153,6 +159,7 @@ class KafkaWriter:
         Raises:
             TransactionAbortedError: not committed, or not known to be. `abort` then waits until it is known, so that
                 offsets read after it are those that stay.
+            StaleMemberEpochError: the group has gone on; all is as before, and may be committed again.
             FencedError: another writer with the transactional id has taken over.
             UnknownTopicError: a topic was deleted meanwhile; nothing was committed.
             ProductionError: the brokers refuse a record; nothing was committed.
@@ -175,6 +182,9 @@ class KafkaWriter:
         self._machine.handle(CommitRequested(offsets, _named(member)), self._clock())
         self._drive(lambda: self._machine.is_settled or self._machine.was_committed)
         if not self._machine.was_committed:
+            if self._machine.stale_epoch is not None:
+                self._has_failed = False
+                raise StaleMemberEpochError(self._machine.stale_epoch)
             if self._machine.state is ProducerState.ENDING_COMMIT:
                 raise TransactionAbortedError(
                     f"cannot commit the transaction of {self._transactional_id!r}: its outcome is not known, since no "

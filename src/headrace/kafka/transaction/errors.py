@@ -31,6 +31,8 @@ class TransactionRemedy(Enum):
     """Ask who coordinates now, then the same again."""
     MISSING = auto()
     """A topic seems not to exist. A broker may be a moment late to know it: told after a grace."""
+    STALE = auto()
+    """The group has gone on to another epoch: the same again as the member that it knows then."""
     ABORT = auto()
     """Give this transaction up; the next one may succeed."""
     HOPELESS = auto()
@@ -121,11 +123,12 @@ _OFFSETS: Mapping[ErrorCode, TransactionRemedy] = {
     _E.INVALID_GROUP_ID: _R.HOPELESS,
     # A member that the group has dropped; or nobody, who may commit only while it has no members (`wire`).
     _E.UNKNOWN_MEMBER_ID: _R.ABORT,
-    _E.ILLEGAL_GENERATION: _R.ABORT,
-    _E.STALE_MEMBER_EPOCH: _R.ABORT,
     _E.FENCED_MEMBER_EPOCH: _R.ABORT,
     _E.FENCED_INSTANCE_ID: _R.ABORT,
-    _E.REBALANCE_IN_PROGRESS: _R.ABORT,
+    # It is one still: it has not heard yet of the epoch that has begun, or the leader has not assigned in it yet.
+    _E.ILLEGAL_GENERATION: _R.STALE,
+    _E.STALE_MEMBER_EPOCH: _R.STALE,
+    _E.REBALANCE_IN_PROGRESS: _R.STALE,
     _E.GROUP_ID_NOT_FOUND: _R.ABORT,
 }
 

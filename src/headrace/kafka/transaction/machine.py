@@ -68,6 +68,8 @@ class TransactionMachine:
         identity: the producer's id and epoch, to be stamped on batches; changes with each transaction, or at need.
         was_committed: whether the last transaction is known to be durable.
         failure: why it cannot be, or was not, committed; cleared by `AbortRequested`. In FENCED and FATAL it stays.
+        stale_epoch: what the group has said to the member's epoch, where that is why the last commit was none. The
+            transaction is as it was before: it can be committed as the member that the group knows by then.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class TransactionMachine:
         self.identity = NO_IDENTITY
         self.was_committed = False
         self.failure: WriteFailure | None = None
+        self.stale_epoch: str | None = None
         self._coordinators: dict[CoordinatorKind, int] = {}
         self._in_flight: TransactionRequest | None = None
         self._pacing = Pacing(limits)
@@ -160,7 +163,7 @@ class TransactionMachine:
             raise IllegalEventError("a commit before all partitions are in the transaction")
         if self._in_flight is not None:
             raise IllegalEventError("a commit while partitions are being added")
-        self.was_committed = False
+        self.was_committed, self.stale_epoch = False, None
         self._offsets, self._member = event.offsets, event.member
         if self._offsets:
             self.state = ProducerState.COMMITTING_OFFSETS
@@ -350,6 +353,9 @@ class TransactionMachine:
         elif self.state is ProducerState.ENDING_ABORT and not isinstance(request, EndTransaction):
             # What an older request says of the transaction does not matter: it is being aborted.
             return
+        elif found is TransactionRemedy.STALE:
+            self.stale_epoch = f"{text}; {todo}"
+            self.state = ProducerState.IN_TRANSACTION
         elif found is TransactionRemedy.RENEW:
             self._set_failure(WriteFailureKind.ABORT, f"{text}; {self._doubts()}{advice(code)}")
             self._initialize(self.identity)

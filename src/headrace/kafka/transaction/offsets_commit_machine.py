@@ -54,6 +54,7 @@ class OffsetsCommitMachine:
         self.identity = NO_IDENTITY
         self.was_committed = False
         self.failure: WriteFailure | None = None
+        self.stale_epoch: str | None = None
         self._coordinator: int | None = None
         self._in_flight: TransactionRequest | None = None
         self._pacing = Pacing(limits)
@@ -107,7 +108,7 @@ class OffsetsCommitMachine:
                     self._lose(event, now)
 
     def _commit(self, event: CommitRequested) -> None:
-        self.was_committed = not event.offsets
+        self.was_committed, self.stale_epoch = not event.offsets, None
         self._offsets, self._member = event.offsets, event.member
         self._start(ProducerState.COMMITTING_OFFSETS if event.offsets else ProducerState.READY)
 
@@ -153,7 +154,10 @@ class OffsetsCommitMachine:
         ):
             # Others process the same records. Each new try would write its records once more.
             text, found = f"{text}. {STOP_OTHERS}", TransactionRemedy.HOPELESS
-        if found in (
+        if found is TransactionRemedy.STALE:
+            self.stale_epoch = text
+            self._start(ProducerState.IN_TRANSACTION)
+        elif found in (
             TransactionRemedy.ABORT,
             TransactionRemedy.DOUBT,
             TransactionRemedy.RENEW,
