@@ -127,6 +127,28 @@ TABLE: dict[tuple[ClassicState, ClassicRefusal], tuple[object, ClassicState]] = 
 ASKING = (S.JOINING, S.LEADING, S.SYNCING, S.RECONCILING, S.STABLE)
 
 
+def test_heartbeats_are_close_while_another_assignment_is_to_follow_but_not_for_ever() -> None:
+    member = follower()
+    member.due(1.0)
+    member.synced(MINE, 1.0, is_all=False)
+    member.acknowledge(1, 1.0)
+    times = [member.next_time()]
+    for now in (1.1, 10.9, 11.0):
+        assert member.due(now) == Heartbeat("m", 4)
+        member.heard()
+        times.append(member.next_time())
+    assert times == pytest.approx([1.1, 1.2, 11.0, 11.5])
+
+
+def test_heartbeats_are_no_further_apart_than_was_wished() -> None:
+    member = ClassicMember(is_static=False, heartbeat_s=0.2, now=0.0, member_id="m")
+    member.due(0.0)
+    member.joined(Joined("m", 4), 0.0)
+    member.due(0.0)
+    member.synced(MINE, 0.0)
+    assert member.next_time() == 0.2
+
+
 @pytest.mark.parametrize(("state", "refusal"), TABLE)
 def test_each_state_knows_each_refusal(state: ClassicState, refusal: ClassicRefusal) -> None:
     member = STATES[state]()

@@ -39,6 +39,13 @@ __all__ = [
 ]
 
 _NO_GENERATION = -1
+
+# Who lets go of a task joins at once, and the others hear of it with their next heartbeat: that is how long nobody runs
+# it. So heartbeats are no further apart than this, whatever `heartbeat.interval.ms` allows; and where the leader has
+# said that more is to come, they are closer, for as long as that should take.
+_HEARTBEAT_S = 0.5
+_EXPECTANT_HEARTBEAT_S = 0.1
+_EXPECTANT_S = 10.0
 _BACKOFF_S = (0.1, 1.0)
 
 
@@ -129,9 +136,13 @@ class ClassicMember:
     """
 
     def __init__(self, *, is_static: bool, heartbeat_s: float, now: float, member_id: str = "") -> None:
-        """Begin to join. `is_static`: it has a `group.instance.id`. `member_id` is that of a former life, if known."""
+        """Begin to join. `is_static`: it has a `group.instance.id`. `member_id` is that of a former life, if known.
+
+        Heartbeats are `heartbeat_s` apart at the most.
+        """
         self._is_static = is_static
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s = min(heartbeat_s, _HEARTBEAT_S)
+        self._expects_until = now
         self.member_id = member_id
         self.generation = _NO_GENERATION
         self.state = ClassicState.JOINING
@@ -197,7 +208,7 @@ class ClassicMember:
         if self._is_under_way or now < self.next_time():
             return None
         self._is_under_way = True
-        self._next_at = now + self._heartbeat_s
+        self._next_at = self._next_heartbeat(now)
         match self.state:
             case ClassicState.JOINING:
                 self._wants_join = False
@@ -227,7 +238,7 @@ class ClassicMember:
             self._go_to(ClassicState.SYNCING, now)
         else:
             # Heartbeats go on while it assigns.
-            self.state, self._next_at = ClassicState.LEADING, now + self._heartbeat_s
+            self.state, self._next_at = ClassicState.LEADING, self._next_heartbeat(now)
             effects.append(Lead(self.generation, answer.members))
         return effects
 
@@ -237,15 +248,16 @@ class ClassicMember:
         if self.state is ClassicState.JOINING:
             self.member_id, self._next_at = member_id, now
 
-    def synced(self, roles: Roles, now: float) -> list[Effect]:
-        """Take the answer to `Sync`."""
+    def synced(self, roles: Roles, now: float, *, is_all: bool = True) -> list[Effect]:
+        """Take the answer to `Sync`. `is_all`: no other assignment follows as soon as members have let go of tasks."""
         self._is_under_way = False
         if self.state is not ClassicState.SYNCING:
             return []
         self._backoff_s = _BACKOFF_S[0]
         self._target = roles
         self._number += 1
-        self.state, self._next_at = ClassicState.RECONCILING, now + self._heartbeat_s
+        self._expects_until = now if is_all else now + _EXPECTANT_S
+        self.state, self._next_at = ClassicState.RECONCILING, self._next_heartbeat(now)
         return [Assigned(self._number, roles)]
 
     def heard(self) -> None:
@@ -269,7 +281,7 @@ class ClassicMember:
             case ClassicRefusal.REBALANCE if self.state is ClassicState.RECONCILING:
                 # First it has what it was told: what it gives up is said when it joins.
                 self._wants_join = True
-                self._next_at = now + self._heartbeat_s
+                self._next_at = self._next_heartbeat(now)
             case ClassicRefusal.REBALANCE:
                 self._go_to(ClassicState.JOINING, now)
             case ClassicRefusal.FENCED:
@@ -286,6 +298,10 @@ class ClassicMember:
         if self.state is not ClassicState.LEAVING:
             self._back_off(now)
         return []
+
+    def _next_heartbeat(self, now: float) -> float:
+        pause_s = _EXPECTANT_HEARTBEAT_S if now < self._expects_until else self._heartbeat_s
+        return now + min(pause_s, self._heartbeat_s)
 
     def _go_to(self, state: ClassicState, now: float) -> None:
         self.state, self._next_at = state, now

@@ -200,7 +200,7 @@ DATA_OPTIONS: tuple[Option[Any], ...] = (
         "heartbeat.interval.ms",
         duration_ms(minimum=1),
         3_000,
-        "Time between two signs of life of an instance (ms); less than a third of its session.",
+        "Time between two signs of life of an instance at the most (ms); less than a third of its session.",
     ),
     Option(
         "replication.factor",

@@ -270,8 +270,8 @@ def test_a_leader_that_is_not_done_looks_again_after_a_while() -> None:
     assert word.roles.active == {A, B}
     protocol.answered(synced(word), 0.0)
     protocol.acknowledge(1, 0.0)
-    assert protocol.next_time() == 3.0
-    for now in range(3, 100, 3):
+    assert protocol.next_time() == 0.5
+    for now in (*range(3, 99, 3), 99.6):
         asked(protocol, now)
         protocol.answered(heartbeat(ErrorCode.NONE), now)
     assert protocol.next_time() == 100.0
@@ -312,3 +312,13 @@ def test_a_static_member_that_comes_back_says_nothing_when_it_goes() -> None:
     assert list(protocol.leave(1.0, for_good=False)) == [Ended()]
     protocol.begin_anew(2.0)
     assert told(asked(protocol, 2.0)).owned == Roles()
+
+
+def test_who_waits_for_what_others_let_go_of_asks_often() -> None:
+    found = []
+    for is_all in (True, False):
+        protocol = new()
+        following(protocol, LeaderWord(ONE, is_all))
+        protocol.acknowledge(1, 0.0)
+        found.append(protocol.next_time())
+    assert found == [0.5, 0.1]

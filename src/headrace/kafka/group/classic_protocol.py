@@ -237,7 +237,7 @@ class ClassicProtocol:
                 f"instances of that one first",
                 now,
             )
-        effects = self._machine.synced(word.roles, now)
+        effects = self._machine.synced(word.roles, now, is_all=word.is_all)
         if not effects:
             return effects  # it leaves meanwhile
         before, self._word = self._word, word
