@@ -14,6 +14,9 @@ __all__ = ["StartingOffsets"]
 
 _log = logging.getLogger("headrace.offsets")
 
+#: Partitions that are told of by name at once.
+_TOLD_MAX = 10
+
 
 class StartingOffsets:
     """The group's committed places, and the starts of partitions that have none.
@@ -77,11 +80,10 @@ class StartingOffsets:
         self, sources: Mapping[TopicPartition, SourceNode], begin: Mapping[TopicPartition, int]
     ) -> None:
         """Decide where partitions start that have no committed offset."""
+        new = {each: source for each, source in sources.items() if each not in self._initial}
         latest: list[TopicPartition] = []
         since: dict[TopicPartition, int] = {}
-        for partition, source in sources.items():
-            if partition in self._initial:
-                continue
+        for partition, source in new.items():
             policy = source.offset_reset
             if policy is None or policy == "earliest":
                 self._initial[partition] = begin[partition]
@@ -100,6 +102,14 @@ class StartingOffsets:
             self._keep(self._log.end_offsets(latest))
         if since:
             self._keep(self._log.offsets_for_times(since))
+        for partition in list(new)[:_TOLD_MAX]:
+            # So it is at a first start; and where a topic was made anew, with which the offsets of all groups go.
+            _log.info(
+                "group '%s' has committed nothing of %s: reading starts at %d, as the reset policy of %s says",
+                self._group, partition, self._initial[partition], new[partition].name,
+            )  # fmt: skip
+        if len(new) > _TOLD_MAX:
+            _log.info("and nothing of %d more partitions", len(new) - _TOLD_MAX)
 
     def _keep(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Remember starts that are to be committed."""
