@@ -120,7 +120,7 @@ def topics_of_members(group: DescribedGroup) -> ApplicationTopics:
 def with_tasks(group: DescribedGroup, topics: ApplicationTopics) -> DescribedGroup:
     """Return a group whose members have the tasks of which they read partitions, where they do not tell their tasks.
 
-    So it is with members of Kafka Streams in a classic group. Which tasks they follow, they tell nobody else.
+    So it is with members of a classic group whose words nobody here can read, since they are of a later version.
     """
 
     def known(member: DescribedMember) -> DescribedMember:

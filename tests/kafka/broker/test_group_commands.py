@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.kafka.broker.test_instances import (  # noqa: F401 - a fixture
     instances,
     tasks_of,
 )
+from tests.kafka.java.both_sides import java_applications
+from tests.kafka.java.test_sharing_with_java import INPUTS
 
 pytestmark = pytest.mark.broker
 
@@ -135,3 +138,49 @@ def test_groups_of_others_are_listed_only_when_they_are_asked_for(
     consumer.close()
     assert group not in shown("groups", "list")
     assert group in shown("groups", "list", "--all")
+
+
+#: Sub-topologies of `Applications.java`, with how many partitions they read.
+PARTS = {0: 2, 1: 2, 2: 2, 3: 4}
+
+
+@pytest.mark.process
+@pytest.mark.timeout(300)
+def test_members_of_kafka_streams_are_shown_with_their_tasks_copies_endpoints_and_lags(
+    broker: LocalKafka, unique: Callable[[str], str], tmp_path: Path, shown: Shown
+) -> None:
+    name, source = unique("app"), unique("in")
+    for topic in (*(f"{source}-{each}" for each in INPUTS), f"{source}-out"):
+        broker.create_topic(topic, partitions=2)
+
+    found: dict[str, Any] = {}
+
+    def is_shared() -> bool:
+        if name in shown("groups", "list"):
+            found.update(described(shown, name))
+        return (
+            found.get("state") == "Stable"  # else they tell nothing
+            and {each["endpoint"] for each in found["members"]} == {"host-1:1", "host-2:2"}
+            and all(each["active"] and each["standby"] for each in found["members"])
+            and {len(each["active"]) for each in found["tasks"]} == {1}
+        )
+
+    with java_applications(broker) as java:
+        for number in (1, 2):
+            own = (
+                "group.protocol=classic",
+                "num.standby.replicas=1",
+                f"application.server=host-{number}:{number}",
+            )
+            java.begin("sharing", name, str(tmp_path / str(number)), source, f"{source}-out", *own)
+        wait_for(is_shared, seconds=120)
+        assert len({each["process"] for each in found["members"]}) == 2
+        # Those without a store have nothing to follow.
+        assert {each["task"]: len(each["standby"]) for each in found["tasks"]} == {
+            f"{part}_{number}": int(part in (1, 2))
+            for part, count in PARTS.items()
+            for number in range(count)
+        }
+        broker.produce_with_java(f"{source}-more", [JavaRecord(b"k", b"v", partition=1)])
+        wait_for(lambda: is_shared() and {each["lag"] for each in found["tasks"]} == {0})
+        wait_for(lambda: "; standby " in shown("groups", "describe", name))

@@ -91,15 +91,17 @@ public class Applications {
         return builder.build();
     }
 
-    /** A member of a streams group, until the process ends. */
-    static void share(String bootstrap, String application, String stateDir, String in, String out) throws Exception {
+    /** A member of a group, with more properties as NAME=VALUE, until the process ends. */
+    static void share(String bootstrap, String application, String stateDir, String in, String out,
+                      String... properties) throws Exception {
         Properties p = new Properties();
         p.put("bootstrap.servers", bootstrap);
         p.put("application.id", application);
-        p.put("group.protocol", "streams");
         p.put("state.dir", stateDir);
         p.put("default.key.serde", Serdes.StringSerde.class.getName());
         p.put("default.value.serde", Serdes.StringSerde.class.getName());
+        for (String each : properties)
+            p.put(each.substring(0, each.indexOf('=')), each.substring(each.indexOf('=') + 1));
         KafkaStreams streams = new KafkaStreams(wide(in, out), p);
         streams.start();
         await(new CountDownLatch(1));
@@ -153,7 +155,7 @@ public class Applications {
         if (asked[1].equals("workload"))
             Baseline.run(Arrays.copyOfRange(asked, 2, asked.length));
         else if (asked[1].equals("sharing"))
-            share(bootstrap, asked[2], asked[3], asked[4], asked[5]);
+            share(bootstrap, asked[2], asked[3], asked[4], asked[5], Arrays.copyOfRange(asked, 6, asked.length));
         else
             move(bootstrap, asked[2], asked[3], asked[4], asked[5], asked[6], Integer.parseInt(asked[7]),
                 Integer.parseInt(asked[8]));

@@ -75,7 +75,7 @@ def test_one_streams_group_has_members_of_both(
     application = group_application(topology, plan, name)
     tasks = frozenset(plan.tasks)
     with java_applications(local_kafka) as java:
-        java.begin("sharing", name, str(tmp_path), source, output)
+        java.begin("sharing", name, str(tmp_path), source, output, "group.protocol=streams")
         until(lambda: bool((found := log.groups.describe(name)) and found.members), 120)
         made = log.join(name, application, JoinOptions(process_id=str(uuid.uuid4()), protocol="streams"))
         worker = Worker("headrace", made, ledger)

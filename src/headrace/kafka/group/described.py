@@ -8,6 +8,7 @@ from kafka.protocol.consumer import ConsumerProtocolAssignment
 from headrace.base.ids import TaskId, TopicPartition
 from headrace.group.application import InternalTopic, SubtopologyTopics
 from headrace.group.user_data import TaskProgress, UserDataError, read_leader_word, read_member_word
+from headrace.kafka.group import java_user_data
 from headrace.kafka.group.classic_wire import PROTOCOL, read_told
 from headrace.kafka.group.streams_wire import read_roles
 from headrace.log.groups import DescribedGroup, DescribedMember
@@ -16,7 +17,7 @@ __all__ = ["classic_group", "streams_group"]
 
 
 def classic_group(told: Any) -> DescribedGroup:
-    """Read a group of DescribeGroups. What its members tell each other is understood where they are headrace's."""
+    """Read a group of DescribeGroups. What its members tell each other is understood, headrace's and Kafka Streams'."""
     return DescribedGroup(
         name=told.group_id,
         kind="classic",
@@ -43,13 +44,17 @@ def _classic_member(told: Any, protocol: str) -> DescribedMember:
                 for partition in topic.partitions
             )
         )
-    if protocol != PROTOCOL:
-        return DescribedMember(**fields)
+    given = b"" if assigned is None else bytes(assigned.user_data or b"")
     try:
-        word = read_member_word(read_told(told.member_metadata))
-        fields |= {"process_id": word.process_id, "endpoint": word.endpoint, "progress": word.progress}
-        if assigned is not None:
-            fields["roles"] = read_leader_word(bytes(assigned.user_data or b"")).roles
+        if protocol == PROTOCOL:
+            word = read_member_word(read_told(told.member_metadata))
+            fields |= {"process_id": word.process_id, "endpoint": word.endpoint, "progress": word.progress}
+            if assigned is not None:
+                fields["roles"] = read_leader_word(given).roles
+        elif protocol == java_user_data.PROTOCOL:
+            fields |= java_user_data.read_subscription(read_told(told.member_metadata))._asdict()
+            if assigned is not None:
+                fields["roles"] = java_user_data.read_assignment(given)
     except (UserDataError, ValueError, IndexError):
         pass  # of a later version: what is left of it can be shown
     return DescribedMember(**fields)
