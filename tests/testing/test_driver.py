@@ -163,6 +163,16 @@ def test_topic_or_store_that_is_not_there_is_named_with_those_that_are() -> None
             driver.store(stores.key_value("gone", key=str, value=int))
 
 
+def test_topic_of_the_applications_own_is_none_that_is_piped_into() -> None:
+    builder = hr.StreamsBuilder()
+    builder.stream(hr.Topic("words", value=str)).repartition(name="again").to(hr.Topic("out", value=str))
+    with (
+        testing.TopologyTestDriver(builder.build()) as driver,
+        pytest.raises(hr.TopologyError, match=r"does not read topic 'again-repartition'; it reads words$"),
+    ):
+        driver.input(hr.Topic("again-repartition", value=str))
+
+
 def test_closed_driver_says_so() -> None:
     driver = testing.TopologyTestDriver(counting())
     driver.close()

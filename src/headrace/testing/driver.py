@@ -167,7 +167,8 @@ class TopologyTestDriver:
         """
         _check_topic(topic)
         self._configure(topic)
-        known = sorted({name for sub in self._topology.subtopologies for name in sub.source_topics})
+        sources = {name for sub in self._topology.subtopologies for name in sub.source_topics}
+        known = sorted(sources - set(self._topology.repartition_topics))
         if topic.name not in known and topic.name not in self._matched:
             self._match(topic, known)
         return InputTopic(
