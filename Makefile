@@ -119,7 +119,8 @@ conformance: $(VENV)/.synced  ## Let Kafka Streams judge random cases (java, mvn
 	$(BIN)/python tests/conformance/campaign.py
 
 faults: $(VENV)/.synced $(VENV)/.native  ## Kill applications a hundred times on each log, and hurt a cluster (java, mvn).
-	CAMPAIGN=1 FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} $(BIN)/pytest tests/faults
+	CAMPAIGN=1 FAULT_KILLS=$${FAULT_KILLS:-100} FAULT_SECONDS=$${FAULT_SECONDS:-300} \
+		$(BIN)/pytest tests/faults tests/examples/test_orders_live.py
 
 docs: $(VENV)/.synced  ## Make the site of docs/, in docs/_build/html; a link that leads nowhere is an error.
 	$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --jobs 1 docs docs/_build/html

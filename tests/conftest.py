@@ -1,6 +1,7 @@
 """Brokers that several rooms ask for, each started once for all of them."""
 
 import gc
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -60,6 +61,13 @@ def postgres() -> Iterator[LocalPostgres]:
         pytest.skip(reason)
     with LocalPostgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def debezium_is_there() -> None:
+    """Skip what needs Debezium's engine where it cannot be built."""
+    if shutil.which("mvn") is None or shutil.which("javac") is None:
+        pytest.skip("Debezium's engine wants a JDK (17 or later) and Maven")
 
 
 @pytest.fixture(scope="session")

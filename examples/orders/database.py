@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    func,
     insert,
     select,
     update,
@@ -28,6 +29,9 @@ from sqlalchemy.exc import IntegrityError
 from examples.orders.events import OrderPlaced, ProductPriced
 
 __all__ = ["approvals", "open_database", "order_of", "outbox", "place", "price", "shipments"]
+
+#: A lock of the database's, by a number that nobody else has.
+_TABLES = 0x0DE25
 
 metadata = MetaData()
 orders = Table(
@@ -78,7 +82,11 @@ def open_database(address: str) -> Engine:
     """Open the database, and make the tables that are not there."""
     # A connection that a restart of the server has ended is not handed out.
     engine = create_engine(address, pool_pre_ping=True)
-    metadata.create_all(engine)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two processes that look at once would both find no table, and the second would fail to make it.
+            connection.execute(select(func.pg_advisory_xact_lock(_TABLES)))
+        metadata.create_all(connection)
     return engine
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 import headrace as hr
 from examples.orders.database import order_of, place, price
@@ -96,6 +96,8 @@ def with_routes_of_orders(web: FastAPI, streams: hr.Streams, engine: Engine) -> 
         """Take an order: it is in the database when the answer comes, 201, or 200 where it was there before."""
         placed = OrderPlaced(str(asked.id), asked.customer, asked.product, asked.quantity)
         if not place(engine, placed):
+            if order_of(engine, placed.order) != placed:
+                raise HTTPException(409, f"{placed.order} is another order")
             response.status_code = 200
         return _state(placed, None)
 
@@ -110,6 +112,7 @@ def with_routes_of_orders(web: FastAPI, streams: hr.Streams, engine: Engine) -> 
     @web.exception_handler(hr.StoreUnavailableError)
     @web.exception_handler(OperationalError)
     @web.exception_handler(InterfaceError)
+    @web.exception_handler(IntegrityError)  # two have priced a new product at once
     def unavailable(_: Request, error: Exception) -> JSONResponse:
         """Say that it is not known now. Of an order too: whoever sends it again with its id has it once."""
         return JSONResponse({"detail": f"{type(error).__name__}: ask again"}, 503)

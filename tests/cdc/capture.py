@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["RUN", "Event", "events_of", "properties_of", "start"]
+__all__ = ["RUN", "Event", "end", "events_of", "properties_of", "start"]
 
 RUN = Path(__file__).parent / "debezium" / "run"
 
@@ -64,6 +64,15 @@ def start(file: Path) -> subprocess.Popen[bytes]:
             stderr=errors,
             env={**os.environ, "LC_ALL": "C"},
         )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, the engine or another, where it still runs, and let go of its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def events_of(output: IO[bytes]) -> Iterator[Event]:

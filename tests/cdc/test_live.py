@@ -1,7 +1,6 @@
 """PostgreSQL, Debezium, Kafka and headrace together: whatever of them is killed, the table ends as the database's."""
 
 import random
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -26,12 +25,6 @@ pytestmark = [pytest.mark.process, pytest.mark.broker]
 
 CHANGES = 10_000
 NAMES = ("tea", "cup", "pot", "jug")
-
-
-@pytest.fixture
-def java() -> None:
-    if shutil.which("mvn") is None or shutil.which("javac") is None:
-        pytest.skip("Debezium's engine wants a JDK (17 or later) and Maven")
 
 
 class Shop:
@@ -71,13 +64,6 @@ class Shop:
                 ],
                 stderr=errors,
             )
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
 
     def change(self, count: int) -> None:
         """Change so many rows, some within one transaction; half of the updates leave the large values alone."""
@@ -120,11 +106,13 @@ class Shop:
     def close(self) -> None:
         for process in (self.engine, self.application):
             with suppress(OSError):
-                self.kill(process)
+                capture.end(process)
 
 
 @pytest.fixture
-def shop(java: None, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path) -> Iterator[Shop]:
+def shop(
+    debezium_is_there: None, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path
+) -> Iterator[Shop]:
     log = KafkaLog(
         ConnectionSettings.of({"bootstrap.servers": [local_kafka.bootstrap_servers]}), KafkaOptions.of({})
     )
@@ -140,20 +128,20 @@ def test_table_is_that_of_the_database_whatever_is_killed(
     shop: Shop, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path
 ) -> None:
     shop.change(CHANGES // 5)
-    shop.kill(shop.engine)
+    capture.end(shop.engine)
     shop.change(CHANGES // 5)
     shop.start_engine()
     shop.change(CHANGES // 10)
-    shop.kill(shop.application)
+    capture.end(shop.application)
     shop.change(CHANGES // 10)
     shop.start_application()
     shop.change(CHANGES // 5)
-    shop.kill(shop.engine)
+    capture.end(shop.engine)
     postgres.stop(at_once=True)
     postgres.start()
     shop.start_engine()
     shop.change(CHANGES // 5)
-    shop.kill(shop.application)
+    capture.end(shop.application)
     expected = shop.rows()
     assert len(expected) > CHANGES // 10
     streams = hr.Streams(

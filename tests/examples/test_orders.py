@@ -102,6 +102,7 @@ def test_order_that_is_sent_again_is_the_same_order_and_nonsense_is_refused(tmp_
         asked = {"id": str(UUID(int=1)), "customer": "ada", "product": "pen", "quantity": 1}
         assert answer(f"{url}/orders", asked)[0] == 201
         assert answer(f"{url}/orders", asked)[0] == 200
+        assert answer(f"{url}/orders", {**asked, "quantity": 2})[0] == 409
         assert answer(f"{url}/orders/{UUID(int=2)}")[0] == 404
         assert answer(f"{url}/orders", {**asked, "quantity": "many"})[0] == 422
         assert answer(f"{url}/orders", {**asked, "customer": "a\0"})[0] == 422
