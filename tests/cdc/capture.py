@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["RUN", "Event", "end", "events_of", "properties_of", "start"]
+__all__ = ["RUN", "Event", "avro_converters", "end", "events_of", "properties_of", "start"]
 
 RUN = Path(__file__).parent / "debezium" / "run"
 
@@ -52,6 +52,24 @@ def properties_of(
     file = folder / "connector.properties"
     file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
     return file
+
+
+def avro_converters(native_url: str) -> dict[str, str]:
+    """Return what has keys and values written in Avro, in the frame of Confluent's registry.
+
+    Confluent's own converter is not in Maven's central repository. Apicurio's makes the same schemas of Connect's, down
+    to `connect.name`, and registers them under the same subjects.
+    """
+    said = {
+        "": "io.apicurio.registry.utils.converter.AvroConverter",
+        ".apicurio.registry.url": native_url,
+        ".apicurio.registry.id-handler": "io.apicurio.registry.serde.Legacy4ByteIdHandler",
+        ".apicurio.registry.headers.enabled": "false",
+        ".apicurio.registry.use-id": "contentId",
+        ".apicurio.registry.auto-register": "true",
+        ".apicurio.registry.artifact-resolver-strategy": "io.apicurio.registry.serde.strategy.TopicIdStrategy",
+    }
+    return {f"{which}.converter{name}": value for which in ("key", "value") for name, value in said.items()}
 
 
 def start(file: Path) -> subprocess.Popen[bytes]:

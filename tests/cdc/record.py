@@ -1,17 +1,24 @@
 """Records what Debezium makes of a table with every type, for tests that need neither Java nor a database.
 
-`python -m tests.cdc.record` writes the files in `recorded` anew (JDK 17+, Maven, PostgreSQL).
+`python -m tests.cdc.record [NAME]` writes the files in `recorded` anew (JDK 17+, Maven, PostgreSQL).
 """
 
 import json
+import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.cdc.capture import Event, events_of, properties_of, start
+from headrace.serde.registry.http import HttpRegistry
+from headrace.serde.registry.mock import MockRegistry
+from headrace.serde.registry.options import RegistrySettings
+from headrace.serde.registry.schema import Schema
+from tests.cdc.capture import Event, avro_converters, events_of, properties_of, start
+from tests.serde.registry.apicurio import Apicurio
 from tests.sql.postgres import LocalPostgres
 
-__all__ = ["RECORDED", "recorded"]
+__all__ = ["RECORDED", "recorded", "register_recorded"]
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -58,6 +65,9 @@ _CHANGES = (
     "INSERT INTO kinds (id, name) VALUES (99, 'end')",
 )
 
+#: The key 99 in Avro.
+_ZIGZAG_99 = b"\xc6\x01"
+
 #: Name of the file, statements before the start, properties of the connector.
 _VARIANTS: dict[str, tuple[str, dict[str, str], bool]] = {
     "plain": ("SELECT 1", {}, False),
@@ -66,21 +76,37 @@ _VARIANTS: dict[str, tuple[str, dict[str, str], bool]] = {
 }
 
 
+#: Bytes as text: JSON's own, and of Avro any.
+_ENCODINGS = {"avro": "latin-1"}
+
+
 def recorded(name: str) -> list[Event]:
     """Return what was recorded, in its order."""
+    encoding = _ENCODINGS.get(name, "utf-8")
     lines = (RECORDED / f"{name}.jsonl").read_text().splitlines()
     return [
-        Event(topic, _bytes(key), _bytes(value), tuple((name, _bytes(text)) for name, text in headers))
+        Event(
+            topic,
+            _bytes(key, encoding),
+            _bytes(value, encoding),
+            tuple((name, _bytes(text)) for name, text in headers),
+        )
         for topic, key, value, headers in map(json.loads, lines)
     ]
 
 
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode()
+def register_recorded(registry: MockRegistry) -> None:
+    """Register the schemas of what was recorded in Avro, under the ids that the records have."""
+    for id, subject, text in json.loads((RECORDED / "avro-schemas.json").read_text()):
+        assert registry.register(subject, Schema("AVRO", text)).id == id
 
 
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode()
+def _bytes(text: str | None, encoding: str = "utf-8") -> bytes | None:
+    return None if text is None else text.encode(encoding)
+
+
+def _text(data: bytes | None, encoding: str = "utf-8") -> str | None:
+    return None if data is None else data.decode(encoding)
 
 
 def _moved(event: Event) -> list[tuple[str, str | None]]:
@@ -88,11 +114,14 @@ def _moved(event: Event) -> list[tuple[str, str | None]]:
     return [(name, _text(value)) for name, value in event.headers if name.endswith("key")]
 
 
-def main() -> None:
-    """Record all variants."""
+def main(names: Sequence[str]) -> None:
+    """Record variants, all where none is named."""
     RECORDED.mkdir(exist_ok=True)
-    with LocalPostgres() as server, tempfile.TemporaryDirectory() as folder:
-        for name, (before, more, schemas) in _VARIANTS.items():
+    Apicurio.prepare()
+    with LocalPostgres() as server, Apicurio() as registry, tempfile.TemporaryDirectory() as folder:
+        variants = {**_VARIANTS, "avro": ("SELECT 1", avro_converters(registry.native_url), False)}
+        for name in names or variants:
+            before, more, schemas = variants[name]
             database = server.make_database().rpartition("/")[2]
             server.say(database, _SETUP + before)
             properties = {
@@ -102,12 +131,22 @@ def main() -> None:
                 **more,
             }
             file = properties_of(server.port, database, Path(folder, name), properties, schemas=schemas)
-            events = _record(server, database, file)
+            events, encoding = _record(server, database, file), _ENCODINGS.get(name, "utf-8")
             lines = [
-                json.dumps([each.topic, _text(each.key), _text(each.value), _moved(each)]) for each in events
+                json.dumps([each.topic, _text(each.key, encoding), _text(each.value, encoding), _moved(each)])
+                for each in events
             ]
             (RECORDED / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
             print(name, len(events))
+            if name == "avro":
+                _record_schemas(registry.url, sorted({each.topic for each in events}))
+
+
+def _record_schemas(url: str, topics: Iterable[str]) -> None:
+    client = HttpRegistry(RegistrySettings.of({"schema.registry.url": (url,)}))
+    found = [client.version(f"{topic}-{part}", None) for topic in topics for part in ("key", "value")]
+    rows = [(each.id, each.subject, each.schema.text) for each in sorted(found, key=lambda each: each.id)]
+    (RECORDED / "avro-schemas.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _record(server: LocalPostgres, database: str, file: Path) -> list[Event]:
@@ -122,7 +161,7 @@ def _record(server: LocalPostgres, database: str, file: Path) -> list[Event]:
                 time.sleep(0.1)
             for statement in _CHANGES:
                 server.say(database, statement)
-        if event.key is not None and b'"id":99' in event.key:
+        if event.key is not None and (b'"id":99' in event.key or event.key[5:] == _ZIGZAG_99):
             break
     engine.stdin.close()
     engine.wait()
@@ -130,4 +169,4 @@ def _record(server: LocalPostgres, database: str, file: Path) -> list[Event]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

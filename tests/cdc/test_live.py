@@ -5,32 +5,38 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-import headrace as hr
+from headrace.cdc import Format
 from headrace.kafka.log import KafkaLog
 from headrace.kafka.options import ConnectionSettings, KafkaOptions
 from headrace.log.port import TopicSpec
 from headrace.testing import LocalKafka
 from tests.cdc import capture
-from tests.cdc.application import APPLICATION_ID, ITEMS, PER_NAME, ROWS, Item, build
+from tests.cdc.application import PER_NAME, Item, rows_of, streams_of, topic_of
+from tests.serde.registry.apicurio import Apicurio
 from tests.sql.postgres import LocalPostgres
 from tests.streams.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.broker]
 
-CHANGES = 10_000
+#: In Avro there is the same behind the bytes.
+CHANGES = {"json": 10_000, "avro": 1_000}
 NAMES = ("tea", "cup", "pot", "jug")
 
 
 class Shop:
     """The database, the engine and the application; each may be killed and started again."""
 
-    def __init__(self, kafka: LocalKafka, server: LocalPostgres, folder: Path) -> None:
+    def __init__(
+        self, kafka: LocalKafka, server: LocalPostgres, folder: Path, registry: Apicurio | None
+    ) -> None:
+        self.registry = registry
+        self.format: Format = "json" if registry is None else "avro"
         self._kafka = kafka
         self._server = server
         self._folder = folder
@@ -42,7 +48,12 @@ class Shop:
             "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, amount numeric(12, 2) NOT NULL, body text, "
             "at timestamptz NOT NULL); ALTER TABLE items ALTER body SET STORAGE EXTERNAL",
         )
-        properties = {"table.include.list": "public.items", "bootstrap.servers": kafka.bootstrap_servers}
+        properties = {
+            "table.include.list": "public.items",
+            "topic.prefix": self.format,
+            "bootstrap.servers": kafka.bootstrap_servers,
+            **({} if registry is None else capture.avro_converters(registry.native_url)),
+        }
         self._file = capture.properties_of(server.port, self._database, folder / "engine", properties)
         self._random = random.Random(3)
         self._ids: list[int] = []
@@ -61,6 +72,7 @@ class Shop:
                     "tests.cdc.application",
                     self._kafka.bootstrap_servers,
                     self._folder / "state",
+                    *([] if self.registry is None else [self.registry.url]),
                 ],
                 stderr=errors,
             )
@@ -111,48 +123,55 @@ class Shop:
 
 @pytest.fixture
 def shop(
-    debezium_is_there: None, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path
+    request: pytest.FixtureRequest,
+    debezium_is_there: None,
+    local_kafka: LocalKafka,
+    postgres: LocalPostgres,
+    tmp_path: Path,
 ) -> Iterator[Shop]:
-    log = KafkaLog(
-        ConnectionSettings.of({"bootstrap.servers": [local_kafka.bootstrap_servers]}), KafkaOptions.of({})
-    )
-    log.create_topics([TopicSpec(ITEMS.name, 3)])
-    log.close()
-    made = Shop(local_kafka, postgres, tmp_path)
-    yield made
-    made.close()
+    with ExitStack() as stack:
+        registry: Apicurio | None = None
+        if request.param == "avro":
+            Apicurio.prepare()
+            registry = stack.enter_context(Apicurio())
+        log = KafkaLog(
+            ConnectionSettings.of({"bootstrap.servers": [local_kafka.bootstrap_servers]}), KafkaOptions.of({})
+        )
+        log.create_topics([TopicSpec(topic_of(request.param), 3)])
+        log.close()
+        made = Shop(local_kafka, postgres, tmp_path, registry)
+        stack.callback(made.close)
+        yield made
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("shop", ["json", "avro"], indirect=True)
 def test_table_is_that_of_the_database_whatever_is_killed(
     shop: Shop, local_kafka: LocalKafka, postgres: LocalPostgres, tmp_path: Path
 ) -> None:
-    shop.change(CHANGES // 5)
+    changes = CHANGES[shop.format]
+    shop.change(changes // 5)
     capture.end(shop.engine)
-    shop.change(CHANGES // 5)
+    shop.change(changes // 5)
     shop.start_engine()
-    shop.change(CHANGES // 10)
+    shop.change(changes // 10)
     capture.end(shop.application)
-    shop.change(CHANGES // 10)
+    shop.change(changes // 10)
     shop.start_application()
-    shop.change(CHANGES // 5)
+    shop.change(changes // 5)
     capture.end(shop.engine)
     postgres.stop(at_once=True)
     postgres.start()
     shop.start_engine()
-    shop.change(CHANGES // 5)
+    shop.change(changes // 5)
     capture.end(shop.application)
     expected = shop.rows()
-    assert len(expected) > CHANGES // 10
-    streams = hr.Streams(
-        build(),
-        application_id=APPLICATION_ID,
-        bootstrap_servers=local_kafka.bootstrap_servers,
-        state_dir=str(tmp_path / "state"),
-    )
+    assert len(expected) > changes // 10
+    registry = None if shop.registry is None else shop.registry.url
+    streams = streams_of(local_kafka.bootstrap_servers, str(tmp_path / "state"), registry)
     with streams:
         streams.wait_running("120s")
-        rows, names = streams.query(ROWS), streams.query(PER_NAME)
+        rows, names = streams.query(rows_of(shop.format)), streams.query(PER_NAME)
         until(lambda: len(dict(rows.all())) == len(expected) and dict(rows.all()) == expected)
         of_names = Counter(item.name for item in expected.values())
         # They come by a repartition topic, after the rows.

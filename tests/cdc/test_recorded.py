@@ -1,5 +1,6 @@
 """What Debezium has written of every type becomes the values that the fields say."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,9 +12,13 @@ import pydantic
 import pytest
 
 import headrace as hr
-from headrace.cdc import RowChange
+from headrace.base.errors import SchemaRegistryError
+from headrace.cdc import RowChange, Scale
+from headrace.serde.registry.mock import mock_registry
 from tests.cdc.kinds import KINDS_KEY, Document, Feeling, Kind, Large
-from tests.cdc.record import recorded
+from tests.cdc.record import recorded, register_recorded
+
+REGISTRY = {"schema.registry.url": ("mock://recorded",)}
 
 ONE = Kind(
     id=1,
@@ -41,8 +46,19 @@ ONE = Kind(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def registry() -> None:
+    register_recorded(mock_registry("recorded"))
+
+
+def serde_for(variant: str, type_: type[Any], **options: Any) -> Any:
+    serde = hr.cdc.debezium(type_, format="avro" if variant == "avro" else "json", **options)
+    serde.configure(REGISTRY)
+    return serde
+
+
 def changes_of(variant: str, table: str, type_: type[Any], **options: Any) -> list[RowChange[Any] | None]:
-    serde: Any = hr.cdc.debezium(type_, **options)
+    serde = serde_for(variant, type_, **options)
     return [
         None if event.value is None else serde.deserialize(event.topic, event.value, event.headers)
         for event in recorded(variant)
@@ -55,11 +71,10 @@ class Name:
     name: str
 
 
-@pytest.mark.parametrize("variant", ["plain", "schemas"])
+@pytest.mark.parametrize("variant", ["plain", "schemas", "avro"])
 def test_row_of_every_type_is_as_its_fields_say(variant: str) -> None:
-    serde: Any = hr.cdc.debezium(Kind)
     event = recorded(variant)[0]
-    change = serde.deserialize(event.topic, event.value)
+    change = serde_for(variant, Kind).deserialize(event.topic, event.value)
     assert (change.operation, change.row()) == ("read", ONE)
     assert str(change.row().n) == "1.5"  # the scale of NUMERIC without one is that of its digits
 
@@ -79,7 +94,8 @@ def test_decimals_as_text_are_numbers_with_their_digits() -> None:
     )
 
 
-def test_schema_says_units_and_scales_where_annotations_do_not() -> None:
+@pytest.mark.parametrize("variant", ["schemas", "avro"])
+def test_schema_says_units_and_scales_where_annotations_do_not(variant: str) -> None:
     @dataclass
     class Plain:
         price: Decimal
@@ -87,9 +103,8 @@ def test_schema_says_units_and_scales_where_annotations_do_not() -> None:
         at3: time
         ts3: datetime
 
-    event = recorded("schemas")[0]
-    assert event.value is not None
-    change = hr.cdc.debezium(Plain).deserialize("t", event.value)
+    event = recorded(variant)[0]
+    change = serde_for(variant, Plain).deserialize("t", event.value)
     assert (ONE.price, ONE.money, ONE.at3, ONE.ts3) == (
         change.row().price,
         change.row().money,
@@ -98,8 +113,9 @@ def test_schema_says_units_and_scales_where_annotations_do_not() -> None:
     )
 
 
-def test_operations_come_in_the_order_of_the_database() -> None:
-    found = changes_of("plain", "kinds", Name)
+@pytest.mark.parametrize("variant", ["plain", "avro"])
+def test_operations_come_in_the_order_of_the_database(variant: str) -> None:
+    found = changes_of(variant, "kinds", Name)
     assert [each and each.operation for each in found] == [
         *["read"] * 3, "insert", "update", "delete", None, "truncate", "insert",
     ]  # fmt: skip
@@ -111,15 +127,17 @@ def test_operations_come_in_the_order_of_the_database() -> None:
     )
 
 
-def test_old_row_of_a_deletion_is_as_it_was_invented() -> None:
-    (deleted,) = (each for each in changes_of("plain", "kinds", Name) if each and each.operation == "delete")
+@pytest.mark.parametrize("variant", ["plain", "avro"])
+def test_old_row_of_a_deletion_is_as_it_was_invented(variant: str) -> None:
+    (deleted,) = (each for each in changes_of(variant, "kinds", Name) if each and each.operation == "delete")
     assert deleted.before is not None
     assert (deleted.before["name"], deleted.values) == ("", {})
     with pytest.raises(ValueError, match="no row after a change of the kind 'delete'"):
         deleted.row()
 
 
-def test_date_of_infinity_is_refused_with_what_to_do() -> None:
+@pytest.mark.parametrize("variant", ["plain", "avro"])
+def test_date_of_infinity_is_refused_with_what_to_do(variant: str) -> None:
     @dataclass
     class Day:
         day: date | None
@@ -128,10 +146,8 @@ def test_date_of_infinity_is_refused_with_what_to_do() -> None:
     class Stamp:
         tsz: datetime | None
 
-    serde, stamps = hr.cdc.debezium(Day), hr.cdc.debezium(Stamp)
-    snapshot, streamed = recorded("plain")[2].value, recorded("plain")[3].value
-    assert snapshot is not None
-    assert streamed is not None
+    serde, stamps = serde_for(variant, Day), serde_for(variant, Stamp)
+    snapshot, streamed = recorded(variant)[2].value, recorded(variant)[3].value
     with pytest.raises(
         hr.SerializationError, match=r"column 'day': -622191234 is beyond .*declare the field as int"
     ):
@@ -157,8 +173,9 @@ def test_decimal_without_a_scale_is_not_guessed() -> None:
         hr.cdc.debezium(Price).deserialize("t", event.value)
 
 
-def test_large_values_that_have_not_changed_are_marked_whatever_their_type() -> None:
-    inserted, updated, _, _, moved = changes_of("plain", "large", Large)
+@pytest.mark.parametrize("variant", ["plain", "avro"])
+def test_large_values_that_have_not_changed_are_marked_whatever_their_type(variant: str) -> None:
+    inserted, updated, _, _, moved = changes_of(variant, "large", Large)
     assert inserted is not None
     assert updated is not None
     assert moved is not None
@@ -174,13 +191,14 @@ def test_large_values_that_have_not_changed_are_marked_whatever_their_type() -> 
         moved.row()
 
 
-def test_null_of_a_large_array_of_numbers_is_not_believed() -> None:
+@pytest.mark.parametrize("variant", ["plain", "avro"])
+def test_null_of_a_large_array_of_numbers_is_not_believed(variant: str) -> None:
     @dataclass
     class Floats:
         id: int
         fa: list[float] | None
 
-    inserted, updated, _, _, moved = changes_of("plain", "large", Floats)
+    inserted, updated, _, _, moved = changes_of(variant, "large", Floats)
     assert inserted is not None
     assert updated is not None
     assert moved is not None
@@ -218,6 +236,128 @@ def test_keys_are_read_with_and_without_schema_and_written_without() -> None:
     assert KINDS_KEY.serialize("t", 1) == plain
 
 
+def test_key_in_avro_has_the_bytes_of_the_connector_on_any_topic() -> None:
+    key = hr.cdc.key("id", int, avro_of="shop.public.kinds")
+    key.configure(REGISTRY)
+    written = recorded("avro")[0].key
+    assert written is not None
+    assert key.deserialize("shop.public.kinds", written) == 1
+    assert key.deserializer("shop.public.kinds")(written) == 1
+    assert key.serialize("shop-repartition", 1) == written
+    assert key.deserialize("shop-repartition", written[5:], [("__key_schema_id", written[:5])]) == 1
+
+
+def test_table_in_avro_has_its_class_of_keys_in_avro() -> None:
+    @dataclass(frozen=True)
+    class Id:
+        id: int
+
+    topic = hr.cdc.table("shop.public.kinds", Name, key=Id, format="avro")
+    topic.key.configure(REGISTRY)
+    topic.value.configure(REGISTRY)
+    event = recorded("avro")[0]
+    assert event.key is not None
+    assert event.value is not None
+    assert topic.key.deserialize(topic.name, event.key) == Id(1)
+    assert topic.key.serialize(topic.name, Id(1)) == event.key
+    change: Any = topic.value.deserialize(topic.name, event.value)
+    assert change.row() == Name("one")
+
+
+def test_key_that_the_schema_of_the_connector_does_not_take_is_refused() -> None:
+    key = hr.cdc.key("id", str, avro_of="shop.public.kinds")
+    key.configure(REGISTRY)
+    with pytest.raises(hr.SerializationError, match=r"cannot serialize .*registry.key\('id', str\)"):
+        key.serialize("t", "x")
+    unknown = hr.cdc.key("id", int, avro_of="shop.public.none")
+    unknown.configure(REGISTRY)
+    with pytest.raises(SchemaRegistryError, match=r"subject 'shop\.public\.none-key', which has none"):
+        unknown.serialize("t", 1)
+
+
+def test_schema_without_names_of_connect_has_its_logical_types() -> None:
+    @dataclass
+    class Row:
+        price: Decimal
+        ts: datetime
+        day: date
+        at: time
+        many: list[Decimal]
+
+    columns = {
+        "price": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2},
+        "ts": {"type": "long", "logicalType": "timestamp-millis"},
+        "day": {"type": "int", "logicalType": "date"},
+        "at": {"type": "int", "logicalType": "time-millis"},
+        "many": {"type": "array", "items": {"type": "bytes", "logicalType": "decimal", "precision": 9}},
+    }
+    value = {
+        "type": "record",
+        "name": "Value",
+        "fields": [{"name": name, "type": each} for name, each in columns.items()],
+    }
+    envelope = {
+        "type": "record",
+        "name": "Envelope",
+        "fields": [{"name": "after", "type": ["null", value]}, {"name": "op", "type": "string"}],
+    }
+    serde = hr.registry.avro(schema=json.dumps(envelope))
+    serde.configure({"schema.registry.url": ("mock://nameless",)})
+    written = {
+        "price": Decimal("-1.25"),
+        "ts": datetime(2026, 1, 2, 3, 4, 5, 6000, UTC),
+        "day": date(2026, 1, 2),
+        "at": time(1, 2, 3),
+        "many": [Decimal(5)],
+    }
+    data = serde.serialize("t", {"after": written, "op": "c"})
+    reading = hr.cdc.debezium(Row, format="avro")
+    reading.configure({"schema.registry.url": ("mock://nameless",)})
+    assert reading.deserialize("t", data).row() == Row(
+        Decimal("-1.25"), datetime(2026, 1, 2, 3, 4, 5, 6000), date(2026, 1, 2), time(1, 2, 3), [Decimal(5)]
+    )
+
+
+def test_text_of_a_decimal_with_a_schema_has_its_own_digits() -> None:
+    @dataclass
+    class Price:
+        price: Annotated[Decimal, Scale(2)]
+
+    schema = b'{"type":"struct","fields":[{"field":"after","fields":[{"type":"string","field":"price"}]}]}'
+    data = b'{"schema":' + schema + b',"payload":{"op":"c","after":{"price":"12.3"}}}'
+    assert str(hr.cdc.debezium(Price).deserialize("t", data).row().price) == "12.3"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "there are no bytes, where the id of a schema begins them"),
+        (b'{"op":"c"}', "found 123: the value was written without a registry"),
+        (b"\0\0\0\0\x02", "cannot deserialize 5 bytes of topic 't'"),
+        (b"\0\0\0\0\x01\x02", "missing required field `op`"),
+        (b"\0\0\0\1\0\2", "the registry has no schema 256"),
+    ],
+)
+def test_hostile_avro_is_refused_with_the_reason(data: bytes, words: str) -> None:
+    with pytest.raises(hr.SerializationError, match="cannot deserialize") as told:
+        serde_for("avro", Name).deserialize("t", data)
+    assert words in str(told.value)
+
+
+def test_registry_that_nobody_has_named_is_no_fault_of_the_record() -> None:
+    with pytest.raises(hr.ConfigError, match="knows no registry yet"):
+        hr.cdc.debezium(Name, format="avro").deserialize("t", b"\0\0\0\0\1")
+
+
+def test_key_may_have_a_column_called_schema() -> None:
+    assert hr.cdc.key("schema", str).deserialize("t", b'{"schema":"public"}') == "public"
+
+
+def test_format_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError, match="format='xml': 'json' or 'avro' is wanted"):
+        hr.cdc.debezium(Name, format="xml")  # type: ignore[arg-type]  # the mistake
+
+
 def test_key_of_several_columns_is_a_class() -> None:
     @dataclass(frozen=True)
     class Place:
@@ -249,7 +389,7 @@ def test_hostile_bytes_are_refused_with_the_reason(data: bytes, words: str) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"7", "an object with the columns"),
+        (b"7", "Expected `object`, got `int`"),
         (b'{"no":1}', "the columns 'no', not 'id' alone"),
         (b'{"id":"x"}', "Expected `int`"),
     ],

@@ -7,9 +7,10 @@ import pytest
 
 import headrace as hr
 from headrace import stores
+from headrace.serde.registry.mock import mock_registry
 from headrace.testing import TopologyTestDriver
 from tests.cdc.kinds import KINDS_KEY, Large
-from tests.cdc.record import recorded
+from tests.cdc.record import recorded, register_recorded
 
 
 @dataclass
@@ -63,14 +64,26 @@ def test_rows_survive_a_crash(optimize: str) -> None:
         assert driver.store(ROWS).get(1) == Customer("Ada L.", "long")
 
 
-def test_large_values_that_have_not_changed_are_those_of_the_row() -> None:
+LARGE_KEY = hr.cdc.key("id", int, avro_of="shop.public.large")
+
+
+@pytest.mark.parametrize(
+    ("variant", "topic"),
+    [
+        ("plain", hr.cdc.table("shop.public.large", Large, key=KINDS_KEY)),
+        ("avro", hr.cdc.table("shop.public.large", Large, key=LARGE_KEY, format="avro")),
+    ],
+)
+def test_large_values_that_have_not_changed_are_those_of_the_row(
+    variant: str, topic: hr.Topic[int, Large]
+) -> None:
+    register_recorded(mock_registry("table"))
     builder = hr.StreamsBuilder()
-    topic = hr.cdc.table("shop.public.large", Large, key=KINDS_KEY)
-    rows = stores.key_value("large", key=KINDS_KEY, value=Large)
+    rows = stores.key_value("large", key=topic.key, value=Large)
     builder.table(topic, store=rows)
-    events = [each for each in recorded("plain") if each.topic == topic.name]
+    events = [each for each in recorded(variant) if each.topic == topic.name]
     raw = hr.Topic(topic.name, key=hr.raw, value=hr.raw)
-    with TopologyTestDriver(builder.build()) as driver:
+    with TopologyTestDriver(builder.build(), schema_registry_url="mock://table") as driver:
         driver.input(raw).pipe(events[0].key, events[0].value)
         before = driver.store(rows).get(1)
         driver.input(raw).pipe(events[1].key, events[1].value)

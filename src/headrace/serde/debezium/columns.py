@@ -1,13 +1,13 @@
-"""One column of a row: from what JSON has of it to a value of the field's type.
+"""One column of a row: from what JSON or Avro has of it to a value of the field's type.
 
 What a number or a text stands for is said by the schema, where the message has one, else by the annotation, else it is
-what a connector writes by default (`decimal.handling.mode=precise`, `time.precision.mode=adaptive`).
+what a connector writes by default (`decimal.handling.mode=precise`, `time.precision.mode=adaptive`). Bytes are bytes in
+Avro, and base64 in JSON; all else is the same in both.
 """
 
 import types
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
@@ -15,20 +15,25 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 import msgspec
 
 from headrace.base.wording import shortened
+from headrace.serde.debezium.semantics import Semantics
 from headrace.serde.debezium.units import Scale, TimeUnit
 from headrace.serde.serde import kind_of
 
-__all__ = ["Convert", "Decimals", "Semantics", "converter_of", "element_of", "plain_type"]
+__all__ = ["Converters", "Decimals", "converter_of", "converters_of", "element_of", "plain_type"]
 
-#: Makes a value of what JSON has, which is not null.
+#: Makes a value of what JSON or Avro has, which is not null.
 Convert: TypeAlias = Callable[[Any], Any]
+
+#: By column; columns that are not there are as they are read.
+Converters: TypeAlias = Mapping[str, Convert]
 
 #: What `decimal.handling.mode` is set to; with `double`, numbers are numbers.
 Decimals = Literal["precise", "string"]
 
 _EPOCH, _EPOCH_DATE = datetime(1970, 1, 1), date(1970, 1, 1)
 
-#: Names of types in schemas, and what their numbers count. Source: io.debezium.time, org.apache.kafka.connect.data.
+#: Names of types in schemas, and what their numbers count. Source: io.debezium.time, org.apache.kafka.connect.data,
+#: and Avro's own.
 _UNITS = {
     "io.debezium.time.Timestamp": TimeUnit.MILLISECONDS,
     "io.debezium.time.MicroTimestamp": TimeUnit.MICROSECONDS,
@@ -39,36 +44,20 @@ _UNITS = {
     "io.debezium.time.NanoDuration": TimeUnit.NANOSECONDS,
     "org.apache.kafka.connect.data.Timestamp": TimeUnit.MILLISECONDS,
     "org.apache.kafka.connect.data.Time": TimeUnit.MILLISECONDS,
+    "timestamp-millis": TimeUnit.MILLISECONDS,
+    "time-millis": TimeUnit.MILLISECONDS,
 }
-_DECIMAL = "org.apache.kafka.connect.data.Decimal"
-
-
-@dataclass(frozen=True, slots=True)
-class Semantics:
-    """What a schema says of a column: the name of its type, and the scale of a decimal; `elements` of an array."""
-
-    name: str | None = None
-    scale: int | None = None
-    elements: "Semantics | None" = None
-
-    @staticmethod
-    def of(schema: Mapping[str, Any]) -> "Semantics":
-        """Read the schema of a field."""
-        name, items = schema.get("name"), schema.get("items")
-        scale = schema.get("parameters", {}).get("scale") if name == _DECIMAL else None
-        return Semantics(
-            name, None if scale is None else int(scale), None if items is None else Semantics.of(items)
-        )
 
 
 def converter_of(annotation: Any, semantics: Semantics | None, decimals: Decimals) -> Convert | None:
-    """Return what converts a column, None where JSON's own value is the field's, or msgspec makes it so."""
+    """Return what converts a column, None where what is read is the field's value, or msgspec makes it so."""
     plain, said = plain_type(annotation)
     unit = next((each for each in said if isinstance(each, TimeUnit)), None)
     scale = next((each.digits for each in said if isinstance(each, Scale)), None)
     known = semantics or Semantics()
     unit = _UNITS.get(known.name or "") or unit or TimeUnit.MICROSECONDS
-    scale = known.scale if known.scale is not None else scale
+    if semantics is not None:  # a text without a scale is the number's digits
+        scale = known.scale
     if plain is Decimal:
         return _decimal(scale, decimals if semantics is None else "string")
     if plain is datetime:
@@ -90,6 +79,17 @@ def converter_of(annotation: Any, semantics: Semantics | None, decimals: Decimal
             annotation, lambda values: values if one is None else [_each(one, each) for each in values]
         )
     return None if plain is str or _is_scalar(plain) else _document(annotation, lambda value: value)
+
+
+def converters_of(
+    annotations: Mapping[str, Any], semantics: Mapping[str, Semantics], decimals: Decimals
+) -> Converters:
+    """Return what converts columns, by name, of those that need it; `semantics` is empty where there is no schema."""
+    made = {
+        column: converter_of(annotation, semantics.get(column), decimals)
+        for column, annotation in annotations.items()
+    }
+    return {column: convert for column, convert in made.items() if convert is not None}
 
 
 def plain_type(annotation: Any) -> tuple[Any, tuple[object, ...]]:
@@ -143,11 +143,11 @@ def _decimal(scale: int | None, decimals: Decimals) -> Convert:
     def convert(value: Any) -> Any:
         if isinstance(value, dict):  # io.debezium.data.VariableScaleDecimal
             return _unscaled(value["value"], int(value["scale"]))
-        if type(value) is not str:
+        if type(value) is not str and type(value) is not bytes:
             return Decimal(repr(value))
         if scale is not None:
             return _unscaled(value, scale)
-        if decimals == "precise":
+        if decimals == "precise" or isinstance(value, bytes):
             raise ValueError(
                 f"{shortened(value)} may be the bytes of a decimal number, or its text: have the connector write text "
                 "(decimal.handling.mode=string) and say decimals='string', or say its scale in the annotation, "
@@ -158,8 +158,9 @@ def _decimal(scale: int | None, decimals: Decimals) -> Convert:
     return convert
 
 
-def _unscaled(text: str, scale: int) -> Decimal:
-    number = int.from_bytes(b64decode(text, validate=True), "big", signed=True)
+def _unscaled(value: str | bytes, scale: int) -> Decimal:
+    data = value if isinstance(value, bytes) else b64decode(value, validate=True)
+    number = int.from_bytes(data, "big", signed=True)
     # By its digits: arithmetic would round to the context's precision.
     digits = tuple(map(int, str(abs(number))))
     return Decimal((1 if number < 0 else 0, digits, -scale))

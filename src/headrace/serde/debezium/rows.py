@@ -1,4 +1,4 @@
-"""How rows of one type are made of what an envelope has: column by column, once for each schema that is seen."""
+"""How rows of one type are made of what an envelope has, column by column."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, get_type_hints
@@ -6,15 +6,13 @@ from typing import Any, Generic, get_type_hints
 import msgspec
 from typing_extensions import TypeVar
 
-from headrace.serde.debezium.columns import Convert, Decimals, Semantics, converter_of, element_of, plain_type
+from headrace.serde.debezium.columns import Converters, Decimals, converters_of, element_of, plain_type
+from headrace.serde.debezium.semantics import Semantics
 from headrace.serde.models import is_pydantic
 
 __all__ = ["RowType", "fields_of"]
 
 R = TypeVar("R")
-
-#: Schemas that are remembered. A table has a new one when it is altered.
-_SCHEMAS_MAX = 100
 
 #: What an unchanged array's elements may be without its mark being lost: see `unavailable`.
 _MARKED = (str, int, dict, bytes)
@@ -44,15 +42,13 @@ def fields_of(type_: type) -> Mapping[str, tuple[str, Any]]:
 
 
 class RowType(Generic[R]):
-    """Of one class. Threads may share it: what it remembers only grows, and is equal whoever made it."""
+    """Of one class. Threads may share it."""
 
     def __init__(self, type_: type[R], decimals: Decimals) -> None:
         self.type = type_
         self._fields = fields_of(type_)
         self._decimals = decimals
         self._is_pydantic = is_pydantic(type_)
-        self._without_schema = self._converters({})
-        self._of_schemas: dict[bytes, dict[str, Convert]] = {}
         # A null of an update may be their mark.
         self._ambiguous = [
             column
@@ -65,13 +61,12 @@ class RowType(Generic[R]):
         """Return columns that are null, where Debezium may mean that they have not changed."""
         return [column for column in self._ambiguous if values.get(column, 0) is None]
 
-    def values(self, columns: Mapping[str, Any], schema: bytes | None) -> dict[str, object]:
+    def values(self, columns: Mapping[str, Any], convert: Converters) -> dict[str, object]:
         """Return the values of the columns that the class has.
 
         Raises:
             ValueError: one cannot be read; names the column.
         """
-        convert = self._without_schema if schema is None else self._of_schema(schema)
         found: dict[str, object] = {}
         for column, value in columns.items():
             if value is not None and column in convert:
@@ -108,25 +103,10 @@ class RowType(Generic[R]):
         found: object = getattr(row, self._fields[column][0])
         return found
 
-    def _of_schema(self, schema: bytes) -> dict[str, Convert]:
-        found = self._of_schemas.get(schema)
-        if found is None:
-            if len(self._of_schemas) >= _SCHEMAS_MAX:
-                self._of_schemas = {}
-            found = self._of_schemas[schema] = self._converters(_semantics(schema))
-        return found
-
-    def _converters(self, semantics: Mapping[str, Semantics]) -> dict[str, Convert]:
-        made = {
-            column: converter_of(annotation, semantics.get(column), self._decimals)
-            for column, (_, annotation) in self._fields.items()
-        }
-        return {column: convert for column, convert in made.items() if convert is not None}
-
-
-def _semantics(schema: bytes) -> dict[str, Semantics]:
-    """Read what the schema of an envelope says of columns, or that of a key."""
-    tree = msgspec.json.decode(schema)
-    rows = [each for each in tree["fields"] if each.get("field") in ("after", "before") and "fields" in each]
-    fields = rows[-1]["fields"] if rows else tree["fields"]
-    return {each["field"]: Semantics.of(each) for each in fields}
+    def converters(self, semantics: Mapping[str, Semantics]) -> Converters:
+        """Return what converts the columns of one schema; nothing is known of them where there is none."""
+        return converters_of(
+            {column: annotation for column, (_, annotation) in self._fields.items()},
+            semantics,
+            self._decimals,
+        )

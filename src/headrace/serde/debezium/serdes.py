@@ -1,14 +1,15 @@
-"""Serdes of Debezium's records: the envelope of a change, and the key of its row."""
+"""Serdes of Debezium's records: the envelope of a change, and the key of its row, in either form."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic
 
 import msgspec
 from typing_extensions import TypeVar
 
-from headrace.base.errors import SerializationError
+from headrace.base.errors import HeadraceError, SerializationError
 from headrace.base.records import Headers
-from headrace.serde.debezium.columns import Decimals, converter_of
+from headrace.serde.debezium.columns import Decimals, converters_of
+from headrace.serde.debezium.forms import Form, FormName, form_of
 from headrace.serde.debezium.row_change import Operation, RowChange
 from headrace.serde.debezium.rows import RowType
 from headrace.serde.debezium.unavailable import Unavailable
@@ -42,27 +43,20 @@ class _Envelope(msgspec.Struct):
     ts_ms: int | None = None
 
 
-class _WithSchema(msgspec.Struct):
-    schema: msgspec.Raw
-    payload: _Envelope
-
-
-class _Payload(msgspec.Struct):
-    payload: msgspec.Raw = msgspec.Raw()
-    schema: msgspec.Raw = msgspec.Raw()
-
-
 class ChangeSerde(Serde[RowChange[R]], Generic[R]):
-    """Reads envelopes in JSON, with and without schemas. It writes nothing: changes are the database's to make."""
+    """Reads envelopes. It writes nothing: changes are the database's to make."""
 
     uses_headers = True
 
-    def __init__(self, type: type[R], *, decimals: Decimals, placeholder: str) -> None:
+    def __init__(self, type: type[R], *, form: FormName, decimals: Decimals, placeholder: str) -> None:
         self.row_type = RowType(type, decimals)
-        self._identity = (type, decimals, placeholder)
+        self._identity = (type, form, decimals, placeholder)
         self._unavailable = Unavailable(placeholder)
-        self._plain = msgspec.json.Decoder(_Envelope).decode
-        self._with_schema = msgspec.json.Decoder(_WithSchema).decode
+        self._form = form_of(form, repr(self), _Envelope, self.row_type.converters)
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Take the properties of the application."""
+        self._form.configure(properties)
 
     def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> RowChange[R]:
         """Return the change.
@@ -71,11 +65,13 @@ class ChangeSerde(Serde[RowChange[R]], Generic[R]):
             SerializationError: the bytes are no envelope, or a column cannot be read; `__cause__` has the detail.
         """
         try:
-            return self._read(data, headers)
+            return self._read(topic, data, headers)
+        except HeadraceError:  # of the registry's serde, which says as much
+            raise
         except Exception as error:
             raise SerializationError(
-                f"cannot deserialize from topic {topic!r}: {self!r} expects a change of Debezium in JSON, found "
-                f"{len(data)} bytes: {error}"
+                f"cannot deserialize from topic {topic!r}: {self!r} expects a change of Debezium in "
+                f"{self._form.said}, found {len(data)} bytes: {error}"
             ) from error
 
     def serialize(self, topic: str, value: RowChange[R], headers: Headers = ()) -> bytes:
@@ -84,13 +80,8 @@ class ChangeSerde(Serde[RowChange[R]], Generic[R]):
             f"cannot serialize for topic {topic!r}: {self!r} reads changes and writes none; map them to rows first"
         )
 
-    def _read(self, data: bytes, headers: Headers) -> RowChange[R]:
-        schema: bytes | None = None
-        if data.startswith(b'{"schema":'):  # what JsonConverter begins with
-            message = self._with_schema(data)
-            envelope, schema = message.payload, bytes(message.schema)
-        else:
-            envelope = self._plain(data)
+    def _read(self, topic: str, data: bytes, headers: Headers) -> RowChange[R]:
+        envelope, convert = self._form.read(topic, data, headers)
         operation = _OPERATIONS.get(envelope.op)
         if operation is None:
             raise ValueError(f"op {envelope.op!r} is no change of a row ({', '.join(_OPERATIONS)})")
@@ -109,7 +100,7 @@ class ChangeSerde(Serde[RowChange[R]], Generic[R]):
                 after = {column: value for column, value in after.items() if column not in marked}
         return RowChange(
             operation,
-            self.row_type.values(after, schema),
+            self.row_type.values(after, convert),
             unchanged,
             envelope.before,
             operation == "insert" and any(name == _OLD_KEY for name, _ in headers),
@@ -129,19 +120,34 @@ class ChangeSerde(Serde[RowChange[R]], Generic[R]):
 
 
 class KeySerde(Serde[K], Generic[K]):
-    """Reads the key of a row, in JSON with and without a schema, and writes it without one, as JsonConverter does.
+    """Reads the key of a row, and writes it as the connector does: in JSON without a schema, or in Avro.
 
     Equal keys have equal bytes. `column` is set where the key is the value of one column; else it is an object with a
-    field for each.
+    field for each. `avro_of` is the topic of the table whose keys are in Avro.
     """
 
-    def __init__(self, type: type[K], column: str | None, decimals: Decimals) -> None:
-        self._identity = (type, column, decimals)
+    def __init__(
+        self, type: type[K], column: str | None, decimals: Decimals, *, avro_of: str | None = None
+    ) -> None:
+        self._identity = (type, column, decimals, avro_of)
         self._column = column
         self._rows = None if column is not None else RowType(type, decimals)
-        self._convert = converter_of(type, None, decimals) if column is not None else None
-        self._form: Any = type
-        self._write = json(self._form).for_keys()
+        self._type: Any = type
+        self._write = json(self._type).for_keys()
+        self._form: Form[dict[str, Any]] = form_of(
+            "json" if avro_of is None else "avro",
+            repr(self),
+            dict[str, Any],
+            (lambda semantics: converters_of({column: type}, semantics, decimals))
+            if column is not None
+            else RowType(type, decimals).converters,
+            keys_of=avro_of,
+        )
+        self.reads_headers = self._form.reads_headers
+
+    def configure(self, properties: Mapping[str, object]) -> None:
+        """Take the properties of the application."""
+        self._form.configure(properties)
 
     def deserialize(self, topic: str, data: bytes, headers: Headers = ()) -> K:
         """Return the key.
@@ -150,45 +156,39 @@ class KeySerde(Serde[K], Generic[K]):
             SerializationError: the bytes are no such key; `__cause__` has the detail.
         """
         try:
-            return self._read(data)
+            return self._read(topic, data, headers)
+        except HeadraceError:
+            raise
         except Exception as error:
             raise SerializationError(
-                f"cannot deserialize from topic {topic!r}: {self!r} expects a key of Debezium in JSON, found "
-                f"{len(data)} bytes: {error}"
+                f"cannot deserialize from topic {topic!r}: {self!r} expects a key of Debezium in {self._form.said}, "
+                f"found {len(data)} bytes: {error}"
             ) from error
 
-    def deserializer(self, topic: str) -> Callable[[bytes], K]:
-        """Return the reading function itself."""
-        return self._read
-
     def serialize(self, topic: str, value: K, headers: Headers = ()) -> bytes:
-        """Return the bytes that JsonConverter makes of the key, so that equal keys meet in one partition.
+        """Return the bytes that the connector makes of the key, so that equal keys meet in one partition.
 
         Raises:
             SerializationError: it is no such key.
+            SchemaRegistryError: in Avro, the registry has no schema of the topic's keys, or does not answer.
         """
         made = self._write.serialize(topic, value, headers)
-        if self._column is None:
-            return made
-        return b'{"' + self._column.encode() + b'":' + made + b"}"
+        if self._column is not None:
+            made = b'{"' + self._column.encode() + b'":' + made + b"}"
+        return self._form.written(topic, made)
 
-    def _read(self, data: bytes) -> K:
-        columns = msgspec.json.decode(data)
-        schema: bytes | None = None
-        if isinstance(columns, dict) and columns.keys() == {"schema", "payload"}:
-            schema = bytes(msgspec.json.decode(data, type=_Payload).schema)
-            columns = columns["payload"]
-        if not isinstance(columns, dict):
-            raise ValueError("an object with the columns of the key is wanted")
+    def _read(self, topic: str, data: bytes, headers: Headers) -> K:
+        columns, convert = self._form.read(topic, data, headers)
         if self._rows is not None:
-            return self._rows.made(self._rows.values(columns, schema), None, frozenset())
+            return self._rows.made(self._rows.values(columns, convert), None, frozenset())
+        assert self._column is not None
         if columns.keys() != {self._column}:
             raise ValueError(
                 f"the key has the columns {', '.join(map(repr, columns))}, not {self._column!r} alone"
             )
-        value = columns[self._column or ""]
-        converted = value if self._convert is None else self._convert(value)
-        found: K = msgspec.convert(converted, self._form)
+        value = columns[self._column]
+        one = convert.get(self._column)
+        found: K = msgspec.convert(value if one is None else one(value), self._type)
         return found
 
     def __eq__(self, other: object) -> bool:
@@ -198,5 +198,5 @@ class KeySerde(Serde[K], Generic[K]):
         return hash(self._identity)
 
     def __repr__(self) -> str:
-        of = type_name(self._form)
+        of = type_name(self._type)
         return f"key({of})" if self._column is None else f"key({self._column!r}, {of})"

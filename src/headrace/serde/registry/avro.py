@@ -20,7 +20,7 @@ from headrace.serde.registry.serde import Reader, Wishes, Writer
 from headrace.serde.stability import is_stable
 from headrace.serde.structured import type_name
 
-__all__ = ["AvroFormat", "avro_format"]
+__all__ = ["AvroFormat", "avro_format", "whole_document"]
 
 T = TypeVar("T")
 
@@ -76,17 +76,17 @@ class AvroFormat(Generic[T]):
         chosen = schema or self.schema
         assert chosen is not None
         try:
-            node = nodes_of(_whole(chosen, session))
+            node = nodes_of(whole_document(chosen, session))
             return Writer(encoder_of(node, self.annotation, canonical=self.canonical))
         except (TypeError, ValueError) as error:
             raise SchemaRegistryError(f"{self.name} cannot write with the schema: {error}") from error
 
     def reader(self, written: Schema, session: Session) -> Reader[T]:
         """Return what reads values: as its own schema says, if it has one."""
-        document = _whole(written, session)
+        document = whole_document(written, session)
         if self.schema is None:
             return reader_of(document, None, nodes_of(document), self.annotation)
-        own = _whole(self.schema, session)
+        own = whole_document(self.schema, session)
         # Equal schemas need no resolution, which costs half of the reading.
         return reader_of(document, None if own == document else own, nodes_of(own), self.annotation)
 
@@ -158,7 +158,7 @@ def _record_name(document: Any) -> str:
     return document if isinstance(document, str) else ""
 
 
-def _whole(schema: Schema, session: Session) -> Any:
+def whole_document(schema: Schema, session: Session) -> Any:
     """Return a schema as a JSON document, with what it refers to in it."""
     document = _document(schema)
     referred: dict[str, Any] = {}
