@@ -219,7 +219,7 @@ def test_database_that_goes_away_is_waited_for(tmp_path: Path, postgres: Any, en
             assert (running.trouble or "").startswith("cannot write rows now: ")
         finally:
             postgres.start()
-        until(lambda: running.state != "running" or is_written(engine, 2))
+        until(lambda: running.killed_by or is_written(engine, 2))
         until(lambda: running.trouble is None)
     assert rows(engine) == [(2, "tea", 1), (4, "cup", 2)]
 
@@ -233,5 +233,5 @@ def test_lock_of_somebody_else_is_waited_for(tmp_path: Path, address: str, engin
         other.execute(text("UPDATE orders SET cents = 50 WHERE id = 2"))
         with sink(tmp_path, address) as running:
             other.commit()
-            until(lambda: running.state != "running" or is_written(engine, 2))
+            until(lambda: running.killed_by or is_written(engine, 2))
     assert rows(engine) == [(2, "tea", 2)]

@@ -30,7 +30,7 @@ def sink(folder: Path, address: str | Engine, **options: Any) -> hr.sql.Sink[int
 def run(folder: Path, address: str | Engine, engine: Engine, offsets: int, **options: Any) -> None:
     """Run a sink until the database has so many offsets."""
     with sink(folder, address, **options) as running:
-        until(lambda: running.state != "running" or is_written(engine, offsets))
+        until(lambda: running.killed_by or is_written(engine, offsets))
 
 
 def test_last_value_of_each_key_is_its_row(tmp_path: Path, address: str, engine: Engine) -> None:
@@ -141,7 +141,7 @@ def test_rows_of_a_schema_have_their_positions_there(tmp_path: Path, postgres: A
         connection.execute(text("CREATE TABLE shop.orders (id bigint PRIMARY KEY, item text, cents bigint)"))
     write_file(tmp_path / "log.db", [(1, Order("tea", 300))])
     with sink(tmp_path, address, table="shop.orders") as running:
-        until(lambda: running.state != "running" or is_written(engine, 1, table="shop.headrace_positions"))
+        until(lambda: running.killed_by or is_written(engine, 1, table="shop.headrace_positions"))
     with engine.connect() as connection:
         assert connection.execute(text("SELECT item FROM shop.orders")).scalar() == "tea"
 
@@ -174,7 +174,7 @@ def test_key_with_fields_is_several_columns(tmp_path: Path, address: str, engine
         state_dir=str(tmp_path / "state"),
     )
     with running:
-        until(lambda: running.state != "running" or is_written(engine, 2))
+        until(lambda: running.killed_by or is_written(engine, 2))
     with engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(select(cities))] == [("CH", "Bern", "tea", 2)]
 

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from headrace.base.errors import ConfigError
 from headrace.streams.config import Config, Layer
 from headrace.streams.options import WORKER_NUMBER
-from headrace.streams.streams import Streams
+from headrace.streams.runnable import Runnable
 
 if TYPE_CHECKING:
     from headrace.server import Server
@@ -67,7 +67,7 @@ class Serving:
             {"application.server": f"{host}:{self.port + offset}"}, Layer.DEFAULT, "flag --serve"
         )
 
-    def server(self, streams: Streams) -> "Server | None":
+    def server(self, application: Runnable) -> "Server | None":
         """Make the server, which listens already and answers when it is started; None where there is to be none.
 
         Raises:
@@ -79,9 +79,9 @@ class Serving:
             from headrace.server import Server
         except ImportError as error:
             raise ConfigError(f"--serve cannot be used: {error}") from None
-        offset = (streams.config.get(WORKER_NUMBER) or 1) - 1
+        offset = (application.config.get(WORKER_NUMBER) or 1) - 1
         port = self.port + offset if self.port else 0
-        return Server(streams, self.host, port, is_insecure=self.is_insecure)
+        return Server(application, self.host, port, is_insecure=self.is_insecure)
 
 
 def serving_of(options: dict[str, Any]) -> Serving:

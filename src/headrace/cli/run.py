@@ -14,11 +14,12 @@ from headrace.cli.log_output import LogOutput, log_options, log_output_of
 from headrace.cli.serving import serve
 from headrace.cli.settings import Settings, property_options, settings_of
 from headrace.cli.status import StatusLine
-from headrace.cli.target import load, make_file_importable
+from headrace.cli.target import FoundSink, load_runnable, make_file_importable
 from headrace.cli.worker_reports import ReportLine
 from headrace.cli.workers import run_workers
-from headrace.streams.logs import address_of
+from headrace.streams.logs import LogAddress, address_of
 from headrace.streams.options import APPLICATION_ID
+from headrace.streams.runnable import Runnable
 from headrace.streams.streams import Streams
 
 __all__ = ["command", "worker_arguments"]
@@ -45,6 +46,7 @@ def command(
     """Run the topology at MODULE:NAME, or file.py:NAME, on Kafka at --bootstrap-servers, or a file at --embedded.
 
     NAME is a Topology, a StreamsBuilder, or a function that returns one; without it, `topology` and `build` are tried.
+    It may also be a sink, hr.sql.Sink: what is said here wins over what its code says.
     SIGTERM and Ctrl-C commit and leave; a second one abandons, and the next start does the rest again.
     """
     log_output = log_output_of(options)
@@ -79,7 +81,16 @@ def _run(
             f"{_WORKERS} is for Kafka: the embedded log {str(address.path)!r} belongs to one process; leave it out, or "
             "give --bootstrap-servers"
         )
-    found = load(target)
+    found = load_runnable(target)
+    if isinstance(found, FoundSink):
+        if workers is not None or is_locked:
+            raise ConfigError(
+                f"{_WORKERS if workers is not None else '--locked'} is for topologies, and {target} is a sink: leave "
+                "it out. Start a sink several times, with a state.dir each, to share its partitions"
+            )
+        config = serving.config(settings.config(found.module))
+        _serve(found.sink.with_config(config), address, serving, log_output, line)
+        return
     if is_locked:
         ensure_safe(found.topology, settings.config(found.module).get(APPLICATION_ID))
     if workers is not None and isinstance(line, StatusLine):
@@ -92,11 +103,26 @@ def _run(
         )
         run_workers(workers, worker_arguments(sys.orig_argv[1:]), config, line, started=started)
         return
-    streams = Streams(found.topology, serving.config(settings.config(found.module)))
-    server = serving.server(streams)
-    log_output.begin(streams.application_id)
-    started = f"headrace: application {streams.application_id!r} on {address}"
-    serve(streams, line, started=started, server=server)
+    _serve(
+        Streams(found.topology, serving.config(settings.config(found.module))),
+        address,
+        serving,
+        log_output,
+        line,
+    )
+
+
+def _serve(
+    application: Runnable,
+    address: LogAddress,
+    serving: Serving,
+    log_output: LogOutput,
+    line: StatusLine | ReportLine,
+) -> None:
+    server = serving.server(application)
+    log_output.begin(application.application_id)
+    started = f"headrace: application {application.application_id!r} on {address}"
+    serve(application, line, started=started, server=server)
 
 
 def worker_arguments(given: Sequence[str]) -> Sequence[str]:

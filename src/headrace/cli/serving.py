@@ -9,9 +9,9 @@ from headrace.base.wording import wording
 from headrace.cli.failure import UserCodeError
 from headrace.cli.status import StatusLine
 from headrace.cli.worker_reports import ReportLine
+from headrace.streams.runnable import Runnable
 from headrace.streams.signals import StopSignals
 from headrace.streams.states import FINAL
-from headrace.streams.streams import Streams
 
 if TYPE_CHECKING:
     from headrace.server import Server
@@ -22,7 +22,7 @@ _REFRESH_SECONDS = 0.25
 
 
 def serve(
-    streams: Streams,
+    application: Runnable,
     line: StatusLine | ReportLine,
     *,
     started: str,
@@ -43,34 +43,34 @@ def serve(
     """
     was_interrupted = False
     with StopSignals(farewell=line.farewell) as signals, line, server or nullcontext():
-        streams.on_state_change(lambda new, old: signals.wake())
+        application.on_state_change(lambda new, old: signals.wake())
         if not signals.wait(0):
-            streams.start()
+            application.start()
             line.say(started)
             if server is not None:
                 line.say(f"headrace: answers at {server.url}")
-        while streams.state not in ("created", *FINAL):
-            line.show(streams.state, streams.status(), streams.trouble)
+        while application.state not in ("created", *FINAL):
+            line.show(application.state, application.status(), application.trouble)
             if signals.wait(_REFRESH_SECONDS):
                 break
             if interrupted():
                 was_interrupted = True
                 break
-        if streams.state not in ("created", *FINAL):
-            line.show("stopping", streams.status(), streams.trouble)
+        if application.state not in ("created", *FINAL):
+            line.show("stopping", application.status(), application.trouble)
         # Without a limit: the second signal is the limit.
-        streams.close(timeout=None)
+        application.close(timeout=None)
         was_interrupted = was_interrupted and not signals.wait(0)
     try:
-        streams.wait()
+        application.wait()
     except ApplicationStoppedError:
         raise
     except Exception as error:
-        if streams.shuts_down_application:
+        if application.shuts_down_application:
             raise ApplicationStoppedError(
-                f"application {streams.application_id!r} stops, all instances of it: {wording(error)}"
+                f"application {application.application_id!r} stops, all instances of it: {wording(error)}"
             ) from error
         if isinstance(error, HeadraceError):
             raise
-        raise UserCodeError(f"application {streams.application_id!r} stops: {wording(error)}") from error
+        raise UserCodeError(f"application {application.application_id!r} stops: {wording(error)}") from error
     return was_interrupted

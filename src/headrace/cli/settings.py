@@ -45,9 +45,7 @@ class Settings:
         config = Config().with_values(
             {"application.id": module, **defaults}, Layer.DEFAULT, "default of the command"
         )
-        loaded = Config.load(self.file)
-        for name, value in loaded.values().items():
-            config = config.with_values({name: value}, loaded.layer(name), loaded.origin(name))
+        config = config.merged(Config.load(self.file))
         for text in self.values:
             name, equals, value = text.partition("=")
             if not equals:

@@ -10,14 +10,26 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.base.errors import HeadraceError, TopologyError
 from headrace.cli.failure import UserCodeError
 from headrace.dsl.builder import StreamsBuilder
 from headrace.topology.topology import Topology
 
-__all__ = ["FoundTopology", "TargetError", "load", "make_file_importable", "make_importable", "source_file"]
+__all__ = [
+    "FoundSink",
+    "FoundTopology",
+    "TargetError",
+    "load",
+    "load_runnable",
+    "make_file_importable",
+    "make_importable",
+    "source_file",
+]
+
+if TYPE_CHECKING:
+    from headrace.sql.sink import Sink
 
 _DEFAULT_NAMES = ("topology", "build")
 
@@ -37,6 +49,14 @@ class FoundTopology:
     module: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundSink:
+    """A sink that was found, and the name of its module."""
+
+    sink: "Sink[Any, Any]"
+    module: str
+
+
 def load(target: str) -> FoundTopology:
     """Return the topology that `MODULE:NAME` or `path/to/file.py:NAME` means.
 
@@ -48,12 +68,32 @@ def load(target: str) -> FoundTopology:
         TopologyError: the topology is wrong.
         UserCodeError: the module or the function raised something of its own.
     """
+    found, shown, module = _found(target)
+    return FoundTopology(_topology(found, shown), module)
+
+
+def load_runnable(target: str) -> FoundTopology | FoundSink:
+    """Return what a target means, as `load` does; it may also be an `hr.sql.Sink`, or a function that returns one.
+
+    Raises:
+        TargetError, TopologyError, UserCodeError: as `load`.
+    """
+    found, shown, module = _found(target)
+    # Nobody loads SQLAlchemy for a topology: who has a sink has loaded its module.
+    sinks = sys.modules.get("headrace.sql.sink")
+    if sinks is not None and isinstance(found, sinks.Sink):
+        return FoundSink(found, module)
+    return FoundTopology(_topology(found, shown), module)
+
+
+def _found(target: str) -> tuple[Any, str, str]:
+    """Return what a target names, called if it is a function, how it is called, and its module's name."""
     module_part, name = _split(target)
     if not module_part:
         raise TargetError(f"{target!r} names no module: write MODULE:NAME, such as shop:topology")
     module = _load_file(Path(module_part)) if _is_path(module_part) else _load_module(module_part)
     found, shown = _find(module, name, module_part)
-    return FoundTopology(_topology(found, shown), module.__name__.rpartition(".")[2])
+    return *_called(found, shown), module.__name__.rpartition(".")[2]
 
 
 def source_file(target: str) -> Path | None:
@@ -168,7 +208,7 @@ def _candidates(module: ModuleType) -> str:
     return f": write {module.__name__}:{names[0]}" if names else ": write MODULE:NAME"
 
 
-def _topology(found: Any, shown: str) -> Topology:
+def _called(found: Any, shown: str) -> tuple[Any, str]:
     if callable(found) and not isinstance(found, Topology | StreamsBuilder | type):
         try:
             inspect.signature(found).bind()
@@ -185,6 +225,10 @@ def _topology(found: Any, shown: str) -> Topology:
         except BaseException as error:
             raise _failed(error, f"{shown}() failed") from error
         shown += "()"
+    return found, shown
+
+
+def _topology(found: Any, shown: str) -> Topology:
     if isinstance(found, StreamsBuilder):
         return found.build()
     if isinstance(found, Topology):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from headrace.metrics.declaration import Declaration
+from headrace.metrics.of_sinks import SINKS
 from headrace.metrics.of_stores import CACHES, ROCKSDB_PROPERTIES, STORES
 from headrace.metrics.of_tasks import NODES, TASKS, TOPICS
 from headrace.metrics.of_threads import CLIENTS, RESTORES, THREADS
@@ -10,7 +11,6 @@ from headrace.metrics.of_threads import CLIENTS, RESTORES, THREADS
 __all__ = ["CATALOGUE", "declared"]
 
 #: In the order of the documentation.
-#: of what nodes do).
 CATALOGUE: tuple[Declaration, ...] = (
     *CLIENTS,
     *THREADS,
@@ -21,6 +21,7 @@ CATALOGUE: tuple[Declaration, ...] = (
     *STORES,
     *ROCKSDB_PROPERTIES,
     *CACHES,
+    *SINKS,
 )
 
 _FOUND: Mapping[tuple[str, str], Declaration] = {(each.group, each.name): each for each in CATALOGUE}

@@ -1,17 +1,19 @@
-"""The ASGI application over one `Streams`: all routes, behind the guard."""
+"""The ASGI application over one `Streams`, or one sink: all routes, behind the guard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from headrace.server.answers import as_json
 from headrace.server.config_route import config_route
 from headrace.server.guard import Guard
-from headrace.server.inspection import inspection_routes
+from headrace.server.inspection import health_routes, inspection_routes
 from headrace.server.lag_route import lag_route
 from headrace.server.letter_route import letter_route
 from headrace.server.metrics_route import METRICS, metrics_route
@@ -25,25 +27,27 @@ from headrace.server.store_routes import store_routes
 from headrace.server.streaming import Streaming
 from headrace.server.window_route import window_route
 from headrace.server.work_routes import work_routes
+from headrace.streams.runnable import Runnable
 from headrace.streams.server_options import token_of
 from headrace.streams.streams import Streams
 
-__all__ = ["application", "asgi"]
+__all__ = ["asgi", "serving"]
 
 
-def asgi(streams: Streams) -> ASGIApp:
+def asgi(application: Runnable) -> ASGIApp:
     """Return the application, to be mounted: `app.mount("/streams", hr.server.asgi(streams))`.
 
-    It starts and stops nothing: run the application in the lifespan of yours (`async with streams: yield`). Who may ask
-    is for yours to say, or for `server.token`. That other instances find it, `server.path` says where it is mounted.
+    Of a sink there are health, metrics, lag and configuration. It starts and stops nothing: run the application in the
+    lifespan of yours (`async with streams: yield`). Who may ask is for yours to say, or for `server.token`. That other
+    instances find it, `server.path` says where it is mounted.
 
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    return application(streams, Streaming(), hosts=None)
+    return serving(application, Streaming(), hosts=None)
 
 
-def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str] | None) -> ASGIApp:
+def serving(application: Runnable, streaming: Streaming, *, hosts: frozenset[str] | None) -> ASGIApp:
     """Return the application as `asgi` does, with the streams that it has open entered in `streaming`.
 
     `hosts` are the names under which it may be asked, None allows any.
@@ -51,16 +55,9 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    routes = [
-        *inspection_routes(streams),
-        config_route(streams),
-        *work_routes(streams),
-        window_route(streams),
-        lag_route(streams),
-        letter_route(streams),
-        overview_route(streams),
-        *store_routes(streams, streaming),
-    ]
+    routes = [*health_routes(application), config_route(application), lag_route(application)]
+    if isinstance(application, Streams):
+        routes += _routes_of(application, streaming)
     document = described([*routes, METRICS])
 
     def openapi(given: Given) -> dict[str, Any]:
@@ -71,9 +68,8 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
         routes=[
             exact(each)
             for each in (
-                query_route(streams),
-                metrics_route(streams),
-                *page_routes(),
+                *_bare_routes_of(application),
+                metrics_route(application),
                 *(bound(each) for each in routes),
             )
         ],
@@ -81,8 +77,24 @@ def application(streams: Streams, streaming: Streaming, *, hosts: frozenset[str]
     )
     starlette.router.redirect_slashes = False
     return Guard(
-        starlette, token=token_of(streams.config), hosts=hosts, is_closing=lambda: streaming.is_closed
+        starlette, token=token_of(application.config), hosts=hosts, is_closing=lambda: streaming.is_closed
     )
+
+
+def _routes_of(streams: Streams, streaming: Streaming) -> Sequence[Route]:
+    return (
+        *inspection_routes(streams),
+        *work_routes(streams),
+        window_route(streams),
+        letter_route(streams),
+        overview_route(streams),
+        *store_routes(streams, streaming),
+    )
+
+
+def _bare_routes_of(application: Runnable) -> Sequence[StarletteRoute]:
+    """Return what is for the page and for other instances; a sink has neither."""
+    return (query_route(application), *page_routes()) if isinstance(application, Streams) else ()
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -2,19 +2,19 @@
 
 from headrace.server.parameters import Given
 from headrace.server.routes import Route
-from headrace.streams.streams import Streams
+from headrace.streams.runnable import Runnable
 
 __all__ = ["config_route"]
 
 
-def config_route(streams: Streams) -> Route:
+def config_route(application: Runnable) -> Route:
     """Return the route."""
 
     def config(given: Given) -> object:
         return {
             "properties": [
                 {"name": name, "value": value, "origin": origin, "meaning": meaning}
-                for name, value, origin, meaning in streams.config.rows()
+                for name, value, origin, meaning in application.config.rows()
             ]
         }
 

@@ -11,10 +11,11 @@ from headrace.query.metadata import StreamsMetadata
 from headrace.server.answers import JSON, as_json
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
+from headrace.streams.runnable import Runnable
 from headrace.streams.status_text import waiting_text
 from headrace.streams.streams import Streams
 
-__all__ = ["inspection_routes", "offsets_of", "progress_of"]
+__all__ = ["health_routes", "inspection_routes", "offsets_of", "progress_of"]
 
 _DEAD = frozenset({"pending_error", "error", "not_running"})
 
@@ -27,24 +28,31 @@ _FORM = Parameter(
 )
 
 
-def inspection_routes(streams: Streams) -> Sequence[Route]:
-    """Return the routes."""
-    about = _About(streams)
+def health_routes(application: Runnable) -> Sequence[Route]:
+    """Return the routes of probes, which a sink has too."""
+    health = _Health(application)
     return (
         Route(
             "/health/live",
             "Whether the application is alive: not so when it has failed or stopped.",
-            about.live,
+            health.live,
             statuses=(503,),
             blocks=False,
         ),
         Route(
             "/health/ready",
             "Whether it processes: all tasks restored and running; else what is waited for.",
-            about.ready,
+            health.ready,
             statuses=(503,),
             blocks=False,
         ),
+    )
+
+
+def inspection_routes(streams: Streams) -> Sequence[Route]:
+    """Return the routes."""
+    about = _About(streams)
+    return (
         Route(
             "/topology",
             "Nodes, links and stores, with where each was declared.",
@@ -62,22 +70,27 @@ def inspection_routes(streams: Streams) -> Sequence[Route]:
     )
 
 
-class _About:
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+class _Health:
+    def __init__(self, application: Runnable) -> None:
+        self._application = application
 
     def live(self, given: Given) -> Response:
-        state = self._streams.state
+        state = self._application.state
         return as_json({"state": state}, 503 if state in _DEAD else 200)
 
     def ready(self, given: Given) -> Response:
-        streams = self._streams
-        state = streams.state
+        application = self._application
+        state = application.state
         if state == "running":
-            return as_json({"state": state, "waits_for": streams.trouble})
+            return as_json({"state": state, "waits_for": application.trouble})
         return as_json(
-            {"state": state, "waits_for": waiting_text(state, streams.status(), streams.trouble)}, 503
+            {"state": state, "waits_for": waiting_text(state, application.status(), application.trouble)}, 503
         )
+
+
+class _About:
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
 
     def topology(self, given: Given) -> object:
         topology = self._streams.topology

@@ -19,6 +19,7 @@ from headrace.server.inspection import offsets_of
 from headrace.server.lent_log import lent_log
 from headrace.server.parameters import Given
 from headrace.server.routes import Route
+from headrace.streams.runnable import Runnable
 from headrace.streams.streams import Streams
 
 __all__ = ["lag_route"]
@@ -31,7 +32,7 @@ _TOLD_AGAIN_FACTOR = 10
 _PATIENCE_SECONDS = 3.0
 
 
-def lag_route(streams: Streams) -> Route:
+def lag_route(application: Runnable) -> Route:
     """Return the route."""
     return Route(
         "/lag",
@@ -39,7 +40,7 @@ def lag_route(streams: Streams) -> Route:
         "first record's age: counted, or offsets (`is_exact` is false then) where that takes more than a second; "
         "`counted_at` (epoch ms) may be some seconds ago, or from before brokers went away: `waits_for` says so then, "
         "and is null else. And how far each store here is behind its changelog.",
-        _Counting(streams).answer,
+        _Counting(application).answer,
         statuses=(503,),
         blocks=False,
     )
@@ -55,9 +56,9 @@ class _Counted:
 class _Counting:
     """Of one server, in whose event loop it is asked: all who ask meanwhile wait for the same count."""
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{streams.application_id}-lag")
+    def __init__(self, application: Runnable) -> None:
+        self._application = application
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{application.application_id}-lag")
         self._under_way: Future[_Counted] | None = None
         self._last: _Counted | None = None
 
@@ -74,33 +75,40 @@ class _Counting:
         if self._last is None:
             raise Problem(503, f"what is left cannot be counted now: {waits_for}")
         found = _document(self._last)
-        return {**found, "waits_for": waits_for, "stores": _lags_of_stores(self._streams.lags())}
+        stores = self._application.lags() if isinstance(self._application, Streams) else {}
+        return {**found, "waits_for": waits_for, "stores": _lags_of_stores(stores)}
 
     async def _count_again(self) -> str | None:
         """Count; or say what that waits for. Who is told of an older count does not wait for brokers that are away."""
         if self._under_way is None or self._under_way.done():
             self._under_way = self._thread.submit(self._count)
-        trouble = self._streams.trouble
+        trouble = self._trouble
         if trouble is not None and self._last is not None:
             return trouble
         counting = asyncio.wrap_future(self._under_way)
         try:
             self._last = await asyncio.wait_for(asyncio.shield(counting), _PATIENCE_SECONDS)
         except TimeoutError:
-            return self._streams.trouble or f"the log has not answered for {_PATIENCE_SECONDS:g} s"
+            return self._trouble or f"the log has not answered for {_PATIENCE_SECONDS:g} s"
         except LogUnavailableError as error:
             return str(error)
         return None
 
+    @property
+    def _trouble(self) -> str | None:
+        """What keeps the log from answering; a sink may wait for its database, which is another matter."""
+        return self._application.trouble if isinstance(self._application, Streams) else None
+
     def _count(self) -> _Counted:
-        streams, began = self._streams, time.monotonic()
-        with lent_log(streams) as log:
+        application, began = self._application, time.monotonic()
+        topology = application.topology if isinstance(application, Streams) else None
+        with lent_log(application) as log:
             if log is None:
                 raise LogError(
-                    f"nothing is known of what application {streams.application_id!r} has left: its log is not there "
-                    "yet; start it"
+                    f"nothing is known of what application {application.application_id!r} has left: its log is not "
+                    "there yet; start it"
                 )
-            _, lags = lag_of_group(log, streams.application_id, streams.topology, seconds=_COUNT_SECONDS)
+            _, lags = lag_of_group(log, application.application_id, topology, seconds=_COUNT_SECONDS)
         ended = time.monotonic()
         good_for = max(_TOLD_AGAIN_SECONDS_MIN, _TOLD_AGAIN_FACTOR * (ended - began))
         return _Counted(lags, time.time_ns() // 1_000_000, ended + good_for)

@@ -7,7 +7,7 @@ from headrace.log.port import Log
 from headrace.server.answers import Problem
 from headrace.streams.config import Layer
 from headrace.streams.logs import address_of, open_log
-from headrace.streams.streams import Streams
+from headrace.streams.runnable import Runnable
 
 __all__ = ["lent_log"]
 
@@ -16,28 +16,28 @@ _PATIENCE_MS = 6_000
 
 
 @contextmanager
-def lent_log(streams: Streams) -> Iterator[Log | None]:
+def lent_log(application: Runnable) -> Iterator[Log | None]:
     """Lend the application's own log while it runs, or one that is opened for the while; None where there is none.
 
     Raises:
         Problem: the application has stopped meanwhile.
         LogError: the log cannot be opened.
     """
-    log = streams.log
+    log = application.log
     if log is not None:
         try:
             yield log
         except Exception:
-            if streams.log is log:
+            if application.log is log:
                 raise
             raise Problem(503, "the application has just stopped: ask again") from None
         return
-    path = address_of(streams.config).path
+    path = address_of(application.config).path
     if path is not None and not path.exists():
         yield None
         return
     values = {"default.api.timeout.ms": _PATIENCE_MS}
-    log = open_log(streams.config.with_values(values, Layer.DEFAULT))
+    log = open_log(application.config.with_values(values, Layer.DEFAULT))
     try:
         yield log
     finally:

@@ -9,7 +9,7 @@ from starlette.routing import Route as StarletteRoute
 
 from headrace.server.answers import as_json
 from headrace.server.routes import Route
-from headrace.streams.streams import Streams
+from headrace.streams.runnable import Runnable
 
 __all__ = ["METRICS", "metrics_route"]
 
@@ -27,16 +27,16 @@ METRICS = Route(
 )
 
 
-def metrics_route(streams: Streams) -> StarletteRoute:
+def metrics_route(application: Runnable) -> StarletteRoute:
     """Return the route. Without the extra `metrics` it says what is missing."""
-    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{streams.application_id}-metrics")
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"{application.application_id}-metrics")
 
     def exposed(accept: str) -> Response:
         try:
             from headrace.metrics.prometheus import exposition
         except ImportError as error:
             return as_json({"error": f"{error}: pip install 'headrace[metrics]'"}, 501)
-        content_type, body = exposition(streams, accept=accept)
+        content_type, body = exposition(application, accept=accept)
         return Response(body, headers={"content-type": content_type})
 
     async def metrics(request: Request) -> Response:

@@ -17,10 +17,11 @@ import uvicorn
 
 from headrace.base.errors import ConfigError, StateError
 from headrace.base.last_words import log_safely
-from headrace.server.asgi import application
+from headrace.server.asgi import serving
 from headrace.server.connection import protocol_of
 from headrace.server.quick_questions import QuickQuestions
 from headrace.server.streaming import Streaming
+from headrace.streams.runnable import Runnable
 from headrace.streams.server_options import SERVER_CERTIFICATE, SERVER_KEY, SERVER_PATH, token_of
 from headrace.streams.streams import Streams
 
@@ -45,7 +46,7 @@ _ANYWHERE = ("0.0.0.0", "::", "")
 
 
 class Server:
-    """Serves one application at one address, from `start` to `close`; a context does both.
+    """Serves one application, of a topology or a sink, at one address, from `start` to `close`; a context does both.
 
     Without `is_insecure`, an address that others reach needs a token (`server.token`, `server.token.file`).
 
@@ -54,9 +55,9 @@ class Server:
     """
 
     def __init__(
-        self, streams: Streams, host: str = "127.0.0.1", port: int = 0, *, is_insecure: bool = False
+        self, application: Runnable, host: str = "127.0.0.1", port: int = 0, *, is_insecure: bool = False
     ) -> None:
-        config = streams.config
+        config = application.config
         token = token_of(config)
         if token is None and not is_insecure and not _is_loopback(host):
             raise ConfigError(
@@ -66,7 +67,7 @@ class Server:
         certificate, key = config.get(SERVER_CERTIFICATE), config.get(SERVER_KEY)
         if key is not None and certificate is None:
             raise ConfigError("server.ssl.key.location is set without server.ssl.certificate.location")
-        self._streams = streams
+        self._application = application
         self._is_over_tls = certificate is not None
         hosts = (
             None
@@ -74,15 +75,19 @@ class Server:
             else frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()})
         )
         self._streaming = Streaming()
-        quick = QuickQuestions(streams, token=token, hosts=hosts)
+        quick = (
+            QuickQuestions(application, token=token, hosts=hosts).answer
+            if isinstance(application, Streams)
+            else lambda data: None
+        )
         self._socket = _listening(host, port)
         self.host: str = host
         self.port: int = self._socket.getsockname()[1]
         try:
             self._uvicorn = uvicorn.Server(
                 uvicorn.Config(
-                    application(streams, self._streaming, hosts=hosts),
-                    http=protocol_of(quick.answer, connections_max=_CONNECTIONS_MAX),
+                    serving(application, self._streaming, hosts=hosts),
+                    http=protocol_of(quick, connections_max=_CONNECTIONS_MAX),
                     loop="asyncio",
                     ws="none",
                     lifespan="off",
@@ -103,7 +108,7 @@ class Server:
             self._socket.close()
             raise ConfigError(f"cannot serve at {host}:{port} with TLS: {error}") from error
         self._thread = threading.Thread(
-            target=self._run, name=f"{streams.application_id}-server", daemon=True
+            target=self._run, name=f"{application.application_id}-server", daemon=True
         )
 
     @property
@@ -120,7 +125,7 @@ class Server:
         """
         if self._thread.ident is not None or self._socket.fileno() == -1:
             raise StateError("a server is started once: make a new one")
-        path = self._streams.config.get(SERVER_PATH)
+        path = self._application.config.get(SERVER_PATH)
         if path:
             _log.warning(
                 "server.path is %r, and the server at %s answers at /: that property is for hr.server.asgi() mounted "
@@ -167,7 +172,7 @@ class Server:
                 _log,
                 logging.ERROR,
                 "the server of application %r at %s has ended; the application goes on, and answers nobody",
-                self._streams.application_id,
+                self._application.application_id,
                 self.url,
                 exc_info=failure,
             )

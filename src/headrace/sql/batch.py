@@ -19,10 +19,11 @@ from headrace.base.errors import DatabaseError, HeadraceError, SchemaRegistryUna
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.serde.serde import Serde, is_of_nobody
 from headrace.sql.judgement import Blame, Later, blame_of, said
+from headrace.sql.measuring import SinkMeters
 from headrace.sql.positions import Claim, Positions, transaction
 from headrace.sql.rows import Change, ReadRecord, RowMaking
 from headrace.sql.statements import Statements, last_of_each_key
-from headrace.sql.verdicts import Verdicts
+from headrace.sql.verdicts import Stage, Verdicts
 from headrace.topology.topics import Topic
 
 __all__ = ["Batch", "BatchWriting", "moments"]
@@ -59,6 +60,7 @@ class BatchWriting(Generic[K, V]):
         verdicts: Verdicts,
         *,
         replaces: bool,
+        meters: SinkMeters,
     ) -> None:
         self._engine = engine
         self._read_key = _reader(topic.key.reading_keys(), topic.name)
@@ -68,6 +70,7 @@ class BatchWriting(Generic[K, V]):
         self._positions = positions
         self._verdicts = verdicts
         self._replaces = replaces
+        self._meters = meters
 
     def write(self, claim: Claim, batch: Batch) -> Claim:
         """Write a batch with its position, and return the claim behind it. A batch may be written again after Later.
@@ -81,24 +84,31 @@ class BatchWriting(Generic[K, V]):
         if batch.changes is None:
             batch.changes = self._changes(batch.chunk)
             self._verdicts.settle()
+        began = self._meters.clock()
         with moments("write rows"):
             while True:
                 try:
-                    self._write_together(claim, batch)
-                    return claim.at(batch.end)
+                    rows = self._write_together(claim, batch)
+                    break
                 except Exception as error:
                     if isinstance(error, HeadraceError) or blame_of(error) is not Blame.RECORD:
                         raise
                 culprits = self._write_singly(claim, batch)
                 if not culprits:
-                    return claim.at(batch.end)
+                    rows = len(batch.changes or ())
+                    break
                 self._drop(batch, culprits)
+        self._meters.committed(began, records=len(batch.chunk), rows=rows)
+        return claim.at(batch.end)
 
-    def _write_together(self, claim: Claim, batch: Batch) -> None:
+    def _write_together(self, claim: Claim, batch: Batch) -> int:
         changes = batch.changes or ()
+        if self._replaces:
+            changes = last_of_each_key(changes)
         with transaction(self._engine) as connection:
             if self._positions.advance(connection, claim, batch.end):
-                self._statements.apply(connection, last_of_each_key(changes) if self._replaces else changes)
+                self._statements.apply(connection, changes)
+        return len(changes)
 
     def _write_singly(self, claim: Claim, batch: Batch) -> list[tuple[Change, Exception]]:
         """Write change by change; where some are at fault nothing is written, and they are returned."""
@@ -122,10 +132,14 @@ class BatchWriting(Generic[K, V]):
 
     def _drop(self, batch: Batch, culprits: Sequence[tuple[Change, Exception]]) -> None:
         for change, error in culprits:
-            self._verdicts.drop(batch.chunk, change.place, error, "produce")
+            self._let_go(batch.chunk, change.place, error, "produce")
         self._verdicts.settle()
         gone = {change.place for change, _ in culprits}
         batch.changes = [change for change in batch.changes or () if change.place not in gone]
+
+    def _let_go(self, chunk: Chunk, index: int, error: Exception, stage: Stage) -> None:
+        self._verdicts.drop(chunk, index, error, stage)
+        self._meters.dropped += 1
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +157,7 @@ class BatchWriting(Generic[K, V]):
             except Exception as error:
                 if is_of_nobody(error):
                     raise
-                self._verdicts.drop(chunk, index, error, "deserialize")
+                self._let_go(chunk, index, error, "deserialize")
                 continue
             record: ReadRecord[Any, Any] = ReadRecord(
                 key, value, timestamp, of_record, chunk.topic, chunk.partition, offset
@@ -151,7 +165,7 @@ class BatchWriting(Generic[K, V]):
             try:
                 change = self._making.change(record, index, raw_key)
             except Exception as error:
-                self._verdicts.drop(chunk, index, error, "process")
+                self._let_go(chunk, index, error, "process")
                 continue
             if change is not None:
                 found.append(change)

@@ -24,7 +24,9 @@ from headrace.sql.batch import Batch, BatchWriting
 from headrace.sql.claims import Claims
 from headrace.sql.judgement import Later
 from headrace.sql.log_side import LogSide
+from headrace.sql.measuring import SinkMeters
 from headrace.sql.positions import Claim
+from headrace.streams.states import State
 
 __all__ = ["SinkLoop"]
 
@@ -45,7 +47,6 @@ class SinkLoop(Generic[K, V]):
 
     Attributes:
         trouble: what it waits for, for people; None where all is well. From any thread.
-        is_running: whether the group has given it its partitions once. From any thread.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class SinkLoop(Generic[K, V]):
         batch_records: int,
         look_seconds: float,
         stop: threading.Event,
+        meters: SinkMeters,
+        moved: Callable[[State], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -73,6 +76,8 @@ class SinkLoop(Generic[K, V]):
         self._batch_records = batch_records
         self._look_seconds = look_seconds
         self._stop = stop
+        self._meters = meters
+        self._moved = moved
         self._clock = clock
         self._wanted: frozenset[TopicPartition] = frozenset()
         self._claimed: dict[TopicPartition, Claim] = {}
@@ -80,7 +85,6 @@ class SinkLoop(Generic[K, V]):
         self._failures = 0
         self._next_try = self._next_look = 0.0
         self.trouble: str | None = None
-        self.is_running = False
 
     def run(self) -> None:
         """Work until it is to stop, or something is wrong that time does not mend.
@@ -162,6 +166,7 @@ class SinkLoop(Generic[K, V]):
                 )
                 self._wanted = frozenset()
                 self._drop(list(self._claimed))
+                self._moved("rebalancing")
                 self._membership.dropped()
             elif isinstance(effect, EpochChanged):
                 self._known_as(effect.member_id)
@@ -181,7 +186,7 @@ class SinkLoop(Generic[K, V]):
             self._drop(gone)
         # What is taken up is claimed in the database, where the former owner writes nothing more from then on.
         self._membership.acknowledge(assigned.number)
-        self.is_running = True
+        self._moved("running")
 
     def _drop(self, partitions: Iterable[TopicPartition]) -> None:
         gone = set(partitions)
@@ -197,6 +202,7 @@ class SinkLoop(Generic[K, V]):
     def _claim(self) -> None:
         for partition in sorted(self._wanted - self._claimed.keys()):
             claim = self._claims.claim(partition)
+            self._meters.claims += 1
             self._claimed[partition] = claim
             self._reader.assign({partition: claim.next_offset})
 
@@ -220,6 +226,7 @@ class SinkLoop(Generic[K, V]):
             # Who was stopped for a while hears next of its group that it has lost the partition. If the group says that
             # it is ours, some other application has our name: both go on where the database is, and say so.
             _log.warning("%s; it is given up here", error)
+            self._meters.lost_claims += 1
             self._drop([partition])
             raise Later(str(error)) from error
         self._batches.popleft()
@@ -229,6 +236,7 @@ class SinkLoop(Generic[K, V]):
     def _back_off(self, later: Later | LogUnavailableError) -> None:
         seconds = min(_BACKOFF_SECONDS * 2**self._failures, _BACKOFF_MAX_SECONDS)
         self._failures += 1
+        self._meters.retries += 1
         self._next_try = self._clock() + seconds
         if self.trouble is None:
             _log.warning("%s; it is tried again until it can be", later)
@@ -243,6 +251,11 @@ class SinkLoop(Generic[K, V]):
 
     def _tell_log(self, *, now: bool = False) -> None:
         offsets = {partition: claim.next_offset for partition, claim in self._claimed.items()}
+        self._meters.partitions = tuple(sorted(partition.partition for partition in offsets))
+        ends = {partition: self._reader.end(partition) for partition in offsets}
+        self._meters.lag = sum(
+            max(0, (ends[partition] or offset) - offset) for partition, offset in offsets.items()
+        )
         self._log_side.tell(offsets, self._membership, now=now)
 
     def _look_at_topic(self) -> None:

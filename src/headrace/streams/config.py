@@ -124,6 +124,13 @@ class Config:
                 copy._settings[name] = setting
         return copy
 
+    def merged(self, other: "Config") -> Self:
+        """Return a copy with the values of another configuration, where no higher layer of this one has set them."""
+        copy = self
+        for name in other._settings:
+            copy = copy.with_values({name: other[name]}, other.layer(name), other.origin(name))
+        return copy
+
     def without(self, name: str) -> Self:
         """Return a copy in which nobody has set a property."""
         copy = type(self)()

@@ -32,9 +32,18 @@ _THREAD_STATES = {
 
 
 def measure_client(
-    into: MetricsOf, tags: Mapping[str, str], *, state: State, version: str, topology: Topology, level: Level
+    into: MetricsOf,
+    tags: Mapping[str, str],
+    *,
+    state: State,
+    version: str,
+    topology: Topology | None,
+    level: Level,
 ) -> None:
-    """Gather what concerns an instance as a whole; `tags` are client, process and application."""
+    """Gather what concerns an instance as a whole; `tags` are client, process and application.
+
+    A sink has no topology.
+    """
     own = {"client-id": tags["client-id"]}
     into.put(
         _CLIENTS,
@@ -42,7 +51,7 @@ def measure_client(
         {
             "version": version,
             "application-id": tags["application-id"],
-            "topology-description": topology.describe(),
+            **({} if topology is None else {"topology-description": topology.describe()}),
             "state": state.upper(),
         },
     )

@@ -1,11 +1,9 @@
 """`Streams`: runs a topology. Wires configuration, lock, log and worker, and keeps their common life."""
 
-import asyncio
 import threading
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn
 
 from typing_extensions import TypeVar, Unpack
 
@@ -22,9 +20,9 @@ from headrace.streams.logs import address_of, open_log_under
 from headrace.streams.open_files import raise_limit_of_open_files
 from headrace.streams.options import STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
+from headrace.streams.runnable import Runnable
 from headrace.streams.serdes import configure_serdes
-from headrace.streams.signals import StopSignals
-from headrace.streams.states import FINAL, StateListener, not_again
+from headrace.streams.states import FINAL, not_again
 from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import UncaughtHandler, ensure_fits
 from headrace.streams.stream_threads import StreamThreads
@@ -37,7 +35,7 @@ __all__ = ["Streams", "UncaughtHandler"]
 R = TypeVar("R")
 
 
-class Streams(Asked):
+class Streams(Asked, Runnable):
     """Runs a topology: `with` starts and stops it; `run()` is `with`, signals and waiting, for a program of its own.
 
     Arguments are properties (see `ConfigFields`); beside a `Config` they are what code says, so that file, environment
@@ -169,18 +167,6 @@ class Streams(Asked):
         # The last listeners may still run in one; a program that ends now would cut them off.
         threads.join(timeout_s)
 
-    def wait(self, timeout: Duration | None = None) -> None:
-        """Block until the application has stopped; raise what killed it.
-
-        Raises:
-            TimeoutError: it still runs after `timeout`.
-            StateError: called in the application's own thread, by a listener or a function of the topology.
-        """
-        self._ensure_can_wait()
-        if not self._life.wait_for(FINAL, timeout_seconds(timeout)):
-            raise TimeoutError(f"application {self._application_id!r} still runs after {timeout}")
-        self._raise_killer()
-
     def wait_running(self, timeout: Duration | None = None) -> None:
         """Block until all tasks are restored and process; raise what killed the application instead.
 
@@ -208,45 +194,6 @@ class Streams(Asked):
             raise StateError(
                 f"cannot wait for {self._application_id!r} in its own thread, which would never end: wait elsewhere"
             )
-
-    def run(self) -> None:
-        """Start, wait for the end, and raise what killed it. Only for the main thread.
-
-        The first SIGTERM or SIGINT lets it drain, commit and leave; the second abandons it.
-
-        Raises:
-            StateError: called outside of the main thread.
-        """
-        with StopSignals() as signals:
-            self.on_state_change(lambda new, old: signals.wake() if new in FINAL else None)
-            self.start()
-            while self.state not in FINAL and not signals.wait():
-                pass
-            # No limit: whoever sent the signal has one, and can send another.
-            self.close(timeout=None)
-        self._raise_killer()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-        if error is None:
-            self._raise_killer()
-        elif (killed_by := self.killed_by) is not None and killed_by is not error:
-            error.add_note(f"application {self._application_id!r} had died of: {killed_by}")
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.start)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, traceback)
 
     def pause(self) -> None:
         """Stop processing and punctuation after the record at hand, until `resume`; tasks stay."""
@@ -307,16 +254,6 @@ class Streams(Asked):
 
     # ── listeners ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_state_change(self, listener: StateListener) -> None:
-        """Call `listener(new, old)` at every change of state, in order, in the thread that makes it.
-
-        Where several threads make changes at once, one of them tells of all.
-
-        Raises:
-            TypeError: it cannot be called so, or is async.
-        """
-        self._life.listen(listener)
-
     def on_restore(self, listener: object) -> None:
         """Let an object hear how stores are restored, global ones too: it has some of `RestoreListener`'s methods.
 
@@ -361,10 +298,6 @@ class Streams(Asked):
         `headrace run --workers`, starts none again.
         """
         return self._threads is not None and self._threads.shuts_down_application
-
-    def _raise_killer(self) -> None:
-        if self.killed_by is not None:
-            raise self.killed_by
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
