@@ -117,3 +117,14 @@ def test_compiled_code_in_the_wheel_of_headrace_is_told(tmp_path: Path) -> None:
         archive.writestr("headrace/fast.cpython-311-x86_64-linux-gnu.so", "")
     (found,) = contents(wheel)
     assert "compiled code is headrace-native's" in found
+
+
+def test_file_of_a_kind_that_does_not_belong_into_the_wheel_is_told(tmp_path: Path) -> None:
+    wheel = tmp_path / "headrace-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("headrace/server/page/index.html", "")
+        archive.writestr("headrace-1.0.dist-info/METADATA", "")
+        archive.writestr("headrace/cdc/recorded.jsonl", "")
+    assert contents(wheel) == [
+        f"{wheel.name} has headrace/cdc/recorded.jsonl, which is of no kind that belongs there"
+    ]
