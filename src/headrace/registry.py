@@ -100,7 +100,8 @@ def avro(
 ) -> Serde[Any]:
     """Serialize values of a type as Avro, with a schema that is made of the type where none is given.
 
-    Types are plain ones, dataclasses, msgspec structs, pydantic models, and lists, dictionaries and unions of such.
+    Types are plain ones, dataclasses, msgspec structs, pydantic models, TypedDicts and NamedTuples, and lists,
+    dictionaries and unions of such.
     Without a type, values are dictionaries, as the schema has them. A path names a file with the schema. `namespace` is
     that of the names in a schema which is made.
 

@@ -51,6 +51,7 @@ class Shop:
         properties = {
             "table.include.list": "public.items",
             "topic.prefix": self.format,
+            "slot.name": f"of_{self.format}",  # one name in all databases of a server
             "bootstrap.servers": kafka.bootstrap_servers,
             **({} if registry is None else capture.avro_converters(registry.native_url)),
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 import fastavro
@@ -501,3 +501,103 @@ def test_fastavro_reads_what_is_written_and_would_write_it_alike(value: Wide) ->
     stream = BytesIO()
     fastavro.schemaless_writer(stream, schema, read)
     assert stream.getvalue() == data[5:]
+
+
+# ── dictionaries and tuples with types ──────────────────────────────────────────────────────────────────────────────
+
+
+class Line(TypedDict):
+    sku: str
+    price: float
+
+
+class Spot(NamedTuple):
+    x: int
+    y: int = 2
+    label: str | None = None
+
+
+class Sale(TypedDict):
+    id: int
+    lines: list[Line]
+    at: dt.datetime
+    spot: Spot
+    first: Line | None
+
+
+class Loose(TypedDict):
+    id: NotRequired[int]
+
+
+SALE = Sale(
+    id=1,
+    lines=[Line(sku="a", price=1.5)],
+    at=dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+    spot=Spot(3),
+    first=Line(sku="b", price=2.5),
+)
+
+
+def test_typed_dictionaries_and_named_tuples_come_back_as_they_were(configured: Configured) -> None:
+    serde = configured(hr.registry.avro(Sale))
+    found = serde.deserialize("t", serde.serialize("t", SALE))
+    assert found == SALE
+    assert (type(found), type(found["spot"]), serde.type) == (dict, Spot, dict)
+
+
+def test_named_tuple_is_a_record_with_its_defaults(configured: Configured, registry: MockRegistry) -> None:
+    serde = configured(hr.registry.avro(Spot))
+    assert serde.deserialize("t", serde.serialize("t", Spot(3, 4, "home"))) == Spot(3, 4, "home")
+    (schema,) = registry.subjects["t-value"]
+    assert msgspec.json.decode(schema.text)["fields"] == [
+        {"name": "x", "type": "long"},
+        {"name": "y", "type": "long", "default": 2},
+        {"name": "label", "type": ["null", "string"], "default": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({**SALE, "no": 1}, "Sale has no field 'no'"),
+        ({name: value for name, value in SALE.items() if name != "id"}, "the field 'id' is missing"),
+        ({**SALE, "id": "x"}, r"expected an int, found a str - at `\$\.id`"),
+        ({**SALE, "spot": (1, 2, None)}, r"expected Spot, found a tuple - at `\$\.spot`"),
+        (5, "expected Sale as a dictionary, found an int"),
+    ],
+)
+def test_dictionary_that_is_not_as_its_type_says_is_refused(
+    configured: Configured, value: object, words: str
+) -> None:
+    with pytest.raises(SerializationError, match=words):
+        configured(hr.registry.avro(Sale)).serialize("t", value)
+
+
+def test_field_of_a_given_schema_that_a_typed_dictionary_has_not_is_its_default(
+    configured: Configured,
+) -> None:
+    fields = [
+        {"name": "sku", "type": "string"},
+        {"name": "price", "type": "double"},
+        {"name": "note", "type": "string", "default": "none"},
+    ]
+    schema = msgspec.json.encode({"type": "record", "name": "Line", "fields": fields}).decode()
+    serde = configured(hr.registry.avro(Line, schema=schema))
+    data = serde.serialize("t", Line(sku="a", price=1.5))
+    assert serde.deserialize("t", data) == {"sku": "a", "price": 1.5}
+    assert configured(hr.registry.avro()).deserialize("t", data) == {"sku": "a", "price": 1.5, "note": "none"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (Loose, "the field 'id' of Loose may be left out, for which a schema has no place"),
+        (Line | Sale, "several members of the type are dictionaries"),
+        (Line | dict[str, int], "several members of the type are dictionaries"),
+    ],
+)
+def test_dictionaries_that_cannot_be_told_apart_or_lack_fields_are_refused(
+    annotation: Any, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        hr.registry.avro(annotation)

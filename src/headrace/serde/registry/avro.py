@@ -14,6 +14,7 @@ from headrace.serde.registry.avro_nodes import Node, inlined, nodes_of
 from headrace.serde.registry.avro_read import builder_of, reader_of
 from headrace.serde.registry.avro_types import schema_of_type
 from headrace.serde.registry.avro_write import encoder_of
+from headrace.serde.registry.classes import is_typed_dict
 from headrace.serde.registry.connection import Session
 from headrace.serde.registry.schema import Reference, Schema, SchemaKind
 from headrace.serde.registry.serde import Reader, Wishes, Writer
@@ -54,6 +55,8 @@ class AvroFormat(Generic[T]):
     @property
     def type(self) -> "builtins.type[Any] | None":
         """The class of the values."""
+        if is_typed_dict(self.annotation):
+            return dict
         is_class = isinstance(self.annotation, builtins.type) and not hasattr(self.annotation, "__origin__")
         return self.annotation if is_class else None
 

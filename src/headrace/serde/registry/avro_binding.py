@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_origin
 from uuid import UUID
 
 from headrace.serde.registry.avro_nodes import NO_DEFAULT, Node, default_of
-from headrace.serde.registry.classes import fields_of, has_fields, literal_texts, remarks_of
+from headrace.serde.registry.classes import fields_of, has_fields, is_typed_dict, literal_texts, remarks_of
 from headrace.serde.registry.symbols import symbol_of
 from headrace.serde.structured import type_name
 
@@ -48,9 +48,10 @@ class Binding:
 
     Attributes:
         cls: the class of the values; None where they are dictionaries.
+        names: that values may have.
         annotations: of the fields, in the schema's order; None where nothing is said.
         missing: defaults of fields that the class does not have.
-        defaults: of all fields that have one, where values are dictionaries.
+        defaults: of fields that a dictionary may leave out.
     """
 
     cls: Any
@@ -158,4 +159,7 @@ def bound_fields(node: Node, annotation: Any, at: str) -> Binding:
                 "has not"
             )
         missing[field.name] = default_of(field.node, field.default)
+    if is_typed_dict(plain):
+        annotations = tuple(found.get(name) for name in names)
+        return Binding(None, tuple(found), annotations, missing, missing, plain.__name__)
     return Binding(plain, names, tuple(found.get(name) for name in names), missing, {}, plain.__name__)

@@ -235,6 +235,6 @@ def _no_type(annotation: Any) -> str:
     if annotation in {list, dict, tuple, set, frozenset}:
         return f"{type_name(annotation)} does not say what it holds: write {type_name(annotation)}[...]"
     return (
-        f"{type_name(annotation)} has no type of Avro; use plain types, dataclasses, structs or models, and lists, "
-        "dictionaries and unions of such"
+        f"{type_name(annotation)} has no type of Avro; use plain types, classes with fields (dataclasses, structs, "
+        "models, TypedDicts, NamedTuples), and lists, dictionaries and unions of such"
     )

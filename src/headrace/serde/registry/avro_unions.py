@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, get_origin
 
 from headrace.serde.registry.avro_binding import is_open, leaf_class
 from headrace.serde.registry.avro_nodes import Node
-from headrace.serde.registry.classes import has_fields, literal_texts, members_of, remarks_of
+from headrace.serde.registry.classes import has_fields, is_typed_dict, literal_texts, members_of, remarks_of
 from headrace.serde.serde import kind_of
 from headrace.serde.structured import type_name
 
@@ -121,6 +121,10 @@ def branch_types(node: Node, annotation: Any, at: str) -> list[tuple[Node, Any]]
         for each in members
         if not any(branch.kind == "map" for branch in node.branches) or not _is_dictionary(each)
     ]
+    if sum(map(_is_dictionary, members)) > 1:
+        raise TypeError(
+            f"{at}: several members of the type are dictionaries, which cannot be told apart: write dataclasses"
+        )
     classes = [each for each in members if has_fields(remarks_of(each)[0])]
     for branch in node.branches:
         chosen: Any = _NOBODY
@@ -171,7 +175,7 @@ def _goes_with(branch: Node, member: Any, *, alone: bool) -> bool:
 
 def _is_dictionary(member: Any) -> bool:
     plain, _ = remarks_of(member)
-    return (get_origin(plain) or plain) is dict
+    return (get_origin(plain) or plain) is dict or is_typed_dict(plain)
 
 
 def _is_leaf(cls: Any) -> bool:
@@ -182,7 +186,7 @@ def _classes(branch: Node, member: Any, at: str) -> tuple[type[Any], ...]:
     plain, _ = remarks_of(member)
     match branch.kind:
         case "record":
-            return (plain,) if has_fields(plain) else (dict,)
+            return (plain,) if has_fields(plain) and not is_typed_dict(plain) else (dict,)
         case "enum":
             return (plain,) if isinstance(plain, type) and issubclass(plain, enum.Enum) else (str,)
         case "array":

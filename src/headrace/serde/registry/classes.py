@@ -1,14 +1,25 @@
-"""What classes with fields have in common: dataclasses, msgspec structs and pydantic models."""
+"""What classes with fields have in common: dataclasses, structs, models, named tuples and typed dictionaries."""
 
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NewType,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, is_typeddict
 
 from headrace.serde.models import is_pydantic
 
@@ -17,6 +28,8 @@ __all__ = [
     "ClassField",
     "fields_of",
     "has_fields",
+    "is_named_tuple",
+    "is_typed_dict",
     "literal_texts",
     "maker_of",
     "members_of",
@@ -50,6 +63,22 @@ def has_fields(annotation: Any) -> bool:
         dataclasses.is_dataclass(annotation)
         or issubclass(annotation, msgspec.Struct)
         or is_pydantic(annotation)
+        or is_typed_dict(annotation)
+        or is_named_tuple(annotation)
+    )
+
+
+def is_typed_dict(annotation: Any) -> bool:
+    """Whether it is a TypedDict, whose values are dictionaries and not its instances."""
+    return is_typeddict(annotation)
+
+
+def is_named_tuple(annotation: Any) -> bool:
+    """Whether it is a NamedTuple that says the types of its fields."""
+    return (
+        isinstance(annotation, type)
+        and issubclass(annotation, tuple)
+        and hasattr(annotation, "_field_defaults")
     )
 
 
@@ -57,7 +86,7 @@ def fields_of(cls: Any) -> tuple[ClassField, ...]:
     """Return the fields of a class, in order.
 
     Raises:
-        TypeError: an annotation names what is not defined.
+        TypeError: an annotation names what is not defined, is not there, or lets a field be left out.
     """
     try:
         hints = get_type_hints(cls, include_extras=True)
@@ -80,11 +109,33 @@ def fields_of(cls: Any) -> tuple[ClassField, ...]:
             ClassField(each.name, hints[each.name], _default_of_struct(each), _remarked(hints[each.name]))
             for each in msgspec.structs.fields(cls)
         )
+    if is_typed_dict(cls):
+        return tuple(_field_of_typed_dict(cls, name, hint) for name, hint in hints.items())
+    if is_named_tuple(cls):
+        return tuple(_field_of_named_tuple(cls, name, hints) for name in cls._fields)
     return tuple(
         ClassField(each.name, hints[each.name], _default_of_dataclass(each), _remarked(hints[each.name]))
         for each in dataclasses.fields(cls)
         if each.init
     )
+
+
+def _field_of_typed_dict(cls: Any, name: str, hint: Any) -> ClassField:
+    if name in cls.__optional_keys__:
+        raise TypeError(
+            f"the field {name!r} of {cls.__name__} may be left out, for which a schema has no place: write it without "
+            "NotRequired and total=False, as T | None"
+        )
+    annotation = get_args(hint)[0] if get_origin(hint) is Required else hint
+    return ClassField(name, annotation, NOT_SET, _remarked(annotation))
+
+
+def _field_of_named_tuple(cls: Any, name: str, hints: Mapping[str, Any]) -> ClassField:
+    if name not in hints:
+        raise TypeError(
+            f"the field {name!r} of {cls.__name__} has no type: write a class of typing.NamedTuple"
+        )
+    return ClassField(name, hints[name], cls._field_defaults.get(name, NOT_SET), _remarked(hints[name]))
 
 
 def _default_of_struct(field: Any) -> Any:
