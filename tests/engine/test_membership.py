@@ -117,3 +117,24 @@ def test_starts_that_could_not_be_committed_are_committed_with_the_next_commit(t
     app.worker.commit()
     assert app.log.committed_as == [ME]
     app.close()
+
+
+def test_tasks_go_back_to_their_last_commit_when_the_group_has_refused_their_epoch_for_long(
+    member: Callable[..., Member], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = member()
+    app.open()
+    app.write("numbers", (b"a", eight(1), 1))
+    app.turn()
+    app.log.has_gone_on = True
+    for _ in range(2):
+        app.clock.advance(6_000)
+        app.turn()
+        assert ("go back to their last commit" in caplog.text) is False
+    app.clock.advance(6_000)
+    app.turn()
+    assert "all tasks go back to their last commit" in caplog.text
+    app.log.has_gone_on = False
+    app.clock.advance(6_000)
+    app.turn()
+    assert copies(app) == [eight(1)]

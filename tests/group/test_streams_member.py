@@ -155,6 +155,21 @@ TABLE: dict[tuple[MemberState, Event], tuple[object, MemberState]] = {
 SILENT = (S.FENCED, S.ENDED)
 
 
+def test_what_was_assigned_is_owned_until_the_worker_says_that_it_is_not() -> None:
+    member = joined()
+    less = Roles(standby=frozenset({B}))
+    assert member.answered(said(member, 1.0), HeartbeatAnswer(2, 5000, less), 1.0) == [Assigned(2, less)]
+    # It has the first of both assignments by now, or the second, or none; and acknowledges the first too late.
+    member.acknowledge(1, 1.1)
+    member.unanswered(said(member, 2.0), 2.0)
+    assert said(member, 3.0).owned == Roles(frozenset({A}), frozenset({B}))
+    member.answered(Heartbeat(2, False, None, 0, False), HeartbeatAnswer(2, 5000), 3.0)
+    member.acknowledge(2, 3.1)
+    member.due(3.1)
+    member.not_described(3.1)
+    assert said(member, 5.0).owned == less
+
+
 @pytest.mark.parametrize(("state", "event"), TABLE, ids=lambda each: getattr(each, "__name__", str(each)))
 def test_each_state_knows_each_answer(state: MemberState, event: Event) -> None:
     member = STATES[state]()

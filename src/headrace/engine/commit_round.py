@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection
 
-from headrace.base.errors import StaleMemberEpochError
+from headrace.base.errors import StaleMemberEpochError, TransactionAbortedError
 from headrace.base.ids import TaskId
 from headrace.engine.clock import Clock
 from headrace.engine.commit import Committer
@@ -21,6 +21,10 @@ from headrace.log.port import Writer
 __all__ = ["CommitRound"]
 
 _log = logging.getLogger("headrace.commit")
+
+#: How long a group may refuse a member's epoch before its tasks go back to their last commit: the default of
+#: `transaction.timeout.ms`. The next epoch is told within milliseconds, where nothing is wrong.
+_STALE_SECONDS = 10.0
 
 
 class CommitRound:
@@ -60,6 +64,7 @@ class CommitRound:
         self._retry_wait = retry_wait
         self._membership = membership
         self._after_each_stretch = after_each_stretch
+        self._stale_since: float | None = None
 
     def begin(self, now: float) -> None:
         """Count from now (seconds of the monotonic clock)."""
@@ -80,16 +85,30 @@ class CommitRound:
 
         Says whether it has: the group may have gone on to an epoch that the worker has not heard of. Then nothing has
         changed, and it is tried again soon, with what has come to it until then.
+
+        Raises:
+            TransactionAbortedError: it has been tried for long; or as `Committer.commit`.
         """
         member = self._membership.member
+        is_committed = False
         try:
             if member is not None:
                 self._commit(leaving, member)
-                return True
+                is_committed = True
+            self._stale_since = None
         except StaleMemberEpochError as error:
-            _log.debug("the commit is put off: %s", error)
-        self._schedule.put_off(self._clock.seconds())
-        return False
+            self._note_stale(error)
+        if not is_committed:
+            self._schedule.put_off(self._clock.seconds())
+        return is_committed
+
+    def _note_stale(self, error: StaleMemberEpochError) -> None:
+        now = self._clock.seconds()
+        self._stale_since = now if self._stale_since is None else self._stale_since
+        if now - self._stale_since >= _STALE_SECONDS:
+            self._stale_since = None
+            raise TransactionAbortedError(f"{error}, for {_STALE_SECONDS:.0f} s") from error
+        _log.debug("the commit is put off: %s", error)
 
     def _commit(self, leaving: Collection[TaskId], member: MemberIdentity) -> None:
         began = self._clock.seconds()

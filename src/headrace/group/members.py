@@ -70,6 +70,12 @@ class Roles:
     standby: frozenset[TaskId] = frozenset()
     warmup: frozenset[TaskId] = frozenset()
 
+    def joined_with(self, other: "Roles") -> "Roles":
+        """Return all tasks of both, each in the one role that matters most."""
+        active = self.active | other.active
+        standby = (self.standby | other.standby) - active
+        return Roles(active, standby, (self.warmup | other.warmup) - active - standby)
+
 
 @dataclass(frozen=True, slots=True)
 class GroupAssignment:

@@ -138,7 +138,7 @@ class StreamsMember:
         self._interval_s = _INTERVAL_S
         self._backoff_s = _BACKOFF_S[0]
         self._is_under_way = False
-        self._target = self._owned = _NOTHING
+        self._target = self._owned = self._held = _NOTHING
         self._told: Roles | None = None
         self._may_have_missed = False
         self._asks_next = False
@@ -160,7 +160,7 @@ class StreamsMember:
     def acknowledge(self, number: int, now: float) -> None:
         """Hear that the worker has dropped what it was to drop, and has the roles of an assignment."""
         if self.state is MemberState.RECONCILING and number == self._number:
-            self._owned = self._target
+            self._owned = self._held = self._target
             # Said also where it is what was said before: a task may have come and gone meanwhile, and is waited for.
             self._told = None
             self.state = MemberState.ACKNOWLEDGING
@@ -203,7 +203,9 @@ class StreamsMember:
         if self.state is MemberState.LEAVING:
             return Heartbeat(self._leaving_epoch, False, None, self._endpoint_epoch, self._stops_application)
         joins = self.state is MemberState.JOINING
-        owned = self._owned if joins or self._owned != self._told else None
+        # Invariant: what the worker may have taken up already, of an assignment that it has not acknowledged, is owned
+        # too: a coordinator gives to others what a member leaves out, and takes its commits all the same.
+        owned = self._held if joins or self._owned != self._told else None
         self._told = self._owned
         if self.state is MemberState.ACKNOWLEDGING:
             self.state = MemberState.STABLE
@@ -273,6 +275,7 @@ class StreamsMember:
         if roles is None or (roles == self._target and self.state is not MemberState.JOINING):
             return []
         self._target = roles
+        self._held = self._held.joined_with(roles)
         self._number += 1
         self.state = MemberState.RECONCILING
         return [Assigned(self._number, roles)]
@@ -328,7 +331,7 @@ class StreamsMember:
 
     def _lose(self, reason: str, now: float) -> list[Effect]:
         self.epoch = _JOINING
-        self._target = self._owned = _NOTHING
+        self._target = self._owned = self._held = _NOTHING
         self._may_have_missed = self._asks_next = False
         self._asks_again_at = _NEVER
         had_tasks = self.state is not MemberState.JOINING
