@@ -1,6 +1,9 @@
-"""Kafka's record batches (format 2) to and from columns. `headrace.kafka.batch.codec` says what they promise."""
+"""Kafka's record batches (format 2) to and from columns, see `headrace.kafka.batch.codec`, and a record cache."""
 
 from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, overload
+
+_Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 __version__: str
 INTERFACE: int
@@ -36,3 +39,102 @@ def encode_batch(
     is_transactional: bool = False,
 ) -> tuple[bytes, int]: ...
 def partitions(keys: Sequence[bytes | None], count: int) -> list[int]: ...
+
+class NumberCache:
+    """See `headrace.state.number_cache`. A row is a number and its time; None is a deletion, False no entry."""
+
+    def __new__(cls) -> NumberCache: ...
+    def __len__(self) -> int: ...
+    @property
+    def used_bytes(self) -> int: ...
+    @property
+    def unwritten_bytes(self) -> int: ...
+    @property
+    def waiting_count(self) -> int: ...
+    @property
+    def waits(self) -> bool: ...
+    def holds(self, key: bytes, slot: int) -> bool: ...
+    def get(
+        self, key: bytes, slot: int, *, marks: bool = True
+    ) -> tuple[int, int] | Literal[False] | None: ...
+    def remember(self, key: bytes, slot: int, value: int, timestamp: int) -> None: ...
+    def put(
+        self,
+        key: bytes,
+        slot: int,
+        value: int | None,
+        timestamp: int,
+        headers: _Headers,
+        topic: str | None,
+        offset: int,
+    ) -> bool: ...
+    def put_new(
+        self,
+        key: bytes,
+        slot: int,
+        below: int | None,
+        value: int | None,
+        timestamp: int,
+        headers: _Headers,
+        topic: str | None,
+        offset: int,
+    ) -> None: ...
+    def waiting(
+        self,
+    ) -> tuple[
+        list[bytes],
+        list[int],
+        list[int | None],
+        list[int | None],
+        list[int],
+        list[_Headers],
+        list[str | None],
+        list[int],
+        list[int],
+    ]: ...
+    def release_all(self) -> None: ...
+    def release_one(self, key: bytes, slot: int, order: int) -> bool: ...
+    def revert(self, key: bytes, slot: int) -> None: ...
+    def changes(
+        self, width: int, first: int | None = None, interval_ms: int = 1
+    ) -> dict[bytes, bytes | None]: ...
+    def committed(self) -> None: ...
+    def evict(self, bytes_max: int) -> bool: ...
+    @overload
+    def rows(self, *, slotted: Literal[False]) -> dict[bytes, tuple[Any, int, bytes] | None]: ...
+    @overload
+    def rows(self, *, slotted: Literal[True]) -> dict[bytes, dict[int, tuple[Any, int, bytes] | None]]: ...
+    def over_between(
+        self, start: bytes | None = None, end: bytes | None = None
+    ) -> dict[bytes, tuple[Any, int, bytes] | None]: ...
+    def over_cells(
+        self, key: bytes | None = None
+    ) -> dict[bytes, dict[int, tuple[Any, int, bytes] | None]]: ...
+    def clear(self) -> None: ...
+    def count(
+        self,
+        keys: Sequence[Any],
+        values: Sequence[Any],
+        timestamps: Sequence[int],
+        headers: Sequence[_Headers],
+        offsets: Sequence[int],
+        topic: str | None,
+        at: int,
+        horizon: int,
+        is_text: bool,
+    ) -> int: ...
+    def count_tumbling(
+        self,
+        keys: Sequence[Any],
+        timestamps: Sequence[int],
+        headers: Sequence[_Headers],
+        offsets: Sequence[int],
+        topic: str | None,
+        at: int,
+        horizon: int,
+        is_text: bool,
+        size_ms: int,
+        grace_ms: int,
+        stream_time: int,
+        expired_ms: int,
+    ) -> tuple[int, int]: ...

@@ -1,5 +1,5 @@
-//! The compiled record batch codec of headrace. `headrace.kafka.batch.codec` says what the functions promise; its pure-Python twin is
-//! `headrace.kafka.batch.decoding` and `encoding`, and both are tested against each other.
+//! The compiled half of headrace. What it does has a twin in Python, and both are tested against each other: the record batch codec,
+//! of which `headrace.kafka.batch.codec` says what it promises, and the record cache of numbers (`headrace.state.number_cache`).
 
 mod batch;
 mod columns;
@@ -7,6 +7,7 @@ mod compression;
 mod decoding;
 mod encoding;
 mod murmur2;
+mod numbers;
 mod varint;
 
 use pyo3::buffer::PyBuffer;
@@ -91,9 +92,10 @@ fn encode_batch<'py>(
 fn headrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // Goes up with every change of a function's signature or promise: headrace takes no other.
-    module.add("INTERFACE", 2)?;
+    module.add("INTERFACE", 3)?;
     module.add_function(wrap_pyfunction!(next_position, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(encode_batch, module)?)?;
+    module.add_class::<numbers::NumberCache>()?;
     module.add_function(wrap_pyfunction!(murmur2::partitions, module)?)
 }

@@ -121,6 +121,9 @@ class Node:
 
         return one_by_one
 
+    def onward_together(self) -> None:
+        """See `Wiring`."""
+
     def awaited(
         self,
         calls: Sequence[Callable[[], Awaitable[Any]]],

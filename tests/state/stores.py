@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+
 from headrace.base.columns import Chunk, Columns
+from headrace.base.compiled import is_compiled_wanted
 from headrace.base.ids import Location, TaskId
 from headrace.base.records import Headers
 from headrace.processor.context import TaskContext
@@ -20,6 +23,16 @@ from headrace.state.rocksdb_options import RocksMemory
 from headrace.state.spec import Engine, StoreKind, StoreSpec
 from headrace.state.task_rows import TaskRows
 from headrace.state.task_state import TaskState
+
+#: The caches of numbers: the twin, and the compiled one where it is installed.
+CACHES = [
+    pytest.param(False, id="twin"),
+    pytest.param(
+        True,
+        id="compiled",
+        marks=pytest.mark.skipif(not is_compiled_wanted(), reason="headrace-native is not installed"),
+    ),
+]
 
 NUMBERS: Serde[int] = int64
 LISTS: Serde[list[int]] = json(list[int])
@@ -82,10 +95,11 @@ class Stores:
         path: Path | None = None,
         cache_bytes: int = 1 << 20,
         live_bytes: int = 1 << 20,
+        is_compiled: bool | None = None,
     ) -> None:
         self.specs = specs
         self.path = path
-        self.cache = CacheBudget(cache_bytes)
+        self.cache = CacheBudget(cache_bytes, is_compiled=is_compiled)
         self.live = LiveBudget(live_bytes)
         self.memory = RocksMemory(3 << 20)
         self.log: dict[str, list[tuple[bytes, bytes | None, int, Headers]]] = {

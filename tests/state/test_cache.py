@@ -10,9 +10,16 @@ from headrace.base.errors import SerializationError, StateError
 from headrace.serde.primitives import boolean, float64, int64, string
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json
-from tests.state.stores import Stores, store_spec
+from tests.state.stores import CACHES, Stores, store_spec
 
 OpenStores = Callable[..., Stores]
+
+pytestmark = pytest.mark.parametrize("is_compiled", CACHES, indirect=True)
+
+
+def entry_bytes(is_compiled: bool) -> int:
+    """What an entry with a number and a key of one byte weighs."""
+    return 161 if is_compiled else 401
 
 
 def cached(open_stores: OpenStores, **more: Any) -> Stores:
@@ -105,21 +112,26 @@ def test_windows_are_forwarded_one_by_one(open_stores: OpenStores) -> None:
     ]
 
 
-def test_eviction_takes_one_entry_the_longest_unused_first(open_stores: OpenStores) -> None:
-    stores = open_stores(store_spec(caching=True), cache_bytes=1_300)  # three entries of 401 bytes
+def test_eviction_takes_one_entry_the_longest_unused_first(
+    open_stores: OpenStores, is_compiled: bool
+) -> None:
+    room = 3 * entry_bytes(is_compiled) + 50
+    stores = open_stores(store_spec(caching=True), cache_bytes=room)
     for number, key in enumerate([b"a", b"b", b"c"]):
         stores.only.put(key, number, number, ())
-    stores.state.flush()
+    stores.commit()
     stores.only.get(b"a")
     stores.only.put(b"d", 3, 3, ())
     assert set(stores.only.copied()) == {b"a", b"c", b"d"}
     assert stores.only.get(b"b") == (1, 1)
-    assert stores.cache.used_bytes <= 1_300
+    assert stores.cache.used_bytes <= room
 
 
-def test_eviction_of_an_update_lets_all_go_in_the_order_of_the_last_puts(open_stores: OpenStores) -> None:
+def test_eviction_of_an_update_lets_all_go_in_the_order_of_the_last_puts(
+    open_stores: OpenStores, is_compiled: bool
+) -> None:
     """What lies below goes by the time of what it hears: an update must not come after later ones."""
-    stores = open_stores(store_spec(caching=True), cache_bytes=1_300)
+    stores = open_stores(store_spec(caching=True), cache_bytes=3 * entry_bytes(is_compiled) + 50)
     for number, key in enumerate([b"a", b"b", b"c", b"a"]):
         stores.only.put(key, number, number, ())
     assert stores.forwarded == []
@@ -132,13 +144,16 @@ def test_eviction_of_an_update_lets_all_go_in_the_order_of_the_last_puts(open_st
     ]
 
 
-def test_budget_is_shared_by_all_stores_and_each_evicts_its_own(open_stores: OpenStores) -> None:
-    stores = open_stores(store_spec("s", caching=True), store_spec("t", caching=True), cache_bytes=900)
+def test_budget_is_shared_by_all_stores_and_each_evicts_its_own(
+    open_stores: OpenStores, is_compiled: bool
+) -> None:
+    room = 2 * entry_bytes(is_compiled) + 50
+    stores = open_stores(store_spec("s", caching=True), store_spec("t", caching=True), cache_bytes=room)
     stores["s"].put(b"a", 1, 1, ())
     stores["s"].put(b"b", 2, 2, ())
     stores["t"].put(b"c", 3, 3, ())
     assert stores.forwarded == [(b"c", 3, None, 3, ())]
-    assert stores.cache.used_bytes == 802
+    assert stores.cache.used_bytes == 2 * entry_bytes(is_compiled)
     stores.abort()
     assert stores.cache.used_bytes == 0
 
@@ -265,7 +280,7 @@ def test_commit_refuses_to_leave_updates_behind(open_stores: OpenStores) -> None
         stores.commit_stores()
 
 
-def test_reads_of_queries_leave_no_trace_in_the_cache(open_stores: OpenStores) -> None:
+def test_reads_of_queries_leave_no_trace_in_the_cache(open_stores: OpenStores, is_compiled: bool) -> None:
     stores = cached(open_stores)
     stores.only.put(b"a", 1, 1, ())
     stores.commit()
@@ -274,14 +289,14 @@ def test_reads_of_queries_leave_no_trace_in_the_cache(open_stores: OpenStores) -
     assert reader.get("a") == 1
     assert stores.cache.used_bytes == 0
     assert stores.only.get(b"a") == (1, 1)
-    assert stores.cache.used_bytes == 401
+    assert stores.cache.used_bytes == entry_bytes(is_compiled)
 
 
 @pytest.mark.parametrize("value", [1, 2])
 def test_an_entry_put_again_by_its_own_listener_stays_and_is_weighed(
-    open_stores: OpenStores, value: int
+    open_stores: OpenStores, is_compiled: bool, value: int
 ) -> None:
-    stores = open_stores(store_spec(caching=True), cache_bytes=500)
+    stores = open_stores(store_spec(caching=True), cache_bytes=entry_bytes(is_compiled) + 99)
 
     def listener(key: bytes, new: int, *_: object) -> None:
         stores.forwarded.append((key, new))

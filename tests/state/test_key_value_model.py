@@ -14,12 +14,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from headrace.base.errors import StateError
 from headrace.serde.primitives import raw
 from headrace.state.spec import Engine
 from headrace.state.stamped import Stamped
 from tests.budget import examples
 from tests.state.crashing import CrashingMachine
-from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
+from tests.state.stores import CACHES, LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
 
@@ -35,6 +36,7 @@ class KeyValueMachine(CrashingMachine):
     engine: Engine = "memory"
     caching = False
     cache_bytes = 1 << 20
+    is_compiled = False
     is_mutable = False
     is_stamped = False
 
@@ -50,7 +52,9 @@ class KeyValueMachine(CrashingMachine):
             timestamped=not self.is_stamped,
             stamped=self.is_stamped,
         )
-        self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
+        self.stores = Stores(
+            spec, path=self.folder / "db", cache_bytes=self.cache_bytes, is_compiled=self.is_compiled
+        )
         self.model: dict[bytes, tuple[Any, int]] = {}
         self.committed: dict[bytes, tuple[Any, int]] = {}
         self.below: dict[bytes, Any] = {}
@@ -150,6 +154,13 @@ class KeyValueMachine(CrashingMachine):
                 )
                 assert (timestamp, headers) == (number + 10, (("h", b"%d" % number), ("n", None)))
 
+    def waits(self) -> bool:
+        try:
+            self.stores.only.ensure_flushed()
+        except StateError:
+            return True
+        return False
+
     def look(self) -> None:
         """Each update that the cache let go of has as its old value what was let go of before."""
         for key, new, old, _, _ in self.stores.forwarded:
@@ -160,7 +171,7 @@ class KeyValueMachine(CrashingMachine):
             else:
                 self.below[key] = new
         self.stores.forwarded.clear()
-        if self.caching and not self.stores.only._dirty:
+        if self.caching and not self.waits():
             assert self.below == {key: value for key, (value, _) in self.model.items()}
 
 
@@ -171,8 +182,29 @@ class KeyValueMachine(CrashingMachine):
 def test_store_behaves_like_a_dictionary(
     engine: str, cache_bytes: int, is_mutable: bool, is_stamped: bool
 ) -> None:
+    run_machine(engine, cache_bytes, is_mutable=is_mutable, is_stamped=is_stamped)
+
+
+@pytest.mark.parametrize("is_compiled", CACHES[1:])
+@pytest.mark.parametrize("cache_bytes", [450, 1 << 20], ids=["evicting", "cached"])
+@pytest.mark.parametrize("engine", ["memory", "rocksdb"])
+def test_store_of_numbers_with_the_compiled_cache_behaves_like_a_dictionary(
+    engine: str, cache_bytes: int, is_compiled: bool
+) -> None:
+    run_machine(engine, cache_bytes, is_compiled=is_compiled)
+
+
+def run_machine(
+    engine: str,
+    cache_bytes: int,
+    *,
+    is_mutable: bool = False,
+    is_stamped: bool = False,
+    is_compiled: bool = False,
+) -> None:
     attributes = {
         "engine": engine,
+        "is_compiled": is_compiled,
         "caching": cache_bytes > 0,
         "cache_bytes": cache_bytes,
         "is_mutable": is_mutable,

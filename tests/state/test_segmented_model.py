@@ -21,7 +21,7 @@ from headrace.state.spec import Engine, StoreKind
 from headrace.state.stamped import Stamped
 from tests.budget import examples
 from tests.state.crashing import CrashingMachine
-from tests.state.stores import LISTS, NUMBERS, Stores, store_spec
+from tests.state.stores import CACHES, LISTS, NUMBERS, Stores, store_spec
 
 pytestmark = pytest.mark.campaign
 
@@ -45,6 +45,7 @@ class SegmentedMachine(CrashingMachine):
     engine: Engine = "memory"
     caching = False
     cache_bytes = 1 << 20
+    is_compiled = False
     is_mutable = False
     time_ordered = False
     is_stamped = False
@@ -63,7 +64,9 @@ class SegmentedMachine(CrashingMachine):
             timestamped=not self.is_stamped,
             stamped=self.is_stamped,
         )
-        self.stores = Stores(spec, path=self.folder / "db", cache_bytes=self.cache_bytes)
+        self.stores = Stores(
+            spec, path=self.folder / "db", cache_bytes=self.cache_bytes, is_compiled=self.is_compiled
+        )
         self.model: dict[tuple[bytes, int], tuple[Any, int]] = {}
         self.stream_time = -1
         self.committed = (dict(self.model), self.stream_time)
@@ -241,16 +244,28 @@ class SegmentedMachine(CrashingMachine):
 def test_store_behaves_like_a_dictionary_that_forgets(
     order: str, engine: str, cache_bytes: int, is_mutable: bool, kind: str, layout: SegmentLayout
 ) -> None:
-    attributes = {
-        "kind": kind,
-        "layout": layout,
-        "engine": engine,
-        "caching": cache_bytes > 0,
-        "cache_bytes": cache_bytes,
-        "is_mutable": is_mutable,
-        "time_ordered": order == "by-time",
-        "is_stamped": order == "stamped",
-    }
+    run_machine(
+        engine,
+        cache_bytes,
+        kind=kind,
+        layout=layout,
+        is_mutable=is_mutable,
+        time_ordered=order == "by-time",
+        is_stamped=order == "stamped",
+    )
+
+
+@pytest.mark.parametrize("is_compiled", CACHES[1:])
+@pytest.mark.parametrize("cache_bytes", [450, 1 << 20], ids=["evicting", "cached"])
+@pytest.mark.parametrize("engine", ["memory", "rocksdb"])
+def test_windows_of_numbers_with_the_compiled_cache_behave_like_a_dictionary_that_forgets(
+    engine: str, cache_bytes: int, is_compiled: bool
+) -> None:
+    run_machine(engine, cache_bytes, is_compiled=is_compiled)
+
+
+def run_machine(engine: str, cache_bytes: int, **more: object) -> None:
+    attributes = {"engine": engine, "caching": cache_bytes > 0, "cache_bytes": cache_bytes, **more}
     machine = type("Machine", (SegmentedMachine,), attributes)
     tries = examples(3 if engine == "rocksdb" else 10)
     run_state_machine_as_test(

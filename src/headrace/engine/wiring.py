@@ -170,6 +170,10 @@ class _NodeWiring:
 
         return one_by_one
 
+    def onward_together(self) -> ForwardStretch | None:
+        below = self._below
+        return None if below is None or below.records > 1 else fuse(below.steps, self.context, below.into)
+
     def child(self, name: str) -> Forward:
         if name not in self._children:
             raise TopologyError(

@@ -6,7 +6,8 @@ may be late, and not the latest. An update carries the headers of the record tha
 are asked for, the initialiser's result is a new key's old value, a quirk that tables below rely on.
 """
 
-from headrace.operators.fold import Fold
+from headrace.operators.counting import count_together
+from headrace.operators.fold import COUNT, Fold
 from headrace.operators.updates import forward_flushed
 from headrace.topology.wiring import Forward, Wiring
 
@@ -41,4 +42,7 @@ class Aggregate:
         """Make the closure."""
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
-        return self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old, entry="find(key_bytes)")
+        run = self._fold.compile(_PROGRAM, wiring, state, send_old=self.send_old, live="True")
+        if self._fold is COUNT:
+            count_together(wiring, state, run)
+        return run

@@ -179,7 +179,7 @@ class Fold:
         send_old: bool,
         cell: str = "key_bytes",
         before: str = "old",
-        entry: str | None = None,
+        live: str | None = None,
         emit: WindowCloser | None = None,
         variables: Mapping[str, Any] = _NONE,
         **known: Any,
@@ -190,8 +190,8 @@ class Fold:
         are those that it assigns for the next record, and may lose. `before` is the expression for the old value of an
         update. With `emit`, no update leaves: final results do.
 
-        With `entry`, the expression that gives the cache's entry of a record, the program may stand in a loop: all that
-        it says of a record's end is `<next>`, and of an update's way `<send>`.
+        With `live`, the expression that says whether the cell of a record may be read where it is, the program may
+        stand in a loop: all that it says of a record's end is `<next>`, and of an update's way `<send>`.
         """
         functions = dict(self.functions)
         if "init" in functions:
@@ -216,7 +216,7 @@ class Fold:
         pieces = {**_PIECES, **(_PIECES_OF_VERSIONS if state.spec.kind == "versioned" else {})}
         if emit is not None:
             pieces |= _PIECES_THAT_MAKE_ROOM if emit.emits_expired else _PIECES_THAT_EMIT
-        in_place: InPlace | None = state.in_place() if entry is not None else None
+        in_place: InPlace | None = state.in_place() if live is not None else None
         if in_place is not None:
             is_count = self is COUNT
             pieces |= {"get": in_place.get, "set": in_place.put_count if is_count else in_place.put}
@@ -225,12 +225,12 @@ class Fold:
             "add": self.add,
             "before": before,
             "cell": cell,
-            "entry": entry,
             "first": self.first,
+            "live": live,
             "merge": self.merge,
             "subtract": self.subtract,
         }
-        if entry is not None and emit is None:
+        if live is not None and emit is None:
             write = partial(_written, program, expressions=expressions)
             _stand_in_loop(wiring, state, pieces, write, known, variables)
         assigned = f"    nonlocal {', '.join(variables)}\n" if variables else ""

@@ -114,5 +114,5 @@ class TableAggregate:
         state = wiring.store(self._name)
         forward_flushed(wiring, state, send_old=self.send_old)
         return self._fold.compile(
-            _PROGRAM, wiring, state, send_old=self.send_old, before="before", entry="find(key_bytes)"
+            _PROGRAM, wiring, state, send_old=self.send_old, before="before", live="True"
         )

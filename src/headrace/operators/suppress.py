@@ -3,15 +3,17 @@
 Source: `KTableSuppressProcessorSupplier`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.base.columns import Stretch
 from headrace.base.errors import ProcessingError
 from headrace.base.records import Headers
 from headrace.operators.getters import Get, GetAsOf, Getter
 from headrace.operators.silence import Idle, silence_of
 from headrace.operators.updates import changelog_topic, key_serializer
+from headrace.processor.kept import KeptTogether
 from headrace.processor.parts import TIMESTAMP_MAX
 from headrace.processor.window_clock import WindowClock
 from headrace.state.buffer.row import ENCODED
@@ -64,6 +66,7 @@ class Suppress:
         buffer: SuppressBuffer = wiring.store(self._buffer)
         wiring.on_start(buffer.load)
         put, serialize, failed = buffer.put, key_serializer(wiring, buffer), wiring.failed
+        context = wiring.context
         by_window = holding.until_windows_close
         emit, is_full, emits_early = (
             self._emitter(wiring, buffer),
@@ -106,6 +109,11 @@ class Suppress:
                 while is_full():
                     emit(None)
 
+        def run_together(stretch: Stretch) -> None:
+            for key, change, timestamp, headers, context.offset in stretch.records():
+                run(key, change, timestamp, headers)
+
+        wiring.take_stretches(run_together)
         return run
 
     def _emitter(self, wiring: Wiring, buffer: SuppressBuffer) -> Callable[[int | None], None]:
@@ -134,17 +142,59 @@ class Suppress:
                 return
             forward(key, (value, old, True), timestamp, headers)
 
+        send_together = self._sender_of_many(wiring, buffer, open_key)
+
         def emit(until: int | None) -> None:
             saved = context.save()
             try:
                 if until is None:
                     buffer.let_first_go(send)
                 else:
-                    buffer.let_go(until, send)
+                    buffer.let_go(until, send, send_together)
             finally:
                 context.return_to(saved)
 
         return emit
+
+    def _sender_of_many(
+        self, wiring: Wiring, buffer: SuppressBuffer, open_key: Callable[[bytes], Any]
+    ) -> Callable[[Sequence[HeldChange]], bool] | None:
+        """Make what sends on what leaves together, if it can go so, and says whether it did; None where nothing can."""
+        onward, context, send_old = wiring.onward_together(), wiring.context, self.send_old
+        if onward is None:
+            return None
+        value_of, to_value = buffer.value_of, buffer.to_value
+        drops_deletions = self._holding.until_windows_close
+
+        def send_together(changes: Sequence[HeldChange]) -> bool:
+            if len(changes) < 2 or len({change.topic for change in changes}) > 1:
+                return False
+            leaving = [change for change in changes if not drops_deletions or change.value is not None]
+            try:
+                keys = [open_key(change.key) for change in leaving]
+                values = [
+                    (
+                        value_of(change) if change.value is ENCODED else change.value,
+                        to_value(change.old) if send_old else None,
+                        True,
+                    )
+                    for change in leaving
+                ]
+            except Exception:  # found again one by one
+                return False
+            stretch = Stretch(
+                keys,
+                values,
+                [change.timestamp for change in leaving],
+                [change.headers for change in leaving],
+                [change.offset for change in leaving],
+            )
+            context.topic, context.kept = changes[0].topic, KeptTogether(context, stretch)
+            if keys:
+                onward(stretch)
+            return True
+
+        return send_together
 
 
 def _fullness(buffer: SuppressBuffer, holding: Holding) -> Callable[[], bool] | None:

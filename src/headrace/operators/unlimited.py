@@ -54,7 +54,7 @@ class UnlimitedAggregate:
             send_old=self.send_old,
             cell="key_bytes, start",
             # Its cells never expire. A late record tells the stream time, which a stretch would be ahead of.
-            entry="find((key_bytes, start))" if wiring.late is None else None,
+            live="True" if wiring.late is None else None,
             context=wiring.context,
             start=window.start,
             window=window,

@@ -1,11 +1,15 @@
 """How a table's node passes an update on: at once, or when its cached store is flushed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
+from headrace.base.columns import Stretch
 from headrace.base.records import NO_HEADERS, Headers, Window, Windowed
+from headrace.processor.kept import KeptTogether
 from headrace.state.buffer.session_layout import session_of
-from headrace.topology.wiring import Wiring
+from headrace.state.number_cache import Flushed, NumbersCache, Released
+from headrace.topology.wiring import ForwardStretch, Wiring
 
 __all__ = [
     "changelog_topic",
@@ -43,7 +47,7 @@ def forward_flushed(wiring: Wiring, state: Any, *, send_old: bool) -> None:
     def flushed(key: Any, new: Any, old: Any, timestamp: int, headers: Headers) -> None:
         forward(key, (new, old if send_old else None, True), timestamp, headers)
 
-    _listen(wiring, state, flushed, send_old=send_old)
+    _listen(wiring, state, flushed, send_old=send_old, keys_of=lambda keys, slots: keys)
 
 
 def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_old: bool) -> None:
@@ -58,7 +62,11 @@ def forward_flushed_windows(wiring: Wiring, state: Any, size_ms: int, *, send_ol
             window = Window(start, start + size_ms)
         forward(Windowed(key, window), (new, old if send_old else None, True), timestamp, headers)
 
-    _listen(wiring, state, flushed, send_old=send_old)
+    def keys_of(keys: Sequence[Any], starts: Sequence[int]) -> Sequence[Any]:
+        windows = {start: Window(start, start + size_ms) for start in set(starts)}
+        return [Windowed(key, windows[start]) for key, start in zip(keys, starts)]
+
+    _listen(wiring, state, flushed, send_old=send_old, keys_of=keys_of)
 
 
 def forward_flushed_sessions(wiring: Wiring, state: Any, *, send_old: bool) -> None:
@@ -78,6 +86,39 @@ def forward_flushed_sessions(wiring: Wiring, state: Any, *, send_old: bool) -> N
     _listen(wiring, state, flushed, send_old=send_old)
 
 
-def _listen(wiring: Wiring, state: Any, flushed: Callable[..., None], *, send_old: bool) -> None:
+def _listen(
+    wiring: Wiring,
+    state: Any,
+    flushed: Callable[..., None],
+    *,
+    send_old: bool,
+    keys_of: Callable[[Sequence[Any], Sequence[int]], Sequence[Any]] | None = None,
+) -> None:
+    """Make `flushed` hear of each update; what follows gets many at once where both sides can.
+
+    `keys_of` makes the keys that are forwarded of those of the store and their slots.
+    """
+    told: dict[str, Any] = {}
+    onward = wiring.onward_together() if keys_of is not None and isinstance(state, NumbersCache) else None
+    if onward is not None and keys_of is not None:
+        told["together"] = _together(wiring, onward, keys_of)
     open_key = key_deserializer(wiring, state)
-    state.on_flush(flushed, send_old=send_old, refused=wiring.failed, open_key=open_key)
+    state.on_flush(flushed, send_old=send_old, refused=wiring.failed, open_key=open_key, **told)
+
+
+def _together(
+    wiring: Wiring,
+    onward: ForwardStretch,
+    keys_of: Callable[[Sequence[Any], Sequence[int]], Sequence[Any]],
+) -> Flushed:
+    context = wiring.context
+
+    def flushed(keys: Sequence[Any], released: Released) -> None:
+        changes = list(zip(released.values, released.before, repeat(True)))
+        stretch = Stretch(
+            keys_of(keys, released.slots), changes, released.timestamps, released.headers, released.offsets
+        )
+        context.kept = KeptTogether(context, stretch)
+        onward(stretch)
+
+    return flushed

@@ -5,12 +5,15 @@ highest timestamp that reached it in this task. A record is late for a window wh
 grace; it still counts in its other windows. With `late_to=`, it goes there if there is none.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from headrace.base.records import Window
-from headrace.operators.fold import Fold
+from headrace.operators.counting import count_tumbling_together
+from headrace.operators.fold import COUNT, Fold
 from headrace.operators.silence import Idle
+from headrace.operators.stream_time import StreamTime
 from headrace.operators.updates import forward_flushed_windows
 from headrace.operators.window_close import NEVER_EMITTED, Closing, results_of_size
 from headrace.operators.windowing import folded
@@ -49,8 +52,8 @@ if not cached and window.start != start:
 <emit>
 """
 
-#: Gives the entry of a cell that has not expired.
-_ENTRY = "find((key_bytes, start)) if start > rows.observed_stream_time - retention else None"
+#: Whether a cell has not expired.
+_LIVE = "start > rows.observed_stream_time - retention"
 
 #: The end of a program whose records have several windows. All results are made before the first is put: if the
 #: function fails at a later window, no window has the record.
@@ -162,11 +165,14 @@ class WindowAggregate:
         """Make the closure."""
         size, advance, grace = self._shape
         state = wiring.store(self._name)
-        program, entry, variables = _HOPPING, None, {}
+        program, live, variables = _HOPPING, None, {}
+        together: Callable[[Forward, StreamTime], None] | None = None
         if self._shape.is_tumbling:
             program = _TUMBLING
             # Each record ends a silence, which a loop would not tell.
-            entry = _ENTRY if self._idle is None else None
+            live = _LIVE if self._idle is None else None
+            if self._idle is None and self._fold is COUNT:
+                together = partial(count_tumbling_together, wiring, state, size_ms=size, grace_ms=grace)
             variables = {"start": -1, "end": -1, "window": Window(-1, -1)}
         closing = Closing(
             self._shape,
@@ -184,8 +190,9 @@ class WindowAggregate:
             closing,
             partial(forward_flushed_windows, size_ms=size),
             send_old=self.send_old,
+            together=together,
             cell="key_bytes, start",
-            entry=entry,
+            live=live,
             variables=variables,
             size=size,
             advance=advance,

@@ -27,12 +27,14 @@ def folded(
     forward_flushed: Callable[..., None],
     *,
     send_old: bool,
+    together: Callable[[Forward, StreamTime], None] | None = None,
     **known: Any,
 ) -> Forward:
     """Make the closure of a program that folds records into the windows of a store.
 
     `forward_flushed` lets the updates go that a cache has held back, where results do not wait for windows to close.
-    `known` are the names that the program finds, besides those of all of them, and what else the fold is told.
+    `together` may offer to take stretches, given the closure. `known` are the names that the program finds, besides
+    those of all of them, and what else the fold is told.
     """
     emit = WindowCloser(wiring, state, closing) if closing.emits_final else None
     if emit is None and state.caching:
@@ -57,4 +59,6 @@ def folded(
         Windowed=Windowed,
         **known,
     )
+    if together is not None and emit is None:
+        together(run, stream_time)
     return closing_when_idle(wiring, run, state, closing, stream_time, emit)

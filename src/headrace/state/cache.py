@@ -21,6 +21,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from headrace.base.compiled import is_compiled_wanted
 from headrace.base.errors import HeadraceError, SerializationError, StateError
 from headrace.base.records import NO_HEADERS, Headers
 from headrace.processor.context import TaskContext
@@ -53,11 +54,13 @@ class CacheBudget:
     A cache that grows beyond it lets go of its own entries, as in Kafka Streams.
     """
 
-    __slots__ = ("max_bytes", "used_bytes")
+    __slots__ = ("is_compiled", "max_bytes", "used_bytes")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, is_compiled: bool | None = None) -> None:
+        """`is_compiled` chooses the cache of numbers that is compiled, or its twin; by default, what is there."""
         self.max_bytes = max_bytes
         self.used_bytes = 0
+        self.is_compiled = is_compiled_wanted() if is_compiled is None else is_compiled
 
 
 class CacheEntry(Generic[C]):
@@ -158,11 +161,15 @@ class RecordCache(Generic[C]):
             return None
         return InPlace.of(
             self._codec,
+            self._entry_of_cell,
             context=self._context,
             dirty_again=self._dirty_again,
             find=self._entries.get,
             rows=self,
         )
+
+    #: The expression that gives a loop the entry of `{cell}`, as `find` is told; None where it is not `{live}`.
+    _entry_of_cell = "find({cell})"
 
     def _release(self, entry: CacheEntry[C]) -> None:
         """Log and forward a dirty entry, in its own context."""

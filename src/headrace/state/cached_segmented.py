@@ -42,6 +42,7 @@ class CachedSegmented(RecordCache[Cell]):
     )
 
     caching = True
+    _entry_of_cell = "find(({cell})) if {live} else None"
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ from headrace.state.values import ValueCodec
 
 __all__ = ["InPlace"]
 
-#: Sets `entry`, None where the cache has none, and `row`. `{cell}` is where the row stands, as `get` is told;
-#: `{entry}` gives the entry, by `find`, which takes the cell as one object.
+#: Sets `entry`, None where the cache has none, and `row`. `{cell}` is where the row stands, as `get` is told, `{live}`
+#: whether it may be read where it is; `<entry>` gives the entry.
 _GET = """\
-entry = {entry}
+entry = <entry>
 row = get({cell}) if entry is None else entry.row
 """
 
@@ -59,6 +59,23 @@ else:
     dropped = put({cell}, new, latest, headers)
 """
 
+#: The same of a compiled cache, whose entries are no objects.
+_GET_COMPILED = """\
+row = find({cell}<slot>) if {live} else False
+is_here = row is not False
+if not is_here:
+    row = get({cell})
+"""
+
+_PUT_COMPILED = """\
+if not (
+    is_here
+    and latest <= rows.safe_ms<accepts>
+    and put_here({cell}<slot>, new, latest, headers, context.topic, context.offset)
+):
+    put({cell}, new, latest, headers)
+"""
+
 _LOG = """
     log_key({cell})
     log_value(raw)
@@ -84,9 +101,15 @@ class InPlace(NamedTuple):
     names: Mapping[str, Any]
 
     @classmethod
-    def of(cls, codec: ValueCodec, **names: Any) -> "InPlace":
-        """Make them for the values of a codec, with the names that a cache gives them."""
-        return cls._made(codec, _GET, _PUT, names)
+    def of(cls, codec: ValueCodec, entry: str, **names: Any) -> "InPlace":
+        """Make them for the values of a codec, with the names that a cache gives them; `entry` finds an entry."""
+        return cls._made(codec, _GET.replace("<entry>", entry), _PUT, names)
+
+    @classmethod
+    def compiled(cls, codec: ValueCodec, slot: str, **names: Any) -> "InPlace":
+        """Make them for a compiled cache; `slot` follows a cell that has none."""
+        get, put = (each.replace("<slot>", slot) for each in (_GET_COMPILED, _PUT_COMPILED))
+        return cls._made(codec, get, put, names)
 
     @classmethod
     def uncached(cls, codec: ValueCodec, *, logs: bool, **names: Any) -> "InPlace":

@@ -14,6 +14,7 @@ from headrace.state.buffer.versioned import VersionedBuffer
 from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.merge import after, after_prefix
+from headrace.state.number_stores import KeyValueNumbers, WindowNumbers
 from headrace.state.spec import StoreSpec
 
 __all__ = ["KeyValueReader", "SegmentedReader", "VersionedReader"]
@@ -24,7 +25,9 @@ class KeyValueReader:
 
     __slots__ = ("_buffer", "_cache", "_committed", "spec")
 
-    def __init__(self, buffer: KeyValueBuffer, cache: CachedKeyValue | None, *, committed: bool) -> None:
+    def __init__(
+        self, buffer: KeyValueBuffer, cache: CachedKeyValue | KeyValueNumbers | None, *, committed: bool
+    ) -> None:
         self.spec: StoreSpec = buffer.spec
         self._buffer = buffer
         self._cache = cache
@@ -70,7 +73,9 @@ class SegmentedReader:
 
     __slots__ = ("_buffer", "_cache", "_committed", "spec")
 
-    def __init__(self, buffer: SegmentedBuffer, cache: CachedSegmented | None, *, committed: bool) -> None:
+    def __init__(
+        self, buffer: SegmentedBuffer, cache: CachedSegmented | WindowNumbers | None, *, committed: bool
+    ) -> None:
         self.spec: StoreSpec = buffer.spec
         self._buffer = buffer
         self._cache = cache

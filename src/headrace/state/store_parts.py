@@ -28,6 +28,8 @@ from headrace.state.cached_key_value import CachedKeyValue
 from headrace.state.cached_segmented import CachedSegmented
 from headrace.state.cached_time_ordered import CachedTimeOrdered
 from headrace.state.declaration import unreadable
+from headrace.state.number_cache import keeps_numbers
+from headrace.state.number_stores import KeyValueNumbers, WindowNumbers
 from headrace.state.port import (
     ChangelogAdmission,
     Database,
@@ -74,7 +76,7 @@ class Buffer(Protocol):
         """Range of rows that have expired since this was last asked, and None if there are none."""
 
 
-Cache: TypeAlias = CachedKeyValue | CachedSegmented
+Cache: TypeAlias = CachedKeyValue | CachedSegmented | KeyValueNumbers | WindowNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,12 @@ def _key_value(spec: StoreSpec, opening: Opening) -> StoreParts:
         return _lru(spec, opening)
     buffer: KeyValueBuffer
     cache: CachedKeyValue | None = None
+    if budget is not None and spec.ttl_ms is None and _is_compiled(spec, opening):
+        below = KeyValueBuffer(spec, opening.database, None, codec, opening.admission)
+        numbers = KeyValueNumbers(below, codec, context, budget, opening.changelog)
+        return StoreParts(
+            numbers, numbers, numbers, lambda committed: KeyValueReader(below, numbers, committed=committed)
+        )
     if spec.ttl_ms is not None:
         database = opening.database
         buffer = expiring = ExpiringBuffer(
@@ -205,6 +213,14 @@ def _session(spec: StoreSpec, opening: Opening) -> StoreParts:
 def _latest(spec: StoreSpec, layout: SegmentLayout, opening: Opening) -> StoreParts:
     """Make what keeps the last value of each cell."""
     database, log, codec = opening.database, opening.changelog, opening.codec
+    if layout is WINDOWS and opening.cache is not None and _is_compiled(spec, opening):
+        below = SegmentedBuffer(spec, layout, database, None, codec, opening.dropped, opening.admission)
+        windows = WindowNumbers(below, layout, codec, opening.context, opening.cache, log)
+
+        def reader(committed: bool) -> SegmentedReads:
+            return SegmentedReader(below, windows, committed=committed)
+
+        return StoreParts(windows, windows, windows, reader)
     kind = StampedSegmentedBuffer if spec.stamped else SegmentedBuffer
     buffer = kind(spec, layout, database, log, codec, opening.dropped, opening.admission)
     cache: CachedSegmented | None = None
@@ -220,6 +236,11 @@ def _time_ordered(spec: StoreSpec, layout: SegmentLayout, opening: Opening) -> S
     if opening.cache is not None:
         cache = CachedTimeOrdered(buffer, layout, codec, opening.context, opening.cache)
     return _segmented(spec, buffer, cache)
+
+
+def _is_compiled(spec: StoreSpec, opening: Opening) -> bool:
+    """Whether the cache of a store may be the compiled one: its twin serves all."""
+    return opening.cache is not None and opening.cache.is_compiled and keeps_numbers(spec, opening.codec)
 
 
 def _segmented(spec: StoreSpec, buffer: SegmentedBuffer, cache: CachedSegmented | None) -> StoreParts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from headrace.base.columns import Columns
 from headrace.base.errors import StateError
+from headrace.base.garbage import collector_held_back
 from headrace.processor.context import TaskContext
 from headrace.state.buffer.live_cells import LiveBudget
 from headrace.state.buffer.suppress import SuppressBuffer
@@ -146,12 +147,13 @@ class TaskState:
         Raises:
             StateError: a flush puts into its own store without end.
         """
-        for _ in range(_FLUSHES_MAX):
-            flushed = [flush_one(store) for store in self._stores.values()]
-            if not any(flushed):
-                for store in self._stores.values():
-                    store.log()
-                return
+        with collector_held_back():
+            for _ in range(_FLUSHES_MAX):
+                flushed = [flush_one(store) for store in self._stores.values()]
+                if not any(flushed):
+                    for store in self._stores.values():
+                        store.log()
+                    return
         raise StateError(
             f"caches are still not empty after {_FLUSHES_MAX} flushes: does a store forward to itself?"
         )
@@ -172,19 +174,20 @@ class TaskState:
             if store.cache is not None:
                 store.cache.ensure_flushed()
         renews = self._now_ms() >= self._next_stamp_ms
-        for engine, database in self.rows.databases.items():
-            stores = [store for store in self._stores.values() if store.spec.engine == engine]
-            changes = [(store.name, store.buffer.changes()) for store in stores]
-            stamped = {
-                store.name: store.stamped(positions[store.name])
-                for store in stores
-                if store.name in positions
-            }
-            if renews:
-                stamped = {**self._renewed(stores), **stamped}
-            database.write([(name, rows) for name, rows in changes if rows], stamped, at_once=at_once)
-        for store in self._stores.values():
-            store.committed()
+        with collector_held_back():
+            for engine, database in self.rows.databases.items():
+                stores = [store for store in self._stores.values() if store.spec.engine == engine]
+                changes = [(store.name, store.buffer.changes()) for store in stores]
+                stamped = {
+                    store.name: store.stamped(positions[store.name])
+                    for store in stores
+                    if store.name in positions
+                }
+                if renews:
+                    stamped = {**self._renewed(stores), **stamped}
+                database.write([(name, rows) for name, rows in changes if rows], stamped, at_once=at_once)
+            for store in self._stores.values():
+                store.committed()
         if renews:
             self._next_stamp_ms = self._now_ms() + _STAMP_MS
 

@@ -265,6 +265,9 @@ class _Wiring:
     def take_step(self, step: Step, call: Callable[..., Any] | None = None) -> None:
         """Records come one by one."""
 
+    def onward_together(self) -> None:
+        return None
+
     def take_inner_step(self, step: InnerStep) -> None:
         """Records come one by one."""
 

@@ -138,6 +138,9 @@ class Wiring(Protocol):
     def onward(self) -> ForwardStretch:
         """Return what sends a stretch to all children, together where they can take it, else one by one."""
 
+    def onward_together(self) -> ForwardStretch | None:
+        """Return the same where they can take it together, as it comes; else None."""
+
     def awaited(
         self,
         calls: Sequence[Callable[[], Awaitable[Any]]],

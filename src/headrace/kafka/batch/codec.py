@@ -1,14 +1,10 @@
-"""The record batch codec, between one partition's bytes and columns: headrace-native, or its twin in Python.
-
-`HEADRACE_CODEC=native` or `=python` forces one of them; else the compiled one is used where it is installed.
-"""
+"""The record batch codec, between one partition's bytes and columns: headrace-native, or its twin in Python."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from headrace.base.errors import ConfigError
+from headrace.base.compiled import compiled, unknown, wanted
 from headrace.base.records import Headers
 from headrace.kafka.batch.layout import BYTES_MAX, CodecError, Decoded, ExpandedBatchError
 
@@ -24,11 +20,6 @@ __all__ = [
     "next_position",
     "partitions",
 ]
-
-_VARIABLE = "HEADRACE_CODEC"
-
-#: Of the functions of headrace-native that are called here; its `INTERFACE` has to be the same.
-_INTERFACE = 2
 
 
 class DecodeFunction(Protocol):
@@ -122,17 +113,11 @@ def load(name: str) -> Codec:
         return _native()
     if name == "python":
         return _python()
-    raise ConfigError(f"{_VARIABLE} is {name!r}: set it to 'native' or 'python', or not at all")
+    raise unknown(name)
 
 
 def _native() -> Codec:
-    import headrace_native
-
-    found = getattr(headrace_native, "INTERFACE", 1)
-    if found != _INTERFACE:
-        raise ImportError(
-            f"headrace-native has interface {found}, and {_INTERFACE} is wanted: install both together"
-        )
+    headrace_native = compiled()
     read: Callable[..., tuple[Any, ...]] = headrace_native.decode
     skim: NextPositionFunction = headrace_native.next_position
 
@@ -167,7 +152,7 @@ def _python() -> Codec:
 
 
 def _choose() -> Codec:
-    forced = os.environ.get(_VARIABLE, "")
+    forced = wanted()
     if forced:
         return load(forced)
     try:

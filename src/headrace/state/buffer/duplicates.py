@@ -89,7 +89,7 @@ class DuplicatesBuffer(SegmentedBuffer):
         if start > self.observed_stream_time:
             self.observed_stream_time = start
         elif start <= self.observed_stream_time - self._retention_ms:
-            self._drop_expired(start)
+            self.drop_expired(start)
             return
         if not self._segment_start <= start < self._segment_end:
             self._enter_segment(start)
@@ -190,8 +190,8 @@ class DuplicatesBuffer(SegmentedBuffer):
         self.forget()
 
     def _enter_segment(self, start: int) -> None:
-        self._segment_start = start - start % self._interval_ms
-        self._segment_end = self._segment_start + self._interval_ms
+        self._segment_start = start - start % self.interval_ms
+        self._segment_end = self._segment_start + self.interval_ms
         self._prefix = segment_prefix(self._segment_start)
 
     def _found(self, row: Row | bytes) -> Any:
@@ -202,7 +202,7 @@ class DuplicatesBuffer(SegmentedBuffer):
         """Fill the memory from the rows, the newest segment first: what is older may not fit."""
         live = self._live = LiveCells(self._retention_ms, self.spec.size_ms or 0, self._budget)
         was_keyed = self._is_keyed
-        observed, interval, split = self.observed_stream_time, self._interval_ms, self._layout.split
+        observed, interval, split = self.observed_stream_time, self.interval_ms, self._layout.split
         first = max(observed - self._retention_ms + 1, 0)
         for segment in reversed(range(first - first % interval, observed + 1, interval)):
             for row_key, row in self.cells(None, segment, segment + interval - 1, {}, observed):

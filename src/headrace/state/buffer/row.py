@@ -12,7 +12,9 @@ Row: TypeAlias = tuple[Any, int, bytes]
 
 
 class _NoValue:
-    """Something that no store can hold."""
+    """Something that no store can hold. Without a dictionary, since rows that have it are not the collector's then."""
+
+    __slots__ = ()
 
 
 ENCODED: Any = _NoValue()

@@ -49,7 +49,6 @@ class SegmentedBuffer(Uncached):
         "_expired_end",
         "_family",
         "_index",
-        "_interval_ms",
         "_is_numbered",
         "_kept_type",
         "_layout",
@@ -69,6 +68,7 @@ class SegmentedBuffer(Uncached):
         "_timestamped",
         "admission",
         "buffered_bytes",
+        "interval_ms",
         "logs_headers_of_deletions",
         "observed_stream_time",
         "sequence",
@@ -103,7 +103,7 @@ class SegmentedBuffer(Uncached):
         self._rest_bits, self._rest_max = layout.rest_bits, layout.rest_max
         self._is_numbered = layout.is_numbered
         self._suffix = layout.suffix.pack
-        self._interval_ms = segment_interval_ms(spec.retention_ms)
+        self.interval_ms = segment_interval_ms(spec.retention_ms)
         self._dropped = dropped
         self._codec = codec
         self._encode = codec.encode
@@ -112,7 +112,7 @@ class SegmentedBuffer(Uncached):
         self.logs_headers_of_deletions = spec.logged_headers != "none"
         self._rows_codec = RowCodec(codec, timestamped=spec.timestamped)
         self._family = database.family(spec.name)
-        self._scans = SegmentScans(self._family, layout, self._interval_ms)
+        self._scans = SegmentScans(self._family, layout, self.interval_ms)
         self._rows: Overlay = {}
         self._index = SlotIndex(self._slots_of)
         self._log = log is not None
@@ -130,7 +130,7 @@ class SegmentedBuffer(Uncached):
         cells = self._rows.get(key)
         row = UNTOUCHED if cells is None else cells.get(slot, UNTOUCHED)
         if row is UNTOUCHED:
-            raw = self._family.get(self._layout.row_key(key, slot, self._interval_ms))
+            raw = self._family.get(self._layout.row_key(key, slot, self.interval_ms))
             return None if raw is None else self._rows_codec.opened(raw)
         if row is None:
             return None
@@ -146,7 +146,7 @@ class SegmentedBuffer(Uncached):
         cells = self._rows.get(key)
         row = UNTOUCHED if cells is None else cells.get(slot, UNTOUCHED)
         if row is UNTOUCHED:
-            row = self._family.get(self._layout.row_key(key, slot, self._interval_ms))
+            row = self._family.get(self._layout.row_key(key, slot, self.interval_ms))
         return None if row is None else self._rows_codec.for_cache(row)
 
     def put(self, key: bytes, slot: int, value: Any, timestamp: int, headers: Headers) -> None:
@@ -203,7 +203,7 @@ class SegmentedBuffer(Uncached):
         if time > self.observed_stream_time:
             self.observed_stream_time = time
         elif time <= self.observed_stream_time - self._stored_ms:
-            self._drop_expired(time)
+            self.drop_expired(time)
             return
         if self._index:
             self._index.put(key, slot, is_there=raw is not None)
@@ -309,7 +309,7 @@ class SegmentedBuffer(Uncached):
         elif over:
             cells = {**cells, **over}
         first, last = first << self._rest_bits, last << self._rest_bits | self._rest_max
-        row_key, interval_ms = self._layout.row_key, self._interval_ms
+        row_key, interval_ms = self._layout.row_key, self.interval_ms
         slots = sorted([slot for slot in cells if first <= slot <= last])
         return [(row_key(key, slot, interval_ms), cells[slot]) for slot in slots]
 
@@ -328,7 +328,7 @@ class SegmentedBuffer(Uncached):
         time = slot >> self._rest_bits
         if not self.observed_stream_time - self._retention_ms < time <= self.observed_stream_time:
             return None
-        raw = self._family.get(self._layout.row_key(key, slot, self._interval_ms))
+        raw = self._family.get(self._layout.row_key(key, slot, self.interval_ms))
         return None if raw is None else self._rows_codec.opened(raw)
 
     def copied(self) -> Overlay:
@@ -337,8 +337,8 @@ class SegmentedBuffer(Uncached):
 
     def changes(self) -> Rows:
         """What a commit has to write: cells that have expired meanwhile are left out."""
-        bits, rest_max, interval_ms = self._rest_bits, self._rest_max, self._interval_ms
-        first = self._oldest_stored() << bits
+        bits, rest_max, interval_ms = self._rest_bits, self._rest_max, self.interval_ms
+        first = self.oldest_stored << bits
         stored, pack = self._rows_codec.stored, self._layout.suffix.pack
         changes: dict[bytes, bytes | None] = {}
         around = -1
@@ -353,14 +353,15 @@ class SegmentedBuffer(Uncached):
                 changes[prefix + key + suffix] = stored(row)
         return changes
 
-    def _oldest_stored(self) -> int:
+    @property
+    def oldest_stored(self) -> int:
         """Time from which on cells are stored."""
         return self.observed_stream_time - self._stored_ms + 1
 
     def expired(self) -> tuple[bytes, bytes] | None:
         """Range of rows whose segments have left since this was last asked, and None if there are none."""
         oldest = self.observed_stream_time - self._stored_ms
-        end = oldest - oldest % self._interval_ms
+        end = oldest - oldest % self.interval_ms
         if end <= self._expired_end:
             return None
         start, self._expired_end = self._expired_end, end
@@ -388,9 +389,10 @@ class SegmentedBuffer(Uncached):
         self.observed_stream_time, self.sequence = self._committed = (stream_time, sequence)
         self._index.clear()
 
-    def _drop_expired(self, time: int) -> None:
+    def drop_expired(self, time: int) -> None:
+        """Count a cell as dropped that has expired when it is put."""
         # RocksDB stores of Kafka Streams drop by segment, those in memory by window. What a segment's grace lets in
         # cannot be read any more, so only the count of drops differs.
         oldest = self.observed_stream_time - self._retention_ms
-        if self.spec.engine == "memory" or time // self._interval_ms < oldest // self._interval_ms:
+        if self.spec.engine == "memory" or time // self.interval_ms < oldest // self.interval_ms:
             self._dropped(self.spec.name, "window has expired")

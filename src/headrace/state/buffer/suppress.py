@@ -4,7 +4,7 @@ A row has the key's own bytes, so a restart reads the rows and no changelog. Sou
 `InMemoryTimeOrderedKeyValueChangeBuffer`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -180,18 +180,26 @@ class SuppressBuffer:
             # Stamps have the headers of updates before this one, which nobody has weighed.
             self._safe_bytes = -1 if self.spec.stamped else _safe_bytes(admission)
 
-    def let_go(self, until: int, send: Callable[[HeldChange], None]) -> None:
+    def let_go(
+        self,
+        until: int,
+        send: Callable[[HeldChange], None],
+        send_together: Callable[[Sequence[HeldChange]], bool] | None = None,
+    ) -> None:
         """Give all updates to `send` whose time is not above `until`, oldest first.
 
-        Each leaves behind that: whoever looks its key up meanwhile sees what was sent on before.
+        Those of one time go to `send_together` first, which may take them all. Each leaves behind that: whoever looks
+        its key up meanwhile sees what was sent on before.
         """
         held, changed = self._held, self._changed
         while self.oldest <= until:
             keys = self._keys[self.oldest]
             keys.sort()
+            are_sent = send_together is not None and send_together([held[key] for key in keys])
             for key in keys:
                 change = held[key]
-                send(change)
+                if not are_sent:
+                    send(change)
                 del held[key]
                 changed[key] = None
                 self.size_bytes -= change.size_bytes

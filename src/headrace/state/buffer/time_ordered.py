@@ -60,10 +60,10 @@ class TimeOrderedBuffer(SegmentedBuffer):
         self, from_ms: int, to_ms: int, over: Overlay, stream_time: int, *, expired: bool = False
     ) -> Iterator[tuple[bytes, int, Any, int]]:
         """Cells as `by_time`, with what lies over them at a stream time; of that, nothing is left out."""
-        oldest = self._oldest_stored() if expired else self._oldest_read(stream_time)
+        oldest = self.oldest_stored if expired else self._oldest_read(stream_time)
         first, last = max(from_ms, oldest, 0), min(to_ms, stream_time)
         lowest, highest = first << self._rest_bits, last << self._rest_bits | self._rest_max
-        row_key, interval_ms, size = self._layout.row_key, self._interval_ms, self._layout.suffix.size
+        row_key, interval_ms, size = self._layout.row_key, self.interval_ms, self._layout.suffix.size
         waiting: dict[bytes, Row | None] = {}
         for key, cells in self._rows.items():
             for slot, row in cells.items():
@@ -76,7 +76,7 @@ class TimeOrderedBuffer(SegmentedBuffer):
         return self._found(merge(sorted(waiting.items()), self._scan_by_time(first, last), reverse=False))
 
     def _scan_by_time(self, first: int, last: int) -> Iterator[tuple[bytes, bytes]]:
-        interval, pack, rest_max = self._interval_ms, self._suffix, self._rest_max
+        interval, pack, rest_max = self.interval_ms, self._suffix, self._rest_max
         scans = []
         for segment in range(first - first % interval, last + 1, interval):
             prefix = segment_prefix(segment + 1)
@@ -98,7 +98,7 @@ class TimeOrderedBuffer(SegmentedBuffer):
 
     def _oldest_read(self, stream_time: int) -> int:
         oldest = stream_time - self._retention_ms
-        return oldest - oldest % self._interval_ms if self._ends_with_segment else oldest + 1
+        return oldest - oldest % self.interval_ms if self._ends_with_segment else oldest + 1
 
     def changes(self) -> Rows:
         """What a commit has to write: two rows for each cell."""
