@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_type
+from typing import NamedTuple, TypedDict, assert_type
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,7 +14,18 @@ class Order:
     id: str
 
 
+class Row(TypedDict):
+    id: str
+
+
+class Point(NamedTuple):
+    x: int
+
+
 assert_type(hr.registry.avro(Order), hr.Serde[Order])
+assert_type(hr.registry.avro(Row), hr.Serde[Row])
+assert_type(hr.registry.json_schema(Row), hr.Serde[Row])
+assert_type(hr.registry.avro(Point), hr.Serde[Point])
 assert_type(hr.registry.avro(list[int]), hr.Serde[list[int]])
 assert_type(hr.registry.avro(int | None), hr.Serde[int | None])
 assert_type(hr.registry.avro(schema='"int"'), hr.Serde[dict[str, object]])

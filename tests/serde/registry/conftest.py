@@ -9,7 +9,7 @@ from headrace.serde.registry.mock import MockRegistry, mock_registry
 from headrace.serde.serde import Serde
 from tests.serde.registry.apicurio import Apicurio
 from tests.serde.registry.http_front import HttpFront
-from tests.serde.registry.java_serdes import JavaSerdes
+from tests.serde.registry.java_serdes import JAVA_PROTOBUF, JAVA_SERDES, JavaSerdes
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -17,7 +17,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     asked = any("apicurio" in getattr(item, "fixturenames", ()) for item in session.items)
     if asked and not session.config.option.collectonly and Apicurio.unavailable() is None:
         Apicurio.prepare()
-        JavaSerdes.class_path()
+        JAVA_SERDES.class_path()
+        JAVA_PROTOBUF.class_path()
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,15 @@ def apicurio() -> Iterator[Apicurio]:
 
 @pytest.fixture(scope="session")
 def java(apicurio: Apicurio) -> Iterator[JavaSerdes]:
-    """Java's serdes, on that registry."""
-    with JavaSerdes(apicurio.native_url) as serdes:
+    """Java's serdes of Avro and JSON, on that registry."""
+    with JavaSerdes(JAVA_SERDES, apicurio.native_url) as serdes:
+        yield serdes
+
+
+@pytest.fixture(scope="session")
+def java_protobuf(apicurio: Apicurio) -> Iterator[JavaSerdes]:
+    """Java's serde of Protobuf, on that registry."""
+    with JavaSerdes(JAVA_PROTOBUF, apicurio.native_url) as serdes:
         yield serdes
 
 

@@ -1,19 +1,39 @@
 """Java's serdes beside ours: Apicurio's, of Maven Central, told to write Confluent's format.
 
-Confluent's own are in a repository of Confluent's alone. Apicurio's Protobuf has a format of its own behind the id,
-with the name of the message in the place of its indexes, so that it is not among these.
+Confluent's own are in a repository of Confluent's alone. Apicurio's Protobuf writes the indexes of a message from 3.1
+on, so that it is a program of its own, beside Avro and JSON of the registry's version.
 """
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from headrace.testing.local_kafka.jars import find_java
 
-__all__ = ["JavaError", "JavaSerdes"]
+__all__ = ["JAVA_PROTOBUF", "JAVA_SERDES", "JavaError", "JavaProgram", "JavaSerdes"]
 
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class JavaProgram:
+    """A class of Java, in a folder with its pom."""
+
+    main: str
+    folder: str
+    cached_as: str
+
+    def class_path(self) -> str:
+        """Compile the program, and fetch what it needs, once."""
+        script, folder = _HERE.parents[1] / "java_class_path", _HERE / self.folder
+        command = [str(script), self.cached_as, str(folder / "pom.xml"), str(folder / f"{self.main}.java")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+JAVA_SERDES = JavaProgram("RegistrySerdes", "java", "registry-serdes")
+JAVA_PROTOBUF = JavaProgram("RegistryProtobuf", "java_protobuf", "registry-protobuf")
 
 
 class JavaError(Exception):
@@ -23,15 +43,9 @@ class JavaError(Exception):
 class JavaSerdes:
     """One Java process for all calls, while it is entered."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, program: JavaProgram, url: str) -> None:
+        self._program = program
         self._url = url
-
-    @staticmethod
-    def class_path() -> str:
-        """Compile the program, and fetch what it needs, once."""
-        script, pom = _HERE.parents[1] / "java_class_path", _HERE / "java" / "pom.xml"
-        command = [str(script), "registry-serdes", str(pom), str(_HERE / "java" / "RegistrySerdes.java")]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def ask(self, verb: str, topic: str, *fields: str | bytes) -> bytes:
         """Ask for one thing.
@@ -56,8 +70,8 @@ class JavaSerdes:
                 str(find_java()),
                 "-XX:TieredStopAtLevel=1",
                 "-cp",
-                self.class_path(),
-                "RegistrySerdes",
+                self._program.class_path(),
+                self._program.main,
                 self._url,
             ],
             stdin=subprocess.PIPE,

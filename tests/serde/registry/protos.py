@@ -67,6 +67,32 @@ extend Legacy { optional float share = 100; }
 service Search { rpc Find (Legacy) returns (stream Legacy); }
 """
 
+PART = """
+syntax = "proto3";
+package stock;
+message Part { string sku = 1; }
+"""
+
+STOCK = """
+syntax = "proto3";
+package stock;
+import "stock/part.proto";
+message Place { string name = 1; }
+message Shelf {
+  message Box {
+    Part part = 1;
+    map<string, int64> counts = 2;
+    message Label { string text = 1; }
+    Label label = 3;
+  }
+  repeated Box boxes = 1;
+  Place place = 2;
+  optional double weight = 3;
+}
+"""
+
+#: In folders that are called as their packages: Apicurio's client for Java finds no others.
+STOCK_FILES = {"stock/part.proto": PART, "stock/stock.proto": STOCK}
 FILES = {"shop_money.proto": MONEY, "shop_orders.proto": SHOP, "shop_legacy.proto": LEGACY}
 
 
@@ -75,6 +101,7 @@ def compile_files(folder: Path, files: dict[str, str], *options: str) -> None:
     from grpc_tools import protoc
 
     for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     include = Path(protoc.__file__).parent / "_proto"
     command = ["protoc", f"-I{folder}", f"-I{include}", *options, *(str(folder / name) for name in files)]
@@ -84,8 +111,18 @@ def compile_files(folder: Path, files: dict[str, str], *options: str) -> None:
 
 def load(folder: Path) -> tuple[ModuleType, ModuleType]:
     """Return the modules of orders and of the legacy file; once a process, since names are known to all of it."""
-    if "shop_orders_pb2" not in sys.modules:
-        compile_files(folder, FILES, f"--python_out={folder}")
+    orders, legacy = _modules(folder, FILES, "shop_orders_pb2", "shop_legacy_pb2")
+    return orders, legacy
+
+
+def load_stock(folder: Path) -> ModuleType:
+    """Return the module of a file in a folder, with an import."""
+    return _modules(folder, STOCK_FILES, "stock.stock_pb2")[0]
+
+
+def _modules(folder: Path, files: dict[str, str], *names: str) -> list[ModuleType]:
+    if names[0] not in sys.modules:
+        compile_files(folder, files, f"--python_out={folder}")
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
-    return importlib.import_module("shop_orders_pb2"), importlib.import_module("shop_legacy_pb2")
+    return [importlib.import_module(name) for name in names]

@@ -20,6 +20,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf import descriptor_pb2
 
 import headrace as hr
 from headrace import stores
@@ -250,6 +251,51 @@ def test_confluent_reads_our_protobuf_and_we_read_confluents(
     assert serde.deserialize(topic, written) == message
     latest = serde_on(hr.registry.protobuf(cls, use_latest=True))
     assert latest.deserialize(topic, latest.serialize(topic, message)) == message
+
+
+def files_of(cls: Any) -> bytes:
+    """Return the file of a message and those that it imports, each behind what it imports itself, as a set."""
+    found: dict[str, Any] = {}
+
+    def add(file: Any) -> None:
+        for each in file.dependencies:
+            add(each)
+        found.setdefault(file.name, file)
+
+    add(cls.DESCRIPTOR.file)
+    files = descriptor_pb2.FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(files.file.add())
+    return files.SerializeToString()
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return protos.load_stock(tmp_path_factory.mktemp("stock"))
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("name", ["Place", "Shelf", "Shelf.Box", "Shelf.Box.Label"])
+def test_java_reads_our_protobuf_and_we_read_javas(
+    serde_on: ON, java_protobuf: JavaSerdes, stock: Any, name: str
+) -> None:
+    box = stock.Shelf.Box(part={"sku": "a"}, counts={"x": -(2**40)}, label={"text": "t"})
+    message = {
+        "Place": stock.Place(name="attic"),
+        "Shelf": stock.Shelf(boxes=[box, stock.Shelf.Box()], place={"name": "attic"}, weight=0.0),
+        "Shelf.Box": box,
+        "Shelf.Box.Label": box.label,
+    }[name]
+    cls, topic = type(message), f"java-protobuf-{name}"
+    serde = serde_on(hr.registry.protobuf(cls))
+    data = serde.serialize(topic, message)
+    found, _, read = java_protobuf.ask("protobuf-read", topic, files_of(cls), data).partition(b"\0")
+    assert found.decode() == f"stock.{name}"
+    assert cls.FromString(read) == message
+    written = java_protobuf.ask("protobuf-write", topic, files_of(cls), name, message.SerializeToString())
+    assert serde.deserialize(topic, written) == message
+    # The first message of a file has a short form too, which this client reads and does not write.
+    assert written == (data[:5] + b"\x02\x00" + data[6:] if name == "Place" else data)
 
 
 # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────────
