@@ -112,14 +112,17 @@ def _ensure_installed(format: Format) -> None:
         import headrace.registry  # noqa: F401  # says what is missing
 
 
-def outbox(types: Mapping[str, type[R]], *, header: str = "eventType") -> Serde[R]:
+def outbox(types: Mapping[str, type[R]], *, header: str = "eventType", format: Format = "json") -> Serde[R]:
     """Read events of an outbox as Debezium's event router writes them, by the type that a header names.
 
     The router puts it there with `transforms.outbox.table.fields.additional.placement=type:header:eventType`. A
     payload may be JSON, or a text with JSON in it, which is what JsonConverter makes of a payload without
-    `table.expand.json.payload=true`; keys are `hr.json(str)` then. It writes nothing.
+    `table.expand.json.payload=true`; keys are `hr.json(str)` then. With `format="avro"` it is the same in Avro, by the
+    application's `schema.registry.*` (extra `registry`): a text with JSON, or a record of what was in it, and keys are
+    `hr.registry.avro(str)`. It writes nothing.
 
     Raises:
-        TypeError: no types are given, or one cannot be read from JSON.
+        TypeError: no types are given, one cannot be read from JSON, or there is no such format.
     """
-    return OutboxSerde(types, header)
+    _ensure_installed(format)
+    return OutboxSerde(types, header, format)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 import headrace as hr
+from headrace.serde.registry.schema import Schema
 from headrace.testing import TopologyTestDriver
 
 
@@ -59,6 +60,56 @@ def test_stream_of_events_goes_on_by_type() -> None:
         assert driver.output(paid).read_values() == [True]
 
 
+# Of Debezium 3.6.1 with a converter for Avro, behind the schema's id: a text, and with table.expand.json.payload=true.
+AVRO = [
+    (
+        '["null",{"type":"string","connect.version":1,"connect.name":"io.debezium.data.Json"}]',
+        b'\x02\x4a{"item": "pen", "cents": 30000000000}',
+    ),
+    (
+        '{"type":"record","name":"payload","fields":[{"name":"item","type":["null","string"],"default":null},'
+        '{"name":"cents","type":["null","long"],"default":null}],"connect.name":"payload"}',
+        b"\x02\x06pen\x02\x80\xb0\x9d\xc2\xdf\x01",
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "payload"), AVRO)
+def test_event_in_avro_is_a_text_or_a_record(schema: str, payload: bytes) -> None:
+    id = hr.registry.mock("outbox").register("outbox.event.order-value", Schema("AVRO", schema)).id
+    assert id is not None
+    topic = hr.Topic(
+        "outbox.event.order",
+        key=hr.registry.avro(str),
+        value=hr.cdc.outbox({"OrderPlaced": OrderPlaced}, format="avro"),
+    )
+    builder = hr.StreamsBuilder()
+    placed = hr.Topic("placed", value=int)
+    builder.stream(topic).map_values(lambda event: event.cents, value=int).to(placed)
+    with TopologyTestDriver(builder.build(), schema_registry_url="mock://outbox") as driver:
+        keys, values = topic.key, hr.raw
+        assert isinstance(keys, hr.Serde)
+        driver.input(hr.Topic(topic.name, key=keys, value=values)).pipe(
+            "17", b"\0" + id.to_bytes(4, "big") + payload, headers=PLACED
+        )
+        assert driver.output(placed).read_pairs() == [("17", 30_000_000_000)]
+
+
+def test_no_event_in_avro_is_refused_with_the_reason() -> None:
+    events = hr.cdc.outbox({"OrderPlaced": OrderPlaced}, format="avro")
+    events.configure({"schema.registry.url": ("mock://outbox-of-others",)})
+    id = hr.registry.mock("outbox-of-others").register("t-value", Schema("AVRO", AVRO[0][0])).id
+    assert id is not None
+    for data, words in (
+        (TEXT, "a schema's id begins with the byte 0"),
+        (b"\0" + id.to_bytes(4, "big") + b"\0", "null"),
+        (b"\0" + id.to_bytes(4, "big") + b"\x02\x04{}", "missing required field `item`"),
+    ):
+        with pytest.raises(hr.SerializationError) as told:
+            events.deserialize("t", data, PLACED)
+        assert words in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("headers", "data", "words"),
     [
@@ -85,3 +136,5 @@ def test_nothing_is_written_and_types_are_wanted() -> None:
         EVENTS.serialize("t", OrderPaid(True))
     with pytest.raises(TypeError, match="no type of events is given"):
         hr.cdc.outbox({})
+    with pytest.raises(TypeError, match="'json' or 'avro' is wanted"):
+        hr.cdc.outbox({"OrderPaid": OrderPaid}, format="xml")  # type: ignore[arg-type]  # not of these
