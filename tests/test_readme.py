@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 import headrace as hr
-from headrace import testing
+from headrace import stores, testing
 from headrace.base.columns import Columns
 from headrace.log.embedded.log import EmbeddedLog
 from headrace.log.port import TopicSpec
@@ -60,7 +60,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 def test_every_program_of_these_pages_is_run_by_a_test_here() -> None:
-    assert len(_BLOCKS) == 12
+    assert len(_BLOCKS) == 13
 
 
 def test_word_count_passes_its_own_test(load: Load) -> None:
@@ -205,7 +205,7 @@ def test_ready_made_aggregations_give_means_and_sales(load: Load) -> None:
 
 
 def test_visits_meet_the_customers_of_a_database(load: Load) -> None:
-    shop = load("customers", block("hr.cdc.table("))
+    shop = load("customers", block("named-visits"))
     changes = hr.Topic("shop.public.customers", key=str, value=str)
     row = '"name":"Ada","credit":"BM4=","since":1796033472131415,"photo":null,"city":"Bern"'
     change = '{"before":null,"after":{"id":NUMBER,' + row + '},"source":{"ts_ms":0},"op":"c","ts_ms":0}'
@@ -217,6 +217,36 @@ def test_visits_meet_the_customers_of_a_database(load: Load) -> None:
         driver.input(hr.Topic("visits", key=int, value=str)).pipe_all([(1, "/tea"), (2, "/cup"), (7, "/")])
         named = driver.output(hr.Topic("named-visits", key=int, value=str)).read_pairs()
         assert sorted(named) == [(1, "Ada: /tea"), (2, "Ada: /cup")]
+
+
+def test_rows_of_a_database_come_in_avro(load: Load) -> None:
+    users = load("users", block('format="avro"'))
+    key = '{"type":"record","name":"Key","fields":[{"name":"id","type":"int"}]}'
+    row = (
+        '{"type":"record","name":"Value","fields":[{"name":"id","type":"int"},{"name":"name","type":"string"},'
+        '{"name":"credit","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}},'
+        '{"name":"since","type":{"type":"long","connect.name":"io.debezium.time.MicroTimestamp"}}]}'
+    )
+    change = (
+        '{"type":"record","name":"Envelope","fields":[{"name":"before","type":["null",' + row + "]},"
+        '{"name":"after","type":["null","Value"]},{"name":"op","type":"string"}]}'
+    )
+    changes = hr.Topic(
+        "shop.public.users", key=hr.registry.avro(schema=key), value=hr.registry.avro(schema=change)
+    )
+    named = hr.Topic("named", key=users.USER, value=hr.raw)
+    of_users = stores.key_value("of-users", key=users.USER, value=users.User)
+    builder = hr.StreamsBuilder()
+    builder.table(users.USERS, store=of_users).to_stream().map_values(lambda user: b"", value=hr.raw).to(
+        named
+    )
+    with testing.TopologyTestDriver(builder.build(), schema_registry_url="mock://users") as driver:
+        ada = {"id": 7, "name": "Ada", "credit": Decimal("12.50"), "since": 1796033472131415}
+        driver.input(changes).pipe({"id": 7}, {"before": None, "after": ada, "op": "c"})
+        assert driver.store(of_users).get(7) == users.User(
+            "Ada", Decimal("12.50"), datetime(2026, 11, 30, 10, 11, 12, 131415)
+        )
+        assert driver.output(named).read_pairs() == [(7, b"")]
 
 
 def test_counts_of_words_are_written_into_a_database(load: Load) -> None:
