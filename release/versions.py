@@ -35,7 +35,7 @@ def disagreements(root: Path, tag: str | None = None) -> list[str]:
         for place, said in _said(root)
         if said != version
     ]
-    codec = _number(root / "src/headrace/kafka/batch/codec.py", r"^_INTERFACE = (\d+)$")
+    codec = _number(root / "src/headrace/base/compiled.py", r"^_INTERFACE = (\d+)$")
     native = _number(root / "native/src/lib.rs", r'module\.add\("INTERFACE", (\d+)\)')
     if codec is None or codec != native:
         found.append(f"headrace wants interface {codec} of headrace-native, which has {native}")

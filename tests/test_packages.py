@@ -22,7 +22,7 @@ NAMES_A_VERSION = (
     "native/Cargo.toml",
     "native/Cargo.lock",
     "native/src/lib.rs",
-    "src/headrace/kafka/batch/codec.py",
+    "src/headrace/base/compiled.py",
 )
 
 
