@@ -19,6 +19,7 @@ from headrace.outside.doctor.cluster import (
 )
 from headrace.outside.doctor.finding import Finding, Severity
 from headrace.outside.doctor.machine import codec_findings, disk_findings, version_findings
+from headrace.outside.doctor.registry import registry_findings
 from headrace.outside.doctor.topics import clock_findings, planned, topic_findings
 from headrace.outside.ledger import ledger_topic
 from headrace.plan.plan import Plan
@@ -40,6 +41,7 @@ def examine(topology: Topology, config: Config) -> Iterator[Finding]:
     address = address_of(config)
     yield from disk_findings(Path(config.get(STATE_DIR)).absolute(), "state")
     yield from codec_findings(is_used=address.path is None)
+    yield from registry_findings(topology, config.values())
     if address.path is not None and not address.path.exists():
         text = f"there is no file {address.path}: the application makes it, with the topics that it reads"
         yield Finding(Severity.NOTE, "log", text)

@@ -93,7 +93,8 @@ class Connection:
         """
         if self._session is None:
             raise ConfigError(
-                "a serde of the schema registry knows no registry yet: an application, a test driver or "
+                "a serde of the schema registry knows no registry yet: set schema.registry.url, for a command with "
+                "--set or in its --config; in code an application, a test driver or "
                 "serde.configure({'schema.registry.url': …}) tells it"
             )
         return self._session
