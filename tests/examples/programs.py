@@ -1,5 +1,6 @@
 """Examples as processes: started as their readers do it, asked over HTTP, and stopped by Ctrl-C."""
 
+import http.client
 import json
 import signal
 import socket
@@ -78,7 +79,7 @@ def answer(url: str, body: object = None, *, method: str | None = None) -> tuple
             return response.status, json.loads(response.read() or b"null")
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null")
-    except OSError:
+    except (OSError, http.client.HTTPException):  # the second one if it was killed while it answered
         return 0, None
 
 
