@@ -181,6 +181,23 @@ def test_changelog_that_was_deleted_while_nobody_ran_takes_the_state_with_it_and
         assert restored(streams) == 0
 
 
+def test_repartition_topic_that_was_deleted_while_nobody_ran_is_made_anew_and_that_is_said(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = f"repartition topic '{site.repartition}' is made anew"
+    with site.streams():
+        site.send(b"a", b"b")
+        site.wait_counted()
+    with site.streams() as streams:
+        streams.wait_running("30s")
+    assert said not in caplog.text  # neither for a new application, nor for one whose topics are there
+    site.kafka.delete_topic(site.repartition)
+    with site.streams():
+        site.send(b"a")
+        site.wait_counted()
+    assert said in caplog.text
+
+
 def test_changelog_that_is_cut_off_up_to_where_its_store_stands_costs_nothing(site: Site) -> None:
     site.kafka.create_topic(site.changelog, 1, MAY_BE_CUT)
     with site.streams():

@@ -1,8 +1,10 @@
 """Before tasks are made: the topics that an application needs, made or checked."""
 
 import logging
+from collections.abc import Sequence
 
 from headrace.base.errors import UnknownTopicError
+from headrace.base.ids import TopicPartition
 from headrace.engine.options import EngineOptions
 from headrace.log.port import Log, TopicSpec
 from headrace.plan.change import is_own_internal
@@ -52,9 +54,35 @@ def prepare(
         application_id,
         window_additional_retention_ms=options.windowstore_changelog_additional_retention_ms,
     )
-    check_counts(plan.internal_topics, log.partition_counts([topic.name for topic in plan.internal_topics]))
+    there = log.partition_counts([topic.name for topic in plan.internal_topics])
+    check_counts(plan.internal_topics, there)
+    _warn_of_lost(
+        [topic.name for topic in plan.internal_topics if topic.name not in there], log, application_id, plan
+    )
     log.create_topics(plan.internal_topics)
     return resolved, plan
+
+
+def _warn_of_lost(missing: Sequence[str], log: Log, application_id: str, plan: Plan) -> None:
+    """Say which repartition topics are made though the application has read inputs before.
+
+    Their own offsets tell nothing: brokers delete them with the topic. Kafka Streams makes such a topic without a word.
+    """
+    lost = [name for name in missing if name.endswith("-repartition")]
+    if not lost:
+        return
+    inputs = [TopicPartition(topic, each) for topic, count in plan.read.items() for each in range(count)]
+    committed = {
+        each: at.offset for each, at in log.committed(application_id, inputs).items() if at.offset > 0
+    }
+    begins = log.beginning_offsets(committed)
+    if any(offset > begins[each] for each, offset in committed.items()):
+        _log.warning(
+            "repartition topic %s is made anew, though inputs were read before. If it was deleted, records in it that "
+            "were not processed yet are lost: to have them again, stop, and let `headrace reset` read the inputs "
+            "again. If it is new in the topology, or after a reset, nothing is lost",
+            ", ".join(f"'{name}'" for name in lost),
+        )
 
 
 def _user_topics(topology: Topology) -> list[str]:
