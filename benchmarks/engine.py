@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.input import fill
 from benchmarks.workloads import BY_EXPRESSIONS, WORKLOADS, Topics, Workload, order
-from headrace.base.columns import Chunk, Columns
+from headrace.base.columns import Chunk, Columns, Part
 from headrace.engine.clock import SystemClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.worker import Worker
@@ -83,12 +83,14 @@ class _Reader(MemoryReader):
             found.keys,
             found.values,
             found.headers,
-            chunk.size_bytes,
+            found.size_bytes,
         )
 
 
 class _Writer(MemoryWriter):
     """Encodes what it is given; keeps it only where tasks read it again."""
+
+    takes_text = codec.chosen.name == "native"
 
     def __init__(self, contents: Contents, group: str, counts: _Counts) -> None:
         super().__init__(contents, group)
@@ -102,7 +104,14 @@ class _Writer(MemoryWriter):
                 columns.keys, columns.values, columns.timestamps, headers, at, _BATCH_BYTES
             )
         if topic.endswith("-repartition"):
-            super().append(topic, partition, columns)
+            kept = Columns()
+            keys, values = (list(map(_raw, column)) for column in (columns.keys, columns.values))
+            kept.extend(keys, values, columns.timestamps, columns.headers)
+            super().append(topic, partition, kept)
+
+
+def _raw(part: Part) -> bytes | None:
+    return part.encode() if isinstance(part, str) else part
 
 
 class _FreeLog(MemoryLog):
@@ -133,7 +142,7 @@ class _FreeLog(MemoryLog):
 def encoded(chunk: Chunk) -> bytes:
     """Return a chunk as one batch."""
     data, end = codec.encode_batch(
-        chunk.keys, chunk.values, chunk.timestamps, chunk.headers, 0, sys.maxsize >> 33
+        list(chunk.keys), list(chunk.values), chunk.timestamps, chunk.headers, 0, sys.maxsize >> 33
     )
     assert end == len(chunk), "a chunk is one batch"
     return data

@@ -1,12 +1,22 @@
 """Kafka's record batches (format 2) to and from columns, see `headrace.kafka.batch.codec`, and a record cache."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias, final, overload
 
 _Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 __version__: str
 INTERFACE: int
+
+@final
+class Column:
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes | None]: ...
+    @overload
+    def __getitem__(self, index: int, /) -> bytes | None: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Column | list[bytes | None]: ...
+    def texts(self) -> list[str | None]: ...
 
 def next_position(data: bytes | bytearray | memoryview, fetch_offset: int) -> int: ...
 def decode(
@@ -17,15 +27,15 @@ def decode(
 ) -> tuple[
     Sequence[int],
     list[int],
-    list[bytes | None],
-    list[bytes | None],
+    Column,
+    Column,
     list[Sequence[tuple[str, bytes | None]]] | None,
     int,
     int,
 ]: ...
 def encode_batch(
-    keys: Sequence[bytes | None],
-    values: Sequence[bytes | None],
+    keys: Sequence[bytes | str | None],
+    values: Sequence[bytes | str | None],
     timestamps: Sequence[int],
     headers: Sequence[Sequence[tuple[str, bytes | None]]] | None,
     start: int,
@@ -38,7 +48,7 @@ def encode_batch(
     base_sequence: int = -1,
     is_transactional: bool = False,
 ) -> tuple[bytes, int]: ...
-def partitions(keys: Sequence[bytes | None], count: int) -> list[int]: ...
+def partitions(keys: Iterable[bytes | None], count: int) -> list[int]: ...
 
 class NumberCache:
     """See `headrace.state.number_cache`. A row is a number and its time; None is a deletion, False no entry."""

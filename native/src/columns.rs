@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PyString};
 
 /// Returns a list as it is, anything else that is iterable as a new list.
 pub fn rows<'py>(column: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
@@ -12,7 +12,25 @@ pub fn rows<'py>(column: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     }
 }
 
-/// Borrows the bytes of a key or value.
+/// Borrows the bytes of a key or value, of a text those in UTF-8: one that is not ASCII keeps them beside it from then on.
+#[inline(always)]
+pub fn text_or_bytes<'a>(item: &'a Bound<'_, PyAny>, what: &str, row: usize) -> PyResult<Option<&'a [u8]>> {
+    if let Ok(text) = item.cast_exact::<PyString>() {
+        return Ok(Some(text.to_str()?.as_bytes()));
+    }
+    if let Ok(bytes) = item.cast::<PyBytes>() {
+        return Ok(Some(bytes.as_bytes()));
+    }
+    if item.is_none() {
+        return Ok(None);
+    }
+    match item.cast::<PyString>() {
+        Ok(text) => Ok(Some(text.to_str()?.as_bytes())), // of a class of its own
+        Err(_) => Err(refused(item, what, row, "bytes, text or None")),
+    }
+}
+
+/// Borrows the bytes of something that is no text.
 #[inline(always)]
 pub fn bytes_or_none<'a>(item: &'a Bound<'_, PyAny>, what: &str, row: usize) -> PyResult<Option<&'a [u8]>> {
     if let Ok(bytes) = item.cast::<PyBytes>() {
@@ -21,11 +39,11 @@ pub fn bytes_or_none<'a>(item: &'a Bound<'_, PyAny>, what: &str, row: usize) -> 
     if item.is_none() {
         return Ok(None);
     }
-    Err(not_bytes(item, what, row))
+    Err(refused(item, what, row, "bytes or None"))
 }
 
 #[cold]
-fn not_bytes(item: &Bound<'_, PyAny>, what: &str, row: usize) -> PyErr {
+fn refused(item: &Bound<'_, PyAny>, what: &str, row: usize, wanted: &str) -> PyErr {
     let found = item.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!("the {what} of row {row} is {found}, and must be bytes or None"))
+    PyTypeError::new_err(format!("the {what} of row {row} is {found}, and must be {wanted}"))
 }

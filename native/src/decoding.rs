@@ -1,4 +1,4 @@
-//! One partition's bytes to columns of Python objects.
+//! One partition's bytes to columns: of keys and values as slices, of timestamps and headers as Python objects.
 
 use std::collections::HashSet;
 
@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList, PyRange, PyString, PyTuple};
 
 use crate::batch::{corrupt, too_large, Batch, Batches, Corrupt, COMPRESSION_MASK};
 use crate::compression::{Codec, Decompressor, Refusal};
+use crate::slices::{Column, Held};
 use crate::varint::{byte, nullable_length, take, varint, varlong, Flaw};
 
 /// The smallest record: its length, attributes, two deltas, two nulls and the number of headers, a byte each.
@@ -50,10 +51,8 @@ struct Decoder<'py> {
     py: Python<'py>,
     offsets: Offsets,
     timestamps: Vec<Row<'py>>,
-    keys: Vec<Row<'py>>,
-    values: Vec<Row<'py>>,
+    held: Held,
     headers: Option<Vec<Row<'py>>>,
-    size_bytes: usize,
     none: Row<'py>,
     no_headers: Row<'py>,
     names: Vec<(Vec<u8>, Bound<'py, PyString>)>,
@@ -94,16 +93,22 @@ fn record<'a>(payload: &mut &'a [u8]) -> Result<Record<'a>, Flaw> {
     Ok(Record { offset_delta, timestamp_delta, key, value, headers, rest })
 }
 
+/// How far a batch is read: what is before `skipped` is of records that nobody wants.
+struct Walk<'a> {
+    payload: &'a [u8],
+    rest: &'a [u8],
+    skipped: usize,
+    previous_delta: i32,
+}
+
 impl<'py> Decoder<'py> {
     fn new(py: Python<'py>, fetch_offset: i64) -> Self {
         Decoder {
             py,
             offsets: Offsets::Range { first: fetch_offset, end: fetch_offset },
             timestamps: Vec::new(),
-            keys: Vec::new(),
-            values: Vec::new(),
+            held: Held::default(),
             headers: None,
-            size_bytes: 0,
             none: py.None().into_bound(py),
             no_headers: PyTuple::empty(py).into_any(),
             names: Vec::new(),
@@ -112,50 +117,45 @@ impl<'py> Decoder<'py> {
     }
 
     /// Adds the records of a batch from `fetch_offset` on.
-    fn add(&mut self, batch: &Batch<'_>, mut payload: &[u8], fetch_offset: i64) -> Result<(), Corrupt> {
+    fn add(&mut self, batch: &Batch<'_>, payload: &[u8], fetch_offset: i64) -> Result<(), Corrupt> {
         let plausible = batch.count.min(payload.len() / RECORD_BYTES_MIN);
         self.timestamps.reserve(plausible);
-        self.keys.reserve(plausible);
-        self.values.reserve(plausible);
+        self.held.reserve(plausible);
         if let Some(headers) = &mut self.headers {
             headers.reserve(plausible);
         }
-        let mut previous_delta = -1;
+        let mut walk = Walk { payload, rest: payload, skipped: 0, previous_delta: -1 };
         for index in 0..batch.count {
-            self.add_record(batch, &mut payload, &mut previous_delta, fetch_offset).map_err(|flaw| {
+            self.add_record(batch, &mut walk, fetch_offset).map_err(|flaw| {
                 crate::batch::corrupt(
                     batch.base_offset,
                     &format!("record {index} of {}: {flaw}", batch.count),
                 )
             })?;
         }
-        if payload.is_empty() {
+        if walk.rest.is_empty() {
+            self.held.take(&payload[walk.skipped..]);
             return Ok(());
         }
         Err(crate::batch::corrupt(
             batch.base_offset,
-            &format!("{} bytes follow its {} records", payload.len(), batch.count),
+            &format!("{} bytes follow its {} records", walk.rest.len(), batch.count),
         ))
     }
 
     #[inline(always)]
-    fn add_record(
-        &mut self,
-        batch: &Batch<'_>,
-        payload: &mut &[u8],
-        previous_delta: &mut i32,
-        fetch_offset: i64,
-    ) -> Result<(), Flaw> {
-        let record = record(payload)?;
-        if record.offset_delta <= *previous_delta
+    fn add_record(&mut self, batch: &Batch<'_>, walk: &mut Walk<'_>, fetch_offset: i64) -> Result<(), Flaw> {
+        let record = record(&mut walk.rest)?;
+        if record.offset_delta <= walk.previous_delta
             || i64::from(record.offset_delta) > batch.last_offset_delta()
         {
             return Err("its offset is out of order");
         }
-        *previous_delta = record.offset_delta;
+        walk.previous_delta = record.offset_delta;
         let offset = batch.base_offset + i64::from(record.offset_delta);
         let headers = if record.headers == 0 { None } else { Some(self.headers_of(&record)?) };
         if offset < fetch_offset {
+            walk.skipped = walk.payload.len() - walk.rest.len();
             return Ok(());
         }
         let timestamp = if batch.has_log_append_time() {
@@ -169,30 +169,15 @@ impl<'py> Decoder<'py> {
         self.offsets.push(offset);
         let timestamp = self.timestamp(timestamp);
         self.timestamps.push(timestamp);
-        let key = self.bytes(record.key);
-        self.keys.push(key);
-        let value = self.bytes(record.value);
-        self.values.push(value);
+        self.held.push(walk.payload, walk.skipped, record.key, record.value);
         if let Some(headers) = headers {
             // The rows before the first one that has headers have none.
-            let (rows, no_headers) = (self.keys.len() - 1, &self.no_headers);
+            let (rows, no_headers) = (self.held.rows() - 1, &self.no_headers);
             self.headers.get_or_insert_with(|| vec![no_headers.clone(); rows]).push(headers);
-            self.size_bytes += record.rest.len();
         } else if let Some(all) = &mut self.headers {
             all.push(self.no_headers.clone());
         }
         Ok(())
-    }
-
-    #[inline(always)]
-    fn bytes(&mut self, bytes: Option<&[u8]>) -> Row<'py> {
-        match bytes {
-            None => self.none.clone(),
-            Some(bytes) => {
-                self.size_bytes += bytes.len();
-                PyBytes::new(self.py, bytes).into_any()
-            }
-        }
     }
 
     /// Makes an integer, or takes the last one again: records of one burst often share their millisecond.
@@ -308,18 +293,13 @@ struct Scratch<'py> {
 impl Scratch<'_> {
     /// Decompresses a batch whose bytes nothing but itself accounts for.
     fn alone<'a>(&'a mut self, batch: &Batch<'a>, bytes_max: usize) -> Result<&'a [u8], Corrupt> {
-        let most =
-            bytes_max.max(EXPANSION_BYTES_MIN).max(batch.records.len().saturating_mul(EXPANSION_MAX));
+        let most = bytes_max.max(EXPANSION_BYTES_MIN).max(batch.records.len().saturating_mul(EXPANSION_MAX));
         let codec = Codec::from_id(batch.attributes & COMPRESSION_MASK).map_or("", Codec::name);
         self.within(batch, most)?.ok_or_else(|| too_large(batch.base_offset, codec, most))
     }
 
     /// Decompresses a batch; None where it holds more than `bytes_max`.
-    fn within<'a>(
-        &'a mut self,
-        batch: &Batch<'a>,
-        bytes_max: usize,
-    ) -> Result<Option<&'a [u8]>, Corrupt> {
+    fn within<'a>(&'a mut self, batch: &Batch<'a>, bytes_max: usize) -> Result<Option<&'a [u8]>, Corrupt> {
         let codec = Codec::from_id(batch.attributes & COMPRESSION_MASK)
             .ok_or_else(|| batch.corrupt("its compression is none that Kafka has"))?;
         if codec == Codec::None {
@@ -344,15 +324,8 @@ impl Scratch<'_> {
     }
 }
 
-type Decoded<'py> = (
-    Bound<'py, PyAny>,
-    Bound<'py, PyList>,
-    Bound<'py, PyList>,
-    Bound<'py, PyList>,
-    Option<Bound<'py, PyList>>,
-    i64,
-    usize,
-);
+type Decoded<'py> =
+    (Bound<'py, PyAny>, Bound<'py, PyList>, Column, Column, Option<Bound<'py, PyList>>, i64, usize);
 
 pub fn decode<'py>(
     py: Python<'py>,
@@ -392,15 +365,9 @@ pub fn decode<'py>(
         Offsets::List(list) => PyList::new(py, list)?.into_any(),
     };
     let headers = decoder.headers.map(|headers| PyList::new(py, headers)).transpose()?;
-    Ok((
-        offsets,
-        PyList::new(py, decoder.timestamps)?,
-        PyList::new(py, decoder.keys)?,
-        PyList::new(py, decoder.values)?,
-        headers,
-        position,
-        decoder.size_bytes,
-    ))
+    let size_bytes = decoder.held.size_bytes();
+    let (keys, values) = decoder.held.columns();
+    Ok((offsets, PyList::new(py, decoder.timestamps)?, keys, values, headers, position, size_bytes))
 }
 
 /// Says where to fetch next, from the batches' fixed parts alone.

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple};
 
 use crate::batch::{COMPRESSION_MASK, CRC_END, LENGTH_END, OVERHEAD, TRANSACTIONAL};
-use crate::columns::{bytes_or_none, rows};
+use crate::columns::{bytes_or_none, rows, text_or_bytes};
 use crate::compression::{compress, Codec};
 use crate::varint::{size, zigzag, Numbers};
 
@@ -122,7 +122,7 @@ fn write(columns: &Columns<'_, '_>, start: usize, bytes_max: usize) -> PyResult<
         // A row's objects are held while its bytes are read: no other code runs in between, and nothing is borrowed.
         let timestamp = timestamp_of(&timestamps.get_item(row)?, row)?;
         let (key, value) = (keys.get_item(row)?, values.get_item(row)?);
-        let (key, value) = (bytes_or_none(&key, "key", row)?, bytes_or_none(&value, "value", row)?);
+        let (key, value) = (text_or_bytes(&key, "key", row)?, text_or_bytes(&value, "value", row)?);
         header_bytes.clear();
         let header_count = match &headers {
             None => 0,

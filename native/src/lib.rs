@@ -8,6 +8,7 @@ mod decoding;
 mod encoding;
 mod murmur2;
 mod numbers;
+mod slices;
 mod varint;
 
 use pyo3::buffer::PyBuffer;
@@ -92,7 +93,8 @@ fn encode_batch<'py>(
 fn headrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // Goes up with every change of a function's signature or promise: headrace takes no other.
-    module.add("INTERFACE", 3)?;
+    module.add("INTERFACE", 4)?;
+    module.add_class::<slices::Column>()?;
     module.add_function(wrap_pyfunction!(next_position, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(encode_batch, module)?)?;

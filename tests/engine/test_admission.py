@@ -43,6 +43,20 @@ def test_record_that_is_too_large_is_refused_with_its_partition() -> None:
     assert not admission.admits_all([b"key!"], [bytes(9_900)], [0])
 
 
+def test_text_in_ascii_counts_as_its_bytes_do() -> None:
+    admission = _admission(RecordLimits(bytes_max=10_000))
+    assert admission.admits_all(["key", None], ["v" * 2000] * 2, [0, 0], key_bytes=3, value_bytes=4000)
+    assert not admission.admits_all([None], ["v" * 9_900], [0], key_bytes=0, value_bytes=9_900)
+    assert admission.admits_all([None] * 2, ["v" * 2_900] * 2, [0, 0], key_bytes=0, value_bytes=5_800)
+
+
+def test_topic_that_takes_small_records_only_has_a_look_at_each_even_without_keys_and_values() -> None:
+    admission = _admission(RecordLimits(bytes_max=1_000))
+    assert not admission.admits_all([None, None], [None, None], [0, 0])
+    assert not admission.admits_all([None], ["v"], [0], key_bytes=0, value_bytes=1)
+    admission.check(0, None, None, 0)
+
+
 def test_key_counts_as_the_value_does() -> None:
     admission = _admission(RecordLimits(bytes_max=10_000))
     assert "it has 10,097 bytes" in _refusal(admission, bytes(10_000), None)

@@ -67,6 +67,7 @@ class _SeenAtOnce:
     """A writer without transactions. `_sent` is not acknowledged yet: lists with a barrier between them."""
 
     is_atomic = False
+    takes_text = False
 
     def __init__(self, writer: MemoryWriter, cluster: _Cluster) -> None:
         self._writer = writer

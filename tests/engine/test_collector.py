@@ -15,6 +15,7 @@ class _Recording:
     """Takes everything, and remembers in which order; `|` is a barrier."""
 
     pending_bytes = 0
+    takes_text = False
 
     def __init__(self, *, is_atomic: bool) -> None:
         self.is_atomic = is_atomic

@@ -1,5 +1,7 @@
 """A task's queue: decoding ahead, markers, offsets."""
 
+from typing import Any
+
 import pytest
 
 import headrace as hr
@@ -10,7 +12,7 @@ from headrace.serde.serde import Serde
 from headrace.topology.nodes import SourceNode
 
 
-def queue_of(value: Serde[int] = hr.int64, timestamp: object = None) -> RecordQueue:
+def queue_of(value: Serde[Any] = hr.int64, timestamp: object = None) -> RecordQueue:
     source = SourceNode("source", ("in",), hr.string, value, Location("shop.py", 1), timestamp=timestamp)  # type: ignore[arg-type]
     return RecordQueue(TopicPartition("in", 0), source)
 
@@ -45,6 +47,35 @@ def test_record_that_cannot_be_decoded_is_left_as_a_marker_and_the_others_are_de
     assert batch.has_markers
     assert [type(value) is Undecodable for value in batch.values] == [False, True, False]
     assert batch.values[0] == 1
+
+
+class _TextsAtOnce(list[bytes | None]):
+    """A column that reads text from its own buffer."""
+
+    def texts(self) -> list[str | None]:
+        return [None if part is None else part.decode().upper() for part in self]
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return type(self)(found) if isinstance(index, slice) else found
+
+
+def _values_of(serde: Serde[Any], values: list[bytes | None]) -> list[object]:
+    queue = queue_of(serde)
+    queue.add(chunk_of(_TextsAtOnce(values)))
+    batch = queue.batch()
+    assert batch is not None
+    return [each.stage if isinstance(each, Undecodable) else each for each in batch.values]
+
+
+def test_text_is_read_by_the_column_itself_and_other_values_by_their_serde() -> None:
+    assert _values_of(hr.string, [b"a", None, b""]) == ["A", None, ""]
+    assert _values_of(hr.json(str), [b'"a"', None]) == ["a", None]
+    assert _values_of(hr.raw, [b"a", None]) == [b"a", None]
+
+
+def test_column_of_text_with_a_row_that_is_none_is_read_row_by_row() -> None:
+    assert _values_of(hr.string, [b"a", b"\xff", None]) == ["a", "deserialize", None]
 
 
 def test_only_a_thousand_records_are_decoded_ahead() -> None:

@@ -18,6 +18,7 @@ from headrace.engine.clock import ManualClock
 from headrace.engine.options import EngineOptions
 from headrace.engine.refusals import Refusals
 from headrace.engine.worker_building import build_worker
+from headrace.log.admission import without_text
 from headrace.log.membership import MemberIdentity
 from headrace.log.memory import MemoryLog
 from headrace.log.memory.writer import MemoryWriter
@@ -32,6 +33,7 @@ class _StrictWriter:
     """Refuses a transaction because of some records, as a broker does, which it names."""
 
     is_atomic = True
+    takes_text = False
 
     def __init__(self, writer: MemoryWriter, log: "_StrictLog") -> None:
         self._writer = writer
@@ -39,7 +41,7 @@ class _StrictWriter:
         self._refused: dict[TopicPartition, list[RawRecord]] = {}
 
     def append(self, topic: str, partition: int, columns: Columns) -> None:
-        for record in map(RawRecord, columns.keys, columns.values, columns.timestamps):
+        for record in map(RawRecord, *without_text(columns), columns.timestamps):
             if topic.endswith(self._log.strict_topic) and b"bad" in (record.value or b""):
                 self._refused.setdefault(TopicPartition(topic, partition), []).append(record)
         self._writer.append(topic, partition, columns)

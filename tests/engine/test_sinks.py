@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.base.columns import Stretch
+from headrace.base.columns import Part, Stretch
 from headrace.base.ids import Location, TaskId
 from headrace.base.murmur2 import partition_for
 from headrace.base.records import Headers
@@ -17,9 +17,7 @@ from headrace.topology.partitioners import ToldByValue
 PLACES = {"first": 0, "second": 1, "none": None, "beyond": 7}
 
 
-def written(
-    partitions: int, values: list[str], *, together: bool
-) -> tuple[list[list[bytes | None]], list[str]]:
+def written(partitions: int, values: list[str], *, together: bool) -> tuple[list[list[Part]], list[str]]:
     """What stands in each partition, and what was refused."""
     collector = RecordCollector(lambda topic: TopicInfo(topic, partitions, "id"), lambda: 0)
     node = SinkNode("sink", "out", string, string, Location("test.py", 1), ToldByValue(PLACES.get))

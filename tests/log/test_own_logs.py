@@ -22,6 +22,16 @@ def test_poll_has_at_once_what_was_committed(own_log: Log) -> None:
     assert chunk.values == [b"v0", b"v1"]
 
 
+def test_text_is_not_taken(own_log: Log) -> None:
+    create(own_log, "a")
+    columns = numbered(1)
+    columns.values[0] = "text"
+    writer = own_log.writer("g")
+    assert not writer.takes_text
+    with pytest.raises(SerializationError, match="str"):
+        writer.append("a", 0, columns)
+
+
 def test_new_writer_and_reader_know_a_topic_that_was_made_again_with_more_partitions(own_log: Log) -> None:
     create(own_log, "a")
     own_log.topics(["a"])

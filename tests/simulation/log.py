@@ -110,6 +110,7 @@ class SimulatedWriter:
     """See `Writer`. A commit is two requests, and the outcome of each may stay unknown."""
 
     is_atomic = True
+    takes_text = False
 
     def __init__(
         self, records: Callable[[], MemoryWriter], transactional_id: str, world: World, brokers: Brokers

@@ -10,6 +10,7 @@ from headrace.base.columns import Chunk, Columns
 from headrace.base.compiled import is_compiled_wanted
 from headrace.base.ids import Location, TaskId
 from headrace.base.records import Headers
+from headrace.log.admission import without_text
 from headrace.processor.context import TaskContext
 from headrace.serde.primitives import int64, string
 from headrace.serde.serde import Serde
@@ -155,7 +156,7 @@ class Stores:
     def logged(self, name: str = "store") -> list[tuple[bytes | None, bytes | None, int]]:
         """What waits for the log."""
         columns = self.columns[name]
-        return list(zip(columns.keys, columns.values, columns.timestamps))
+        return list(zip(*without_text(columns), columns.timestamps))
 
     def commit(self) -> None:
         self.commit_log()
@@ -165,7 +166,7 @@ class Stores:
         """The first half of a commit: flush, and make the changelogs durable."""
         self.state.flush()
         for name, columns in self.columns.items():
-            rows = zip(columns.keys, columns.values, columns.timestamps, columns.headers)
+            rows = zip(*without_text(columns), columns.timestamps, columns.headers)
             self.log[name] += [
                 (key or b"", value, timestamp, headers) for key, value, timestamp, headers in rows
             ]

@@ -1,13 +1,47 @@
 """Records as columns: from the log (`Chunk`), through the nodes (`Stretch`), into the log (`Columns`)."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeAlias, overload
 
 from headrace.base.records import Headers
 
-__all__ = ["Chunk", "Columns", "Stretch"]
+__all__ = ["Chunk", "Column", "Columns", "Part", "Stretch", "texts_of"]
+
+#: A key or value on its way into a log; text only where `Writer.takes_text`.
+Part: TypeAlias = bytes | str | None
+
+
+class Column(Protocol):
+    """Keys or values as a log gives them: a list, or a view of one buffer that makes objects when they are asked for.
+
+    Nobody changes it. Each look may make an equal object anew, and iterating makes all of them: who needs them twice
+    makes a list first. Slices share what they are made of.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes | None]: ...
+
+    @overload
+    def __getitem__(self, index: int, /) -> bytes | None: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> "Column": ...
+
+
+def texts_of(column: Column) -> list[str | None]:
+    """Return a column as text, straight from its buffer where it has one, without bytes between.
+
+    Raises:
+        UnicodeDecodeError: a row is no UTF-8, and `bytes.decode` would say the same.
+    """
+    texts: Callable[[], list[str | None]] | None = getattr(column, "texts", None)
+    if texts is not None:
+        return texts()
+    decode = bytes.decode
+    return [None if data is None else decode(data) for data in column]
 
 
 class Chunk:
@@ -19,7 +53,7 @@ class Chunk:
         timestamps: epoch ms.
         keys, values: raw bytes; None is a null.
         headers: one tuple a record, or None when no record of the chunk has a header.
-        size_bytes: roughly what it weighs in memory; used for back-pressure.
+        size_bytes: roughly what it keeps in memory, with all that its columns are views of; used for back-pressure.
 
     Columns are shared with the log's cache: nobody changes them.
     """
@@ -32,8 +66,8 @@ class Chunk:
         partition: int,
         offsets: Sequence[int],
         timestamps: Sequence[int],
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
+        keys: Column,
+        values: Column,
         headers: Sequence[Headers] | None,
         size_bytes: int,
     ) -> None:
@@ -80,12 +114,12 @@ class Columns:
     __slots__ = ("headers", "keys", "timestamps", "values")
 
     def __init__(self) -> None:
-        self.keys: list[bytes | None] = []
-        self.values: list[bytes | None] = []
+        self.keys: list[Part] = []
+        self.values: list[Part] = []
         self.timestamps: list[int] = []
         self.headers: list[Headers] = []
 
-    def append(self, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> None:
+    def append(self, key: Part, value: Part, timestamp: int, headers: Headers) -> None:
         """Add one record."""
         self.keys.append(key)
         self.values.append(value)
@@ -94,8 +128,8 @@ class Columns:
 
     def extend(
         self,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
+        keys: Sequence[Part],
+        values: Sequence[Part],
         timestamps: Sequence[int],
         headers: Sequence[Headers],
     ) -> None:

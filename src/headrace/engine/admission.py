@@ -7,6 +7,7 @@ in the node that made it, and the production handler decides.
 import sys
 from collections.abc import Callable, Sequence
 
+from headrace.base.columns import Part
 from headrace.base.errors import LogError, ProductionError
 from headrace.base.records import NO_HEADERS, Headers, RawRecord
 from headrace.engine.refusals import Refusals
@@ -125,25 +126,37 @@ class Admission:
             self._latest = TIMESTAMP_MAX if self._limits.after_max_ms is None else -1
 
     def admits_all(
-        self, keys: Sequence[bytes | None], values: Sequence[bytes | None], timestamps: Sequence[int]
+        self,
+        keys: Sequence[Part],
+        values: Sequence[Part],
+        timestamps: Sequence[int],
+        *,
+        key_bytes: int | None = None,
+        value_bytes: int | None = None,
     ) -> bool:
-        """Whether it is clear at a glance that all of these records are admitted."""
+        """Whether it is clear at a glance that all of these records are admitted.
+
+        Where keys or values are text, in ASCII, it is said how many bytes they have together.
+        """
         if not timestamps:
             return True
         if self._earliest >= 0 or (self._needs_key and None in keys):
             return False
-        return self._has_room(values) and self._has_room(keys) and max(timestamps) <= self._latest
+        if not (self._has_room(values, value_bytes) and self._has_room(keys, key_bytes)):
+            return False
+        return max(timestamps) <= self._latest
 
-    def _has_room(self, parts: Sequence[bytes | None]) -> bool:
+    def _has_room(self, parts: Sequence[Part], together: int | None) -> bool:
         most = self.bytes_max
         if most == sys.maxsize:
             return True
-        try:
-            # Most columns are together no larger than one record may be, and nothing tells their size as fast.
-            together = len(b"".join(parts))  # type: ignore[arg-type]
-        except TypeError:  # there are some of None
-            return self._has_room([part for part in parts if part is not None])
-        return together <= most or max(map(len, filter(None, parts))) <= most
+        if together is None:
+            try:
+                # Most columns are together no larger than one record may be, and nothing tells their size as fast.
+                together = len(b"".join(parts))  # type: ignore[arg-type]
+            except TypeError:  # there are some of None
+                return self._has_room([part for part in parts if part is not None], None)
+        return together <= most or max(map(len, filter(None, parts)), default=0) <= most
 
     def horizon(self) -> int:
         """Return the latest timestamp that is taken now, if all earlier ones are too; else -2: check each record."""

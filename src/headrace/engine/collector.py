@@ -63,12 +63,15 @@ class RecordCollector:
         limits: Callable[[str], RecordLimits] | None = None,
         make_topics: Callable[[], None] = lambda: None,
         note_letter_topic: Callable[[str], None] = lambda topic: None,
+        *,
+        takes_text: bool = False,
     ) -> None:
         """`limits` looks up those of a topic as they are at the time, where that can be done.
 
         `make_topics` makes those that `topic_info` has told of and that are not there yet. `note_letter_topic` hears of
-        topics that get dead letters.
+        topics that get dead letters. `takes_text` says of the writer what `Writer.takes_text` does.
         """
+        self.takes_text = takes_text
         self._note_letter_topic = note_letter_topic
         self._limits = limits
         self._make_topics = make_topics

@@ -7,8 +7,8 @@ have to lie right (`Topology.keyed_topics`).
 """
 
 import logging
-from collections.abc import Sequence
 
+from headrace.base.columns import Column
 from headrace.base.murmur2 import partition_for
 from headrace.serde.serde import Serde
 from headrace.serde.windowed import WindowedSerde
@@ -38,7 +38,7 @@ class KeyPlacement:
         self._left = dict.fromkeys(range(partitions), records_max)
         self._has_warned = False
 
-    def look(self, partition: int, keys: Sequence[bytes | None]) -> bool:
+    def look(self, partition: int, keys: Column) -> bool:
         """Look at keys that a partition holds, in the order of reading; return whether to come again."""
         left = self._left.get(partition, 0)
         self._left[partition] = max(0, left - len(keys))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import starmap
 from typing import Any, Literal
 
-from headrace.base.columns import Chunk
+from headrace.base.columns import Chunk, Column, texts_of
 from headrace.base.ids import TopicPartition
 from headrace.base.interrupts import is_interrupt
 from headrace.base.records import NO_HEADERS, Record
@@ -263,7 +263,7 @@ class RecordQueue:
 
 
 _Failures = list[tuple[int, BaseException]]
-_ColumnDecoder = Callable[[Sequence[bytes | None], Any], tuple[list[Any], _Failures]]
+_ColumnDecoder = Callable[[Column, Any], tuple[list[Any], _Failures]]
 
 
 def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
@@ -274,7 +274,7 @@ def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
         def decode_one(data: bytes, headers: Any) -> Any:
             return serde.deserialize(topic, data, headers)
 
-        def decode_with_headers(column: Sequence[bytes | None], headers: Any) -> tuple[list[Any], _Failures]:
+        def decode_with_headers(column: Column, headers: Any) -> tuple[list[Any], _Failures]:
             if headers is None and without_headers is not None:
                 return without_headers(column, None)
             every = headers if headers is not None else [NO_HEADERS] * len(column)
@@ -285,10 +285,12 @@ def _column_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
 
 
 def _plain_decoder(serde: Serde[Any], topic: str) -> _ColumnDecoder:
-    deserialize = serde.deserializer(topic)
+    deserialize, is_text = serde.deserializer(topic), serde.is_text
 
-    def decode(column: Sequence[bytes | None], _: Any) -> tuple[list[Any], _Failures]:
+    def decode(column: Column, _: Any) -> tuple[list[Any], _Failures]:
         try:
+            if is_text:
+                return texts_of(column), []
             # The whole column in one comprehension: half the cost of a loop with a try around each record.
             return [None if data is None else deserialize(data) for data in column], []
         except BaseException as error:  # found again below, record by record

@@ -17,7 +17,7 @@ from headrace.base.records import Headers
 from headrace.base.topic_names import topic_name_problem
 from headrace.engine.collector import RecordCollector, check_partition
 from headrace.processor.context import TaskContext
-from headrace.serde.serde import ensure_bytes
+from headrace.serde.serde import Serde, ensure_bytes
 from headrace.serde.windowed import WindowedSerde
 from headrace.topology.nodes import SinkNode
 from headrace.topology.partitioners import ToldByValue, asking
@@ -134,10 +134,10 @@ def _stretch_to_topic(
     changes_headers = _changes_headers(node)
     count = collector.partition_count(topic)
     admission = collector.admission(topic)
-    serialize_key, serialize_value = node.key.serializer(topic), node.value.serializer(topic)
-    window_of = _window_of(node)
-    columns, rows = collector.columns_of(topic, count), collector.appends_of(topic, count)
-    partition_of = collector.partition_of
+    # Where keys choose partitions, their bytes are hashed.
+    to_keys = _column_encoder(node.key, topic, takes_text=collector.takes_text and count == 1)
+    to_values = _column_encoder(node.value, topic, takes_text=collector.takes_text)
+    add = _adding_where_told(topic, collector, told) if told is not None else _adding(node, topic, collector)
 
     def one_by_one(stretch: Stretch) -> None:
         for key, value, timestamp, headers, context.offset in stretch.records():
@@ -148,32 +148,39 @@ def _stretch_to_topic(
             one_by_one(stretch)
             return
         try:
-            keys = [None if key is None else serialize_key(key) for key in stretch.keys]
-            values = [None if value is None else serialize_value(value) for value in stretch.values]
+            keys, key_bytes = to_keys(stretch.keys)
+            values, value_bytes = to_values(stretch.values)
         except BaseException as error:  # found again by `run`, whose handler decides
             if is_interrupt(error):
                 raise
             one_by_one(stretch)
             return
-        if admission is not None and not admission.admits_all(keys, values, stretch.timestamps):
+        if (
+            admission is not None
+            and not admission.admits_all(
+                keys, values, stretch.timestamps, key_bytes=key_bytes, value_bytes=value_bytes
+            )
+        ) or not add(keys, values, stretch):
             one_by_one(stretch)
-            return
-        if told is not None:
-            chosen = list(map(told.partition, stretch.values))
-            if not all(each is None or 0 <= each < count for each in dict.fromkeys(chosen)):
-                one_by_one(stretch)
-            elif count == 1:
-                columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
-            else:
-                for key, value, timestamp, headers, partition in zip(
-                    keys, values, stretch.timestamps, stretch.headers, chosen
-                ):
-                    at = partition_of(topic, key, count) if partition is None else partition
-                    columns[at].append(key, value, timestamp, headers)
-            return
-        if count == 1:
-            columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
-            return
+
+    return together
+
+
+#: Adds a stretch by its columns as they are written; False where it cannot, and has added nothing.
+_Add: TypeAlias = Callable[[Sequence[Any], Sequence[Any], Stretch], bool]
+
+
+def _adding(node: SinkNode, topic: str, collector: RecordCollector) -> _Add:
+    """Make what adds records where their keys belong."""
+    count = collector.partition_count(topic)
+    columns, rows = collector.columns_of(topic, count)[0], collector.appends_of(topic, count)
+    partition_of, window_of = collector.partition_of, _window_of(node)
+
+    def to_only_one(keys: Sequence[Any], values: Sequence[Any], stretch: Stretch) -> bool:
+        columns.extend(keys, values, stretch.timestamps, stretch.headers)
+        return True
+
+    def by_key(keys: Sequence[Any], values: Sequence[Any], stretch: Stretch) -> bool:
         for key, value, timestamp, headers in zip(keys, values, stretch.timestamps, stretch.headers):
             placing = key if window_of is None or key is None else key[: -window_of(key)[0]]
             add_key, add_value, add_timestamp, add_headers = rows[partition_of(topic, placing, count)]
@@ -181,8 +188,61 @@ def _stretch_to_topic(
             add_value(value)
             add_timestamp(timestamp)
             add_headers(headers)
+        return True
 
-    return together
+    return to_only_one if count == 1 else by_key
+
+
+def _adding_where_told(topic: str, collector: RecordCollector, told: ToldByValue) -> _Add:
+    """Make what adds records to the partitions that their values tell, or where their keys belong."""
+    count = collector.partition_count(topic)
+    columns, partition_of = collector.columns_of(topic, count), collector.partition_of
+
+    def add(keys: Sequence[Any], values: Sequence[Any], stretch: Stretch) -> bool:
+        chosen = list(map(told.partition, stretch.values))
+        if not all(each is None or 0 <= each < count for each in dict.fromkeys(chosen)):
+            return False
+        if count == 1:
+            columns[0].extend(keys, values, stretch.timestamps, stretch.headers)
+            return True
+        for key, value, timestamp, headers, partition in zip(
+            keys, values, stretch.timestamps, stretch.headers, chosen
+        ):
+            at = partition_of(topic, key, count) if partition is None else partition
+            columns[at].append(key, value, timestamp, headers)
+        return True
+
+    return add
+
+
+#: Makes what is written of a column, and says how many bytes it has together if it stays text.
+_ColumnEncoder: TypeAlias = Callable[[Sequence[Any]], tuple[Sequence[Any], int | None]]
+
+
+def _column_encoder(serde: Serde[Any], topic: str, *, takes_text: bool) -> _ColumnEncoder:
+    serialize = serde.serializer(topic)
+
+    def to_bytes(column: Sequence[Any]) -> tuple[list[bytes | None], None]:
+        return [None if part is None else serialize(part) for part in column], None
+
+    def to_text(column: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
+        # What is not ASCII, the writer would have to make bytes of, too.
+        size_bytes = _ascii_bytes(column)
+        return to_bytes(column) if size_bytes is None else (column, size_bytes)
+
+    return to_text if takes_text and serde.is_text else to_bytes
+
+
+def _ascii_bytes(column: Sequence[Any]) -> int | None:
+    """Return how many bytes a column of text has together; None if not all of it is text in ASCII, or None."""
+    try:
+        together = "".join(column)  # known to be ASCII or not, and nothing tells as fast
+    except TypeError:
+        try:
+            together = "".join([part for part in column if part is not None])
+        except TypeError:
+            return None
+    return len(together) if together.isascii() else None
 
 
 def _to_chosen_topic(

@@ -53,6 +53,7 @@ class TaskFactory:
         clock: Clock,
         cache: CacheBudget,
         note_letter_topic: Callable[[str], None] = lambda topic: None,
+        takes_text: bool = False,
     ) -> None:
         self._topology = topology
         self._log = log
@@ -67,7 +68,12 @@ class TaskFactory:
         self.wall_punctuations = TaskOrder()
         self._placements: dict[str, KeyPlacement] = {}  # by topic: its tasks share one, so that it warns once
         self.collector = RecordCollector(
-            self.topic_info, clock.wall_ms, self._limits, self._written.make_chosen, note_letter_topic
+            self.topic_info,
+            clock.wall_ms,
+            self._limits,
+            self._written.make_chosen,
+            note_letter_topic,
+            takes_text=takes_text,
         )
 
     def close(self) -> None:

@@ -120,6 +120,7 @@ def build_worker(
             clock=clock,
             cache=cache,
             note_letter_topic=instance.letter_topics.note,
+            takes_text=writer.takes_text,
         )
         closing.callback(factory.close)
         reporting = (

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from typing import cast
 
 from headrace.base.columns import Columns
 from headrace.base.errors import InvalidTopicError, LogError, SerializationError, UnknownTopicError
@@ -20,6 +21,7 @@ __all__ = [
     "check_types",
     "has_headers",
     "unknown_topic",
+    "without_text",
 ]
 
 _STORABLE = frozenset({bytes, type(None)})
@@ -104,15 +106,23 @@ def check_columns(
         )
 
 
-def check_types(topic: str, columns: Columns) -> None:
-    """Accept keys and values that are bytes or None, and headers of a name and such a value.
+def without_text(columns: Columns) -> tuple[list[bytes | None], list[bytes | None]]:
+    """Return keys and values of columns that `check_columns` has accepted for a log that takes no text."""
+    # Looked at already: copies that a checker believes would cost as much as the look.
+    return cast("list[bytes | None]", columns.keys), cast("list[bytes | None]", columns.values)
+
+
+def check_types(topic: str, columns: Columns, *, takes_text: bool = False) -> None:
+    """Accept keys and values that are bytes, None or, where it is taken, text; and headers of a name and bytes or None.
 
     Raises:
         SerializationError: something else is among them.
     """
-    types = {*map(type, columns.keys), *map(type, columns.values)}
-    if not types <= _STORABLE:
-        raise _wrong(topic, "a key or value", _named(types - _STORABLE), "bytes or None")
+    wrong = {*map(type, columns.keys), *map(type, columns.values)} - _STORABLE
+    if takes_text:
+        wrong.discard(str)
+    if wrong:
+        raise _wrong(topic, "a key or value", _named(wrong), "bytes or None")
     if has_headers(columns.headers):
         for headers in filter(None, columns.headers):
             if not all(map(_is_header, headers)):

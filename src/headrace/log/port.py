@@ -93,10 +93,15 @@ class Writer(Protocol):
     Attributes:
         is_atomic: whether nothing of a transaction is seen before its commit, and all of it after. Where it is not (at
             least once on a cluster), what was sent is seen at once, and a commit means that nothing was lost.
+        takes_text: whether keys and values may be text, which is written in UTF-8 then, for less than its bytes cost.
+            Else they are bytes or None.
     """
 
     @property
     def is_atomic(self) -> bool: ...
+
+    @property
+    def takes_text(self) -> bool: ...
 
     def append(self, topic: str, partition: int, columns: Columns) -> None:
         """Add records to the open transaction (opened by the first). Encodes or copies: the caller clears `columns`.

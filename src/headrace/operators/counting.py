@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.base.columns import Stretch
 from headrace.operators.stream_time import StreamTime
-from headrace.serde.primitives import raw, string
+from headrace.serde.primitives import raw
 from headrace.state.number_cache import NumbersCache
 from headrace.state.number_stores import WindowNumbers
 from headrace.topology.wiring import Forward, Wiring
@@ -68,7 +68,7 @@ def _is_text(state: Any) -> bool | None:
     if not isinstance(state, NumbersCache):
         return None
     serde = state.spec.key
-    return True if serde == string else False if serde == raw else None
+    return True if serde.is_text else False if serde == raw else None
 
 
 def _offer(wiring: Wiring, taken: Callable[[Stretch, int], int], run: Forward) -> None:

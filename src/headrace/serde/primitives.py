@@ -112,6 +112,7 @@ string: Final[Serde[str]] = CodecSerde(
     immutable=True,
     # Half a surrogate pair cannot be written; in ASCII there is none.
     accepts=str.isascii,
+    is_text=True,
 )
 
 #: The bytes themselves.

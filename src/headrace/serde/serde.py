@@ -40,6 +40,8 @@ class Serde(Generic[T]):
         immutable: whether a value can be kept as an object in place of its bytes: nobody can change it, and bytes made
             of it come back as an equal value that makes the same bytes. This speaks of values whose class *is* `type`;
             an instance of a subclass, or an int where a float is declared, is to be serialised.
+        is_text: whether values are text, and bytes are its UTF-8, as `str.encode` and `bytes.decode` have it. Such
+            columns may be read and written as text, without a call of `serialize` and `deserialize`.
         type: the class of the values, or None if there is not exactly one.
     """
 
@@ -47,6 +49,7 @@ class Serde(Generic[T]):
     reads_headers: bool = False
     writes_headers: bool = False
     immutable: bool = False
+    is_text: bool = False
     type: "builtins.type[Any] | None" = None
 
     def serialize(self, topic: str, value: T, headers: Headers = ()) -> bytes:
@@ -162,6 +165,7 @@ class CodecSerde(Serde[T]):
         key_encoder: Callable[[], Callable[[T], bytes]] | None = None,
         accepts: Callable[[T], object] | None = None,
         whole: range | None = None,
+        is_text: bool = False,
     ) -> None:
         self.name = name
         self.encode = encode
@@ -169,6 +173,7 @@ class CodecSerde(Serde[T]):
         self.expects = expects
         self.type = type
         self.immutable = immutable
+        self.is_text = is_text
         self.identity = identity
         self.key_encoder = key_encoder
         #: Of whole numbers: those that it writes.

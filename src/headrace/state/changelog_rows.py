@@ -48,8 +48,8 @@ class KeyValueRows:
         Raises:
             StateCorruptionError: the first key is none of the store's. One is enough to tell another kind of store.
         """
-        rows = self._rows
-        first = next((key for key in chunk.keys if key is not None), None)
+        rows, keys = self._rows, list(chunk.keys)
+        first = next((key for key in keys if key is not None), None)
         if first is not None:
             try:
                 self._key.deserialize(chunk.topic, first)
@@ -57,11 +57,11 @@ class KeyValueRows:
                 raise foreign(self._store, chunk, f"a key cannot be read ({error})") from error
         if self._timestamped:
             pack = pack_timestamp
-            for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
+            for key, value, timestamp in zip(keys, chunk.values, chunk.timestamps):
                 if key is not None:
                     rows[key] = None if value is None else pack(timestamp) + value
         else:
-            for key, value in zip(chunk.keys, chunk.values):
+            for key, value in zip(keys, chunk.values):
                 if key is not None:
                     rows[key] = value
 

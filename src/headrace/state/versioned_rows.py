@@ -39,14 +39,15 @@ class VersionedRows:
         Raises:
             StateCorruptionError: the first key is none of the store's. One is enough to tell another kind of store.
         """
-        first = next((key for key in chunk.keys if key is not None), None)
+        keys = list(chunk.keys)
+        first = next((key for key in keys if key is not None), None)
         if first is not None:
             try:
                 self._key.deserialize(chunk.topic, first)
             except Exception as error:
                 raise foreign(self._store, chunk, f"a key cannot be read ({error})") from error
         put = self._buffer.put_encoded
-        for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
+        for key, value, timestamp in zip(keys, chunk.values, chunk.timestamps):
             if key is not None:
                 put(key, value, timestamp)
 

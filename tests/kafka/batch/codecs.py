@@ -1,17 +1,35 @@
 """The implementations of the record batch codec that a test runs on, and batches to damage."""
 
 import struct
+from collections.abc import Sequence
 
 import google_crc32c
 import pytest
 
-from headrace.kafka.batch.codec import Codec, load
+from headrace.kafka.batch.codec import Codec, Decoded, load
+from headrace.kafka.batch.layout import BYTES_MAX
 
 PYTHON = load("python")
 
 
 def native() -> Codec:
-    """The compiled one; skips the test where it is not installed."""
+    """The compiled one, with lists made of its columns; skips the test where it is not installed."""
+    codec = as_installed()
+
+    def decode(
+        data: bytes | bytearray | memoryview,
+        fetch_offset: int,
+        aborted: Sequence[tuple[int, int]] | None = None,
+        bytes_max: int = BYTES_MAX,
+    ) -> Decoded:
+        decoded = codec.decode(data, fetch_offset, aborted, bytes_max)
+        return decoded._replace(keys=list(decoded.keys), values=list(decoded.values))
+
+    return codec._replace(decode=decode)
+
+
+def as_installed() -> Codec:
+    """The compiled one as it is; skips the test where it is not installed."""
     try:
         return load("native")
     except ImportError:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.campaign
 COMPRESSIONS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 # Around the lengths at which a length takes another byte, and where a compression begins its next block.
-_contents = st.one_of(
+_contents: st.SearchStrategy[bytes | None] = st.one_of(
     st.none(),
     st.binary(max_size=70),
     st.builds(
@@ -66,6 +66,27 @@ def test_what_one_implementation_encodes_the_other_decodes(rows: list[_Row], com
         assert list(zip(decoded.keys, decoded.values, decoded.timestamps, headers)) == rows
         assert (decoded.offsets, decoded.position, end) == (range(len(rows)), len(rows), len(rows))
         assert reader.next_position(batch, 0) == len(rows)
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+_parts = st.one_of(_contents, st.text(max_size=70), st.builds(_Text, st.text(max_size=5)))
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(keys=st.lists(st.one_of(st.none(), st.text(max_size=20)), min_size=1, max_size=9), data=st.data())
+def test_text_is_written_by_both_as_its_utf_8_is(keys: list[str | None], data: st.DataObject) -> None:
+    count = len(keys)
+    values = data.draw(st.lists(_parts, min_size=count, max_size=count))
+    raw_keys, raw_values = (
+        [p.encode() if isinstance(p, str) else p for p in column] for column in (keys, values)
+    )
+    bytes_max = data.draw(st.integers(0, 500))
+    for codec in (native(), PYTHON):
+        expected = codec.encode_batch(raw_keys, raw_values, [7] * count, None, 0, bytes_max)
+        assert codec.encode_batch(keys, values, [7] * count, None, 0, bytes_max) == expected
 
 
 @settings(max_examples=examples(100), deadline=None)
@@ -176,7 +197,7 @@ class TestEach:
 
     def test_rows_are_taken_from_the_start_that_is_given(self, codec: Codec) -> None:
         batch, end = codec.encode_batch([b"a", b"b", b"c"], [None] * 3, [1, 2, 3], None, 1, 1000)
-        assert codec.decode(batch, 0) == Decoded(range(2), [2, 3], [b"b", b"c"], [None, None], None, 2, 2)
+        assert codec.decode(batch, 0) == Decoded(range(2), [2, 3], [b"b", b"c"], [None, None], None, 2, 16)
         assert end == 3
 
     def test_the_first_row_is_encoded_even_above_the_limit(self, codec: Codec) -> None:
@@ -184,8 +205,14 @@ class TestEach:
         assert (len(batch), end) == (570, 1)
 
     def test_a_row_that_is_no_bytes_is_named(self, codec: Codec) -> None:
-        with pytest.raises(TypeError, match="the value of row 1 is str, and must be bytes or None"):
-            codec.encode_batch([b"a", b"b"], [b"1", "2"], [1, 2], None, 0, 1000)  # type: ignore[list-item] # the mistake
+        with pytest.raises(TypeError, match="the value of row 1 is int, and must be bytes, text or None"):
+            codec.encode_batch([b"a", "b"], [b"1", 2], [1, 2], None, 0, 1000)  # type: ignore[list-item] # the mistake
+
+    def test_half_a_surrogate_pair_is_refused_where_its_row_is_reached(self, codec: Codec) -> None:
+        keys = ["a", "b", "\ud800"]
+        assert codec.encode_batch(keys, [None] * 3, [1, 2, 3], None, 0, 70)[1] == 1
+        with pytest.raises(UnicodeEncodeError):
+            codec.encode_batch(keys, [None] * 3, [1, 2, 3], None, 0, 1000)
 
     def test_negative_timestamps_are_refused(self, codec: Codec) -> None:
         with pytest.raises(ValueError, match="the timestamp of row 0 is -2, which is negative"):

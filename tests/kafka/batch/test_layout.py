@@ -201,15 +201,21 @@ def test_aborted_batches_stay_left_out_when_the_rest_is_decoded(codec: Codec) ->
     assert (rest.values, rest.position) == ([b"a"], 4)
 
 
+def _value_bytes(decoded: Decoded) -> int:
+    return sum(len(value or b"") for value in decoded.values)
+
+
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
 def test_one_batch_may_hold_more_than_was_asked_for_up_to_what_data_may_shrink_to(
     codec: Codec, compression: str
 ) -> None:
-    assert codec.decode(_compressed(codec, compression, 0, bytes(900_000)), 0, None, 10).size_bytes == 900_000
+    assert (
+        _value_bytes(codec.decode(_compressed(codec, compression, 0, bytes(900_000)), 0, None, 10)) == 900_000
+    )
     shrunk = bytes(range(256)) * 40 + bytes(100_000)
     noise = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(10_000))
     data = _compressed(codec, compression, 0, noise + shrunk * 20)
-    assert codec.decode(data, 0, None, 10).size_bytes == len(noise) + 20 * len(shrunk)
+    assert _value_bytes(codec.decode(data, 0, None, 10)) == len(noise) + 20 * len(shrunk)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
@@ -223,7 +229,7 @@ def test_one_batch_that_holds_far_more_than_was_asked_for_is_refused(codec: Code
     )
     with pytest.raises(ExpandedBatchError, match=message):
         codec.decode(data, 0, None, 1000)
-    assert codec.decode(data, 0, None, 61_000_000).size_bytes == 60_000_000
+    assert _value_bytes(codec.decode(data, 0, None, 61_000_000)) == 60_000_000
 
 
 def test_a_header_name_that_is_no_utf8_stops_nobody(codec: Codec) -> None:

@@ -14,6 +14,7 @@ from headrace.base.errors import (
     LogError,
     ProductionError,
     RecordsRefusedError,
+    SerializationError,
     StateError,
     TransactionAbortedError,
     UnknownTopicError,
@@ -269,6 +270,28 @@ def test_without_a_transactional_id_records_and_offsets_are_committed(
     assert writer.commit({TopicPartition(topic, 0): CommittedOffset(2, "m")}) == {TopicPartition(topic, 0): 1}
     assert committed_offset(broker, "group", TopicPartition(topic, 0)) == (2, "m")
     assert values(broker, topic, 1) == [b"c"]
+
+
+def test_text_is_written_in_utf_8_and_named_as_bytes_where_it_is_refused(
+    broker: LocalKafka, new_topic: NewTopic, unique: Callable[[str], str], writing: NewWriter
+) -> None:
+    topic = new_topic()
+    writer = writing(broker, unique("id"))
+    records = Columns()
+    records.extend(["k", None, b"k"], ["é", None, "a"], [0, 0, 0], [(), (), ()])
+    writer.append(topic, 0, records)
+    records.values[2] = "\ud800"
+    with pytest.raises(SerializationError, match="a text cannot be written in UTF-8"):
+        writer.append(topic, 0, records)
+    records.values[2] = 5  # type: ignore[call-overload]  # the mistake
+    with pytest.raises(SerializationError, match="a key or value is of type int; give bytes or None"):
+        writer.append(topic, 0, records)
+    records.values[2] = "a" * 2_000_000
+    with pytest.raises(RecordsRefusedError) as refused:
+        writer.append(topic, 0, records)
+    assert refused.value.records == (RawRecord(b"k", b"a" * 2_000_000, 0),)
+    writer.commit({})
+    assert values(broker, topic, 3) == ["é".encode(), None, b"a"]
 
 
 def test_refusals_say_what_is_wrong(

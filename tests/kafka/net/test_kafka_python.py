@@ -15,7 +15,7 @@ USED = {
     ("kafka.net.sasl.oauth", "AbstractTokenProvider"),
 }
 
-_OF_NAMED_TUPLES = {"_make", "_replace"}
+_OF_NAMED_TUPLES = {"_asdict", "_make", "_replace"}
 
 
 def _trees() -> Iterator[tuple[Path, ast.Module]]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from headrace.base.columns import Column, Part
 from headrace.base.compiled import compiled, unknown, wanted
 from headrace.base.records import Headers
 from headrace.kafka.batch.layout import BYTES_MAX, CodecError, Decoded, ExpandedBatchError
@@ -61,17 +62,18 @@ class EncodeFunction(Protocol):
     """Encodes one batch of rows from `start`; returns it and the index behind its last row.
 
     The batch stays within `bytes_max`, but holds at least one row. It is what Java's producer would write; compressed,
-    up to the libraries' own choices. Headers are tuples or lists of (name, value), or None for all rows.
+    up to the libraries' own choices. Text is written in UTF-8. Headers are tuples or lists of (name, value), or None
+    for all rows.
 
     Raises:
-        TypeError: a key or value is not bytes or None, a timestamp no int, headers no pairs; the row is named.
-        ValueError: there is no row at `start`, no such compression or level, a timestamp below -1.
+        TypeError: a key or value is not bytes, text or None, a timestamp no int, headers no pairs; the row is named.
+        ValueError: there is no row at `start`, no such compression or level, a timestamp below -1, text without UTF-8.
     """
 
     def __call__(
         self,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
+        keys: Sequence[Part],
+        values: Sequence[Part],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None,
         start: int,
@@ -89,7 +91,7 @@ class EncodeFunction(Protocol):
 class PartitionsFunction(Protocol):
     """Returns the partition of each key among `count`, as Kafka's default partitioner does; -1 for a null key."""
 
-    def __call__(self, keys: Sequence[bytes | None], count: int) -> list[int]: ...
+    def __call__(self, keys: Column, count: int) -> list[int]: ...
 
 
 class Codec(NamedTuple):

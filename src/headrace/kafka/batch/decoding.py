@@ -72,15 +72,14 @@ class _Columns:
         self.keys: list[bytes | None] = []
         self.values: list[bytes | None] = []
         self.headers: list[Headers] | None = None
-        self.headers_size = 0
+        self.size_bytes = 0
         self.names: dict[bytes, str] = {}
 
-    def add_headers(self, headers: Headers, size_bytes: int) -> None:
+    def add_headers(self, headers: Headers) -> None:
         """Add the headers of the row whose key was added last; the rows before the first ones have none."""
         if self.headers is None:
             self.headers = [NO_HEADERS] * (len(self.keys) - 1)
         self.headers.append(headers)
-        self.headers_size += size_bytes
 
     def add_times(self, batch: StoredBatch, timestamps: list[int], deltas: list[int]) -> None:
         """Add the timestamps and offsets of a batch's rows."""
@@ -93,11 +92,6 @@ class _Columns:
         self.timestamps += timestamps
         base_offset = batch.base_offset
         self.offsets += [base_offset + delta for delta in deltas]
-
-    def size_bytes(self) -> int:
-        """Return how many bytes the rows have."""
-        keys_size = sum(map(len, filter(None, self.keys)))
-        return keys_size + sum(map(len, filter(None, self.values))) + self.headers_size
 
 
 def decode(
@@ -139,7 +133,7 @@ def decode(
         columns.values,
         columns.headers,
         position,
-        columns.size_bytes(),
+        columns.size_bytes,
     )
 
 
@@ -224,7 +218,7 @@ def _read(columns: _Columns, batch: StoredBatch, payload: bytes) -> int:  # noqa
     first = columns.fetch_offset - batch.base_offset
     base_timestamp = batch.base_timestamp
     add_key, add_value = columns.keys.append, columns.values.append
-    next_delta = at = 0
+    next_delta = at = skipped = 0
     for _ in range(batch.record_count):
         raw = payload[at]
         at += 1
@@ -259,9 +253,9 @@ def _read(columns: _Columns, batch: StoredBatch, payload: bytes) -> int:  # noqa
         at += raw >> 1
         value = _null(raw) if raw & 1 else payload[start:at]
         if payload[at]:
-            headers, headers_size, at = _headers(columns, payload, at, end)
+            headers, at = _headers(columns, payload, at, end)
         else:
-            headers, headers_size = NO_HEADERS, 0
+            headers = NO_HEADERS
             at += 1
         if at != end:
             raise _Flaw(_WRONG_LENGTH)
@@ -271,7 +265,10 @@ def _read(columns: _Columns, batch: StoredBatch, payload: bytes) -> int:  # noqa
             timestamps.append(timestamp)
             deltas.append(delta)
             if headers or columns.headers is not None:
-                columns.add_headers(headers, headers_size)
+                columns.add_headers(headers)
+        else:
+            skipped = at
+    columns.size_bytes += at - skipped
     columns.add_times(batch, timestamps, deltas)
     return at
 
@@ -320,10 +317,9 @@ def _null(raw: int) -> bytes | None:
     return None
 
 
-def _headers(columns: _Columns, data: bytes, at: int, end: int) -> tuple[Headers, int, int]:
-    """Return the headers, how many bytes they take, and where they end."""
+def _headers(columns: _Columns, data: bytes, at: int, end: int) -> tuple[Headers, int]:
+    """Return the headers, and where they end."""
     count, at = _number(data, at, 5)
-    start = at
     if count < 0 or count > (end - at) // 2:
         raise _Flaw("it has a number of headers that cannot be")
     names = columns.names
@@ -338,4 +334,4 @@ def _headers(columns: _Columns, data: bytes, at: int, end: int) -> tuple[Headers
             # Malformed UTF-8 is replaced, as Java does, so that it stops nobody.
             text = names.setdefault(name, name.decode(errors="replace"))
         headers.append((text, value))
-    return tuple(headers), at - start, at
+    return tuple(headers), at

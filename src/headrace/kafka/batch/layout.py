@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import google_crc32c
 
+from headrace.base.columns import Column
 from headrace.base.records import Headers
 
 __all__ = [
@@ -57,17 +58,17 @@ class Decoded(NamedTuple):
     Attributes:
         offsets: ascending; a range where none is missing, else a list.
         timestamps: epoch ms; the batch's own where the topic keeps the time of appending.
-        keys, values: bytes, None for a null.
+        keys, values: bytes, None for a null; lists, or views of one buffer.
         headers: one tuple a record, None when no record has any.
         position: the next offset to fetch or to decode: behind the last batch that was decoded or left out, or where
             the fetch began.
-        size_bytes: of keys, values and headers.
+        size_bytes: of the records, decompressed, with what stands around keys and values: views keep all of it.
     """
 
     offsets: Sequence[int]
     timestamps: list[int]
-    keys: list[bytes | None]
-    values: list[bytes | None]
+    keys: Column
+    values: Column
     headers: list[Headers] | None
     position: int
     size_bytes: int

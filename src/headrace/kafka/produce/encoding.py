@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from headrace.base.columns import Columns
+from headrace.base.columns import Columns, Part
 from headrace.base.errors import RecordsRefusedError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import RawRecord
@@ -61,7 +61,7 @@ def encode_columns(
             is_transactional=stamp.is_transactional,
         )
         if len(data) > allowed:
-            record = RawRecord(columns.keys[start], columns.values[start], columns.timestamps[start])
+            key, value = _raw(columns.keys[start]), _raw(columns.values[start])
             raise RecordsRefusedError(
                 f"cannot write a record to {topic_partition.in_words()}: as a batch it has "
                 f"{len(data)} bytes; the topic's max.message.bytes is {limits.topic_bytes_max} and max.request.size "
@@ -69,8 +69,12 @@ def encode_columns(
                 f"reference in the topic",
                 topic=topic_partition.topic,
                 partition=topic_partition.partition,
-                records=[record],
+                records=[RawRecord(key, value, columns.timestamps[start])],
             )
         batches.append((data, end - start))
         start = end
     return batches
+
+
+def _raw(part: Part) -> bytes | None:
+    return part.encode() if isinstance(part, str) else part

@@ -11,11 +11,13 @@ from headrace.base.columns import Columns
 from headrace.base.errors import (
     LogError,
     LogUnavailableError,
+    SerializationError,
     StaleMemberEpochError,
     StateError,
     TransactionAbortedError,
 )
 from headrace.base.ids import TopicPartition
+from headrace.kafka.batch.codec import chosen
 from headrace.kafka.net.network import Network, NetworkError
 from headrace.kafka.net.waiting import Waiting
 from headrace.kafka.options import KafkaOptions
@@ -106,7 +108,7 @@ class KafkaWriter:
         """See `Writer.append`. Encodes at once; waits only while 64 MB are not acknowledged yet.
 
         Raises:
-            SerializationError: a key or value is neither bytes nor None; nothing was appended.
+            SerializationError: a key or value is neither bytes, text nor None; nothing was appended.
             ProductionError: a record is too large; nothing was appended.
             FencedError: another writer with the transactional id has taken over.
             TransactionAbortedError: the transaction cannot be committed any more.
@@ -123,9 +125,13 @@ class KafkaWriter:
         try:
             batches = self._encode(topic_partition, columns, known.batch_bytes_max)
         except TypeError:
-            check_types(topic, columns)
+            check_types(topic, columns, takes_text=True)
             check_times(topic, columns.timestamps)
             raise
+        except UnicodeEncodeError as error:
+            raise SerializationError(
+                f"cannot append to topic {topic!r}: a text cannot be written in UTF-8: {error}"
+            ) from error
         for data, count in batches:
             self._produce.append(topic_partition, data, count)
             self._pending_bytes += len(data)
@@ -203,6 +209,11 @@ class KafkaWriter:
     def is_atomic(self) -> bool:
         """See `Writer.is_atomic`."""
         return self._transactional_id is not None
+
+    @property
+    def takes_text(self) -> bool:
+        """See `Writer.takes_text`. The codec in Python makes bytes of it, and wins nothing."""
+        return chosen.name == "native"
 
     def barrier(self) -> None:
         """See `Writer.barrier`."""

@@ -7,7 +7,7 @@ from headrace.base.columns import Columns
 from headrace.base.errors import LogError, StateError
 from headrace.base.ids import TopicPartition
 from headrace.base.records import Headers
-from headrace.log.admission import check_columns, check_times, has_headers, unknown_topic
+from headrace.log.admission import check_columns, check_times, has_headers, unknown_topic, without_text
 from headrace.log.embedded.chunks import CHUNK_BYTES, CHUNK_RECORDS, EncodedChunk, encode
 from headrace.log.embedded.errors import reported
 from headrace.log.embedded.file import EmbeddedFile
@@ -43,16 +43,15 @@ class _Pending:
 
         Many records are encoded at once, which keeps the commit short. Few are gathered, so that chunks are large.
         """
+        keys, values = without_text(columns)
         if len(columns) >= _ENCODED_AT_ONCE:
             self.encode()
-            return self._encode_columns(columns.keys, columns.values, columns.timestamps, columns.headers)
-        self.keys += columns.keys
-        self.values += columns.values
+            return self._encode_columns(keys, values, columns.timestamps, columns.headers)
+        self.keys += keys
+        self.values += values
         self.timestamps += columns.timestamps
         self.headers += columns.headers
-        payload_bytes = sum(map(len, filter(None, columns.keys))) + sum(
-            map(len, filter(None, columns.values))
-        )
+        payload_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         self.payload_bytes += payload_bytes
         if len(self.keys) >= CHUNK_RECORDS or self.payload_bytes >= CHUNK_BYTES:
             self.encode()
@@ -109,6 +108,7 @@ class EmbeddedWriter:
     """
 
     is_atomic = True
+    takes_text = False
 
     def __init__(self, file: EmbeddedFile, group: str) -> None:
         self._file = file

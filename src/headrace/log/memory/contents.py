@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from headrace.base.columns import Chunk, Columns
 from headrace.base.ids import TopicPartition
-from headrace.log.admission import has_headers, unknown_topic
+from headrace.log.admission import has_headers, unknown_topic, without_text
 from headrace.log.commits import CommitSignal
 from headrace.log.policy import TopicPolicy
 from headrace.log.port import CommittedOffset, TopicInfo
@@ -29,7 +29,7 @@ class Partition:
         self.end = 0
 
     def add(self, topic_partition: TopicPartition, columns: Columns) -> None:
-        keys, values = list(columns.keys), list(columns.values)
+        keys, values = map(list, without_text(columns))
         headers = [tuple(each) for each in columns.headers] if has_headers(columns.headers) else None
         payload_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
         offsets = range(self.end, self.end + len(keys))

@@ -20,6 +20,7 @@ class MemoryWriter:
     """Writes a memory log. See `Writer`."""
 
     is_atomic = True
+    takes_text = False
 
     def __init__(self, contents: Contents, group: str) -> None:
         self._contents = contents
