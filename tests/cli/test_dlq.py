@@ -263,8 +263,38 @@ def test_what_lies_below_all_that_is_open_is_deleted(failed: Command) -> None:
 
 
 def test_nothing_is_dropped_without_an_answer(failed: Command) -> None:
-    assert failed("dlq", "drop", "dead", *LOG).code == 130
+    ran = failed("dlq", "drop", "dead", "--reason", "KeyError", *LOG)
+    assert ran.code == 130
+    assert "drop 2 dead letters of topic 'dead'?" in ran.err
     assert len(failed("dlq", "show", "dead", "--json", *LOG).lines) == 5
+
+
+def test_what_fails_while_the_question_stands_is_not_dropped(
+    failed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def yes(text: str, **options: object) -> bool:
+        write("dead", (0, b"late", number(1), 0, ()))
+        return True
+
+    monkeypatch.setattr("click.confirm", yes)
+    ran = failed("dlq", "drop", "dead", *LOG)
+    assert (ran.code, ran.lines[-1]) == (0, "dropped: 5 of partition 0 of topic 'dead'")
+    (row,) = map(json.loads, failed("dlq", "show", "dead", "--json", *LOG).lines)
+    assert row["offset"] == 5
+
+
+def test_where_there_is_nothing_to_drop_nobody_is_asked(failed: Command) -> None:
+    ran = failed("dlq", "drop", "dead", "--reason", "Other", *LOG)
+    assert (ran.code, ran.lines, ran.err) == (0, ["nothing was dropped"], "")
+
+
+def test_what_was_handled_is_counted_also_when_it_has_been_deleted(failed: Command) -> None:
+    failed("dlq", "replay", "dead", "--node", "check", *LOG)
+    failed("dlq", "drop", "dead", "--yes", *LOG)
+    assert failed("dlq", "list", "dead", *LOG).lines == [
+        "there are no dead letters in dead",
+        "deleted by now: 2 that were replayed, 3 that were dropped",
+    ]
 
 
 def of(topic: str | None, partition: bytes, *, offset: bytes = b"7", reason: bytes = b"Failure") -> Headers:

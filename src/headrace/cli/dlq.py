@@ -1,9 +1,9 @@
 """`headrace dlq`: what has failed and was put aside; replayed once it can be processed, or dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -121,10 +121,12 @@ def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
     """
     wanted = _filter(options)
     sums: dict[_Group, _Sum] = {}
+    gone: Counter[Handled] = Counter()
     with all_opened(subject_of(options), topic) as (log, topics):
         for info in topics:
             ledger = Ledger(info)
             ledger.read(log)
+            gone += ledger.counts
             for letter in read_letters(log, info.name, info.partitions, wanted):
                 origin = "" if letter.origin is None else letter.origin.topic
                 group = (info.name, letter.reason, letter.node_name, origin)
@@ -151,7 +153,18 @@ def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
             f"there are no dead letters in {', '.join(names)}"
             + (" of that kind" * (wanted != LetterFilter()))
         )
-        return
+    else:
+        _show_sums(ordered, names)
+    if wanted == LetterFilter():
+        for _, found in ordered:
+            gone -= found.handled
+        if gone:
+            click.echo(
+                f"deleted by now: {gone['replayed']} that were replayed, {gone['dropped']} that were dropped"
+            )
+
+
+def _show_sums(ordered: Sequence[tuple[_Group, _Sum]], names: Sequence[str]) -> None:
     rows = [
         (
             found.count - found.handled.total(),
@@ -296,9 +309,7 @@ def drop(topic: str | None, dry_run: bool, batch: int, yes: bool, **options: Any
 
     Where nothing is open up to some offset, what lies below it is deleted.
     """
-    if not (yes or dry_run):
-        click.confirm("drop the dead letters that are meant?", abort=True, err=True)
-    _handle(topic, options, "dropped", dry_run=dry_run, batch=batch)
+    _handle(topic, options, "dropped", dry_run=dry_run, batch=batch, asks=not yes)
 
 
 def _handle(
@@ -309,19 +320,20 @@ def _handle(
     dry_run: bool,
     batch: int,
     to_compacted: bool = False,
+    asks: bool = False,
 ) -> None:
     wanted = _filter(options)
     subject = subject_of(options)
     with one_opened(subject, topic) as (log, info):
-        if dry_run:
-            ledger, outcome = Ledger(info), Outcome()
-            ledger.read(log)
-            judgements = judged(
-                log, info, wanted, done, ledger=ledger, outcome=outcome, to_compacted=to_compacted
-            )
-            for handling in judgements:
-                outcome.add(handling)
-        else:
+        if asks:  # what fails after it was counted was not asked about
+            places = [TopicPartition(info.name, number) for number in range(info.partitions)]
+            wanted = replace(wanted, ends=log.end_offsets(places))
+        if dry_run or asks:
+            outcome = _foreseen(log, info, wanted, done, to_compacted=to_compacted)
+        if asks and not dry_run and (count := outcome.written.total()):
+            letters = "1 dead letter" if count == 1 else f"{count:,} dead letters"
+            click.confirm(f"drop {letters} of topic '{info.name}'?", abort=True, err=True)
+        if not dry_run:
             with _alone(subject, info.name):
                 outcome = handle_letters(
                     log,
@@ -337,6 +349,19 @@ def _handle(
     _show_outcome(outcome, done, dry_run=dry_run)
     if outcome.left and not dry_run:
         click.get_current_context().exit(1)
+
+
+def _foreseen(
+    log: Log, info: TopicInfo, wanted: LetterFilter, done: Handled, *, to_compacted: bool
+) -> Outcome:
+    """Return what would be done now."""
+    ledger, outcome = Ledger(info), Outcome()
+    ledger.read(log)
+    for handling in judged(
+        log, info, wanted, done, ledger=ledger, outcome=outcome, to_compacted=to_compacted
+    ):
+        outcome.add(handling)
+    return outcome
 
 
 def _show_outcome(outcome: Outcome, done: Handled, *, dry_run: bool) -> None:

@@ -4,7 +4,7 @@ Source: KIP-1034 and `ExceptionHandlerUtils` of Kafka Streams 4.4, whose dead le
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from headrace.base.columns import Chunk
@@ -84,6 +84,7 @@ class LetterFilter:
         since, until: timestamps (epoch ms), the first included, the second not.
         partition: of the dead-letter topic.
         first, last: offsets there, both included.
+        ends: by partition, where the topic ended when it was looked at: nothing from there on.
     """
 
     reason: str | None = None
@@ -94,6 +95,7 @@ class LetterFilter:
     partition: int | None = None
     first: int | None = None
     last: int | None = None
+    ends: Mapping[TopicPartition, int] | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
         """Say whether a dead letter is meant."""
@@ -106,6 +108,7 @@ class LetterFilter:
             and self.partition in (None, letter.place.partition)
             and (self.first is None or letter.offset >= self.first)
             and (self.last is None or letter.offset <= self.last)
+            and (self.ends is None or letter.offset < self.ends.get(letter.place, 0))
         )
 
 

@@ -4,6 +4,7 @@ Offsets of a group would be forgotten by the brokers after `offsets.retention.mi
 far a replay of all has come.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -153,6 +154,11 @@ class Ledger:
     def done(self, letter: DeadLetter) -> Handled | None:
         """Return what was done with a dead letter, None where nothing was."""
         return self._done.get((letter.place.partition, letter.offset))
+
+    @property
+    def counts(self) -> Counter[Handled]:
+        """How many dead letters were replayed or dropped, those too that are gone and not yet forgotten."""
+        return Counter(self._done.values())
 
     @property
     def records(self) -> frozenset[ReplayedRecord]:
