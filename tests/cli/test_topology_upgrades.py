@@ -144,6 +144,15 @@ def test_the_log_alone_tells_which_stores_it_has_no_changelog_for(counted: Comma
     ]
 
 
+def test_what_a_lock_file_and_a_log_both_tell_is_told_once(counted: Command) -> None:
+    counted("topology", "lock", "words:build", *LOG)
+    later(RENAMED)
+    rows = [json.loads(line) for line in counted("topology", "diff", *LATER, *LOG, "--json").lines]
+    subjects = [row["subject"] for row in rows if row["subject"] != "nodes"]
+    assert sorted(subjects) == sorted(set(subjects))
+    assert "topic 'words-counts-changelog'" in subjects
+
+
 def test_the_log_alone_tells_a_store_of_another_kind(counted: Command) -> None:
     later(APPLICATION.replace('"counts"', '"minutes"').replace('.window("minutes"', '.window("hours"'))
     ran = counted("topology", "diff", *LATER, *LOG)

@@ -18,6 +18,7 @@ from headrace.cli.opening import Subject
 from headrace.cli.settings import property_options, settings_of
 from headrace.cli.target import load
 from headrace.log.port import Log
+from headrace.plan.told_once import told_once
 from headrace.plan.upgrade import Change, changes_on_log, upgrade_changes, worst
 from headrace.streams.options import APPLICATION_ID
 from headrace.topology.topology import Topology
@@ -96,13 +97,12 @@ def diff(target: str, against: str | None, as_json: bool, **options: Any) -> Non
             locked = read_file(file)
             changes += upgrade_changes(locked, blueprint(topology, _id(subject), log, locked=locked))
         if log is not None:
-            changes += changes_on_log(after, log.topics())
+            changes = told_once(changes, changes_on_log(after, log.topics()))
             group = log.groups.describe(after.application_id)
             is_streams = group is not None and group.kind == "streams"
     finally:
         if log is not None:
             log.close()
-    changes = list(dict.fromkeys(changes))
     if as_json:
         for each in changes:
             row = {"verdict": each.verdict.name.lower(), "subject": each.subject, "text": each.text}
