@@ -27,6 +27,12 @@ def rows(command: Command, *arguments: str) -> dict[str, dict[str, object]]:
     return {f"{row['topic']}-{row['partition']}": row for row in found}
 
 
+def test_a_group_that_is_not_there_is_a_failure_that_says_where_the_others_are(counted: Command) -> None:
+    ran = counted("lag", "nobody", "--embedded", "words.db")
+    assert (ran.code, ran.out) == (1, "")
+    assert "there is no group 'nobody'; `headrace groups list --all` has those there are" in ran.err
+
+
 def test_who_has_caught_up_lags_by_nothing(counted: Command) -> None:
     assert {row["lag"] for row in rows(counted).values()} == {0}
     assert counted("lag", *LOG, "--max-records", "0", "--max-age", "0ms").code == 0

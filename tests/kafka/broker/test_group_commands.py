@@ -184,3 +184,11 @@ def test_members_of_kafka_streams_are_shown_with_their_tasks_copies_endpoints_an
         broker.produce_with_java(f"{source}-more", [JavaRecord(b"k", b"v", partition=1)])
         wait_for(lambda: is_shared() and {each["lag"] for each in found["tasks"]} == {0})
         wait_for(lambda: "; standby " in shown("groups", "describe", name))
+
+
+def test_the_lag_of_a_group_that_is_not_there_is_a_failure(
+    command: Command, unique: Callable[[str], str]
+) -> None:
+    ran = command("lag", name := unique("nobody"))
+    assert (ran.code, ran.out) == (1, "")
+    assert f"there is no group '{name}'; `headrace groups list --all` has those there are" in ran.err
