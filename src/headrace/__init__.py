@@ -256,7 +256,11 @@ _MODULE_OF = {name: module for module, names in _BY_MODULE.items() for name in n
 #: Modules that are public as they are.
 _MODULES = frozenset({"agg", "cdc", "registry", "server", "sql", "stores", "testing"})
 
-__all__ = sorted({*_MODULE_OF, *_MODULES})  # noqa: PLE0605 - a list, made of the table above
+#: Those of them that an extra brings: `from headrace import *` does without, since a module of an extra that is not
+#: installed is no name.
+_OF_EXTRAS = frozenset({"registry", "server", "sql"})
+
+__all__ = sorted({*_MODULE_OF, *_MODULES - _OF_EXTRAS})  # noqa: PLE0605 - a list, made of the table above
 
 
 # The room `headrace.processor` becomes an attribute of this package when it is first imported, which is here, and would
@@ -276,7 +280,7 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
             return import_module(f"{__name__}.{name}")
         module = _MODULE_OF.get(name)
         if module is None:
-            error = no_attribute(__name__, name, __all__, INSTEAD)
+            error = no_attribute(__name__, name, __dir__(), INSTEAD)
             if name in INSTEAD and sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap":
                 # `from headrace import …` asks whether the name is there, and would say nothing of what is said here.
                 raise ImportError(str(error), name=__name__) from None
@@ -287,4 +291,4 @@ if not TYPE_CHECKING:  # a checker takes the names above, and refuses others
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return sorted({*_MODULE_OF, *_MODULES, "__version__"})
