@@ -29,7 +29,7 @@ from headrace.streams.config import Config
 from headrace.streams.figures import lags_of, measure_client, measure_threads
 from headrace.streams.home_process import HomeProcess
 from headrace.streams.options import APPLICATION_ID
-from headrace.streams.states import FINAL, Lifecycle, State, before_a_query
+from headrace.streams.states import FINAL, Lifecycle, State, before_a_query, in_words
 from headrace.streams.stream_threads import StreamThreads
 from headrace.streams.thread_metadata import ThreadMetadata
 from headrace.topology.locations import caller
@@ -225,7 +225,7 @@ class Observed:
         threads = self._here
         if threads is None or self.state not in ("rebalancing", "running"):
             raise StoreUnavailableError(
-                f"cannot {attempt}: application {self._application_id!r} is {self.state}; "
+                f"cannot {attempt}: application {self._application_id!r} is {in_words(self.state)}; "
                 f"{before_a_query(self.state)}"
             )
         return threads

@@ -11,7 +11,7 @@ from headrace.base.errors import StateError
 from headrace.base.interrupts import is_interrupt
 from headrace.base.last_words import log_safely
 
-__all__ = ["FINAL", "NEXT", "Lifecycle", "State", "StateListener", "before_a_query", "not_again"]
+__all__ = ["FINAL", "NEXT", "Lifecycle", "State", "StateListener", "before_a_query", "in_words", "not_again"]
 
 _log = logging.getLogger("headrace.streams")
 
@@ -152,6 +152,15 @@ def _call(listener: StateListener, new: State, old: State) -> BaseException | No
             _log, logging.ERROR, "a listener failed on the change from %s to %s", old, new, exc_info=error
         )
     return None
+
+
+def in_words(state: str) -> str:
+    """Return what people read of a state: its name, but of one that says little to who has not read Kafka Streams.
+
+    >>> in_words("running"), in_words("pending_error")
+    ('running', 'ending, since it has failed')
+    """
+    return "ending, since it has failed" if state == "pending_error" else state
 
 
 def not_again(state: State) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from headrace.engine.status import TaskStatus, WorkerStatus
+from headrace.streams.states import in_words
 
 __all__ = ["status_text", "waiting_text"]
 
@@ -17,18 +18,19 @@ def status_text(
     >>> status_text("running", WorkerStatus("running", 1500, 12000.4, 25, tasks=(TaskStatus(TaskId(0, 0), "running"),)))
     'running: 12,000 records/s, lag 25, 1 task, 1,500 records processed'
     """
+    shown = in_words(state)
     if trouble is not None:
-        return f"{state}: waits: {trouble}"
+        return f"{shown}: waits: {trouble}"
     if status is None or status.state == "starting":
-        return state
+        return shown
     filling = status.global_stores
     if filling is not None and filling.state == "restoring":
-        return f"{state}: reading global stores, {_progress([filling])}"
+        return f"{shown}: reading global stores, {_progress([filling])}"
     count = len(status.tasks)
     tasks = f"{count} task" + ("" if count == 1 else "s")
     restoring = [task for task in status.tasks if task.state == "restoring"]
     if restoring:
-        return f"{state}: restoring {len(restoring)} of {tasks}, {_progress(restoring)}, lag {status.lag_records:,}"
+        return f"{shown}: restoring {len(restoring)} of {tasks}, {_progress(restoring)}, lag {status.lag_records:,}"
     parts = [
         f"{status.records_per_second:,.0f} records/s",
         f"lag {status.lag_records:,}",
@@ -39,7 +41,7 @@ def status_text(
         parts.append(f"global stores {filling.remaining:,} behind")
     if status.dropped:
         parts.append(f"{status.dropped:,} dropped")
-    return f"{'paused' if paused else state}: {', '.join(parts)}"
+    return f"{'paused' if paused else shown}: {', '.join(parts)}"
 
 
 def _progress(restoring: Sequence[TaskStatus]) -> str:
@@ -58,4 +60,4 @@ def waiting_text(state: str, status: WorkerStatus | None, trouble: str | None) -
     text = status_text(state, status, trouble=trouble)
     if text == "created":
         return "created: start() was not called"
-    return f"{text}: it looks at its topics and opens its stores" if text == state else text
+    return f"{text}: it looks at its topics and opens its stores" if text == "rebalancing" else text

@@ -22,7 +22,7 @@ from headrace.streams.options import STATE_DIR, WORKER_NUMBER
 from headrace.streams.remembered_log import RememberedLog
 from headrace.streams.runnable import Runnable
 from headrace.streams.serdes import configure_serdes
-from headrace.streams.states import FINAL, not_again
+from headrace.streams.states import FINAL, in_words, not_again
 from headrace.streams.status_text import waiting_text
 from headrace.streams.stream_thread import UncaughtHandler, ensure_fits
 from headrace.streams.stream_threads import StreamThreads
@@ -95,7 +95,7 @@ class Streams(Asked, Runnable):
         with self._starting:
             if self.state != "created":
                 raise StateError(
-                    f"cannot start {self._application_id!r}: it is {self.state}; {not_again(self.state)}"
+                    f"cannot start {self._application_id!r}: it is {in_words(self.state)}; {not_again(self.state)}"
                 )
             raise_limit_of_open_files()
             configure_serdes(self._topology, self._config.values())
@@ -248,7 +248,7 @@ class Streams(Asked, Runnable):
         self._ensure_here("clean up")
         if self.state not in ("created", *FINAL):
             raise StateError(
-                f"cannot clean up {self._application_id!r} while it is {self.state}; close it first"
+                f"cannot clean up {self._application_id!r} while it is {in_words(self.state)}; close it first"
             )
         delete_state(self._state_directory, self._lock())
 
@@ -286,7 +286,8 @@ class Streams(Asked, Runnable):
         ensure_fits(handler)
         if self.state != "created":
             raise StateError(
-                f"cannot set the handler of {self._application_id!r}: it is {self.state}; set it before start()"
+                f"cannot set the handler of {self._application_id!r}: it is {in_words(self.state)}; "
+                "set it before start()"
             )
         self._uncaught = handler
 

@@ -8,6 +8,9 @@ const TONES = {
   not_running: "off", pending_error: "bad", error: "bad",
 };
 
+// Kafka Streams' names, where they say little.
+const WORDS = { pending_error: "ending, since it has failed" };
+
 function figure(name, text, tone) {
   return h("div", { "data-key": name, "data-figure": name, class: tone ?? null }, h("dt", null, name), h("dd", null, text));
 }
@@ -50,7 +53,7 @@ export function showOverview(found) {
   const state = document.getElementById("state");
   const isPaused = found.is_paused && found.state === "running";
   state.className = isPaused ? "busy" : (TONES[found.state] ?? "busy");
-  show(state, isPaused ? "paused" : found.state.replaceAll("_", " "));
+  show(state, isPaused ? "paused" : (WORDS[found.state] ?? found.state.replaceAll("_", " ")));
   show(document.getElementById("figures"), figures(found));
   show(document.getElementById("trouble"), trouble(found));
   show(document.getElementById("about"), `headrace ${found.version} on ${found.log}`);
