@@ -23,7 +23,8 @@ def all_opened(subject: Subject, topic: str | None) -> Iterator[tuple[Log, Seque
     if not names:
         raise ConfigError(
             f"no topic of dead letters is named: give TOPIC, or set {LETTER_TOPIC_PROPERTY}; with "
-            "--application-id those that handlers have named are known, where the application's state directory is"
+            "--application-id those that handlers have named are known, where the application's state directory is; "
+            "`/dead-letters` of a server tells those of all its instances"
         )
     log = subject.open()
     try:

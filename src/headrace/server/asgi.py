@@ -15,7 +15,7 @@ from headrace.server.config_route import config_route
 from headrace.server.guard import Guard
 from headrace.server.inspection import health_routes, inspection_routes
 from headrace.server.lag_route import lag_route
-from headrace.server.letter_route import letter_route
+from headrace.server.letter_route import letter_routes
 from headrace.server.metrics_route import METRICS, metrics_route
 from headrace.server.openapi import described
 from headrace.server.overview_route import overview_route
@@ -55,9 +55,10 @@ def serving(application: Runnable, streaming: Streaming, *, hosts: frozenset[str
     Raises:
         ConfigError: `server.token.file` cannot be read.
     """
-    routes = [*health_routes(application), config_route(application), lag_route(application)]
+    routes: list[Route] = []
     if isinstance(application, Streams):
         routes += _routes_of(application, streaming)
+    routes += (*health_routes(application), config_route(application), lag_route(application))
     document = described([*routes, METRICS])
 
     def openapi(given: Given) -> dict[str, Any]:
@@ -83,12 +84,12 @@ def serving(application: Runnable, streaming: Streaming, *, hosts: frozenset[str
 
 def _routes_of(streams: Streams, streaming: Streaming) -> Sequence[Route]:
     return (
+        *store_routes(streams, streaming),  # asked most, and Starlette looks at one after the other
         *inspection_routes(streams),
         *work_routes(streams),
         window_route(streams),
-        letter_route(streams),
+        *letter_routes(streams),
         overview_route(streams),
-        *store_routes(streams, streaming),
     )
 
 

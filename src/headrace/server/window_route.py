@@ -1,33 +1,21 @@
-"""What the windows of all instances wait for: each tells of its own tasks, and who is asked puts it together.
-
-# Invariant: what others ask (`where=here`) waits for nobody: two instances would wait for one another else.
-"""
+"""What the windows of all instances wait for: each tells of its own tasks, and who is asked puts it together."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from headrace.base.errors import StoreUnavailableError
-from headrace.query.metadata import HostInfo
-from headrace.query.questions import Refused
 from headrace.server.held_results import HeldResults
+from headrace.server.neighbours import Neighbours, name_of_host
 from headrace.server.parameters import Given, Parameter
 from headrace.server.routes import Route
 from headrace.server.windows import windows_here
-from headrace.streams.joining import endpoint_of
 from headrace.streams.streams import Streams
 
 __all__ = ["put_together", "window_route"]
-
-#: How long others are waited for: somebody sits in front of it, and asks again every two seconds.
-_PATIENCE_SECONDS = 2.0
-
-#: Instances that are asked at the same time.
-_ASKED_MAX = 16
 
 _WHERE = Parameter(
     "where",
@@ -65,32 +53,23 @@ class _Gathering:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._results = HeldResults(streams)
-        own = endpoint_of(streams.config)
-        self._own = None if own is None else HostInfo(*own)
-        prefix = f"{streams.application_id}-windows"
-        self._telling = ThreadPoolExecutor(1, thread_name_prefix=prefix)  # waits for nobody
-        self._asking = ThreadPoolExecutor(_ASKED_MAX, thread_name_prefix=f"{prefix}-of-others")
+        self._neighbours = Neighbours(streams, "windows")
 
     async def answer(self, given: Given) -> object:
         """Tell of the windows of this instance, or ask the others too."""
-        loop = asyncio.get_running_loop()
-        here = loop.run_in_executor(self._telling, windows_here, self._streams, self._results)
+        here = self._neighbours.tell(windows_here, self._streams, self._results)
         if given["where"] == "here":
             return {"nodes": await here}
-        others = self._others()
-        asked = [loop.run_in_executor(self._asking, self._told_by, each) for each in others]
-        told = [(_name(self._own), await here), *zip(map(_name, others), await asyncio.gather(*asked))]
+        nodes, others = await asyncio.gather(here, self._neighbours.ask("/windows?where=here", _nodes))
+        own = self._neighbours.own
+        told: list[tuple[str | None, Sequence[dict[str, Any]] | str]] = [
+            (None if own is None else name_of_host(own), nodes),
+            *others,
+        ]
         return {
             "now": time.time_ns() // 1_000_000,
             **put_together(told, self._task_counts()),
         }
-
-    def _others(self) -> Sequence[HostInfo]:
-        try:
-            known = self._streams.metadata_for_all_streams_clients()
-        except StoreUnavailableError:
-            return ()
-        return [each.host_info for each in known if each.host_info.port > 0 and each.host_info != self._own]
 
     def _task_counts(self) -> Mapping[int, int]:
         try:
@@ -98,15 +77,9 @@ class _Gathering:
         except StoreUnavailableError:
             return {}
 
-    def _told_by(self, host: HostInfo) -> Sequence[dict[str, Any]] | str:
-        """Return what another instance tells, or why it does not."""
-        try:
-            data = self._streams.ask_instance(host, "/windows?where=here", timeout_s=_PATIENCE_SECONDS)
-            return msgspec.json.decode(data, type=_Windows).nodes
-        except Refused as refused:
-            return str(refused)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return f"it answers what is no answer: {error}"
+
+def _nodes(data: bytes) -> Sequence[dict[str, Any]]:
+    return msgspec.json.decode(data, type=_Windows).nodes
 
 
 def put_together(
@@ -152,7 +125,3 @@ def _last(told: Sequence[Mapping[str, Any]]) -> object:
         told, key=lambda each: -1 if each["stream_time"] is None else each["stream_time"], default=None
     )
     return None if last is None else last["task"]
-
-
-def _name(host: HostInfo | None) -> str | None:
-    return None if host is None else f"{host.host}:{host.port}"

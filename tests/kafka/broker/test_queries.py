@@ -210,3 +210,16 @@ def test_windows_are_those_of_all_instances_and_who_does_not_answer_is_named(sho
     assert silent["instance"] == at["two"]
     assert "nobody listens there" in silent["reason"]
     assert len(found["nodes"][0]["tasks_not_told_of"]) == PARTITIONS // 2
+
+
+def test_topics_of_dead_letters_are_those_that_all_instances_remember(shop: Shop) -> None:
+    one, two = (shop.start(place) for place in ("one", "two"))
+    wait_for(lambda: [number_of_tasks(each) for each in (one, two)] == [PARTITIONS // 2] * 2)
+    (shop.folder / "two" / shop.name / "dead-letter-topics").write_text("named-there\n")
+    found = ask(shop.urls["one"], "/dead-letters").body
+    assert (found["topics"], found["unanswered"]) == (["named-there"], [])
+    assert ask(shop.urls["one"], "/dead-letters/topics").body == {"topics": []}
+    assert ask(shop.urls["one"], "/dead-letters?topic=named-there").body["letters"] == []
+    shop.stop("two", as_if_killed=True)
+    found = ask(shop.urls["one"], "/dead-letters").body
+    assert (found["topics"], len(found["unanswered"])) == ([], 1)

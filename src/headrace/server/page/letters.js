@@ -50,6 +50,11 @@ function sums(letters) {
   return h("ul", { class: "sums" }, [...found].sort((a, b) => b[1] - a[1]).map(([kind, number]) => h("li", { "data-key": kind }, h("b", null, String(number)), ` ${kind}`)));
 }
 
+// Who may know of more topics.
+function silent(found) {
+  return found.unanswered.map((each) => h("p", { class: "waits", "data-unanswered": each.instance }, `Not told which topics it has written to: ${each.reason}.`));
+}
+
 export const letters = {
   title: "Dead letters",
   question: "Which records failed, where, and why. headrace dlq puts them back, or drops them.",
@@ -57,13 +62,14 @@ export const letters = {
   load: (_, signal) => get(target("dead-letters", { limit: LETTERS }), signal),
   show(view, found, _, show) {
     if (found.topics.length === 0) {
-      show(view, h("p", { class: "none" }, "No topic of dead letters is named: set ", h("code", null, "errors.dead.letter.queue.topic.name"), ". Topics that handlers name are known once this instance has written to them."));
+      show(view, h("p", { class: "none" }, "No topic of dead letters is named: set ", h("code", null, "errors.dead.letter.queue.topic.name"), ". Topics that handlers name are known once an instance has written to them."), silent(found));
       return;
     }
     const said = found.has_more ? `the newest ${found.letters.length}` : plural(found.letters.length, "dead letter");
     show(
       view,
       h("p", null, `${found.topics.length === 1 ? "Topic" : "Topics"} ${found.topics.join(", ")}: ${found.letters.length === 0 ? "there are none" : said}.`),
+      silent(found),
       found.letters.length > 0 && sums(found.letters),
       h("div", { class: "letters", "data-key": "letters" }, found.letters.map(letter)),
     );
