@@ -1,7 +1,7 @@
 """`headrace dlq`: what has failed and was put aside; replayed once it can be processed, or dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,15 +9,13 @@ from typing import Any, TypeAlias
 
 import click
 import msgspec
-from typing_extensions import TypeVar
 
-from headrace.base.errors import ConfigError, LogError
+from headrace.base.errors import LogError
 from headrace.base.file_lock import FileLock
 from headrace.base.ids import TopicPartition
-from headrace.base.wording import shortened
+from headrace.cli.dlq_filters import filter_of, filter_options
 from headrace.cli.dlq_topics import all_opened, one_opened
 from headrace.cli.lines import shown_headers
-from headrace.cli.moments import moment_ms
 from headrace.cli.opening import Subject, look_options, subject_of
 from headrace.cli.serdes import format_options, topic_formats
 from headrace.cli.settings import looked_at
@@ -31,60 +29,12 @@ from headrace.streams.logs import address_of
 
 __all__ = ["command"]
 
-C = TypeVar("C", bound=Callable[..., Any])
-
 _encode = msgspec.json.Encoder().encode
 
 
 @click.group("dlq")
 def command() -> None:
     """Look at dead letters, put their records back to where they came from, or drop them."""
-
-
-_FILTERS = (
-    click.option("--reason", metavar="CLASS", help="Only what failed by this exception."),
-    click.option("--node", metavar="NAME", help="Only what failed in this node."),
-    click.option("--origin", metavar="TOPIC", help="Only records of this topic."),
-    click.option(
-        "--since", metavar="TIME", help="Only records from this time on, such as 2013-01-01T00:00:00Z."
-    ),
-    click.option("--until", metavar="TIME", help="Only records before this time."),
-    click.option("--partition", type=click.IntRange(min=0), help="Only this partition of the dead letters."),
-    click.option(
-        "--from-offset", type=click.IntRange(min=0), metavar="N", help="Only dead letters from here on."
-    ),
-    click.option(
-        "--to-offset", type=click.IntRange(min=0), metavar="N", help="Only dead letters up to here, included."
-    ),
-)
-
-
-def _filter_options(command: C) -> C:
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
-
-
-def _filter(options: dict[str, Any]) -> LetterFilter:
-    return LetterFilter(
-        reason=options.pop("reason"),
-        node=options.pop("node"),
-        origin=options.pop("origin"),
-        since=_time("--since", options.pop("since")),
-        until=_time("--until", options.pop("until")),
-        partition=options.pop("partition"),
-        first=options.pop("from_offset"),
-        last=options.pop("to_offset"),
-    )
-
-
-def _time(flag: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else moment_ms(text)
-    except ValueError:
-        raise ConfigError(
-            f"{flag} is {shortened(text)}, but must be a time such as 2013-01-01T00:00:00Z"
-        ) from None
 
 
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +60,7 @@ class _Sum:
 
 @command.command("list")
 @click.argument("topic", required=False)
-@_filter_options
+@filter_options
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 @look_options
 def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
@@ -119,7 +69,7 @@ def list_letters(topic: str | None, as_json: bool, **options: Any) -> None:
     Without TOPIC: those of errors.dead.letter.queue.topic.name, and of the topics that handlers have named, which are
     known where the application's state directory is. Times are those of the records.
     """
-    wanted = _filter(options)
+    wanted = filter_of(options)
     sums: dict[_Group, _Sum] = {}
     gone: Counter[Handled] = Counter()
     with all_opened(subject_of(options), topic) as (log, topics):
@@ -192,7 +142,7 @@ def _moment(timestamp: int) -> str:
 
 @command.command("show")
 @click.argument("topic", required=False)
-@_filter_options
+@filter_options
 @click.option("--all", "with_handled", is_flag=True, help="Also those that were replayed or dropped.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="Most dead letters.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
@@ -211,7 +161,7 @@ def show(
 
     Keys and values are shown as --app declares them for the topic that they came from, where they can be read.
     """
-    wanted = _filter(options)
+    wanted = filter_of(options)
     subject = subject_of(options)
     topology = None if subject.target is None else subject.target.topology
     with all_opened(subject, topic) as (log, topics):
@@ -278,7 +228,7 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done,
 
 @command.command("replay")
 @click.argument("topic", required=False)
-@_filter_options
+@filter_options
 @_DRY_RUN
 @_BATCH
 @click.option(
@@ -299,7 +249,7 @@ def replay(topic: str | None, dry_run: bool, batch: int, to_compacted: bool, **o
 
 @command.command("drop")
 @click.argument("topic", required=False)
-@_filter_options
+@filter_options
 @_DRY_RUN
 @_BATCH
 @click.option("--yes", is_flag=True, help="Without a question.")
@@ -322,7 +272,7 @@ def _handle(
     to_compacted: bool = False,
     asks: bool = False,
 ) -> None:
-    wanted = _filter(options)
+    wanted = filter_of(options)
     subject = subject_of(options)
     with one_opened(subject, topic) as (log, info):
         if asks:  # what fails after it was counted was not asked about
