@@ -66,7 +66,7 @@ def prepare(
 def _warn_of_lost(missing: Sequence[str], log: Log, application_id: str, plan: Plan) -> None:
     """Say which repartition topics are made though the application has read inputs before.
 
-    Their own offsets tell nothing: brokers delete them with the topic. Kafka Streams makes such a topic without a word.
+    Their own offsets tell nothing: brokers delete them with the topic.
     """
     lost = [name for name in missing if name.endswith("-repartition")]
     if not lost:
