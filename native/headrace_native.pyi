@@ -1,9 +1,13 @@
-"""Kafka's record batches (format 2) to and from columns, see `headrace.kafka.batch.codec`, and a record cache."""
+"""Kafka's record batches (format 2), see `headrace.kafka.batch.codec`, a record cache, and rows of a restore."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, final, overload
+from typing import Any, Literal, Protocol, TypeAlias, final, overload
 
 _Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+class _Sized(Protocol):
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes | None]: ...
 
 __version__: str
 INTERFACE: int
@@ -17,6 +21,20 @@ class Column:
     @overload
     def __getitem__(self, index: slice, /) -> Column | list[bytes | None]: ...
     def texts(self) -> list[str | None]: ...
+
+@final
+class RestoredRows:
+    def __init__(self, *, is_timestamped: bool) -> None: ...
+    def __len__(self) -> int: ...
+    def size_bytes(self) -> int: ...
+    def add(
+        self,
+        keys: _Sized,
+        values: _Sized,
+        timestamps: Sequence[int],
+    ) -> None: ...
+    def write(self, path: str) -> None: ...
+    def take(self) -> dict[bytes, bytes | None]: ...
 
 def next_position(data: bytes | bytearray | memoryview, fetch_offset: int) -> int: ...
 def decode(

@@ -1,5 +1,6 @@
 //! The compiled half of headrace. What it does has a twin in Python, and both are tested against each other: the record batch codec,
-//! of which `headrace.kafka.batch.codec` says what it promises, and the record cache of numbers (`headrace.state.number_cache`).
+//! of which `headrace.kafka.batch.codec` says what it promises, the record cache of numbers (`headrace.state.number_cache`), and the
+//! rows of a restore (`headrace.state.table_rows`).
 
 mod batch;
 mod columns;
@@ -8,7 +9,9 @@ mod decoding;
 mod encoding;
 mod murmur2;
 mod numbers;
+mod restored_rows;
 mod slices;
+mod sorted_table;
 mod varint;
 
 use pyo3::buffer::PyBuffer;
@@ -93,11 +96,12 @@ fn encode_batch<'py>(
 fn headrace_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // Goes up with every change of a function's signature or promise: headrace takes no other.
-    module.add("INTERFACE", 4)?;
+    module.add("INTERFACE", 5)?;
     module.add_class::<slices::Column>()?;
     module.add_function(wrap_pyfunction!(next_position, module)?)?;
     module.add_function(wrap_pyfunction!(decode, module)?)?;
     module.add_function(wrap_pyfunction!(encode_batch, module)?)?;
     module.add_class::<numbers::NumberCache>()?;
+    module.add_class::<restored_rows::RestoredRows>()?;
     module.add_function(wrap_pyfunction!(murmur2::partitions, module)?)
 }

@@ -98,7 +98,7 @@ impl Column {
         Some(&self.held.bytes[slice.start..slice.start + length])
     }
 
-    fn all(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
+    pub fn all(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         self.slices().iter().map(|&slice| self.bytes_of(slice))
     }
 

@@ -9,7 +9,7 @@ from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec, segment_interval_ms
 from headrace.state.values import pack_timestamp
 
-__all__ = ["ChangelogRows", "KeyValueRows", "SegmentedRows", "foreign"]
+__all__ = ["ChangelogRows", "KeyValueRows", "SegmentedRows", "check_first_key", "foreign"]
 
 
 class ChangelogRows(Protocol):
@@ -32,13 +32,12 @@ class ChangelogRows(Protocol):
 class KeyValueRows:
     """Restores a key-value store. Records without a key are skipped: nobody can have written one."""
 
-    __slots__ = ("_key", "_rows", "_store", "_timestamped", "sequence", "stream_time")
+    __slots__ = ("_rows", "_spec", "_timestamped", "sequence", "stream_time")
 
     def __init__(self, spec: StoreSpec) -> None:
         self.stream_time = -1
         self.sequence = 0
-        self._store = spec.name
-        self._key = spec.key
+        self._spec = spec
         self._timestamped = spec.timestamped
         self._rows: dict[bytes, bytes | None] = {}
 
@@ -46,22 +45,17 @@ class KeyValueRows:
         """Add a chunk's records.
 
         Raises:
-            StateCorruptionError: the first key is none of the store's. One is enough to tell another kind of store.
+            StateCorruptionError: the first key is none of the store's.
         """
-        rows, keys = self._rows, list(chunk.keys)
-        first = next((key for key in keys if key is not None), None)
-        if first is not None:
-            try:
-                self._key.deserialize(chunk.topic, first)
-            except Exception as error:
-                raise foreign(self._store, chunk, f"a key cannot be read ({error})") from error
+        check_first_key(self._spec, chunk)
+        rows = self._rows
         if self._timestamped:
             pack = pack_timestamp
-            for key, value, timestamp in zip(keys, chunk.values, chunk.timestamps):
+            for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
                 if key is not None:
                     rows[key] = None if value is None else pack(timestamp) + value
         else:
-            for key, value in zip(keys, chunk.values):
+            for key, value in zip(chunk.keys, chunk.values):
                 if key is not None:
                     rows[key] = value
 
@@ -140,6 +134,22 @@ class SegmentedRows:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def check_first_key(spec: StoreSpec, chunk: Chunk) -> None:
+    """Read the first key of a chunk of a key-value store. One is enough to tell another kind of store.
+
+    Raises:
+        StateCorruptionError: it is none of the store's.
+    """
+    # Not by iterating, which would make objects of all keys.
+    keys = (chunk.keys[index] for index in range(len(chunk)))
+    first = next((key for key in keys if key is not None), None)
+    if first is not None:
+        try:
+            spec.key.deserialize(chunk.topic, first)
+        except Exception as error:
+            raise foreign(spec.name, chunk, f"a key cannot be read ({error})") from error
 
 
 def foreign(store: str, chunk: Chunk, problem: str) -> StateCorruptionError:

@@ -1,9 +1,9 @@
 """Rows in memory, for stores that say so and for tests. Their changelog is what survives the process."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from headrace.base.errors import StoreUnavailableError
+from headrace.base.errors import StateError, StoreUnavailableError
 from headrace.state.order import KeyOrder
 from headrace.state.port import Rows, StorePosition
 
@@ -100,6 +100,15 @@ class MemoryDatabase:
         for store, changes in rows:
             self.family(store).update(changes)
         self._positions.update(positions)
+
+    @property
+    def takes_files(self) -> bool:
+        """False: there is no format of files here."""
+        return False
+
+    def take_in(self, store: str, write: Callable[[str], None]) -> None:
+        """Refuse: see `takes_files`."""
+        raise StateError(f"store {store!r} is in memory, and takes no files")
 
     def delete_range(self, store: str, start: bytes, end: bytes) -> None:
         """Delete rows with start <= key < end."""

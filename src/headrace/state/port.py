@@ -99,6 +99,17 @@ class Database(Protocol):
         # Invariant: a position is never readable after a crash unless all rows written before it are.
         """
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether there is `take_in`: not in memory."""
+
+    def take_in(self, store: str, write: Callable[[str], None]) -> None:
+        """Let `write` make a file of sorted rows in RocksDB's format, and take it in, in front of what is there.
+
+        # Invariant: all of it is there or nothing, also after a crash, and behind rows that were written before. Only
+        # for a store that is on disk and has no position.
+        """
+
     def delete_range(self, store: str, start: bytes, end: bytes) -> None:
         """Delete rows with start <= key < end (expiry of a segment)."""
 

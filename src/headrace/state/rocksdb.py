@@ -28,12 +28,14 @@ from headrace.state.rocksdb_marks import (
     DEFAULT_FAMILY,
     Ledger,
     Mark,
+    cut_off,
     link_key,
     mark_key,
     position_key,
     why_untrusted,
 )
 from headrace.state.rocksdb_options import RocksMemory, database_options, store_options
+from headrace.state.rocksdb_tables import remove_leftovers, take_in
 from headrace.state.task_directory import destroy, holds_database
 
 __all__ = ["RocksDatabase"]
@@ -92,7 +94,11 @@ class RocksDatabase:
             self._database: Any = self._opened(exists)
             self._default = self._family(DEFAULT_FAMILY)
         try:
-            self._marks = self._vouched().marks
+            ledger = self._vouched()
+            self._marks = ledger.marks
+            for store in cut_off(ledger, self._marking):
+                self.clear(store)
+            remove_leftovers(self._path)
         except BaseException:
             self.close()
             raise
@@ -134,12 +140,16 @@ class RocksDatabase:
         reason = why_untrusted(
             ledger,
             stores.keys(),
-            marking=lambda store, mark: [key for key, _ in stores[store].scan(mark.key, mark.end)],
+            marking=self._marking,
             is_empty=lambda store: next(stores[store].scan(None, None), None) is None,
         )
         if reason is not None:
             raise StateCorruptionError(f"cannot open the stores at {self._path}: {reason}", path=self._path)
         return ledger
+
+    def _marking(self, store: str, mark: Mark) -> list[bytes]:
+        """All keys of a store that belong to its mark."""
+        return [key for key, _ in self._family(store).scan(mark.key, mark.end)]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], memory: RocksMemory) -> "RocksDatabase":
@@ -307,6 +317,24 @@ class RocksDatabase:
         if mark.link:
             batch.delete(mark.linked(mark.link), family.handle)
 
+    @property
+    def takes_files(self) -> bool:
+        """True: of RocksDB's own format."""
+        return True
+
+    def take_in(self, store: str, write: Callable[[str], None]) -> None:
+        """Let `write` write a file of sorted rows, whose path it is given, and take it in; the link as of a batch.
+
+        # Invariant: only for a store without a position. A kill behind it leaves a link that the default family does
+        # not know of, by which a store with a position could not be trusted any more.
+
+        Raises:
+            StateError: the disk is full, for example.
+        """
+        family = self.family(store)
+        with translated(self._path, f"restore store {store!r}"):
+            take_in(self._rocksdict, self._path, family, self._memory, write)
+
     def delete_range(self, store: str, start: bytes, end: bytes) -> None:
         """Delete rows with start <= key < end, which is below all marks."""
         family = self.family(store)
@@ -326,6 +354,9 @@ class RocksDatabase:
         def fill(batch: Any) -> None:
             batch.delete(position_key(store), self._default.handle)
             batch.delete_range(b"", mark.key, family.handle)
+            batch.delete_range(
+                mark.linked(0), mark.end, family.handle
+            )  # a restore that was cut off leaves many
             if last > mark.key:
                 batch.delete_range(mark.end, last + b"\x00", family.handle)
 

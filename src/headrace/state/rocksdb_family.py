@@ -145,6 +145,14 @@ class RocksFamily:
             "num-open-iterators": len(self._scans)
         }
 
+    def unsorted_files(self) -> int:
+        """Return how many files wait to be merged into the others, of which each is looked into by reads."""
+        return int(self._rows.property_value("rocksdb.num-files-at-level0") or 0)
+
+    def ingest(self, files: list[str], options: Any) -> None:
+        """Take in files of sorted rows, all of them or none, in front of what is there."""
+        self._rows.ingest_external_file(files, options)
+
     def close(self) -> None:
         """Release all that keeps the database's lock."""
         for scan in list(self._scans):

@@ -11,6 +11,7 @@ from headrace.state.changelog_rows import ChangelogRows
 from headrace.state.port import Database, StorePosition
 from headrace.state.row_making import row_maker
 from headrace.state.spec import StoreSpec, segment_interval_ms
+from headrace.state.table_rows import TableRows, can_be_tables
 from headrace.state.values import ValueCodec
 
 __all__ = ["StoreRows"]
@@ -69,6 +70,11 @@ class StoreRows:
     def restore(self, chunk: Chunk) -> None:
         """Apply changelog records to the rows, straight and unlogged; see `TaskRows.restore`."""
         applied = self._rows()
+        if isinstance(applied, TableRows):
+            applied.apply(chunk)
+            if applied.is_full:
+                self.database.take_in(self.name, applied.write)
+            return
         for start in range(0, len(chunk), _RESTORE_ROWS):
             applied.apply(chunk.part(start, start + _RESTORE_ROWS))
             if len(applied) >= _RESTORE_ROWS:
@@ -77,6 +83,10 @@ class StoreRows:
     def restored(self, position: StorePosition) -> None:
         """Write what is left of a restore, and its position last."""
         applied = self._rows()
+        if isinstance(applied, TableRows):
+            self._applied = None  # there is a position from here on
+            if applied.is_worth_a_file:
+                self.database.take_in(self.name, applied.write)
         stamped = self.stamped(position, applied.stream_time, applied.sequence)
         self.database.write([(self.name, applied.take())], {self.name: stamped})
         self._expire(applied.stream_time)
@@ -86,11 +96,15 @@ class StoreRows:
         if self._applied is None:
             if self._make is None:
                 raise StateError(f"store {self.name!r} is restored by its own object, and there is none")
-            applied, position = self._make(), self.trusted_position
+            position = self.trusted_position
+            applied = TableRows(self.spec) if self._can_be_tables() else self._make()
             if position is not None:
                 applied.stream_time, applied.sequence = position.stream_time, position.sequence
             self._applied = applied
         return self._applied
+
+    def _can_be_tables(self) -> bool:
+        return self.database.takes_files and self.position() is None and can_be_tables(self.spec)
 
     def _expire(self, stream_time: int) -> None:
         """Let go of segments that nothing can read any more.
