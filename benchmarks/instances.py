@@ -5,6 +5,9 @@
 has then, and the longest that a record waited for its result in one of these, and in one of the others (ms; a commit
 each 100 ms is in it). What happens: nothing, for comparison; an instance is killed that another one follows; it comes
 back; it is stopped; it comes back once more; it is killed, and started again at once in its own directory.
+
+`--rolling 4` restarts four instances instead, one after another as a new version is rolled out: each has a
+`group.instance.id`, is stopped, and started again at once. `--no-ids` leaves the ids out.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -136,13 +139,47 @@ class Traffic:
         }
 
 
+class Event(NamedTuple):
+    """What happens to one of the instances, and how many there are then."""
+
+    what: str
+    name: str
+    acts: tuple[str, ...]
+    members: int
+
+
+#: What happens to one of two.
+ACCIDENTS = (
+    Event("nothing", "two", (), 2),
+    Event("killed, with a standby elsewhere", "two", ("kill",), 1),
+    Event("comes back", "two", ("start",), 2),
+    Event("stopped", "two", ("stop",), 1),
+    Event("comes back once more", "two", ("start",), 2),
+    Event("killed and started again at once", "two", ("kill", "start"), 2),
+)
+
+
+def rolling(names: Sequence[str]) -> tuple[Event, ...]:
+    """Return what happens in a rolling restart."""
+    restarts = [Event("restarted", name, ("stop", "start"), len(names)) for name in names]
+    return (Event("nothing", names[0], (), len(names)), *restarts)
+
+
 class Members:
     """Instances of one system, as processes."""
 
     def __init__(
-        self, system: str, folder: Path, source: str, target: str, properties: Mapping[str, str]
+        self,
+        system: str,
+        folder: Path,
+        source: str,
+        target: str,
+        properties: Mapping[str, str],
+        *,
+        has_ids: bool = False,
     ) -> None:
         self._system = system
+        self._has_ids = has_ids
         self._folder = folder
         self._topics = source, target
         self._properties = properties
@@ -151,6 +188,8 @@ class Members:
     def start(self, name: str) -> None:
         """Start one, in its own directory."""
         properties = {**self._properties, "state.dir": str(self._folder / name)}
+        if self._has_ids:
+            properties["group.instance.id"] = name
         command = (
             [sys.executable, "-m", "benchmarks.member"]
             if self._system == "headrace"
@@ -163,6 +202,10 @@ class Members:
                 stderr=log,
                 cwd=HERE.parent,
             )
+
+    def do(self, act: str, name: str) -> None:
+        """Do what one is to do: `start`, `stop` or `kill`."""
+        {"start": self.start, "stop": self.stop, "kill": self.kill}[act](name)
 
     def kill(self, name: str) -> None:
         """Kill one."""
@@ -216,42 +259,43 @@ def measure(
         properties[f"{prefix}session.timeout.ms"] = str(options.session)
         properties[f"{prefix}heartbeat.interval.ms"] = str(options.session // 10)
     traffic = Traffic(kafka.bootstrap_servers, source, target, options.partitions, options.state)
-    members = Members(system, folder, source, target, properties)
+    names = [f"instance-{number}" for number in range(options.rolling)] or ["one", "two"]
+    has_ids = bool(options.rolling) and not options.no_ids
+    members = Members(system, folder, source, target, properties, has_ids=has_ids)
     traffic.fill()
     traffic.begin()
-
-    kill, start, stop = members.kill, members.start, members.stop
     try:
-        start("one")
-        start("two")
-        _await_calm(traffic, 2)
+        for name in names:
+            members.start(name)
+        _await_calm(traffic, len(names))
         time.sleep(STANDBY_SECONDS)
-        happens: list[tuple[str, list[Callable[[str], None]], int]] = [
-            ("nothing", [], 2),
-            ("killed, with a standby elsewhere", [kill], 1),
-            ("comes back", [start], 2),
-            ("stopped", [stop], 1),
-            ("comes back once more", [start], 2),
-            ("killed and started again at once", [kill, start], 2),
-        ]
-        for what, acts, members_then in happens:
+        for event in rolling(names) if options.rolling else ACCIDENTS:
             before, since = traffic.owners(), time.time()
-            for act in acts:
-                act("two")
-            _await_calm(traffic, members_then)
+            for act in event.acts:
+                members.do(act, event.name)
+            _await_calm(traffic, event.members)
             owners, worst = traffic.owners(), traffic.worst_ms(since)
             moved = {each for each in worst if owners[each] != before[each]}
-            yield {
+            line = {
                 "system": system,
                 "protocol": options.protocol,
-                "what": what,
+                "what": event.what,
                 "moved": len(moved),
-                "moved_worst_ms": round(max((worst[each] for each in moved), default=0)),
-                "others_worst_ms": round(max((worst[each] for each in worst.keys() - moved), default=0)),
+                "moved_worst_ms": _longest(worst, moved),
+                "others_worst_ms": _longest(worst, worst.keys() - moved),
             }
+            if options.rolling:
+                own = {each for each, owner in before.items() if owner == event.name}
+                line["own_worst_ms"] = _longest(worst, own)
+                line["others_worst_ms"] = _longest(worst, worst.keys() - moved - own)
+            yield line
     finally:
         members.close()
         traffic.end()
+
+
+def _longest(worst: Mapping[int, float], partitions: Iterable[int]) -> int:
+    return round(max((worst[each] for each in partitions), default=0))
 
 
 def _await_calm(traffic: Traffic, members: int) -> None:
@@ -306,6 +350,8 @@ def main() -> None:
         "--session", type=int, default=6_000, help="ms; 0 leaves brokers and clients their own"
     )
     parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--rolling", type=int, default=0, help="restart so many instances, one after another")
+    parser.add_argument("--no-ids", action="store_true", help="let these have no group.instance.id")
     parser.add_argument("--state", type=int, default=20_000, help="keys a partition")
     options = parser.parse_args()
     config = {}
