@@ -1,9 +1,10 @@
 """Kafka's record batches (format 2), see `headrace.kafka.batch.codec`, a record cache, and rows of a restore."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, final, overload
 
 _Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+_Below: TypeAlias = Callable[[bytes, int], tuple[Any, int] | None]
 
 class _Sized(Protocol):
     def __len__(self) -> int: ...
@@ -150,6 +151,8 @@ class NumberCache:
         at: int,
         horizon: int,
         is_text: bool,
+        below: _Below | None,
+        bytes_max: int,
     ) -> int: ...
     def count_tumbling(
         self,
@@ -161,8 +164,11 @@ class NumberCache:
         at: int,
         horizon: int,
         is_text: bool,
+        below: _Below | None,
+        bytes_max: int,
         size_ms: int,
         grace_ms: int,
+        retention_ms: int,
         stream_time: int,
-        expired_ms: int,
-    ) -> tuple[int, int]: ...
+        observed: int,
+    ) -> tuple[int, int, int]: ...

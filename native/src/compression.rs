@@ -319,11 +319,7 @@ fn unlz4(data: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Expansion {
         let mark = u32::from_le_bytes(*mark);
         let length = (mark & !LZ4_STORED) as usize;
         if length == 0 {
-            return if tail.len() == content_check {
-                Ok(())
-            } else {
-                Err("bytes follow its frame".into())
-            };
+            return if tail.len() == content_check { Ok(()) } else { Err("bytes follow its frame".into()) };
         }
         if length > block_max {
             return Err("a block is larger than its frame allows".into());

@@ -11,7 +11,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
@@ -19,6 +19,9 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 const ENTRY_BYTES: usize = 160;
 /// What it weighs besides while a commit is to write it: the row that is made of it then.
 const ROW_BYTES: usize = 160;
+
+/// Of how many entries it is looked at whether they may leave for a new one.
+const LOOKED_AT: usize = 64;
 
 /// Key, slot, number and time.
 type Row = (Vec<u8>, i64, Option<i64>, i64);
@@ -207,6 +210,27 @@ impl NumberCache {
             entry.is_dirty = true;
             self.dirty.push(at as u32);
         }
+    }
+
+    /// Whether a new entry of that weight may come, and `evict` then finds enough to let go of, as far as the next few tell.
+    fn has_room(&self, weight_bytes: usize, bytes_max: usize) -> bool {
+        let mut excess = (self.used_bytes + weight_bytes).saturating_sub(bytes_max);
+        let place = self.free.last().map_or(self.entries.len(), |&at| at as usize);
+        let places = self.entries.len().max(place + 1);
+        for step in 0..places.min(LOOKED_AT) {
+            let at = (self.hand + step) % places;
+            if excess == 0 || at == place {
+                break;
+            }
+            let entry = &self.entries[at];
+            if entry.is_cached && !entry.is_used {
+                if entry.is_dirty {
+                    break;
+                }
+                excess = excess.saturating_sub(weight(&entry.key));
+            }
+        }
+        excess == 0
     }
 
     fn is_live_dirty(&self, at: u32) -> bool {
@@ -626,97 +650,178 @@ impl NumberCache {
         *self = NumberCache::new();
     }
 
-    /// Count records from row `at` on, each by its key. Return the row of the first one that is left to the caller: there
-    /// is no entry for it, it has no key or value, its time is beyond `horizon`; behind the last row where there is none.
+    /// Count records from row `at` on, each by its key. Return the row of the first one that is left to the caller: it has no
+    /// key or value, its time is beyond `horizon`, or there is no entry for it and none can be made; behind the last row
+    /// where there is none.
+    ///
+    /// `below` returns number and time that the store below has of a key and slot, or None; without it no entry is made.
+    /// No more than `bytes_max` are here after one was made: others leave for it, if that needs no flush.
     #[allow(clippy::too_many_arguments)] // the columns of a stretch
-    fn count(
-        &mut self,
-        keys: &Bound<'_, PyAny>,
-        values: &Bound<'_, PyAny>,
-        timestamps: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-        offsets: &Bound<'_, PyAny>,
-        topic: Option<Bound<'_, PyAny>>,
+    fn count<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+        timestamps: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        offsets: &Bound<'py, PyAny>,
+        topic: Option<Bound<'py, PyAny>>,
         at: usize,
         horizon: i64,
         is_text: bool,
+        below: Option<Bound<'py, PyAny>>,
+        bytes_max: usize,
     ) -> PyResult<usize> {
-        let stretch = stretch(keys, timestamps, headers, offsets, topic)?;
+        let counting = Counting {
+            stretch: stretch(keys, timestamps, headers, offsets, topic)?,
+            horizon,
+            below,
+            bytes_max,
+        };
         let values = crate::columns::rows(values)?;
-        for row in at..stretch.keys.len() {
-            let (key, timestamp) = (stretch.keys.get_item(row)?, stretch.timestamps.at(row)?);
+        let rows = counting.stretch.keys.len();
+        for row in at..rows {
+            let (key, timestamp) =
+                (counting.stretch.keys.get_item(row)?, counting.stretch.timestamps.at(row)?);
             let Some(bytes) = key_bytes(&key, is_text) else { return Ok(row) };
-            let Some(found) = self.find(bytes, 0) else { return Ok(row) };
-            if values.get_item(row)?.is_none() || !self.add_one(found, timestamp, horizon, &stretch, row)? {
+            if values.get_item(row)?.is_none() || !counting.add_one(slf, bytes, 0, timestamp, row)? {
                 return Ok(row);
             }
         }
-        Ok(stretch.keys.len())
+        Ok(rows)
     }
 
     /// Count records from row `at` on, each by its key in the window of `size_ms` that holds its time. Return the row of the
-    /// first one that is left to the caller, and the highest time so far: beside what `count` leaves, that are records
-    /// whose window has closed, and cells that have expired, up to `expired_ms`.
+    /// first one that is left to the caller, the highest time so far, and the highest slot: beside what `count` leaves,
+    /// that are records whose window has closed, and cells that are older than the highest by `retention_ms`.
     #[allow(clippy::too_many_arguments)] // the columns of a stretch, and the windows
-    fn count_tumbling(
-        &mut self,
-        keys: &Bound<'_, PyAny>,
-        timestamps: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-        offsets: &Bound<'_, PyAny>,
-        topic: Option<Bound<'_, PyAny>>,
+    fn count_tumbling<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        timestamps: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        offsets: &Bound<'py, PyAny>,
+        topic: Option<Bound<'py, PyAny>>,
         at: usize,
         horizon: i64,
         is_text: bool,
+        below: Option<Bound<'py, PyAny>>,
+        bytes_max: usize,
         size_ms: i64,
         grace_ms: i64,
+        retention_ms: i64,
         stream_time: i64,
-        expired_ms: i64,
-    ) -> PyResult<(usize, i64)> {
-        let stretch = stretch(keys, timestamps, headers, offsets, topic)?;
-        let mut stream_time = stream_time;
-        for row in at..stretch.keys.len() {
-            let (key, timestamp) = (stretch.keys.get_item(row)?, stretch.timestamps.at(row)?);
-            let Some(bytes) = key_bytes(&key, is_text) else { return Ok((row, stream_time)) };
+        observed: i64,
+    ) -> PyResult<(usize, i64, i64)> {
+        let counting = Counting {
+            stretch: stretch(keys, timestamps, headers, offsets, topic)?,
+            horizon,
+            below,
+            bytes_max,
+        };
+        let (mut stream_time, mut observed) = (stream_time, observed);
+        let rows = counting.stretch.keys.len();
+        for row in at..rows {
+            let (key, timestamp) =
+                (counting.stretch.keys.get_item(row)?, counting.stretch.timestamps.at(row)?);
+            let Some(bytes) = key_bytes(&key, is_text) else { return Ok((row, stream_time, observed)) };
             let start = timestamp - timestamp.rem_euclid(size_ms);
             let is_late = timestamp <= stream_time && start.saturating_add(size_ms) <= stream_time - grace_ms;
-            if is_late || start <= expired_ms {
-                return Ok((row, stream_time));
+            if is_late
+                || start <= observed.saturating_sub(retention_ms)
+                || !counting.add_one(slf, bytes, start, timestamp, row)?
+            {
+                return Ok((row, stream_time, observed));
             }
-            let Some(found) = self.find(bytes, start) else { return Ok((row, stream_time)) };
-            if !self.add_one(found, timestamp, horizon, &stretch, row)? {
-                return Ok((row, stream_time));
-            }
-            stream_time = stream_time.max(timestamp);
+            (stream_time, observed) = (stream_time.max(timestamp), observed.max(start));
         }
-        Ok((stretch.keys.len(), stream_time))
+        Ok((rows, stream_time, observed))
     }
 }
 
-impl NumberCache {
-    /// Adds one to what is here. Says whether it did: else the caller is to judge.
+/// What a stretch is counted with.
+struct Counting<'a, 'py> {
+    stretch: Stretch<'a, 'py>,
+    horizon: i64,
+    below: Option<Bound<'py, PyAny>>,
+    bytes_max: usize,
+}
+
+impl<'py> Counting<'_, 'py> {
+    /// Adds one to a number. Says whether it did: else the caller is to judge.
     #[inline(always)]
     fn add_one(
-        &mut self,
-        at: usize,
+        &self,
+        cache: &Bound<'py, NumberCache>,
+        key: &[u8],
+        slot: i64,
         timestamp: i64,
-        horizon: i64,
-        stretch: &Stretch<'_, '_>,
         row: usize,
     ) -> PyResult<bool> {
-        let entry = &self.entries[at];
+        if timestamp > self.horizon {
+            return Ok(false);
+        }
+        let mut here = cache.borrow_mut();
+        if let Some(at) = here.find(key, slot) {
+            return self.add_one_here(&mut here, at, timestamp, row);
+        }
+        drop(here); // others may read it while the store below is asked
+        self.add_new(cache, key, slot, timestamp, row)
+    }
+
+    #[inline(always)]
+    fn add_one_here(&self, cache: &mut NumberCache, at: usize, timestamp: i64, row: usize) -> PyResult<bool> {
+        let entry = &cache.entries[at];
         let (value, latest) = match entry.value {
+            None if self.below.is_none() => return Ok(false), // who knows which cells there are is to hear of it
             None => (1, timestamp),
             Some(i64::MAX) => return Ok(false),
             Some(value) => (value + 1, timestamp.max(entry.timestamp)),
         };
-        if latest > horizon {
+        if latest > self.horizon {
             return Ok(false);
         }
-        let cause = stretch.cause(row)?;
-        self.use_again(at);
-        self.set(at, Some(value), latest, &cause);
+        let cause = self.stretch.cause(row)?;
+        cache.use_again(at);
+        cache.set(at, Some(value), latest, &cause);
         Ok(true)
+    }
+
+    /// Makes an entry of what the store below has, and adds one to it.
+    ///
+    /// Left to the caller is what it cannot be asked for, and what has no room unless something is flushed.
+    #[cold]
+    fn add_new(
+        &self,
+        cache: &Bound<'py, NumberCache>,
+        key: &[u8],
+        slot: i64,
+        timestamp: i64,
+        row: usize,
+    ) -> PyResult<bool> {
+        let (Some(below), py) = (&self.below, cache.py()) else { return Ok(false) };
+        if !cache.borrow().has_room(weight(key), self.bytes_max) {
+            return Ok(false);
+        }
+        let found = match below.call1((PyBytes::new(py, key), slot)) {
+            Ok(found) => found,
+            Err(error) if error.is_instance_of::<PyException>(py) => return Ok(false), // raised again for the caller
+            Err(error) => return Err(error),
+        };
+        if found.is_none() {
+            let cause = self.stretch.cause(row)?;
+            let mut here = cache.borrow_mut();
+            let at = here.enter(key, slot, None, timestamp);
+            here.set(at, Some(1), timestamp, &cause);
+            here.evict(self.bytes_max);
+            return Ok(true);
+        }
+        let (value, time) = (found.get_item(0)?.extract()?, found.get_item(1)?.extract()?);
+        let mut here = cache.borrow_mut();
+        if here.used_bytes + weight(key) > self.bytes_max {
+            return Ok(false); // it would be clean at first, and might leave again
+        }
+        let at = here.enter(key, slot, Some(value), time);
+        self.add_one_here(&mut here, at, timestamp, row)
     }
 }
 

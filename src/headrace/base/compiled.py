@@ -13,7 +13,7 @@ __all__ = ["compiled", "is_compiled_wanted", "unknown", "wanted"]
 _VARIABLE = "HEADRACE_CODEC"
 
 #: Of what headrace-native has; its `INTERFACE` has to be the same.
-_INTERFACE = 5
+_INTERFACE = 6
 
 
 def wanted() -> str:

@@ -1,6 +1,6 @@
 """Counts a stretch at once where the store's cache is compiled: what is in it, as far as nothing is to be judged.
 
-All else goes through the node's closure, record by record: keys that are not there, late records, what is dropped.
+All else goes through the node's closure, record by record: what needs a flush first, late records, what is dropped.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,9 @@ def count_together(wiring: Wiring, state: Any, run: Forward) -> None:
 
     def taken(stretch: Stretch, at: int) -> int:
         keys, values, timestamps, headers, offsets = stretch
-        counted: int = count(
-            keys, values, timestamps, headers, offsets, context.topic, at, state.safe_ms, is_text
+        columns = keys, values, timestamps, headers, offsets, context.topic
+        counted: int = state.counted(
+            lambda below, bytes_max: count(*columns, at, state.safe_ms, is_text, below, bytes_max)
         )
         return counted
 
@@ -43,20 +44,23 @@ def count_tumbling_together(
     count, context, retention_ms = state.counter(is_tumbling=True), wiring.context, state.spec.lifetime_ms
 
     def taken(stretch: Stretch, at: int) -> int:
+        keys, _, timestamps, headers, offsets = stretch
+        columns = keys, timestamps, headers, offsets, context.topic
+        times = stream_time.ms, state.observed_stream_time
         counted: int
-        counted, stream_time.ms = count(
-            stretch.keys,
-            stretch.timestamps,
-            stretch.headers,
-            stretch.offsets,
-            context.topic,
-            at,
-            state.safe_ms,
-            is_text,
-            size_ms,
-            grace_ms,
-            stream_time.ms,
-            state.observed_stream_time - retention_ms,
+        counted, stream_time.ms, state.observed_stream_time = state.counted(
+            lambda below, bytes_max: count(
+                *columns,
+                at,
+                state.safe_ms,
+                is_text,
+                below,
+                bytes_max,
+                size_ms,
+                grace_ms,
+                retention_ms,
+                *times,
+            )
         )
         return counted
 

@@ -10,7 +10,7 @@ An entry knows what was let go of last, or is in the database, from when it was 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from headrace.base.columns import Columns
 from headrace.base.compiled import compiled
@@ -46,6 +46,11 @@ class Released(NamedTuple):
     offsets: list[int]
     orders: list[int]
 
+
+R = TypeVar("R")
+
+#: Number and time that the store below has of a key and slot.
+Below: TypeAlias = Callable[[bytes, int], tuple[Any, int] | None]
 
 #: Hears of updates together: keys as `open_key` makes them, and the columns of what leaves.
 Flushed: TypeAlias = Callable[[Sequence[Any], Released], None]
@@ -147,6 +152,19 @@ class NumbersCache:
     def counter(self, is_tumbling: bool) -> Callable[..., Any]:
         """Return what counts the records of a stretch here, as far as it can: see `NumberCache`."""
         return self._numbers.count_tumbling if is_tumbling else self._numbers.count
+
+    def counted(self, count: Callable[[Below | None, int], R]) -> R:
+        """Let one of `counter` count, given what the store below has, and how many bytes new entries may make this."""
+        self._absent = None
+        others = self._budget.used_bytes - self._used_bytes
+        try:
+            return count(self._below_for_counts(), max(0, self._budget.max_bytes - others))
+        finally:
+            self._weigh()
+
+    def _below_for_counts(self) -> Below | None:
+        """What looks below for a counter; None while somebody is to hear of each new cell."""
+        return self._entry_row
 
     def _entry_row(self, key: bytes, slot: int) -> tuple[Any, int] | None:
         """What the store below has."""

@@ -14,7 +14,7 @@ from headrace.state.buffer.slot_index import SlotIndex
 from headrace.state.cache import CacheBudget
 from headrace.state.in_place import InPlace
 from headrace.state.merge import after, after_prefix
-from headrace.state.number_cache import NumbersCache, Released
+from headrace.state.number_cache import Below, NumbersCache, Released
 from headrace.state.port import Rows
 from headrace.state.values import ValueCodec
 
@@ -217,6 +217,9 @@ class WindowNumbers(NumbersCache):
         super().empty()
         self._index.clear()
         self.observed_stream_time = self._below.observed_stream_time
+
+    def _below_for_counts(self) -> Below | None:
+        return None if self._index else self._entry_row
 
     def _entry_row(self, key: bytes, slot: int) -> tuple[Any, int] | None:
         return self._below.entry_row(key, slot)
