@@ -201,7 +201,7 @@ _SERDES = {
 
 def modules() -> list[str]:
     """The public modules below `headrace.`, in order."""
-    return [name for name in headrace.__all__ if inspect.ismodule(getattr(headrace, name))]
+    return [name for name in dir(headrace) if inspect.ismodule(getattr(headrace, name))]
 
 
 def public_names() -> set[str]:
