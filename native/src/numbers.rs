@@ -311,6 +311,12 @@ struct Stretch<'a, 'py> {
 }
 
 impl<'a, 'py> Stretch<'a, 'py> {
+    /// Returns key and time of a row.
+    #[inline(always)]
+    fn row(&self, row: usize) -> PyResult<(Bound<'py, PyAny>, i64)> {
+        Ok((self.keys.get_item(row)?, self.timestamps.at(row)?))
+    }
+
     fn cause(&self, row: usize) -> PyResult<Cause<'py>> {
         let headers = match &self.listed_headers {
             Some(list) => list.get_item(row)?,
@@ -671,17 +677,12 @@ impl NumberCache {
         below: Option<Bound<'py, PyAny>>,
         bytes_max: usize,
     ) -> PyResult<usize> {
-        let counting = Counting {
-            stretch: stretch(keys, timestamps, headers, offsets, topic)?,
-            horizon,
-            below,
-            bytes_max,
-        };
+        let stretch = stretch(keys, timestamps, headers, offsets, topic)?;
+        let counting = Counting { stretch, horizon, below, bytes_max };
         let values = crate::columns::rows(values)?;
         let rows = counting.stretch.keys.len();
         for row in at..rows {
-            let (key, timestamp) =
-                (counting.stretch.keys.get_item(row)?, counting.stretch.timestamps.at(row)?);
+            let (key, timestamp) = counting.stretch.row(row)?;
             let Some(bytes) = key_bytes(&key, is_text) else { return Ok(row) };
             if values.get_item(row)?.is_none() || !counting.add_one(slf, bytes, 0, timestamp, row)? {
                 return Ok(row);
@@ -712,17 +713,12 @@ impl NumberCache {
         stream_time: i64,
         observed: i64,
     ) -> PyResult<(usize, i64, i64)> {
-        let counting = Counting {
-            stretch: stretch(keys, timestamps, headers, offsets, topic)?,
-            horizon,
-            below,
-            bytes_max,
-        };
+        let stretch = stretch(keys, timestamps, headers, offsets, topic)?;
+        let counting = Counting { stretch, horizon, below, bytes_max };
         let (mut stream_time, mut observed) = (stream_time, observed);
         let rows = counting.stretch.keys.len();
         for row in at..rows {
-            let (key, timestamp) =
-                (counting.stretch.keys.get_item(row)?, counting.stretch.timestamps.at(row)?);
+            let (key, timestamp) = counting.stretch.row(row)?;
             let Some(bytes) = key_bytes(&key, is_text) else { return Ok((row, stream_time, observed)) };
             let start = timestamp - timestamp.rem_euclid(size_ms);
             let is_late = timestamp <= stream_time && start.saturating_add(size_ms) <= stream_time - grace_ms;

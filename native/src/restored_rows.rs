@@ -65,9 +65,7 @@ impl Gathered {
     fn settle(&mut self) {
         let mut rows = std::mem::take(&mut self.rows);
         // Stable: of one key, the later record is behind the earlier one.
-        rows.sort_by(|one, other| {
-            one.head.cmp(&other.head).then_with(|| self.key(one).cmp(self.key(other)))
-        });
+        rows.sort_by(|one, other| one.head.cmp(&other.head).then_with(|| self.key(one).cmp(self.key(other))));
         rows.dedup_by(|later, kept| {
             let is_same = later.head == kept.head && self.key(later) == self.key(kept);
             if is_same {

@@ -79,7 +79,7 @@ impl Block {
 
     /// Adds an entry whose key is `key` and `tail`.
     #[inline]
-    fn add(&mut self, key: &[u8], tail: &[u8], value: &[&[u8]]) {
+    fn add(&mut self, key: &[u8], tail: &[u8], value: &[u8]) {
         let mut shared = 0;
         if self.rows % self.restart_rows == 0 {
             self.restarts.push(self.bytes.len() as u32);
@@ -88,15 +88,12 @@ impl Block {
             shared = self.last.iter().zip(key).take_while(|(one, other)| one == other).count();
         }
         self.rows += 1;
-        let value_bytes: usize = value.iter().map(|part| part.len()).sum();
         put_varint(&mut self.bytes, shared as u64);
         put_varint(&mut self.bytes, (key.len() + tail.len() - shared) as u64);
-        put_varint(&mut self.bytes, value_bytes as u64);
+        put_varint(&mut self.bytes, value.len() as u64);
         self.bytes.extend_from_slice(&key[shared..]);
         self.bytes.extend_from_slice(tail);
-        for part in value {
-            self.bytes.extend_from_slice(part);
-        }
+        self.bytes.extend_from_slice(value);
         self.last.truncate(shared);
         self.last.extend_from_slice(&key[shared..]);
         self.last.extend_from_slice(tail);
@@ -104,9 +101,6 @@ impl Block {
 
     /// Ends the block: where its full keys are.
     fn end(&mut self) {
-        if self.restarts.is_empty() {
-            self.restarts.push(0);
-        }
         for restart in &self.restarts {
             self.bytes.extend_from_slice(&restart.to_le_bytes());
         }
@@ -169,7 +163,7 @@ impl Filter {
     }
 }
 
-/// Writes one file. Rows come in the order of their keys, each key once.
+/// Writes one file. Rows come in the order of their keys, each key once; there is at least one.
 pub struct SortedTable<W: Write> {
     to: W,
     offset: u64,
@@ -205,7 +199,7 @@ impl<W: Write> SortedTable<W> {
         self.deletions += u64::from(kind == KIND_DELETION);
         self.key_bytes += key.len() as u64 + 8;
         self.value_bytes += value.len() as u64;
-        self.data.add(key, &kind.to_le_bytes(), &[value]);
+        self.data.add(key, &kind.to_le_bytes(), value);
         if self.data.bytes.len() >= BLOCK_BYTES {
             self.end_block()?;
         }
@@ -216,7 +210,7 @@ impl<W: Write> SortedTable<W> {
         self.data.end();
         let bytes = std::mem::take(&mut self.data.bytes);
         let handle = self.write(&bytes)?;
-        self.index.add(&self.data.last, &[], &[&handle.encoded()]);
+        self.index.add(&self.data.last, &[], &handle.encoded());
         self.blocks += 1;
         self.data.bytes = bytes;
         self.data.clear();
@@ -239,7 +233,7 @@ impl<W: Write> SortedTable<W> {
         debug_assert!(entries.is_sorted_by_key(|(name, _)| *name));
         let mut block = Block::new(1);
         for (name, value) in entries {
-            block.add(name.as_bytes(), &[], &[value]);
+            block.add(name.as_bytes(), &[], value);
         }
         block.end();
         self.write(&block.bytes)

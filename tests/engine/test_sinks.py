@@ -3,16 +3,14 @@
 import pytest
 
 from headrace.base.columns import Part, Stretch
-from headrace.base.ids import Location, TaskId
+from headrace.base.ids import Location
 from headrace.base.murmur2 import partition_for
-from headrace.base.records import Headers
 from headrace.engine.collector import RecordCollector
-from headrace.engine.sinks import compile_sink
 from headrace.log.port import TopicInfo
-from headrace.processor.context import TaskContext
 from headrace.serde.primitives import string
 from headrace.topology.nodes import SinkNode
 from headrace.topology.partitioners import ToldByValue
+from tests.engine.sinks import sink_of
 
 PLACES = {"first": 0, "second": 1, "none": None, "beyond": 7}
 
@@ -21,23 +19,9 @@ def written(partitions: int, values: list[str], *, together: bool) -> tuple[list
     """What stands in each partition, and what was refused."""
     collector = RecordCollector(lambda topic: TopicInfo(topic, partitions, "id"), lambda: 0)
     node = SinkNode("sink", "out", string, string, Location("test.py", 1), ToldByValue(PLACES.get))
-    refused: list[str] = []
-
-    def refuse(error: BaseException, key: object, value: object, timestamp: int, headers: Headers) -> None:
-        refused.append(f"{value}: {error}")
-
-    run, run_together = compile_sink(
-        node,
-        full_name=str,
-        collector=collector,
-        context=TaskContext("app", TaskId(0, 0), lambda: 0),
-        failed=refuse,
-        refused=refuse,
-        drop=refused.append,
-    )
+    run, run_together, refused = sink_of(node, collector, lambda error, value: f"{value}: {error}")
     count = len(values)
     stretch = Stretch(["k"] * count, values, list(range(count)), [()] * count, list(range(count)))
-    assert run_together is not None
     if together:
         run_together(stretch)
     else:

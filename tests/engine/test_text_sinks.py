@@ -6,14 +6,12 @@ import pytest
 
 import headrace as hr
 from headrace.base.columns import Part, Stretch
-from headrace.base.ids import Location, TaskId
-from headrace.base.records import Headers
+from headrace.base.ids import Location
 from headrace.engine.collector import RecordCollector
-from headrace.engine.sinks import compile_sink
 from headrace.log.limits import RecordLimits
 from headrace.log.port import TopicInfo
-from headrace.processor.context import TaskContext
 from headrace.topology.nodes import SinkNode
+from tests.engine.sinks import sink_of
 
 
 class _Colour(str):
@@ -32,21 +30,8 @@ def written(
     """The rows of all partitions, and what was refused."""
     info = TopicInfo("out", partitions, "id", {}, limits or RecordLimits())
     collector = RecordCollector(lambda topic: info, lambda: 0, takes_text=takes_text)
-    refused: list[str] = []
-
-    def refuse(error: BaseException, key: object, value: object, timestamp: int, headers: Headers) -> None:
-        refused.append(f"{type(error).__name__}: {error}")
-
-    _, run_together = compile_sink(
-        SinkNode("sink", "out", hr.string, value, Location("test.py", 1)),
-        full_name=str,
-        collector=collector,
-        context=TaskContext("app", TaskId(0, 0), lambda: 0),
-        failed=refuse,
-        refused=refuse,
-        drop=refused.append,
-    )
-    assert run_together is not None
+    node = SinkNode("sink", "out", hr.string, value, Location("test.py", 1))
+    _, run_together, refused = sink_of(node, collector, lambda error, _: f"{type(error).__name__}: {error}")
     count = len(keys)
     run_together(Stretch(keys, values, [0] * count, [()] * count, range(count)))
     columns = collector.columns_of("out", partitions)

@@ -16,7 +16,8 @@ from headrace.cli.blueprint_file import blueprint, read_file, write_file
 from headrace.log.embedded import EmbeddedLog
 from headrace.log.port import TopicInfo, TopicSpec
 from headrace.plan.blueprint import blueprint_of
-from headrace.plan.upgrade import Verdict, changes_on_log, upgrade_changes
+from headrace.plan.upgrade import changes_on_log, upgrade_changes
+from headrace.plan.verdicts import Verdict
 from headrace.testing import TopologyTestDriver
 from tests.streams.upgrade_pairs import PAIRS, count_words, counted, kv, several
 from tests.streams.waiting import until

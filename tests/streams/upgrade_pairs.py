@@ -8,7 +8,7 @@ from typing import Any
 import headrace as hr
 from headrace import stores
 from headrace.base.murmur2 import partition_for
-from headrace.plan.upgrade import Verdict
+from headrace.plan.verdicts import Verdict
 from headrace.stores import KeyValueStore, Stamped
 
 ORPHANS, REBUILDS, NEW = Verdict.ORPHANS, Verdict.REBUILDS, Verdict.NEW_APPLICATION

@@ -11,7 +11,8 @@ from headrace.log.port import Log
 from headrace.plan.blueprint import Blueprint, blueprint_of
 from headrace.plan.change import is_own_internal
 from headrace.plan.plan import make_plan
-from headrace.plan.upgrade import Change, Verdict, upgrade_changes, worst
+from headrace.plan.upgrade import upgrade_changes
+from headrace.plan.verdicts import Change, Verdict, worst
 from headrace.topology.nodes import SourceNode
 from headrace.topology.topology import Topology
 
@@ -146,7 +147,6 @@ def changes_in_words(changes: Iterable[Change]) -> Iterable[str]:
     if not found:
         yield "nothing has changed"
         return
-    order = list(Verdict)
-    for each in sorted(found, key=lambda each: order.index(each.verdict)):
+    for each in sorted(found, key=lambda each: each.verdict.rank):
         yield f"{each.verdict.value}: {each.subject} {each.text}"
     yield f"in all: {worst(found).value}"

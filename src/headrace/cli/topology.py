@@ -18,8 +18,8 @@ from headrace.cli.opening import Subject
 from headrace.cli.settings import property_options, settings_of
 from headrace.cli.target import load
 from headrace.log.port import Log
-from headrace.plan.told_once import told_once
-from headrace.plan.upgrade import Change, changes_on_log, upgrade_changes, worst
+from headrace.plan.upgrade import changes_on_log, upgrade_changes
+from headrace.plan.verdicts import Change, told_once, worst
 from headrace.streams.options import APPLICATION_ID
 from headrace.topology.topology import Topology
 

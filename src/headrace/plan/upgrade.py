@@ -8,48 +8,16 @@ Source: `InternalTopicManager.validateTopics`, `ProcessorStateManager.initialize
 of Kafka 4.4.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterator, Mapping
 
 from headrace.log.port import TopicInfo
 from headrace.plan.blueprint import Blueprint, Form, StorePrint, TopicPrint, is_generated
 from headrace.plan.change import is_own_internal
 from headrace.plan.placement import placed_otherwise
 from headrace.plan.schema import unreadable
+from headrace.plan.verdicts import Change, Verdict
 
-__all__ = ["Change", "Verdict", "changes_on_log", "upgrade_changes", "worst"]
-
-
-class Verdict(Enum):
-    """What a change costs, the least first."""
-
-    SAFE = "safe"
-    ORPHANS = "orphans this topic"
-    REBUILDS = "rebuilds this store"
-    NEW_APPLICATION = "needs a new application id"
-
-
-_ORDER = list(Verdict)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference, and what follows from it.
-
-    Attributes:
-        subject: what has changed, such as "store 'counts'".
-        text: in what, and what follows.
-    """
-
-    subject: str
-    verdict: Verdict
-    text: str
-
-
-def worst(changes: Iterable[Change]) -> Verdict:
-    """Return the most serious verdict; safe where nothing has changed."""
-    return max((each.verdict for each in changes), key=_ORDER.index, default=Verdict.SAFE)
+__all__ = ["changes_on_log", "upgrade_changes"]
 
 
 def upgrade_changes(before: Blueprint, after: Blueprint) -> tuple[Change, ...]:

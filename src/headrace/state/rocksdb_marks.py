@@ -138,16 +138,20 @@ def why_untrusted(
         if store not in families:
             return f"the rows of store {store!r} are gone"
         found = marking(store, mark)
-        if found != [mark.key, mark.linked(mark.link)] and not _is_cut_off(ledger, store, found):
+        is_cut_off = store not in ledger.positions and _goes_further(mark, found)
+        if found != [mark.key, mark.linked(mark.link)] and not is_cut_off:
             return f"the rows of store {store!r} are not all there that its position was written for"
     return None
 
 
 def cut_off(ledger: Ledger, marking: Marking) -> list[str]:
     """Return the stores that have taken in files of rows, and have been left before they were given a position."""
-    return [store for store, mark in ledger.marks.items() if _is_cut_off(ledger, store, marking(store, mark))]
+    unplaced = sorted(ledger.marks.keys() - ledger.positions)
+    return [
+        store for store in unplaced if _goes_further(ledger.marks[store], marking(store, ledger.marks[store]))
+    ]
 
 
-def _is_cut_off(ledger: Ledger, store: str, found: list[bytes]) -> bool:
-    mark = ledger.marks[store]
-    return store not in ledger.positions and mark.key in found and found[-1] > mark.linked(mark.link)
+def _goes_further(mark: Mark, found: list[bytes]) -> bool:
+    """Whether links of a store go on behind the one that the default family knows."""
+    return mark.key in found and found[-1] > mark.linked(mark.link)

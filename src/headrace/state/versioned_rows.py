@@ -3,7 +3,7 @@
 from headrace.base.columns import Chunk
 from headrace.state.buffer.row import ROW_BYTES
 from headrace.state.buffer.versioned import VersionedBuffer
-from headrace.state.changelog_rows import foreign
+from headrace.state.changelog_rows import check_first_key
 from headrace.state.port import Rows
 from headrace.state.spec import StoreSpec
 
@@ -16,12 +16,11 @@ class VersionedRows:
     Records without a key are skipped: nobody can have written one.
     """
 
-    __slots__ = ("_buffer", "_key", "_store", "sequence")
+    __slots__ = ("_buffer", "_spec", "sequence")
 
     def __init__(self, spec: StoreSpec, buffer: VersionedBuffer) -> None:
         self.sequence = 0
-        self._store = spec.name
-        self._key = spec.key
+        self._spec = spec
         self._buffer = buffer
 
     @property
@@ -37,17 +36,11 @@ class VersionedRows:
         """Add a chunk's records.
 
         Raises:
-            StateCorruptionError: the first key is none of the store's. One is enough to tell another kind of store.
+            StateCorruptionError: the first key is none of the store's.
         """
-        keys = list(chunk.keys)
-        first = next((key for key in keys if key is not None), None)
-        if first is not None:
-            try:
-                self._key.deserialize(chunk.topic, first)
-            except Exception as error:
-                raise foreign(self._store, chunk, f"a key cannot be read ({error})") from error
+        check_first_key(self._spec, chunk)
         put = self._buffer.put_encoded
-        for key, value, timestamp in zip(keys, chunk.values, chunk.timestamps):
+        for key, value, timestamp in zip(chunk.keys, chunk.values, chunk.timestamps):
             if key is not None:
                 put(key, value, timestamp)
 

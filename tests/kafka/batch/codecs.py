@@ -1,13 +1,12 @@
 """The implementations of the record batch codec that a test runs on, and batches to damage."""
 
 import struct
-from collections.abc import Sequence
+from typing import Any
 
 import google_crc32c
 import pytest
 
 from headrace.kafka.batch.codec import Codec, Decoded, load
-from headrace.kafka.batch.layout import BYTES_MAX
 
 PYTHON = load("python")
 
@@ -16,13 +15,8 @@ def native() -> Codec:
     """The compiled one, with lists made of its columns; skips the test where it is not installed."""
     codec = as_installed()
 
-    def decode(
-        data: bytes | bytearray | memoryview,
-        fetch_offset: int,
-        aborted: Sequence[tuple[int, int]] | None = None,
-        bytes_max: int = BYTES_MAX,
-    ) -> Decoded:
-        decoded = codec.decode(data, fetch_offset, aborted, bytes_max)
+    def decode(*given: Any, **named: Any) -> Decoded:
+        decoded = codec.decode(*given, **named)
         return decoded._replace(keys=list(decoded.keys), values=list(decoded.values))
 
     return codec._replace(decode=decode)

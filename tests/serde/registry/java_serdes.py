@@ -28,7 +28,8 @@ class JavaProgram:
     def class_path(self) -> str:
         """Compile the program, and fetch what it needs, once."""
         script, folder = _HERE.parents[1] / "java_class_path", _HERE / self.folder
-        command = [str(script), self.cached_as, str(folder / "pom.xml"), str(folder / f"{self.main}.java")]
+        sources = [folder / f"{self.main}.java", _HERE / "Requests.java"]
+        command: list[str | Path] = [script, self.cached_as, folder / "pom.xml", *sources]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

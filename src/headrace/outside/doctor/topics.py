@@ -10,7 +10,8 @@ from headrace.plan.blueprint import blueprint_of
 from headrace.plan.change import is_own_internal
 from headrace.plan.internal_topics import check_counts
 from headrace.plan.plan import Plan, make_plan
-from headrace.plan.upgrade import Verdict, changes_on_log
+from headrace.plan.upgrade import changes_on_log
+from headrace.plan.verdicts import Verdict
 from headrace.topology.topology import Topology
 
 __all__ = ["clock_findings", "planned", "topic_findings"]

@@ -10,7 +10,7 @@ from headrace.serde.debezium.columns import Converters
 from headrace.serde.debezium.json_form import JsonForm
 from headrace.serde.debezium.semantics import Semantics
 
-__all__ = ["Form", "FormName", "form_of"]
+__all__ = ["Form", "FormName", "form_of", "is_avro"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -44,6 +44,17 @@ class Form(Protocol[T_co]):
         ...
 
 
+def is_avro(form: FormName) -> bool:
+    """Whether records are in Avro, and not in JSON.
+
+    Raises:
+        TypeError: there is no such form.
+    """
+    if form not in {"json", "avro"}:
+        raise TypeError(f"format={form!r}: 'json' or 'avro' is wanted")
+    return form == "avro"
+
+
 def form_of(
     form: FormName,
     name: str,
@@ -59,10 +70,8 @@ def form_of(
     Raises:
         TypeError: there is no such form.
     """
-    if form == "json":
+    if not is_avro(form):
         return JsonForm(shape, converters)
-    if form != "avro":
-        raise TypeError(f"format={form!r}: 'json' or 'avro' is wanted")
     # Whoever has no registry does not load its serdes.
     from headrace.serde.debezium.avro_form import AvroForm
 

@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 
 from headrace.base.errors import SerializationError
 from headrace.base.records import Headers
-from headrace.serde.debezium.forms import FormName
+from headrace.serde.debezium.forms import FormName, is_avro
 from headrace.serde.serde import Serde
 from headrace.serde.structured import json, type_name
 
@@ -89,10 +89,8 @@ class OutboxSerde(Serde[E], Generic[E]):
 
 def _avro_of(form: FormName) -> Serde[Any] | None:
     """Return what reads payloads by the schemas that they were written with; None where they are JSON."""
-    if form == "json":
+    if not is_avro(form):
         return None
-    if form != "avro":
-        raise TypeError(f"format={form!r}: 'json' or 'avro' is wanted")
     # Whoever has no registry does not load its serdes.
     from headrace.serde.registry.avro import avro_format
     from headrace.serde.registry.serde import RegistrySerde, Wishes

@@ -4,12 +4,8 @@ import io.apicurio.registry.serde.avro.AvroKafkaDeserializer;
 import io.apicurio.registry.serde.avro.AvroKafkaSerializer;
 import io.apicurio.registry.serde.jsonschema.JsonSchemaKafkaDeserializer;
 import io.apicurio.registry.serde.jsonschema.JsonSchemaKafkaSerializer;
-import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericDatumReader;
@@ -20,12 +16,9 @@ import org.apache.avro.io.EncoderFactory;
 import org.apache.avro.io.JsonEncoder;
 
 /**
- * Java's serdes of a registry, one request a line: what is written by them, and what they read. Fields are separated by
- * tabs, in hexadecimal text. An answer is "ok" and what was asked for, or "error" and why.
+ * Java's serdes of a registry, asked by `Requests`: what is written by them, and what they read.
  */
 public final class RegistrySerdes {
-  private static final HexFormat HEX = HexFormat.of();
-
   public static void main(String[] arguments) throws Exception {
     Map<String, Object> config = new HashMap<>();
     config.put("apicurio.registry.url", arguments[0]);
@@ -33,31 +26,16 @@ public final class RegistrySerdes {
     config.put("apicurio.registry.use-id", "contentId");
     config.put("apicurio.registry.auto-register", "true");
     config.put("apicurio.registry.artifact-resolver-strategy", "io.apicurio.registry.serde.strategy.TopicIdStrategy");
-    BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
-    String line;
-    while ((line = in.readLine()) != null) {
-      String answer;
-      try {
-        answer = "ok\t" + HEX.formatHex(answer(config, line.split("\t", -1)));
-      } catch (Exception | LinkageError error) {
-        StringBuilder said = new StringBuilder();
-        for (Throwable each = error; each != null; each = each.getCause()) {
-          said.append(each).append("; ");
-        }
-        answer = "error\t" + HEX.formatHex(said.toString().getBytes(StandardCharsets.UTF_8));
-      }
-      System.out.println(answer);
-      System.out.flush();
-    }
+    Requests.serve(fields -> answer(config, fields));
   }
 
   private static byte[] answer(Map<String, Object> config, String[] fields) throws Exception {
-    String topic = text(fields[1]);
+    String topic = Requests.text(fields[1]);
     switch (fields[0]) {
       case "avro-write": {
-        Schema schema = new Schema.Parser().parse(text(fields[2]));
+        Schema schema = new Schema.Parser().parse(Requests.text(fields[2]));
         GenericRecord record = new GenericDatumReader<GenericRecord>(schema)
-            .read(null, DecoderFactory.get().jsonDecoder(schema, text(fields[3])));
+            .read(null, DecoderFactory.get().jsonDecoder(schema, Requests.text(fields[3])));
         try (AvroKafkaSerializer<GenericRecord> serializer = new AvroKafkaSerializer<>()) {
           serializer.configure(config, false);
           return serializer.serialize(topic, record);
@@ -66,7 +44,7 @@ public final class RegistrySerdes {
       case "avro-read": {
         try (AvroKafkaDeserializer<GenericRecord> deserializer = new AvroKafkaDeserializer<>()) {
           deserializer.configure(config, false);
-          GenericRecord record = deserializer.deserialize(topic, HEX.parseHex(fields[2]));
+          GenericRecord record = deserializer.deserialize(topic, Requests.bytes(fields[2]));
           ByteArrayOutputStream out = new ByteArrayOutputStream();
           JsonEncoder encoder = EncoderFactory.get().jsonEncoder(record.getSchema(), out);
           new GenericDatumWriter<GenericRecord>(record.getSchema()).write(record, encoder);
@@ -80,7 +58,7 @@ public final class RegistrySerdes {
         found.put("apicurio.registry.find-latest", "true");
         try (JsonSchemaKafkaSerializer<JsonNode> serializer = new JsonSchemaKafkaSerializer<>()) {
           serializer.configure(found, false);
-          return serializer.serialize(topic, new ObjectMapper().readTree(text(fields[2])));
+          return serializer.serialize(topic, new ObjectMapper().readTree(Requests.text(fields[2])));
         }
       }
       case "json-read": {
@@ -88,15 +66,11 @@ public final class RegistrySerdes {
         found.put("apicurio.registry.deserializer.value.return-class", JsonNode.class.getName());
         try (JsonSchemaKafkaDeserializer<JsonNode> deserializer = new JsonSchemaKafkaDeserializer<>()) {
           deserializer.configure(found, false);
-          return new ObjectMapper().writeValueAsBytes(deserializer.deserialize(topic, HEX.parseHex(fields[2])));
+          return new ObjectMapper().writeValueAsBytes(deserializer.deserialize(topic, Requests.bytes(fields[2])));
         }
       }
       default:
         throw new IllegalArgumentException(fields[0]);
     }
-  }
-
-  private static String text(String field) {
-    return new String(HEX.parseHex(field), StandardCharsets.UTF_8);
   }
 }

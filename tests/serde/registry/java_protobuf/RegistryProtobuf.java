@@ -5,22 +5,18 @@ import com.google.protobuf.Descriptors.FileDescriptor;
 import com.google.protobuf.DynamicMessage;
 import io.apicurio.registry.serde.protobuf.MessageIndexesUtil;
 import io.apicurio.registry.serde.protobuf.ProtobufKafkaSerializer;
-import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
 /**
- * Java's serializer of Protobuf, one request a line, as RegistrySerdes has them. It takes the first schema of the topic
+ * Java's serializer of Protobuf, asked by `Requests`. It takes the first schema of the topic
  * from the registry, and writes the indexes that a message has there behind the id, as Confluent does, when it is told to.
  */
 public final class RegistryProtobuf {
-  private static final HexFormat HEX = HexFormat.of();
   private static final int ID_BYTES = 5;
 
   public static void main(String[] arguments) throws Exception {
@@ -34,33 +30,18 @@ public final class RegistryProtobuf {
     config.put("apicurio.registry.serde.send-type-ref", "false");
     config.put("apicurio.registry.serde.send-indexes", "true");
     config.put("apicurio.registry.serde.validation-enabled", "false");
-    BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
-    String line;
-    while ((line = in.readLine()) != null) {
-      String answer;
-      try {
-        answer = "ok\t" + HEX.formatHex(answer(config, line.split("\t", -1)));
-      } catch (Exception | LinkageError error) {
-        StringBuilder said = new StringBuilder();
-        for (Throwable each = error; each != null; each = each.getCause()) {
-          said.append(each).append("; ");
-        }
-        answer = "error\t" + HEX.formatHex(said.toString().getBytes(StandardCharsets.UTF_8));
-      }
-      System.out.println(answer);
-      System.out.flush();
-    }
+    Requests.serve(fields -> answer(config, fields));
     // Threads of the registry's client would keep the process.
     System.exit(0);
   }
 
   private static byte[] answer(Map<String, Object> config, String[] fields) throws Exception {
-    String topic = text(fields[1]);
+    String topic = Requests.text(fields[1]);
     switch (fields[0]) {
       // A set of files, each behind those that it imports; a message of the last one, its names joined by dots; its bytes.
       case "protobuf-write": {
-        Descriptor type = typeOf(lastOf(HEX.parseHex(fields[2])), text(fields[3]));
-        DynamicMessage message = DynamicMessage.parseFrom(type, HEX.parseHex(fields[4]));
+        Descriptor type = typeOf(lastOf(Requests.bytes(fields[2])), Requests.text(fields[3]));
+        DynamicMessage message = DynamicMessage.parseFrom(type, Requests.bytes(fields[4]));
         try (ProtobufKafkaSerializer<DynamicMessage> serializer = new ProtobufKafkaSerializer<>()) {
           serializer.configure(config, false);
           return serializer.serialize(topic, message);
@@ -70,9 +51,9 @@ public final class RegistryProtobuf {
       // ProtobufKafkaDeserializer takes the class that it is told, and drops the indexes. They count what the text of a
       // file has, which is no entries of maps.
       case "protobuf-read": {
-        ByteArrayInputStream data = new ByteArrayInputStream(HEX.parseHex(fields[3]));
+        ByteArrayInputStream data = new ByteArrayInputStream(Requests.bytes(fields[3]));
         data.skipNBytes(ID_BYTES);
-        FileDescriptor file = lastOf(HEX.parseHex(fields[2]));
+        FileDescriptor file = lastOf(Requests.bytes(fields[2]));
         Descriptor type = null;
         for (int index : MessageIndexesUtil.readFrom(data)) {
           List<Descriptor> places = type == null ? file.getMessageTypes() : type.getNestedTypes();
@@ -106,9 +87,5 @@ public final class RegistryProtobuf {
       found = found == null ? file.findMessageTypeByName(name) : found.findNestedTypeByName(name);
     }
     return found;
-  }
-
-  private static String text(String field) {
-    return new String(HEX.parseHex(field), StandardCharsets.UTF_8);
   }
 }
